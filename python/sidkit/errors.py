@@ -1,0 +1,56 @@
+"""What can go wrong, as one tree.
+
+    SidkitError
+      ├─ DataError          a dataset, a column, a file of the user's does not have the shape it must have   (also ValueError)
+      ├─ ConfigError        a setting, or two settings together, make no sense                               (also ValueError)
+      ├─ FormatError        a file of ours is truncated, foreign, or of another version                      (also ValueError)
+      ├─ RunFolderError     a run folder was made with other settings, or lacks a stage's output
+      ├─ CollisionError     more items share a prefix than the policy can tell apart                         (also ValueError)
+      ├─ NotFittedError     a tokenizer or model is used before it was trained
+      └─ MissingExtraError  an optional dependency is not installed; the message names the extra             (also ImportError)
+
+Every message says what was expected, what came, and what to do.
+"""
+
+__all__ = [
+    "CollisionError",
+    "ConfigError",
+    "DataError",
+    "FormatError",
+    "MissingExtraError",
+    "NotFittedError",
+    "RunFolderError",
+    "SidkitError",
+]
+
+
+class SidkitError(Exception):
+    """The root of every error that sidkit raises on purpose."""
+
+
+class DataError(SidkitError, ValueError):
+    """A dataset, a column or a file of the user's does not have the shape it must have."""
+
+
+class ConfigError(SidkitError, ValueError):
+    """A setting, or two settings together, make no sense."""
+
+
+class FormatError(SidkitError, ValueError):
+    """A file of ours is truncated, foreign, or of another version."""
+
+
+class RunFolderError(SidkitError):
+    """A run folder was made with other settings, or lacks a stage's output."""
+
+
+class CollisionError(SidkitError, ValueError):
+    """More items share a prefix than the collision policy can tell apart."""
+
+
+class NotFittedError(SidkitError):
+    """A tokenizer or model is used before it was trained."""
+
+
+class MissingExtraError(SidkitError, ImportError):
+    """An optional dependency is not installed; the message names the extra to install."""

@@ -1,0 +1,16 @@
+//! The extension module `sidkit._core`: the list of what it holds, nothing else.
+
+use pyo3::prelude::*;
+
+mod error;
+
+/// The Rust core of sidkit.
+#[pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
