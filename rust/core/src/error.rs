@@ -25,6 +25,60 @@ pub enum Error {
         /// The first row that holds such a value.
         row: usize,
     },
+    /// A layout has no levels or too many. Give 1 to [`crate::sid::MAX_LEVELS`].
+    LevelCount {
+        /// How many levels came.
+        got: usize,
+    },
+    /// A level of a layout has no codes, or more than a 16-bit digit can name. Give 1 to 65536.
+    LevelSize {
+        /// The level.
+        level: usize,
+        /// How many codes it was said to have.
+        got: u64,
+    },
+    /// A layout takes more bits than two words have. Use fewer levels or fewer codes.
+    TooWide {
+        /// How many bits its levels take together.
+        bits: u32,
+    },
+    /// Keys came in another number of words than the layout takes.
+    KeyWords {
+        /// How many words the layout takes.
+        expected: usize,
+        /// How many words the keys have.
+        got: usize,
+    },
+    /// A packed Semantic ID has bits set beyond the layout's. It was packed under another layout, or is damaged.
+    KeyRange {
+        /// The first such row.
+        row: usize,
+        /// How many bits the layout takes.
+        bits: u32,
+    },
+    /// A digit is not one of its level's codes.
+    DigitRange {
+        /// The first row that holds such a digit.
+        row: usize,
+        /// The level of the digit.
+        level: usize,
+        /// The digit.
+        digit: u16,
+        /// How many codes the level has.
+        size: u32,
+    },
+    /// A prefix is longer than a Semantic ID.
+    Depth {
+        /// How many levels the layout has.
+        levels: usize,
+        /// How many digits were asked for.
+        got: usize,
+    },
+    /// A text is not a Semantic ID such as `12-200-7-0`.
+    SidText {
+        /// Its first 80 characters.
+        text: String,
+    },
 }
 
 impl fmt::Display for Error {
@@ -39,6 +93,45 @@ impl fmt::Display for Error {
             Self::NotFinite { what, row } => write!(
                 f,
                 "row {row} of `{what}` holds NaN or infinity; every value must be finite: clean or drop that row"
+            ),
+            Self::LevelCount { got } => {
+                write!(f, "a layout has 1 to 128 levels, got {got}")
+            }
+            Self::LevelSize { level, got } => {
+                write!(f, "level {level} has {got} codes; every level has 1 to 65536")
+            }
+            Self::TooWide { bits } => write!(
+                f,
+                "the levels take {bits} bits together, but at most 128 fit; use fewer levels or fewer codes"
+            ),
+            Self::KeyWords { expected, got } => {
+                write!(
+                    f,
+                    "the layout packs into {expected} 64-bit words, but the keys have {got}"
+                )
+            }
+            Self::KeyRange { row, bits } => write!(
+                f,
+                "row {row} has bits set beyond the {bits} of the layout; was it packed under another layout?"
+            ),
+            Self::DigitRange {
+                row,
+                level,
+                digit,
+                size,
+            } => write!(
+                f,
+                "row {row}, level {level}: digit {digit} is not below {size}, the number of codes of that level"
+            ),
+            Self::Depth { levels, got } => {
+                write!(
+                    f,
+                    "a prefix of {got} digits is longer than the {levels} levels of the layout"
+                )
+            }
+            Self::SidText { text } => write!(
+                f,
+                "`{text}` is no Semantic ID; write digits of 0 to 65535 joined by `-`, such as `12-200-7-0`"
             ),
         }
     }

@@ -5,5 +5,7 @@
 //! packing codes into integers, hashing their n-grams, and walking the trie of those that exist.
 
 pub mod error;
+pub mod sid;
 
 pub use error::{Error, Result};
+pub use sid::{Sid, SidLayout};
