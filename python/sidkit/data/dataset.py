@@ -1,0 +1,260 @@
+"""A catalogue and its interaction log, checked once, so that every later stage can believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit.data.sequences import Sequences
+from sidkit.errors import ConfigError, DataError
+
+__all__ = ["Dataset", "Ties"]
+
+Ties = Literal["source", "shuffle"]
+TIME_COLUMNS = ("timestamp", "t_rel", "position")
+NUMBER_COLUMNS = (*TIME_COLUMNS, "rating", "label")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Items, and who met which of them in which order.
+
+    Inside sidkit an item is its row in `items` and a user its row in `user_ids` (0-based, int32); the ids
+    that you use, any integers or strings, are kept beside and come back unchanged.
+
+    Attributes:
+        name: how reports call it.
+        items: one row per item: `item_id`, unique, and any other columns; items without events may be there.
+        interactions: one row per event: `user_id`, `item_id`, and at least one of `timestamp` (Unix seconds),
+            `t_rel` (seconds since the user's first event) and `position` (rank within the user), the first of
+            them that is there giving the order; `rating`, `label` and other columns are kept.
+        user_ids: the ids of the users, in the order of their first event in `interactions`.
+        user_index: int32 (events,), the row in `user_ids` of each event.
+        item_index: int32 (events,), the row in `items` of each event.
+
+    Raises:
+        DataError: if a column is missing or has the wrong type, an id is null or given twice, or an
+            interaction's item is not in `items`.
+    """
+
+    name: str
+    items: pl.DataFrame
+    interactions: pl.DataFrame
+    user_ids: pl.Series = field(init=False)
+    user_index: npt.NDArray[np.int32] = field(init=False)
+    item_index: npt.NDArray[np.int32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        _check_ids(self.items, "item_id", "items")
+        _check_ids(self.interactions, "user_id", "interactions")
+        _check_ids(self.interactions, "item_id", "interactions")
+        _check_times(self.interactions)
+        _check_distinct(self.items)
+        user_ids = self.interactions["user_id"].unique(maintain_order=True)
+        object.__setattr__(self, "user_ids", user_ids)
+        object.__setattr__(self, "user_index", _rows_of(self.interactions["user_id"], user_ids))
+        _check_known(self.interactions, self.items)
+        object.__setattr__(self, "item_index", _rows_of(self.interactions["item_id"], self.items["item_id"]))
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset({self.name!r}: {len(self.user_ids)} users, {len(self.items)} items, "
+            f"{len(self.interactions)} interactions)"
+        )
+
+    @property
+    def item_ids(self) -> pl.Series:
+        """The ids of the items, in the order of their rows."""
+        return self.items["item_id"]
+
+    @property
+    def order_column(self) -> str:
+        """The column that orders a user's events."""
+        return next(column for column in TIME_COLUMNS if column in self.interactions.columns)
+
+    def find_items(self, ids: Iterable[int | str]) -> npt.NDArray[np.int32]:
+        """Rows of the items with these ids, int32 (n,); text such as "12" finds the integer id 12.
+
+        Raises:
+            DataError: if an id is not in the catalogue; the message names it.
+        """
+        return _find(ids, self.item_ids, "item")
+
+    def find_users(self, ids: Iterable[int | str]) -> npt.NDArray[np.int32]:
+        """Rows of the users with these ids, int32 (n,); text such as "12" finds the integer id 12.
+
+        Raises:
+            DataError: if there is no event of that user; the message names it.
+        """
+        return _find(ids, self.user_ids, "user")
+
+    def sequences(self, ties: Ties = "source", seed: int = 0) -> Sequences:
+        """Each user's items, oldest first, one row per user.
+
+        Args:
+            ties: the order of a user's events with equal times: `source` keeps that of `position`, or of the
+                rows if there is no such column; `shuffle` draws one.
+            seed: of the draw; not used with `source`.
+        """
+        return self.event_sequences(ties, seed)[0]
+
+    def event_sequences(
+        self, ties: Ties = "source", seed: int = 0
+    ) -> tuple[Sequences, npt.NDArray[np.int64]]:
+        """As `sequences`, and the row in `interactions` of each of its values, int64 (events,)."""
+        if ties not in ("source", "shuffle"):
+            raise ConfigError(f"ties must be `source` or `shuffle`; got {ties!r}")
+        times = self.interactions[self.order_column].to_numpy()
+        if ties == "shuffle":
+            among_equals = np.random.default_rng(seed).permutation(len(times))
+        elif "position" in self.interactions.columns:
+            among_equals = self.interactions["position"].to_numpy()
+        else:
+            among_equals = np.arange(len(times))
+        events = np.lexsort((among_equals, times, self.user_index)).astype(np.int64)
+        lengths = np.bincount(self.user_index, minlength=len(self.user_ids))
+        return Sequences.from_lengths(self.item_index[events], lengths), events
+
+    def filtered(self, *, min_user_events: int = 0, min_item_events: int = 0) -> Dataset:
+        """Drop users and items with fewer events than that, again and again until none is left (k-core).
+
+        With `min_item_events` above 0, items go from the catalogue too.
+
+        Raises:
+            DataError: if nothing would remain.
+        """
+        users, items = self.user_index, self.item_index
+        kept = np.ones(len(users), dtype=bool)
+        while True:
+            user_events = np.bincount(users[kept], minlength=len(self.user_ids))
+            item_events = np.bincount(items[kept], minlength=len(self.items))
+            weak = (user_events[users] < min_user_events) | (item_events[items] < min_item_events)
+            if not np.any(weak & kept):
+                break
+            kept &= ~weak
+        if not kept.any():
+            raise DataError(
+                f"no interaction of `{self.name}` is left when every user must have {min_user_events} events "
+                f"and every item {min_item_events}; ask for fewer"
+            )
+        catalogue = self.items.filter(item_events >= min_item_events)
+        return Dataset(self.name, catalogue, self.interactions.filter(kept))
+
+
+def is_id_type(dtype: pl.DataType) -> bool:
+    """Whether a column of this type can hold ids: integers or strings."""
+    return dtype.is_integer() or dtype == pl.String
+
+
+def _check_ids(frame: pl.DataFrame, column: str, table: str) -> None:
+    if column not in frame.columns:
+        raise DataError(
+            f"`{table}` has no column `{column}`; it has {', '.join(frame.columns) or 'no columns'}"
+        )
+    ids = frame[column]
+    if len(ids) == 0:
+        raise DataError(f"`{table}` is empty: there must be at least one row")
+    if not is_id_type(ids.dtype):
+        raise DataError(
+            f"column `{column}` of `{table}` must hold integers or strings; got {ids.dtype}; "
+            "hint: cast it before you save the table"
+        )
+    if ids.null_count():
+        rows = ids.is_null().arg_true()
+        raise DataError(
+            f"column `{column}` of `{table}` is null in {len(rows)} rows; the first is row {rows[0]}"
+        )
+
+
+def _check_times(interactions: pl.DataFrame) -> None:
+    present = [column for column in NUMBER_COLUMNS if column in interactions.columns]
+    if not set(present) & set(TIME_COLUMNS):
+        raise DataError(
+            "`interactions` must have `timestamp`, `t_rel` or `position` to order a user's events; "
+            f"it has {', '.join(interactions.columns)}"
+        )
+    for column in present:
+        values = interactions[column]
+        if not (values.dtype.is_integer() or values.dtype.is_float()):
+            raise DataError(f"column `{column}` of `interactions` must hold numbers; got {values.dtype}")
+        if column in TIME_COLUMNS:
+            bad = (values.is_null() | ~values.cast(pl.Float64).is_finite().fill_null(False)).arg_true()
+            if len(bad):
+                raise DataError(
+                    f"column `{column}` of `interactions` must be a number in every row; "
+                    f"row {bad[0]} is {values[int(bad[0])]}, and {len(bad) - 1} more are not"
+                )
+
+
+def _check_distinct(items: pl.DataFrame) -> None:
+    twice = items["item_id"].filter(items["item_id"].is_duplicated()).unique(maintain_order=True)
+    if len(twice):
+        raise DataError(
+            f"every item must have one row in `items`; {len(twice)} ids have several, such as {some(twice)}"
+        )
+
+
+def _check_known(interactions: pl.DataFrame, items: pl.DataFrame) -> None:
+    given, known = interactions["item_id"], items["item_id"]
+    if given.dtype.is_integer() != known.dtype.is_integer():
+        raise DataError(
+            f"`item_id` must have one type; it is {given.dtype} in `interactions` "
+            f"and {known.dtype} in `items`"
+        )
+    unknown = unknown_items(interactions, items)
+    if len(unknown):
+        raise DataError(
+            f"{len(unknown)} items of `interactions` are not in `items`, such as {some(unknown)}; "
+            "add them, or leave such events out with unknown_items='drop'"
+        )
+
+
+def unknown_items(interactions: pl.DataFrame, items: pl.DataFrame) -> pl.Series:
+    """The distinct ids of `interactions` that are not in `items`, in the order of their first event."""
+    given = interactions["item_id"].unique(maintain_order=True)
+    given, known = _one_type(given, items["item_id"])
+    return given.filter(~given.is_in(known.implode()))
+
+
+def some(ids: pl.Series, count: int = 5) -> str:
+    """Write the first few ids for a message."""
+    return ", ".join(repr(each) for each in ids.head(count)) + (", …" if len(ids) > count else "")
+
+
+def _one_type(left: pl.Series, right: pl.Series) -> tuple[pl.Series, pl.Series]:
+    # Integers of two widths; strings are equal already.
+    return (left.cast(pl.Int128), right.cast(pl.Int128)) if left.dtype != right.dtype else (left, right)
+
+
+def _rows_of(values: pl.Series, ids: pl.Series) -> npt.NDArray[np.int32]:
+    if len(ids) > np.iinfo(np.int32).max:
+        raise DataError(f"at most {np.iinfo(np.int32).max} users and items can be told apart; got {len(ids)}")
+    values, ids = _one_type(values, ids)
+    table = pl.DataFrame({"id": ids}).with_row_index("row")
+    found = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")
+    return found["row"].cast(pl.Int32).to_numpy(writable=True)
+
+
+def _find(ids: Iterable[int | str], known: pl.Series, kind: str) -> npt.NDArray[np.int32]:
+    asked = list(ids)
+    if known.dtype.is_integer():
+        rows = {number: row for row, number in enumerate(known.to_list())}
+        keys = [int(each) if isinstance(each, int) or _is_integer(each) else each for each in asked]
+    else:
+        rows = {text: row for row, text in enumerate(known.to_list())}
+        keys = [str(each) for each in asked]
+    missing = [each for each, key in zip(asked, keys, strict=True) if key not in rows]
+    if missing:
+        raise DataError(
+            f"there is no {kind} {missing[0]!r}; the ids are {known.dtype}, such as {some(known, 3)}"
+        )
+    return np.array([rows[key] for key in keys], dtype=np.int32)
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()

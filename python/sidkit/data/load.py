@@ -1,0 +1,135 @@
+"""From a folder, or a name that we know, to a `Dataset`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, is_id_type, unknown_items
+from sidkit.errors import ConfigError, DataError
+
+__all__ = ["load_dataset"]
+
+# Without leading zeros, plus signs or spaces: an integer that is written back as it came.
+CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
+
+
+def load_dataset(
+    source: str | Path,
+    *,
+    min_user_events: int = 0,
+    min_item_events: int = 0,
+    unknown_items: Literal["error", "drop"] = "error",
+) -> Dataset:
+    """Load a dataset from a folder, or by a built-in name.
+
+    The folder holds `interactions.parquet` or `interactions.csv`, and `items.parquet` or `items.csv`, with
+    the columns that `Dataset` names. In CSV files an id column is of integers only if that holds for every
+    id, written plainly: `007` makes it a column of strings. Other columns of an `items.csv` are text.
+
+    Args:
+        source: a folder, or a built-in name such as `ml-100k`.
+        min_user_events: drop users with fewer events, see `Dataset.filtered`.
+        min_item_events: drop items with fewer events, see `Dataset.filtered`.
+        unknown_items: what to do with events whose item is not in `items`: `error`, or `drop` them.
+
+    Raises:
+        DataError: if a file or a column is missing, empty, or not what it must be.
+    """
+    if unknown_items not in ("error", "drop"):
+        raise ConfigError(f"unknown_items must be `error` or `drop`; got {unknown_items!r}")
+    dataset = _read_folder(Path(source), drop_unknown=unknown_items == "drop")
+    if min_user_events > 0 or min_item_events > 0:
+        dataset = dataset.filtered(min_user_events=min_user_events, min_item_events=min_item_events)
+    return dataset
+
+
+def _read_folder(folder: Path, *, drop_unknown: bool) -> Dataset:
+    if not folder.is_dir():
+        raise DataError(
+            f"`{folder}` is not a folder; it must hold interactions.parquet and items.parquet (or .csv)"
+        )
+    items_path, interactions_path = _find_table(folder, "items"), _find_table(folder, "interactions")
+    items, interactions = _read_table(items_path), _read_table(interactions_path)
+    texts = [path for path in (items_path, interactions_path) if path.suffix == ".csv"]
+    if interactions_path in texts:
+        interactions = _integers_if_plain(_numbers(interactions), "user_id")
+    items, interactions = _one_item_id_type(
+        items, interactions, items_path in texts, interactions_path in texts
+    )
+    if drop_unknown and {"item_id"} <= set(items.columns) & set(interactions.columns):
+        unknown = unknown_items(interactions, items)
+        interactions = interactions.filter(~pl.col("item_id").is_in(unknown.implode()))
+    return Dataset(folder.resolve().name, items, interactions)
+
+
+def _find_table(folder: Path, name: str) -> Path:
+    for suffix in (".parquet", ".csv"):
+        if (path := folder / f"{name}{suffix}").is_file():
+            return path
+    there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+    raise DataError(f"`{folder}` has no {name}.parquet or {name}.csv; it holds {there}")
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    try:
+        if path.suffix == ".csv":
+            return pl.read_csv(path, infer_schema=False)
+        return pl.read_parquet(path)
+    except pl.exceptions.NoDataError:
+        raise DataError(f"`{path}` is empty: there must be a header and at least one row") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"`{path}` is not a readable {path.suffix[1:]} file: {error}") from error
+
+
+def _numbers(interactions: pl.DataFrame) -> pl.DataFrame:
+    """Turn the columns of a CSV that must be numbers into numbers: integers where all are."""
+    for column in NUMBER_COLUMNS:
+        if column not in interactions.columns:
+            continue
+        texts = interactions[column]
+        for dtype in (pl.Int64, pl.Float64):
+            numbers = texts.cast(dtype, strict=False)
+            bad = (numbers.is_null() & texts.is_not_null()).arg_true()
+            if len(bad) == 0:
+                interactions = interactions.with_columns(numbers)
+                break
+        else:
+            row = int(bad[0])
+            raise DataError(
+                f"column `{column}` of `interactions` must hold numbers; row {row} is {texts[row]!r}"
+            )
+    return interactions
+
+
+def _integers_if_plain(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    plain = [column for column in columns if column in frame.columns and _is_plain(frame[column])]
+    return frame.with_columns(pl.col(plain).cast(pl.Int64))
+
+
+def _is_plain(texts: pl.Series) -> bool:
+    return bool(texts.str.contains(CANONICAL_INTEGER).all())
+
+
+def _one_item_id_type(
+    items: pl.DataFrame, interactions: pl.DataFrame, items_are_text: bool, interactions_are_text: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give `item_id` of tables that came as text the type that both tables together ask for."""
+    if "item_id" not in items.columns or "item_id" not in interactions.columns:
+        return items, interactions
+    ids, used = items["item_id"], interactions["item_id"]
+    if items_are_text and interactions_are_text:
+        to_integers = _is_plain(ids) and _is_plain(used)
+    elif items_are_text:
+        to_integers = used.dtype.is_integer() and _is_plain(ids)
+    elif interactions_are_text:
+        to_integers = is_id_type(ids.dtype) and ids.dtype.is_integer() and _is_plain(used)
+    else:
+        return items, interactions
+    if to_integers and items_are_text:
+        items = items.with_columns(ids.cast(pl.Int64))
+    if to_integers and interactions_are_text:
+        interactions = interactions.with_columns(used.cast(pl.Int64))
+    return items, interactions

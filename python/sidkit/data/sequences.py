@@ -1,0 +1,143 @@
+"""Many rows of different lengths in two arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit.errors import DataError
+
+__all__ = ["Sequences"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Rows of item indices, stored one after the other (CSR).
+
+    Row `i` is `values[offsets[i]:offsets[i + 1]]`:
+
+        >>> rows = Sequences.from_rows([[3, 1], [], [2, 2, 5]])
+        >>> rows.values, rows.offsets
+        (array([3, 1, 2, 2, 5], dtype=int32), array([0, 2, 2, 5]))
+        >>> rows[2]
+        array([2, 2, 5], dtype=int32)
+
+    Attributes:
+        values: int32 (nnz,), never negative.
+        offsets: int64 (rows + 1,), starts at 0, never falls, ends at nnz.
+
+    Raises:
+        DataError: if the arrays are not so. Other integer types are converted when every number fits.
+    """
+
+    values: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        values = _integers("values", self.values, np.int32)
+        offsets = _integers("offsets", self.offsets, np.int64)
+        if (
+            len(offsets) == 0
+            or offsets[0] != 0
+            or offsets[-1] != len(values)
+            or np.any(offsets[1:] < offsets[:-1])
+        ):
+            raise DataError(
+                "offsets of sequences must start at 0, never fall, and end at the number of values, "
+                f"{len(values)}; got {_excerpt(offsets)}"
+            )
+        if len(values) and values.min() < 0:
+            row = int(np.argmax(values < 0))
+            raise DataError(f"values of sequences must not be negative; value {row} is {values[row]}")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "offsets", offsets)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Iterable[int]]) -> Sequences:
+        """Build from one iterable of integers per row."""
+        arrays = [np.asarray(list(row), dtype=np.int64) for row in rows]
+        values = np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+        return cls.from_lengths(values, np.array([len(row) for row in arrays], dtype=np.int64))
+
+    @classmethod
+    def from_lengths(cls, values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Sequences:
+        """Build from the values of all rows and the length of each row, integers (rows,)."""
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return cls(values, offsets)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The length of each row, int64 (rows,)."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.int32]:
+        """Give a view of one row, int32 (length,); negative numbers count from the end."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} sequences")
+        row %= len(self)
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequences):
+            return NotImplemented
+        return np.array_equal(self.offsets, other.offsets) and np.array_equal(self.values, other.values)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays inside can change
+
+    def __repr__(self) -> str:
+        return f"Sequences({len(self)} rows, {len(self.values)} values)"
+
+    def take(self, rows: npt.ArrayLike) -> Sequences:
+        """Copy the given rows, in the given order; integers (n,) or a boolean mask (rows,)."""
+        chosen = np.asarray(rows)
+        if chosen.dtype == np.bool_:
+            chosen = np.flatnonzero(chosen)
+        chosen = chosen.astype(np.int64)
+        return self._slices(self.offsets[:-1][chosen], self.lengths[chosen])
+
+    def tail(self, n: int) -> Sequences:
+        """Keep the last `n` values of each row, or the whole row where it is shorter."""
+        lengths = np.minimum(self.lengths, max(n, 0))
+        return self._slices(self.offsets[1:] - lengths, lengths)
+
+    def head(self, lengths: npt.ArrayLike) -> Sequences:
+        """Keep the first values of each row: one length per row, integers (rows,), or one for all.
+
+        A row shorter than that is kept whole.
+        """
+        asked = np.broadcast_to(np.asarray(lengths, dtype=np.int64), len(self))
+        return self._slices(self.offsets[:-1], np.clip(asked, 0, self.lengths))
+
+    def _slices(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Sequences:
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        return Sequences(self.values[positions], offsets)
+
+
+def _integers(name: str, array: Any, dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
+    given = np.asarray(array)
+    if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):
+        raise DataError(
+            f"{name} of sequences must be a one-dimensional array of integers; "
+            f"got {given.dtype} of shape {given.shape}"
+        )
+    bounds = np.iinfo(dtype)
+    if given.size and (int(given.max()) > bounds.max or int(given.min()) < bounds.min):
+        raise DataError(f"{name} of sequences must fit {np.dtype(dtype)}; got up to {given.max()}")
+    return np.ascontiguousarray(given, dtype=dtype)
+
+
+def _excerpt(array: npt.NDArray[Any]) -> str:
+    return np.array2string(array, threshold=6, edgeitems=3)

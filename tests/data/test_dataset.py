@@ -1,0 +1,129 @@
+import re
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidkit.data import Dataset, cyclic_world
+from sidkit.errors import DataError
+
+ITEMS = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["A", "B", "C"]})
+EVENTS = pl.DataFrame({"user_id": [30, 30, 10], "item_id": ["c", "a", "c"], "position": [0, 1, 0]})
+
+
+def test_ids_come_back_with_their_type():
+    dataset = Dataset("d", ITEMS, EVENTS)
+    assert dataset.user_ids.to_list() == [30, 10]
+    assert dataset.user_ids.dtype == pl.Int64
+    assert dataset.item_ids.to_list() == ["a", "b", "c"]
+    assert dataset.user_index.tolist() == [0, 0, 1]
+    assert dataset.item_index.tolist() == [2, 0, 2]
+    assert [row.tolist() for row in dataset.sequences()] == [[2, 0], [2]]
+    assert repr(dataset) == "Dataset('d': 2 users, 3 items, 3 interactions)"
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt64, pl.Int32])
+def test_integers_of_two_widths_are_the_same_ids(dtype):
+    items = pl.DataFrame({"item_id": pl.Series([5, 3], dtype=dtype)})
+    events = pl.DataFrame({"user_id": ["u"], "item_id": [3], "t_rel": [0]})
+    dataset = Dataset("d", items, events)
+    assert dataset.item_index.tolist() == [1]
+    assert dataset.item_ids.dtype == dtype
+
+
+def test_finding_ids():
+    dataset = Dataset("d", ITEMS, EVENTS)
+    assert dataset.find_items(["c", "a"]).tolist() == [2, 0]
+    assert dataset.find_users([10, "30"]).tolist() == [1, 0]
+    with pytest.raises(DataError, match="there is no item 'x'; the ids are String, such as 'a', 'b', 'c'"):
+        dataset.find_items(["a", "x"])
+    with pytest.raises(DataError, match="there is no user 'x'; the ids are Int64, such as 30, 10"):
+        dataset.find_users(["x"])
+
+
+@pytest.mark.parametrize(
+    ("items", "events", "message"),
+    [
+        (ITEMS.drop("item_id"), EVENTS, "`items` has no column `item_id`; it has title"),
+        (ITEMS, EVENTS.drop("user_id"), "`interactions` has no column `user_id`; it has item_id, position"),
+        (ITEMS, EVENTS.drop("position"), "must have `timestamp`, `t_rel` or `position` to order"),
+        (ITEMS.clear(), EVENTS, "`items` is empty"),
+        (ITEMS, EVENTS.clear(), "`interactions` is empty"),
+        (
+            ITEMS,
+            EVENTS.cast({"user_id": pl.Float64}),
+            "column `user_id` of `interactions` must hold integers or strings; got Float64",
+        ),
+        (
+            ITEMS,
+            EVENTS.with_columns(item_id=pl.Series(["a", None, None])),
+            "column `item_id` of `interactions` is null in 2 rows; the first is row 1",
+        ),
+        (
+            ITEMS,
+            EVENTS.with_columns(position=pl.Series([0, None, 1])),
+            "column `position` of `interactions` must be a number in every row; row 1 is None",
+        ),
+        (
+            ITEMS,
+            EVENTS.with_columns(timestamp=pl.Series([0.0, 1.0, float("nan")])),
+            "column `timestamp` of `interactions` must be a number in every row; row 2 is nan",
+        ),
+        (
+            ITEMS,
+            EVENTS.cast({"position": pl.String}),
+            "column `position` of `interactions` must hold numbers; got String",
+        ),
+        (
+            pl.concat([ITEMS, ITEMS.head(2)]),
+            EVENTS,
+            "every item must have one row in `items`; 2 ids have several, such as 'a', 'b'",
+        ),
+        (
+            ITEMS.head(1),
+            EVENTS,
+            "1 items of `interactions` are not in `items`, such as 'c'; add them, or leave such events out "
+            "with unknown_items='drop'",
+        ),
+        (
+            ITEMS,
+            EVENTS.with_columns(item_id=pl.Series([1, 2, 3])),
+            "`item_id` must have one type; it is Int64 in `interactions` and String in `items`",
+        ),
+    ],
+)
+def test_what_is_no_dataset(items, events, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        Dataset("d", items, events)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40),
+    st.integers(0, 4),
+    st.integers(0, 4),
+)
+def test_k_core_is_the_fixpoint(pairs, user_least, item_least):
+    events = pl.DataFrame(
+        {"user_id": [u for u, _ in pairs], "item_id": [i for _, i in pairs], "position": range(len(pairs))}
+    )
+    kept, before = list(pairs), None
+    while kept != before:
+        before = kept
+        users, items = [u for u, _ in kept], [i for _, i in kept]
+        kept = [(u, i) for u, i in kept if users.count(u) >= user_least and items.count(i) >= item_least]
+    dataset = Dataset("d", pl.DataFrame({"item_id": range(6)}), events)
+    if not kept:
+        with pytest.raises(DataError, match="no interaction of `d` is left"):
+            dataset.filtered(min_user_events=user_least, min_item_events=item_least)
+        return
+    core = dataset.filtered(min_user_events=user_least, min_item_events=item_least)
+    assert core.interactions.select("user_id", "item_id").rows() == kept
+    assert core.item_ids.to_list() == (sorted({i for _, i in kept}) if item_least else list(range(6)))
+
+
+def test_the_world_is_the_same_for_the_same_seed():
+    left, right = cyclic_world(seed=3), cyclic_world(seed=3)
+    assert left.dataset.interactions.equals(right.dataset.interactions)
+    assert (left.vectors == right.vectors).all()
+    assert not (cyclic_world(seed=4).vectors == left.vectors).all()

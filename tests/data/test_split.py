@@ -1,0 +1,130 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidkit.data import Dataset, EvalSet, Sequences, cyclic_world, split_dataset
+from sidkit.errors import ConfigError, DataError
+
+
+def dataset_of(events):
+    """Build from (user, item, time) rows; items 0 to 9."""
+    users, items, times = zip(*events, strict=True)
+    return Dataset(
+        "made-up",
+        pl.DataFrame({"item_id": range(10)}),
+        pl.DataFrame({"user_id": users, "item_id": items, "timestamp": times}),
+    )
+
+
+def questions(part):
+    rows = zip(part.users, part.histories, part.targets, strict=True)
+    return [(int(user), history.tolist(), int(target)) for user, history, target in rows]
+
+
+EVENTS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 6)), min_size=1, max_size=30)
+
+
+def walks(events):
+    """Each user's items in time order, users in order of first event: the slow way."""
+    users = list(dict.fromkeys(user for user, _, _ in events))
+    rows = [sorted((e for e in events if e[0] == user), key=lambda e: e[2]) for user in users]
+    return [[(item, time) for _, item, time in row] for row in rows]
+
+
+@given(EVENTS)
+def test_leave_last_out_is_as_said(events):
+    rows = [[item for item, _ in row] for row in walks(events)]
+    asked = [(user, row) for user, row in enumerate(rows) if len(row) >= 3]
+    if not asked:
+        with pytest.raises(DataError, match="no user to ask about in validation"):
+            split_dataset(dataset_of(events))
+        return
+    split = split_dataset(dataset_of(events))
+    assert [row.tolist() for row in split.train] == [row[:-2] if len(row) >= 3 else row for row in rows]
+    assert questions(split.valid) == [(user, row[:-2], row[-2]) for user, row in asked]
+    assert questions(split.test) == [(user, row[:-1], row[-1]) for user, row in asked]
+
+
+@given(EVENTS)
+def test_global_time_is_as_said(events):
+    times = sorted(time for _, _, time in events)
+    first, second = (times[int(np.ceil(share * (len(times) - 1)))] for share in (0.5, 0.75))
+    rows = walks(events)
+    expected_valid, expected_test = [], []
+    for user, row in enumerate(rows):
+        for expected, start, end in ((expected_valid, first, second), (expected_test, second, np.inf)):
+            past = [item for item, time in row if time < start]
+            period = [item for item, time in row if start <= time < end]
+            if past and period:
+                expected.append((user, past, period[0]))
+    try:
+        split = split_dataset(dataset_of(events), kind="global_time", valid_share=0.25, test_share=0.25)
+    except DataError as error:
+        assert "no user to ask about" in str(error)
+        assert not (expected_valid and expected_test)
+        return
+    assert [row.tolist() for row in split.train] == [[i for i, time in row if time < first] for row in rows]
+    assert questions(split.valid) == expected_valid
+    assert questions(split.test) == expected_test
+
+
+def test_shuffled_ties_stay_within_their_time():
+    dataset = dataset_of([(0, item, 0 if item < 5 else 1) for item in range(10)])
+    rows = [dataset.sequences("shuffle", seed)[0].tolist() for seed in range(5)]
+    assert all(sorted(row[:5]) == [0, 1, 2, 3, 4] for row in rows)
+    assert len({tuple(row) for row in rows}) > 1
+    assert rows[3] == dataset.sequences("shuffle", 3)[0].tolist()
+    assert dataset.sequences("source", 3)[0].tolist() == list(range(10))
+
+
+def test_position_orders_events_of_one_time():
+    interactions = pl.DataFrame(
+        {"user_id": [1, 1, 1], "item_id": [7, 8, 9], "t_rel": [0, 0, 5], "position": [1, 0, 2]}
+    )
+    dataset = Dataset("made-up", pl.DataFrame({"item_id": [9, 8, 7]}), interactions)
+    assert dataset.sequences()[0].tolist() == [1, 2, 0]
+
+
+def test_the_ring_is_visible_in_every_question():
+    world = cyclic_world()
+    split = split_dataset(world.dataset)
+    for part in (split.valid, split.test):
+        last = part.histories.tail(1).values
+        assert np.array_equal(part.targets, world.successors[last])
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"kind": "random"}, ConfigError, "kind must be `leave_last_out` or `global_time`; got 'random'"),
+        ({"ties": "id"}, ConfigError, "ties must be `source` or `shuffle`; got 'id'"),
+        (
+            {"kind": "global_time", "valid_share": 0.6, "test_share": 0.6},
+            ConfigError,
+            "must be above 0 and together below 1; got 0.6 and 0.6",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense(settings, error, message):
+    with pytest.raises(error, match=message):
+        split_dataset(cyclic_world().dataset, **settings)
+
+
+def test_global_time_needs_absolute_time():
+    dataset = cyclic_world().dataset
+    relative = Dataset("made-up", dataset.items, dataset.interactions.rename({"timestamp": "t_rel"}))
+    with pytest.raises(DataError, match=r"needs a column `timestamp`.*`made-up` has only `t_rel`"):
+        split_dataset(relative, kind="global_time")
+
+
+def test_an_eval_set_has_one_answer_per_question():
+    with pytest.raises(DataError, match=r"must be equally many; got \(1,\), \(2,\), \(2,\)"):
+        EvalSet(np.array([0]), Sequences.from_rows([[1], [2]]), np.array([3, 4]))
+
+
+def test_take_questions():
+    part = EvalSet(np.array([4, 5, 6]), Sequences.from_rows([[1], [2, 3], []]), np.array([7, 8, 9]))
+    assert questions(part.take([2, 1])) == [(6, [], 9), (5, [2, 3], 8)]
+    assert questions(part.take(np.array([True, False, False]))) == [(4, [1], 7)]
