@@ -1,5 +1,5 @@
 """Semantic IDs: learn them, generate with them, rank with them."""
 
-from sidkit._core import __version__
+from sidkit._core import SidLayout, __version__
 
-__all__ = ["__version__"]
+__all__ = ["SidLayout", "__version__"]

@@ -1,5 +1,131 @@
 """The Rust core: quantization assignment, SID packing, n-gram hashing, the trie."""
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final, final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["SidLayout", "__version__"]
 
 __version__: Final[str]
+
+@final
+class SidLayout:
+    """How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
+
+    A level of K codes takes ceil(log2 K) bits. The first level sits in the highest bits in use and the last one
+    ends at bit 0, so that the order of packed SIDs is the order of their digits and every prefix is one
+    contiguous range.
+
+    Packed SIDs are arrays of `uint64`: of shape (n,) up to 64 bits, of shape (n, 2) with the high word first up
+    to 128 bits. Digits are `uint16` arrays of shape (n, levels). Arrays must be C-contiguous; one of another
+    dtype is refused with `TypeError` rather than converted, since a conversion could wrap silently.
+
+    >>> layout = SidLayout([256, 256, 256, 32])
+    >>> layout.total_bits
+    29
+    >>> codes = np.array([[12, 200, 7, 0]], np.uint16)
+    >>> layout.unpack(layout.pack(codes))
+    array([[ 12, 200,   7,   0]], dtype=uint16)
+
+    Two layouts are equal if their sizes are; layouts can be hashed and pickled.
+    """
+
+    def __new__(cls, sizes: Iterable[int]) -> SidLayout:
+        """Lay out levels of so many codes each.
+
+        Args:
+            sizes: the number of codes of each level, 1 to 65536; up to 128 levels, 128 bits together.
+
+        Raises:
+            ValueError: if a size is out of range or the levels do not fit into 128 bits.
+        """
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many codes each level has."""
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """How many bits each level takes: ceil(log2 size)."""
+
+    @property
+    def total_bits(self) -> int:
+        """How many bits a whole SID takes."""
+
+    @property
+    def words(self) -> int:
+        """How many 64-bit words a packed SID takes: 1 or 2."""
+
+    @property
+    def levels(self) -> int:
+        """How many digits a SID has."""
+
+    def pack(
+        self, codes: npt.NDArray[np.uint16], out: npt.NDArray[np.uint64] | None = None
+    ) -> npt.NDArray[np.uint64]:
+        """Pack rows of digits.
+
+        Args:
+            codes: the digits, (n, levels).
+            out: where to write; (n,) or (n, 2). If an error is raised it may be half filled.
+
+        Returns:
+            The packed SIDs: `out`, or a new array.
+
+        Raises:
+            TypeError: if an array has another dtype.
+            ValueError: if a shape does not fit, or a digit is not one of its level's codes.
+        """
+
+    def unpack(
+        self, packed: npt.NDArray[np.uint64], out: npt.NDArray[np.uint16] | None = None
+    ) -> npt.NDArray[np.uint16]:
+        """Unpack SIDs into rows of digits.
+
+        Args:
+            packed: the packed SIDs, (n,) or (n, 2).
+            out: where to write; (n, levels). If an error is raised it may be half filled.
+
+        Returns:
+            The digits: `out`, or a new array.
+
+        Raises:
+            TypeError: if an array has another dtype.
+            ValueError: if a shape does not fit, or a SID is not one of this layout's; names the row.
+        """
+
+    def prefix_range(self, digits: Iterable[int]) -> tuple[int, int]:
+        """Give the first and the last packed SID, both inclusive, that begin with `digits`.
+
+        Raises:
+            ValueError: if there are more digits than levels, or one is not one of its level's codes.
+        """
+
+    def prefix(self, packed: npt.NDArray[np.uint64], depth: int) -> npt.NDArray[np.uint64]:
+        """Cut packed SIDs down to their first `depth` digits; the digits below become 0.
+
+        Equal results mean equal prefixes, and each result is the first SID of its prefix's range.
+
+        Raises:
+            TypeError: if `packed` has another dtype.
+            ValueError: if its shape does not fit, a SID is not of this layout, or it has fewer levels.
+        """
+
+    def common_prefix_length(
+        self, a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]
+    ) -> npt.NDArray[np.uint8]:
+        """Count the leading digits that `a` and `b` share, row by row.
+
+        Returns:
+            The counts, (n,), from 0 to `levels`.
+
+        Raises:
+            TypeError: if an array has another dtype.
+            ValueError: if the shapes do not fit, or a SID is not one of this layout's.
+        """
+
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...

@@ -3,11 +3,15 @@
 use pyo3::prelude::*;
 
 mod error;
+mod sid;
 
 /// The Rust core of sidkit.
 #[pymodule(gil_used = false)]
 mod _core {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::sid::SidLayout;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -35,7 +35,7 @@ pub enum Error {
         /// The level.
         level: usize,
         /// How many codes it was said to have.
-        got: u64,
+        got: i64,
     },
     /// A layout takes more bits than two words have. Use fewer levels or fewer codes.
     TooWide {
@@ -63,7 +63,7 @@ pub enum Error {
         /// The level of the digit.
         level: usize,
         /// The digit.
-        digit: u16,
+        digit: i64,
         /// How many codes the level has.
         size: u32,
     },

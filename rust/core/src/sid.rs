@@ -317,7 +317,7 @@ impl SidLayout {
             Some(level) => Err(Error::DigitRange {
                 row,
                 level,
-                digit: digits[level],
+                digit: digits[level].into(),
                 size: self.sizes[level],
             }),
         }

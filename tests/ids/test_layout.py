@@ -1,0 +1,163 @@
+"""Packing against plain Python integers."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sidkit
+from sidkit import SidLayout
+
+sizes_lists = st.lists(st.sampled_from([1, 2, 3, 200, 256, 2048, 65536]), min_size=1, max_size=8)
+
+
+def random_codes(sizes, rows, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, sizes, (rows, len(sizes))).astype(np.uint16)
+
+
+def slow_pack(sizes, digits):
+    key = 0
+    for size, digit in zip(sizes, digits, strict=True):
+        key = (key << (size - 1).bit_length()) | int(digit)
+    return key
+
+
+def as_ints(packed):
+    return [int(high) << 64 | int(low) for high, low in packed] if packed.ndim == 2 else packed.tolist()
+
+
+@given(sizes_lists, st.integers(0, 20), st.integers(0, 99))
+def test_pack_is_the_definition_and_comes_back(sizes, rows, seed):
+    layout = SidLayout(sizes)
+    codes = random_codes(sizes, rows, seed)
+    packed = layout.pack(codes)
+    assert packed.dtype == np.uint64
+    assert packed.shape == ((rows,) if layout.total_bits <= 64 else (rows, 2))
+    assert as_ints(packed) == [slow_pack(sizes, row) for row in codes]
+    np.testing.assert_array_equal(layout.unpack(packed), codes)
+
+
+@given(sizes_lists, st.integers(0, 99))
+def test_prefixes_are_ranges_and_common_lengths_are_counted(sizes, seed):
+    layout = SidLayout(sizes)
+    codes = np.minimum(random_codes(sizes, 12, seed), 2)
+    a, b = codes[:6], codes[6:]
+    np.testing.assert_array_equal(
+        layout.common_prefix_length(layout.pack(a), layout.pack(b)),
+        np.cumprod(a == b, axis=1).sum(axis=1),
+    )
+    for depth in range(len(sizes) + 1):
+        first, last = layout.prefix_range(codes[0, :depth])
+        for row, key in zip(codes, as_ints(layout.pack(codes)), strict=True):
+            assert (first <= key <= last) == (list(row[:depth]) == list(codes[0, :depth]))
+        cut = np.where(np.arange(len(sizes)) < depth, codes, 0).astype(np.uint16)
+        np.testing.assert_array_equal(layout.prefix(layout.pack(codes), depth), layout.pack(cut))
+
+
+def test_a_layout_describes_itself():
+    layout = SidLayout([256, 256, 1, 17])
+    assert (layout.sizes, layout.bits) == ((256, 256, 1, 17), (8, 8, 0, 5))
+    assert (layout.total_bits, layout.words, layout.levels) == (21, 1, 4)
+    assert repr(layout) == "SidLayout([256, 256, 1, 17])"
+    assert layout == SidLayout(np.array([256, 256, 1, 17])) != SidLayout([256, 256, 17])
+    assert len({layout, SidLayout((256, 256, 1, 17))}) == 1
+    assert pickle.loads(pickle.dumps(layout)) == layout
+    assert sidkit.SidLayout is SidLayout
+
+
+def test_writing_into_the_callers_arrays():
+    for sizes in ([256] * 4, [2048] * 8):
+        layout = SidLayout(sizes)
+        codes = random_codes(sizes, 5)
+        packed = np.empty_like(layout.pack(codes))
+        digits = np.empty_like(codes)
+        assert layout.pack(codes, out=packed) is packed
+        assert layout.unpack(packed, out=digits) is digits
+        np.testing.assert_array_equal(digits, codes)
+
+
+u16, u64 = np.uint16, np.uint64
+WIDE = [65536] * 5
+refusals = [
+    (lambda: SidLayout([]), ValueError, "a layout has 1 to 128 levels, got 0"),
+    (lambda: SidLayout([4, -1]), ValueError, "level 1 has -1 codes; every level has 1 to 65536"),
+    (lambda: SidLayout([65536] * 9), ValueError, "the levels take 144 bits together, but at most 128 fit"),
+    (lambda: SidLayout([4, 4]).pack([[1, 2]]), TypeError, "expected a NumPy array of uint16"),
+    (
+        lambda: SidLayout([4, 4]).pack(np.zeros((1, 2), np.int64)),
+        TypeError,
+        "`codes` has dtype int64, expected uint16",
+    ),
+    (
+        lambda: SidLayout([4, 4]).pack(np.zeros((1, 3), u16)),
+        ValueError,
+        "`codes` has shape (1, 3), expected (n, 2)",
+    ),
+    (lambda: SidLayout([4, 4]).pack(np.zeros(2, u16)), ValueError, "`codes` has shape (2,), expected (n, 2)"),
+    (
+        lambda: SidLayout([4, 4]).pack(np.zeros((2, 2), u16).T),
+        ValueError,
+        "pass numpy.ascontiguousarray(codes)",
+    ),
+    (
+        lambda: SidLayout([4, 3]).pack(np.array([[0, 0], [3, 3]], u16)),
+        ValueError,
+        "row 1, level 1: digit 3 is not below 3, the number of codes of that level",
+    ),
+    (
+        lambda: SidLayout([4, 4]).pack(np.zeros((1, 2), u16), out=np.zeros(2, u64)),
+        ValueError,
+        "`out` has shape (2,), expected (1,)",
+    ),
+    (
+        lambda: SidLayout([4, 4]).unpack(np.array([16], u64)),
+        ValueError,
+        "row 0 has bits set beyond the 4 of the layout",
+    ),
+    (
+        lambda: SidLayout([4, 4]).unpack(np.zeros((3, 2), u64)),
+        ValueError,
+        "`packed` has shape (3, 2), expected (n,)",
+    ),
+    (lambda: SidLayout(WIDE).unpack(np.zeros(3, u64)), ValueError, "expected (n, 2) for SIDs of 80 bits"),
+    (
+        lambda: SidLayout([4, 4]).prefix_range([1, 2, 3]),
+        ValueError,
+        "a prefix of 3 digits is longer than the 2 levels",
+    ),
+    (lambda: SidLayout([4, 4]).prefix_range([0, 70000]), ValueError, "level 1: digit 70000 is not below 4"),
+    (lambda: SidLayout([4, 4]).prefix(np.zeros(1, u64), 3), ValueError, "a prefix of 3 digits is longer"),
+    (
+        lambda: SidLayout([4]).common_prefix_length(np.zeros(1, u64), np.zeros(2, u64)),
+        ValueError,
+        "`b` has 2 elements, but its shape asks for 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), refusals)
+def test_what_does_not_fit_is_refused(call, error, message):
+    with pytest.raises(error) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+def test_an_output_that_is_also_the_input_is_refused():
+    layout = SidLayout([65536] * 4)
+    packed = np.zeros(3, np.uint64)
+    with pytest.raises(ValueError, match="`out` shares its memory with another argument"):
+        layout.unpack(packed, out=packed.view(np.uint16).reshape(3, 4))
+
+
+def test_read_only_arrays_are_read_and_not_written():
+    layout = SidLayout([256, 256])
+    codes = random_codes(layout.sizes, 3)
+    codes.flags.writeable = False
+    packed = layout.pack(codes)
+    packed.flags.writeable = False
+    np.testing.assert_array_equal(layout.unpack(packed), codes)
+    with pytest.raises(ValueError, match="`out` is read-only"):
+        layout.pack(codes, out=packed)
