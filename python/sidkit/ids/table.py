@@ -1,0 +1,268 @@
+"""The table of a catalogue: which item has which Semantic ID."""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit._core import SidLayout
+from sidkit._files import atomic_path
+from sidkit.errors import DataError, FormatError
+from sidkit.ids.collisions import POLICIES, Alternatives, check_codes, group_sizes, resolve_collisions
+
+__all__ = ["SidTable"]
+
+_METADATA_KEY = "sidkit.sids"
+_VERSION = 1
+
+
+class SidTable:
+    """Items and their Semantic IDs, in the order of the catalogue.
+
+    Build one with `from_codes`, or read one with `load`; the constructor takes digits as they are.
+
+    Attributes:
+        item_ids: polars Series (n,), the users' ids, of the type they came in (any integer, or strings).
+        digits: uint16 (n, levels), one Semantic ID a row.
+        layout: `SidLayout` of the digits.
+        collisions: the policy that made the digits: `token`, `reassign` or `share`.
+
+    Example:
+        >>> table = SidTable.from_codes([[12, 7], [12, 7], [3, 0]], ["a", "b", "c"], sizes=[16, 16])
+        >>> table.sid("b"), table.items("12-7"), table.items("3-0-0")
+        ('12-7-1', ['a', 'b'], ['c'])
+    """
+
+    def __init__(
+        self,
+        item_ids: pl.Series | npt.ArrayLike,
+        digits: npt.ArrayLike,
+        layout: SidLayout | Sequence[int],
+        *,
+        collisions: str = "share",
+    ) -> None:
+        if collisions not in POLICIES:
+            raise DataError(f"unknown collision policy `{collisions}`; hint: one of {', '.join(POLICIES)}")
+        self.layout = layout if isinstance(layout, SidLayout) else SidLayout(list(layout))
+        self.digits = check_codes(digits, self.sizes)
+        self.item_ids = _checked_ids(item_ids, len(self.digits))
+        self.collisions = collisions
+
+    @classmethod
+    def from_codes(
+        cls,
+        codes: npt.ArrayLike,
+        item_ids: pl.Series | npt.ArrayLike,
+        sizes: Sequence[int],
+        *,
+        collisions: str = "token",
+        collision_size: int | None = None,
+        alternatives: Alternatives | None = None,
+        capacity: int = 1,
+    ) -> "SidTable":
+        """Make Semantic IDs of codes.
+
+        Args:
+            codes: integers (n, levels), such as a tokenizer's `encode(x)`.
+            item_ids: n distinct integers or strings, one a row of `codes`.
+            sizes: number of codes of each level, such as a tokenizer's `sizes`.
+            collisions: what to do with equal codes: `token`, `reassign` or `share`.
+            collision_size: `token` only: size of the collision digit; else that of the largest group.
+            alternatives: `reassign` only: `lambda rows: tokenizer.alternatives(x[rows])`, or an array
+                uint16 (n, choices, levels).
+            capacity: `reassign` only: how many items may have one code.
+
+        Raises:
+            DataError: if codes, ids and sizes do not fit together.
+            ConfigError: if the policy is unknown, or its arguments are missing or senseless.
+            CollisionError: if the policy cannot tell all items apart.
+        """
+        ids = _checked_ids(item_ids, len(np.asarray(codes)))
+        digits, all_sizes = resolve_collisions(
+            codes,
+            sizes,
+            policy=collisions,
+            collision_size=collision_size,
+            alternatives=alternatives,
+            capacity=capacity,
+        )
+        return cls(ids, digits, all_sizes, collisions=collisions)
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    def __repr__(self) -> str:
+        return f"SidTable({len(self)} items, sizes={list(self.sizes)}, collisions={self.collisions!r})"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of digits of each level."""
+        return tuple(self.layout.sizes)
+
+    @property
+    def codes(self) -> npt.NDArray[np.uint16]:
+        """The digits that are codes, uint16 (n, levels): all but the digit the policy `token` has added."""
+        return self.digits[:, :-1] if self.collisions == "token" else self.digits
+
+    @cached_property
+    def packed(self) -> npt.NDArray[np.uint64]:
+        """Packed Semantic IDs, uint64 (n,), or (n, 2) where the layout is wider than 64 bits."""
+        return self.layout.pack(self.digits)
+
+    @cached_property
+    def sids(self) -> list[str]:
+        """Written Semantic IDs, such as `12-200-7-0`, one an item."""
+        return _written(self.digits).to_list()
+
+    def row(self, item_id: int | str) -> int:
+        """The item index of an item id.
+
+        Raises:
+            DataError: if there is no such item.
+        """
+        row = self._rows.get(item_id)
+        if row is None:
+            raise DataError(
+                f"item {item_id!r} is not among the {len(self)} items of the table, "
+                f"whose ids are {self.item_ids.dtype}"
+            )
+        return row
+
+    def sid(self, item_id: int | str) -> str:
+        """The Semantic ID of an item, such as `12-200-7-0`.
+
+        Raises:
+            DataError: if there is no such item.
+        """
+        return "-".join(map(str, self.digits[self.row(item_id)].tolist()))
+
+    def items(self, sid: str) -> list[Any]:
+        """The ids of the items under a Semantic ID or a prefix of one, in the order of their Semantic IDs.
+
+        Args:
+            sid: digits joined by `-`; fewer than the table's levels name all items that begin with them.
+
+        Returns:
+            Item ids; an empty list if no item is there.
+
+        Raises:
+            DataError: if `sid` is not written like that, or a digit is beyond its level's size.
+        """
+        low, high = 0, len(self)
+        for level, digit in enumerate(self._parse(sid)):
+            column = self.digits[self._order[low:high], level]
+            low, high = (
+                low + int(np.searchsorted(column, digit, side="left")),
+                low + int(np.searchsorted(column, digit, side="right")),
+            )
+        return self.item_ids.gather(self._order[low:high]).to_list()
+
+    def to_frame(self) -> pl.DataFrame:
+        """The table as a polars frame: item_id, c0, c1, … (uint16), sid."""
+        columns = [self.item_ids]
+        columns += [pl.Series(f"c{level}", self.digits[:, level]) for level in range(self.digits.shape[1])]
+        return pl.DataFrame([*columns, _written(self.digits)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table to Parquet (item_id, c0, c1, …, sid), with layout and policy in the metadata."""
+        described = {"version": _VERSION, "sizes": list(self.sizes), "collisions": self.collisions}
+        with atomic_path(path) as temporary:
+            self.to_frame().write_parquet(temporary, metadata={_METADATA_KEY: json.dumps(described)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "SidTable":
+        """Read a table that `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            FormatError: if the file is truncated, is no table of Semantic IDs, or contradicts itself.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no table of Semantic IDs at {path}")
+        try:
+            metadata = pl.read_parquet_metadata(path)
+            frame = pl.read_parquet(path)
+        except pl.exceptions.PolarsError as error:
+            raise FormatError(f"{path} is not a whole Parquet file: {error}") from error
+        described = _described(path, metadata)
+        try:
+            digits = frame.select(f"c{level}" for level in range(len(described["sizes"]))).to_numpy()
+            table = cls(frame["item_id"], digits, described["sizes"], collisions=described["collisions"])
+        except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
+            raise FormatError(f"{path} contradicts its own description {described}: {error}") from error
+        if described["collisions"] == "token" and len(group_sizes(table.digits, table.sizes)) < len(table):
+            raise FormatError(f"{path} says that its Semantic IDs are distinct, but some are repeated")
+        return table
+
+    @cached_property
+    def _rows(self) -> dict[int | str, int]:
+        return {item: row for row, item in enumerate(self.item_ids.to_list())}
+
+    @cached_property
+    def _order(self) -> npt.NDArray[np.int64]:
+        """Rows in the order of their Semantic IDs; equal ones in the order of the table."""
+        return np.lexsort(self.digits.T[::-1]).astype(np.int64)
+
+    def _parse(self, sid: str) -> list[int]:
+        parts = sid.split("-") if sid else []
+        if len(parts) > len(self.sizes) or not all(part.isascii() and part.isdigit() for part in parts):
+            raise DataError(f"`{sid}` is not a Semantic ID of at most {len(self.sizes)} digits joined by `-`")
+        digits = [int(part) for part in parts]
+        for level, (digit, size) in enumerate(zip(digits, self.sizes, strict=False)):
+            if digit >= size:
+                raise DataError(
+                    f"digit {digit} of `{sid}` is beyond level {level}, which has {size}: 0..{size - 1}"
+                )
+        return digits
+
+
+def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
+    series = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
+    series = series.rename("item_id")
+    if not (series.dtype.is_integer() or series.dtype == pl.String):
+        raise DataError(f"item ids must be integers or strings, not {series.dtype}")
+    if len(series) != rows:
+        raise DataError(f"there are {rows} rows of digits, but {len(series)} item ids")
+    if series.null_count():
+        raise DataError(
+            f"{series.null_count()} item ids are missing, the first at row {series.is_null().arg_max()}"
+        )
+    if series.n_unique() < rows:
+        repeated = series.filter(series.is_duplicated())[0]
+        raise DataError(
+            f"item id {repeated!r} stands at {(series == repeated).sum()} rows; ids must be distinct"
+        )
+    return series
+
+
+def _written(digits: npt.NDArray[np.uint16]) -> pl.Series:
+    frame = pl.DataFrame({f"c{level}": digits[:, level] for level in range(digits.shape[1])})
+    return frame.select(sid=pl.concat_str(pl.all(), separator="-"))["sid"]
+
+
+def _described(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    if _METADATA_KEY not in metadata:
+        raise FormatError(
+            f"{path} is a Parquet file, but not a table of Semantic IDs (no `{_METADATA_KEY}` in it)"
+        )
+    try:
+        described = json.loads(metadata[_METADATA_KEY])
+        version, sizes, policy = described["version"], described["sizes"], described["collisions"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path} has a damaged `{_METADATA_KEY}`: {error!r}") from error
+    if version != _VERSION:
+        raise FormatError(f"{path} is a table of version {version}, but this sidkit reads version {_VERSION}")
+    if (
+        not isinstance(sizes, list)
+        or not all(isinstance(size, int) for size in sizes)
+        or not isinstance(policy, str)
+    ):
+        raise FormatError(f"{path} has a damaged `{_METADATA_KEY}`: {described}")
+    return {"sizes": sizes, "collisions": policy}

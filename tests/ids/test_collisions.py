@@ -1,0 +1,166 @@
+"""Collision policies against slow, obvious versions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidkit.errors import CollisionError, ConfigError, DataError
+from sidkit.ids import add_collision_digit, group_sizes, reassign, resolve_collisions
+
+
+def small_codes():
+    """Codes of two levels of 3, so that collisions are many."""
+    return (
+        st.integers(0, 40)
+        .flatmap(lambda n: st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=n, max_size=n))
+        .map(lambda pairs: np.array(pairs, dtype=np.uint16).reshape(-1, 2))
+    )
+
+
+def slow_collision_digit(codes):
+    seen, result = {}, []
+    for code in map(tuple, codes.tolist()):
+        result.append((*code, seen.get(code, 0)))
+        seen[code] = seen.get(code, 0) + 1
+    return result, max([1, *seen.values()])
+
+
+def slow_reassign(codes, alternatives, capacity):
+    """Round by round, item by item, with a counter."""
+    count, result, waiting = {}, {}, []
+    for row, code in enumerate(map(tuple, codes.tolist())):
+        if count.get(code, 0) < capacity:
+            count[code] = count.get(code, 0) + 1
+            result[row] = code
+        else:
+            waiting.append(row)
+    for choice in range(alternatives.shape[1]):
+        for row in list(waiting):
+            code = tuple(alternatives[row, choice].tolist())
+            if count.get(code, 0) < capacity:
+                count[code] = count.get(code, 0) + 1
+                result[row] = code
+                waiting.remove(row)
+    return None if waiting else [result[row] for row in range(len(codes))]
+
+
+@given(small_codes())
+def test_collision_digit_counts_in_item_order(codes):
+    digits, size = add_collision_digit(codes, (3, 3))
+    expected, expected_size = slow_collision_digit(codes)
+    assert list(map(tuple, digits.tolist())) == expected
+    assert size == expected_size
+    assert digits.dtype == np.uint16
+
+
+@given(small_codes(), st.integers(1, 3), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_reassign_equals_the_slow_version(codes, capacity, choices, random):
+    everything = [(a, b) for a in range(3) for b in range(3)]
+    alternatives = np.array([random.sample(everything, choices) for _ in codes], dtype=np.uint16).reshape(
+        len(codes), choices, 2
+    )
+    expected = slow_reassign(codes, alternatives, capacity)
+    if expected is None:
+        with pytest.raises(CollisionError, match="find no free code"):
+            reassign(codes, (3, 3), alternatives, capacity=capacity)
+        return
+    moved = reassign(codes, (3, 3), alternatives, capacity=capacity)
+    assert list(map(tuple, moved.tolist())) == expected
+    if len(codes):
+        assert group_sizes(moved, (3, 3)).max() <= capacity
+
+
+def test_reassign_asks_only_for_the_surplus_items():
+    codes = np.array([[0], [1], [0], [0]], dtype=np.uint16)
+    asked = []
+
+    def alternatives(rows):
+        asked.append(rows.tolist())
+        return np.broadcast_to(np.array([[0], [1], [2], [3]], dtype=np.uint16), (len(rows), 4, 1))
+
+    assert reassign(codes, (4,), alternatives).ravel().tolist() == [0, 1, 2, 3]
+    assert asked == [[2, 3]]
+    assert codes.ravel().tolist() == [0, 1, 0, 0]
+
+
+def test_two_word_layouts_work_alike():
+    sizes = (2048,) * 8
+    codes = np.array([[2047] * 8, [0] * 8, [2047] * 8, [2047] * 7 + [0]], dtype=np.uint16)
+    digits, size = add_collision_digit(codes, sizes)
+    assert digits[:, -1].tolist() == [0, 0, 1, 0]
+    assert size == 2
+    assert group_sizes(codes, sizes).tolist() == [1, 1, 2]
+    other = np.tile(np.array([[2047] * 7 + [0], [2047] * 7 + [5]], dtype=np.uint16), (4, 1, 1))
+    assert reassign(codes, sizes, other)[2].tolist() == [2047] * 7 + [5]
+
+
+def test_a_million_items_take_seconds():
+    codes = np.random.default_rng(0).integers(0, 64, size=(1_000_000, 3)).astype(np.uint16)
+    digits, size = add_collision_digit(codes, (64, 64, 64))
+    assert len(group_sizes(digits, (64, 64, 64, size))) == len(codes)
+
+
+def test_too_many_items_under_one_code():
+    codes = np.array([[1, 2], [0, 0], [1, 2], [1, 2]], dtype=np.uint16)
+    with pytest.raises(CollisionError) as caught:
+        resolve_collisions(codes, (3, 3), policy="token", collision_size=2)
+    assert str(caught.value) == (
+        "3 items have the code `1-2`, but the collision digit tells only 2 apart; "
+        "hint: a collision size of at least 3, more or larger levels, or the policy `reassign` or `share`"
+    )
+    digits, sizes = resolve_collisions(codes, (3, 3), policy="token", collision_size=3)
+    assert sizes == (3, 3, 3)
+    assert digits.tolist() == [[1, 2, 0], [0, 0, 0], [1, 2, 1], [1, 2, 2]]
+
+
+def test_a_full_catalogue_says_how_many_are_left_over():
+    codes = np.zeros((5, 1), dtype=np.uint16)
+    everything = np.tile(np.arange(3, dtype=np.uint16)[:, None], (5, 1, 1))
+    with pytest.raises(CollisionError) as caught:
+        resolve_collisions(codes, (3,), policy="reassign", alternatives=everything)
+    assert str(caught.value) == (
+        "2 of 5 items find no free code among their 3 alternatives (the first is row 3 with the code `0`); "
+        "hint: more alternatives, a larger capacity, more or larger levels, or the policy `token` or `share`"
+    )
+    digits, _ = resolve_collisions(codes, (3,), policy="reassign", alternatives=everything, capacity=2)
+    assert digits.ravel().tolist() == [0, 0, 1, 1, 2]
+
+
+def test_share_keeps_the_codes():
+    digits, sizes = resolve_collisions([[1, 1], [1, 1]], (2, 2), policy="share")
+    assert digits.tolist() == [[1, 1], [1, 1]]
+    assert sizes == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("codes", "sizes", "arguments", "error", "message"),
+    [
+        ([[0, 3]], (4, 3), {}, DataError, "the code of row 0 at level 1 is 3, but that level has 3 codes"),
+        ([[0, -1]], (4, 3), {}, DataError, "the code of row 0 at level 1 is -1"),
+        ([[0.5, 1.0]], (4, 3), {}, DataError, r"codes must be an integer array \(n, levels\), not float64"),
+        ([0, 1], (4, 3), {}, DataError, "codes must be an integer array"),
+        ([[0, 1]], (4,), {}, DataError, r"codes have 2 levels, but 1 sizes are given: \(4,\)"),
+        ([[0, 1]], (4, 0), {}, ConfigError, r"sizes must be in 1..65536, not \(4, 0\)"),
+        ([[0]], (4,), {"policy": "drop"}, ConfigError, "unknown collision policy `drop`; hint: one of token"),
+        ([[0]], (4,), {"policy": "reassign"}, ConfigError, "hint: alternatives=lambda rows"),
+        ([[0]], (4,), {"collision_size": 0}, ConfigError, "size must be in 1..65536, not 0"),
+        (
+            [[0], [0]],
+            (4,),
+            {"policy": "reassign", "alternatives": np.zeros((2, 3), np.uint16)},
+            DataError,
+            r"alternatives must be an array \(2, choices, 1\), but it is \(2, 3\)",
+        ),
+        (
+            [[0], [0]],
+            (4,),
+            {"policy": "reassign", "alternatives": np.zeros((2, 3, 1), np.uint16), "capacity": 0},
+            ConfigError,
+            "capacity must be at least 1, not 0",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input(codes, sizes, arguments, error, message):
+    with pytest.raises(error, match=message):
+        resolve_collisions(codes, sizes, **arguments)

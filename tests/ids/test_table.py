@@ -1,0 +1,188 @@
+"""The item table: both directions, the file, and what it refuses."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidkit.errors import DataError, FormatError
+from sidkit.ids import SidTable
+
+CODES = [[12, 7], [12, 7], [3, 0], [12, 1]]
+IDS = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def table():
+    return SidTable.from_codes(CODES, IDS, sizes=[16, 16])
+
+
+def test_both_directions(table):
+    assert [table.sid(item) for item in IDS] == ["12-7-0", "12-7-1", "3-0-0", "12-1-0"] == table.sids
+    assert table.items("12-7-1") == ["b"]
+    assert table.items("12-7") == ["a", "b"]
+    assert table.items("12") == ["d", "a", "b"]
+    assert table.items("") == ["c", "d", "a", "b"]
+    assert table.items("5") == table.items("12-7-1"[:-1] + "0")[1:] == []
+    assert table.sizes == (16, 16, 2)
+    assert table.codes.tolist() == CODES
+    assert len(table) == 4
+    assert repr(table) == "SidTable(4 items, sizes=[16, 16, 2], collisions='token')"
+
+
+def test_share_gives_all_items_of_an_id():
+    table = SidTable.from_codes(CODES, [5, 6, 7, 8], sizes=[16, 16], collisions="share")
+    assert table.items("12-7") == [5, 6]
+    assert table.codes.tolist() == CODES
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), min_size=1, max_size=30))
+def test_lookups_agree_with_a_dictionary(codes):
+    table = SidTable.from_codes(codes, np.arange(len(codes)), sizes=[3, 5])
+    for item in range(len(codes)):
+        assert table.items(table.sid(item)) == [item]
+    for prefix in {code[0] for code in codes}:
+        assert set(table.items(str(prefix))) == {item for item, code in enumerate(codes) if code[0] == prefix}
+    order = np.argsort(table.packed)
+    assert order.tolist() == np.lexsort(table.digits.T[::-1]).tolist()
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pl.Series(["x", "ÿ", "", "0"]),
+        pl.Series([3, 2, 1, 0], dtype=pl.Int8),
+        pl.Series([2**63, 1, 2, 3], dtype=pl.UInt64),
+        pl.Series([-5, 1, 2, 3], dtype=pl.Int64),
+    ],
+    ids=["strings", "int8", "uint64", "int64"],
+)
+@pytest.mark.parametrize("policy", ["token", "share"])
+def test_round_trip_keeps_ids_and_types(tmp_path, ids, policy):
+    table = SidTable.from_codes(CODES, ids, sizes=[16, 16], collisions=policy)
+    table.save(tmp_path / "sids.parquet")
+    again = SidTable.load(tmp_path / "sids.parquet")
+    assert again.item_ids.dtype == ids.dtype
+    assert again.item_ids.to_list() == ids.to_list()
+    assert (again.digits == table.digits).all()
+    assert again.digits.dtype == np.uint16
+    assert (again.sizes, again.collisions) == (table.sizes, policy)
+    assert again.sid(ids[1]) == table.sid(ids[1])
+
+
+def test_wide_layouts_have_two_words(tmp_path):
+    table = SidTable.from_codes([[2047] * 8, [0] * 8], [1, 2], sizes=[2048] * 8)
+    assert table.packed.shape == (2, 2)
+    table.save(tmp_path / "wide.parquet")
+    assert (SidTable.load(tmp_path / "wide.parquet").packed == table.packed).all()
+
+
+def test_the_file_is_plain_parquet(tmp_path, table):
+    table.save(tmp_path / "sids.parquet")
+    frame = pl.read_parquet(tmp_path / "sids.parquet")
+    assert frame.columns == ["item_id", "c0", "c1", "c2", "sid"]
+    assert frame["sid"].to_list() == table.sids
+
+
+def test_an_empty_catalogue(tmp_path):
+    table = SidTable.from_codes(np.zeros((0, 2), np.uint16), np.array([], dtype=np.int64), sizes=[4, 4])
+    table.save(tmp_path / "empty.parquet")
+    assert len(SidTable.load(tmp_path / "empty.parquet")) == 0
+    assert table.items("1") == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["a", "b", "a", "d"], "item id 'a' stands at 2 rows; ids must be distinct"),
+        (["a", "b"], "there are 4 rows of digits, but 2 item ids"),
+        (pl.Series(["a", None, "c", "d"]), "1 item ids are missing, the first at row 1"),
+        ([0.5, 1.5, 2.5, 3.5], "item ids must be integers or strings, not Float64"),
+    ],
+)
+def test_bad_ids(ids, message):
+    with pytest.raises(DataError, match=message):
+        SidTable.from_codes(CODES, ids, sizes=[16, 16])
+
+
+def test_bad_lookups(table):
+    with pytest.raises(DataError, match="item 'z' is not among the 4 items of the table"):
+        table.sid("z")
+    for wrong in ("12-", "a-b", "-1", "1-2-0-0", " 1", "²"):
+        with pytest.raises(DataError, match="is not a Semantic ID of at most 3 digits"):
+            table.items(wrong)
+    with pytest.raises(DataError, match=r"digit 16 of `16-0` is beyond level 0, which has 16: 0\.\.15"):
+        table.items("16-0")
+    with pytest.raises(DataError, match="unknown collision policy `x`"):
+        SidTable(IDS, CODES, [16, 16], collisions="x")
+
+
+ONE_LEVEL = '{"version": 1, "sizes": [2], "collisions": "token"}'
+
+
+def _with_metadata(frame, described):
+    return lambda path: frame.write_parquet(path, metadata={"sidkit.sids": described})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not a whole Parquet file"),
+        (lambda path: path.write_bytes(b""), "is not a whole Parquet file"),
+        (lambda path: pl.DataFrame({"a": [1]}).write_parquet(path), "not a table of Semantic IDs"),
+        (_with_metadata(pl.DataFrame({"a": [1]}), "{"), "has a damaged `sidkit.sids`"),
+        (
+            _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 9, "sizes": [2], "collisions": "token"}'),
+            "is a table of version 9, but this sidkit reads version 1",
+        ),
+        (
+            _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 1, "sizes": 2, "collisions": "token"}'),
+            "has a damaged `sidkit.sids`",
+        ),
+        (
+            _with_metadata(pl.DataFrame({"item_id": [1]}), ONE_LEVEL),
+            "contradicts its own description",
+        ),
+        (
+            _with_metadata(
+                pl.DataFrame({"item_id": [1], "c0": [2]}), ONE_LEVEL
+            ),
+            "contradicts its own description.*the code of row 0 at level 0 is 2",
+        ),
+        (
+            _with_metadata(
+                pl.DataFrame({"item_id": [1, 2], "c0": [1, 1]}), ONE_LEVEL
+            ),
+            "says that its Semantic IDs are distinct, but some are repeated",
+        ),
+    ],
+)  # fmt: skip
+def test_foreign_and_damaged_files(tmp_path, table, change, message):
+    path = tmp_path / "sids.parquet"
+    table.save(path)
+    change(path)
+    with pytest.raises(FormatError, match=message):
+        SidTable.load(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no table of Semantic IDs at"):
+        SidTable.load(tmp_path / "none.parquet")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, table, monkeypatch):
+    path = tmp_path / "sids.parquet"
+    table.save(path)
+    before = path.read_bytes()
+
+    def full_disk(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(json, "dumps", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        SidTable.from_codes([[0]], ["x"], sizes=[2]).save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["sids.parquet"]
