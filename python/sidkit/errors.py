@@ -1,13 +1,13 @@
 """What can go wrong, as one tree.
 
     SidkitError
-      ├─ DataError          a dataset, a column, a file of the user's does not have the shape it must have   (also ValueError)
-      ├─ ConfigError        a setting, or two settings together, make no sense                               (also ValueError)
-      ├─ FormatError        a file of ours is truncated, foreign, or of another version                      (also ValueError)
-      ├─ RunFolderError     a run folder was made with other settings, or lacks a stage's output
-      ├─ CollisionError     more items share a prefix than the policy can tell apart                         (also ValueError)
-      ├─ NotFittedError     a tokenizer or model is used before it was trained
-      └─ MissingExtraError  an optional dependency is not installed; the message names the extra             (also ImportError)
+      ├─ DataError (ValueError)           a dataset, a column, a file of the user's is not as it must be
+      ├─ ConfigError (ValueError)         a setting, or two settings together, make no sense
+      ├─ FormatError (ValueError)         a file of ours is truncated, foreign, or of another version
+      ├─ RunFolderError                   a run folder was made with other settings, or lacks an output
+      ├─ CollisionError (ValueError)      more items share a prefix than the policy can tell apart
+      ├─ NotFittedError                   a tokenizer or model is used before it was trained
+      └─ MissingExtraError (ImportError)  an optional dependency is not installed; the message names the extra
 
 Every message says what was expected, what came, and what to do.
 """

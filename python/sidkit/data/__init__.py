@@ -4,11 +4,11 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
-from sidkit.data.dataset import Dataset, Ties  # noqa: E402
-from sidkit.data.load import load_dataset  # noqa: E402
-from sidkit.data.sequences import Sequences  # noqa: E402
-from sidkit.data.split import EvalSet, Split, SplitKind, split_dataset  # noqa: E402
-from sidkit.data.synthetic import World, cyclic_world  # noqa: E402
+from sidkit.data.dataset import Dataset, Ties
+from sidkit.data.load import load_dataset
+from sidkit.data.sequences import Sequences
+from sidkit.data.split import EvalSet, Split, SplitKind, split_dataset
+from sidkit.data.synthetic import World, cyclic_world
 
 __all__ = [
     "Dataset",

@@ -1,0 +1,30 @@
+"""Whole runs: configuration, run folder, and the pipeline of all stages.
+
+build_config, read_config     settings -> `RunConfig`
+RunFolder                     what each stage made, and whether it still holds
+run_pipeline                  data -> embed -> quantize -> ids -> train -> decode -> evaluate -> report
+"""
+
+from sidkit._extras import require
+
+require("pydantic", extra="cli")
+require("tomli_w", extra="cli")
+
+from sidkit.run.config import RunConfig
+from sidkit.run.engine import Observer, Quiet
+from sidkit.run.folder import RunFolder, StageRecord
+from sidkit.run.presets import PRESETS
+from sidkit.run.settings import build_config, differences, read_config, write_config
+
+__all__ = [
+    "PRESETS",
+    "Observer",
+    "Quiet",
+    "RunConfig",
+    "RunFolder",
+    "StageRecord",
+    "build_config",
+    "differences",
+    "read_config",
+    "write_config",
+]

@@ -1,0 +1,261 @@
+"""What a run is made of: one section per stage, every key documented, unknown keys refused.
+
+`RunConfig` is what `run.toml` holds once every default has been filled in. The names of the sections are the
+names of the stages; sizes are counts unless the name carries a unit.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "DataConfig",
+    "DecodeConfig",
+    "EmbedConfig",
+    "EvaluateConfig",
+    "IdsConfig",
+    "ModelName",
+    "ModelsConfig",
+    "QuantizeConfig",
+    "RunConfig",
+    "SasrecConfig",
+    "SasrecTrainConfig",
+    "TigerConfig",
+    "TigerTrainConfig",
+    "TrainConfig",
+]
+
+ModelName = Literal["popularity", "sasrec", "tiger"]
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class _Section(BaseModel):
+    """One table of `run.toml`: frozen, without conversions between types, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class DataConfig(_Section):
+    """Which data, and how it is split."""
+
+    source: str = "ml-100k"
+    """A built-in name, or a folder with `interactions` and `items` as Parquet or CSV."""
+    min_user_events: int = Field(default=0, ge=0)
+    """Users with fewer events are left out (k-core, repeated until it holds)."""
+    min_item_events: int = Field(default=0, ge=0)
+    """Items with fewer events are left out (k-core, repeated until it holds)."""
+    split: Literal["leave_last_out", "global_time"] = "leave_last_out"
+    """`leave_last_out`: every user's last event is the test, the one before it validation."""
+    ties: Literal["source", "shuffle"] = "source"
+    """The order of events with equal times: that of the file, or shuffled with `seed`."""
+    seed: Seed = 0
+    """Seed of the shuffle of ties."""
+
+
+class EmbedConfig(_Section):
+    """Which vectors stand for the items."""
+
+    model: str = "minilm"
+    """`minilm` (comes in a wheel, needs no network) or the name of any sentence-transformers model."""
+    template: str | None = None
+    """Text of an item, such as `{title}. {categories}`; without one, all text columns are used."""
+    vectors: str | None = None
+    """A file of precomputed vectors (`.npy`, `.safetensors`, Parquet); then no model is used."""
+    batch_size: Count = 64
+    """Texts encoded at once."""
+
+
+class QuantizeConfig(_Section):
+    """How vectors become codes."""
+
+    method: Literal["rqkmeans", "rqvae"] = "rqkmeans"
+    """Residual k-means on standardized vectors, or a residual-quantized autoencoder."""
+    levels: Count = 3
+    """Codebooks, one after the other on the residual of the one before."""
+    codes: int = Field(default=256, ge=1, le=65536)
+    """Codewords of every codebook."""
+    iterations: Count = 50
+    """Rounds of k-means a level (`rqkmeans`)."""
+    epochs: Count = 500
+    """Passes over the vectors (`rqvae`)."""
+    seed: Seed = 0
+    """Seed of initialization and of batches."""
+
+
+class IdsConfig(_Section):
+    """How items with equal codes are told apart."""
+
+    collisions: Literal["token", "reassign", "share"] = "token"
+    """`token` appends a digit (TIGER), `reassign` takes the next-nearest free code, `share` leaves them."""
+
+
+class SasrecConfig(_Section):
+    """Sizes of SASRec."""
+
+    d_model: Count = 128
+    """Width of the model."""
+    layers: Count = 2
+    """Transformer blocks."""
+    heads: Count = 2
+    """Attention heads."""
+    dropout: Fraction = 0.3
+    """Share of activations dropped in training."""
+    max_items: Count = 50
+    """Items of a history that are read, the latest ones."""
+
+
+class TigerConfig(_Section):
+    """Sizes of TIGER (Rajput et al., NeurIPS 2023, section 4)."""
+
+    d_model: Count = 128
+    """Width of the model."""
+    encoder_layers: Count = 4
+    """Blocks of the bidirectional encoder."""
+    decoder_layers: Count = 4
+    """Blocks of the autoregressive decoder."""
+    heads: Count = 6
+    """Attention heads."""
+    d_head: Count = 64
+    """Width of a head."""
+    d_ff: Count = 1024
+    """Width of the feed-forward layer."""
+    dropout: Fraction = 0.1
+    """Share of activations dropped in training."""
+    max_items: Count = 20
+    """Items of a history that are read, the latest ones."""
+    user_buckets: int = Field(default=0, ge=0)
+    """Buckets into which users are hashed for the token in front of the history; 0 for no such token."""
+
+
+class ModelsConfig(_Section):
+    """Which recommenders, and their sizes."""
+
+    use: list[ModelName] = ["popularity", "sasrec", "tiger"]
+    """The models of this run, in the order in which they are trained."""
+    sasrec: SasrecConfig = SasrecConfig()
+    tiger: TigerConfig = TigerConfig()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "ModelsConfig":
+        if not self.use or len(set(self.use)) != len(self.use):
+            raise ValueError(f"`use` names at least one model and each at most once, it is {self.use}")
+        return self
+
+
+class SasrecTrainConfig(_Section):
+    """Training of SASRec with full softmax cross-entropy."""
+
+    epochs: Count = 20
+    """Passes over all training sequences."""
+    batch_size: Count = 128
+    """Sequences in a step."""
+    learning_rate: Positive = 1e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    """Weight decay of AdamW."""
+    patience_epochs: Count = 5
+    """Stop after so many epochs without a better NDCG@10 on the validation items."""
+    seed: Seed = 0
+    """Seed of weights, batches and dropout."""
+
+
+class TigerTrainConfig(_Section):
+    """Training of TIGER."""
+
+    max_steps: Count = 20_000
+    """Steps at most."""
+    max_minutes: Positive | None = None
+    """Minutes of training at most; the learning rate follows whichever limit comes first."""
+    batch_size: Count = 256
+    """Examples in a step; every prefix of a history is one."""
+    learning_rate: Positive = 1e-3
+    """Peak learning rate of AdamW."""
+    warmup_steps: int = Field(default=500, ge=0)
+    """Steps until the peak."""
+    weight_decay: float = Field(default=0.035, ge=0.0)
+    """Weight decay of AdamW."""
+    validate_every_steps: Count = 1000
+    """Steps between two looks at the validation items."""
+    validate_users: Count = 2000
+    """Users of such a look."""
+    patience: Count = 10
+    """Stop after so many looks without a better NDCG@10."""
+    bf16: bool | None = None
+    """Whether matrices are multiplied in bf16; by default where the processor has instructions for it."""
+    seed: Seed = 0
+    """Seed of weights, batches and dropout."""
+
+
+class TrainConfig(_Section):
+    """Training, one table per model."""
+
+    sasrec: SasrecTrainConfig = SasrecTrainConfig()
+    tiger: TigerTrainConfig = TigerTrainConfig()
+
+
+class DecodeConfig(_Section):
+    """How items are recommended to every test user."""
+
+    beam: Count = 50
+    """Prefixes kept at every level by TIGER."""
+    k: Count = 50
+    """Items kept for every user, of every model."""
+    mask_seen: bool = False
+    """Whether items of the history are never recommended."""
+    batch_size: Count = 64
+    """Users decoded at once."""
+
+    @model_validator(mode="after")
+    def _beam_holds_k(self) -> "DecodeConfig":
+        if self.beam < self.k:
+            raise ValueError(f"`beam` is at least `k`, it is {self.beam} against {self.k}")
+        return self
+
+
+class EvaluateConfig(_Section):
+    """Which figures are computed from the predictions."""
+
+    ks: list[Count] = [5, 10, 20]
+    """Cut-offs K of Recall@K, NDCG@K and MRR@K."""
+    bootstrap_samples: Count = 1000
+    """Resamples of users behind each 95 % interval."""
+    seed: Seed = 0
+    """Seed of the resampling."""
+
+
+class RunConfig(_Section):
+    """Everything that decides what a run makes; equal configurations on equal data make equal runs.
+
+    Example:
+        >>> config = RunConfig()
+        >>> config.quantize.levels, config.ids.collisions
+        (3, 'token')
+    """
+
+    data: DataConfig = DataConfig()
+    embed: EmbedConfig = EmbedConfig()
+    quantize: QuantizeConfig = QuantizeConfig()
+    ids: IdsConfig = IdsConfig()
+    models: ModelsConfig = ModelsConfig()
+    train: TrainConfig = TrainConfig()
+    decode: DecodeConfig = DecodeConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunConfig":
+        if max(self.evaluate.ks, default=0) > self.decode.k:
+            raise ValueError(
+                f"`evaluate.ks` goes up to {max(self.evaluate.ks)}, but only `decode.k` = {self.decode.k} "
+                "items are kept for every user; raise `decode.k`"
+            )
+        bits = self.quantize.levels * (self.quantize.codes - 1).bit_length()
+        if bits > 128:
+            raise ValueError(
+                f"`quantize.levels` x bits of `quantize.codes` is {self.quantize.levels} x "
+                f"{bits // self.quantize.levels} = {bits}, but a Semantic ID holds at most 128 bits"
+            )
+        return self

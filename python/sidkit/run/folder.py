@@ -1,0 +1,214 @@
+"""A run folder: what each stage made, from which settings and inputs, and whether it still holds.
+
+`stages.json` keeps one record per finished stage. A stage is *current* when the fingerprint of its settings
+and inputs is the recorded one and its files are the ones it wrote; then it is not run again. A stage that was
+begun and not finished leaves a mark, so that its half of the work is told apart from a file that someone else
+changed.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sidkit._files import write_text
+from sidkit.errors import FormatError, RunFolderError
+from sidkit.run._lock import FolderLock
+
+__all__ = ["RunFolder", "StageRecord", "file_digest", "fingerprint"]
+
+_FORMAT = "sidkit-run"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a finished stage leaves in `stages.json`."""
+
+    fingerprint: str
+    """Digest of settings and inputs."""
+    settings: Mapping[str, Any]
+    """The settings that it used, `{"section.key": value}`."""
+    inputs: Mapping[str, str]
+    """Fingerprints of the stages, digests of the files outside, from which it was made."""
+    outputs: Mapping[str, str]
+    """SHA-256 of every file it wrote, by path within the folder."""
+    seconds: float = 0.0
+    """Wall time."""
+    peak_memory_bytes: int = 0
+    """Most resident memory while it ran."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Small figures for later stages and the report."""
+
+
+def fingerprint(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Return a digest that is equal exactly when the stage, its settings and its inputs are."""
+    text = json.dumps([_VERSION, stage, dict(settings), dict(inputs)], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits, reading it piece by piece."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+class RunFolder:
+    """A run folder on the disk.
+
+    Used as a context manager it holds the folder's lock, and only then may it write. Reading needs no lock.
+
+    Example:
+        with RunFolder("runs/demo") as folder:
+            if not folder.is_current("embed", wanted):
+                folder.begin("embed", wanted)
+                ...
+                folder.finish("embed", record)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Point at a folder, which need not exist yet.
+
+        Raises:
+            RunFolderError: if there is something else of that name, or a folder with other things in it.
+            FormatError: if its `stages.json` is not ours.
+        """
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"`{self.path}` is a file; a run needs a folder: choose another with --out")
+        if self.path.is_dir() and not self.config_path.exists() and any(_visible(self.path)):
+            raise RunFolderError(
+                f"`{self.path}` has files in it but no run.toml, so it is not a run of sidkit; "
+                "choose a new or empty folder with --out"
+            )
+        self._lock = FolderLock(self.path)
+        self._records: dict[str, StageRecord] = {}
+        self._started: dict[str, str] = {}
+        self._load()
+
+    @property
+    def config_path(self) -> Path:
+        """Where the resolved configuration is kept."""
+        return self.path / "run.toml"
+
+    @property
+    def records(self) -> Mapping[str, StageRecord]:
+        """The records of all finished stages, by name, oldest first."""
+        return self._records
+
+    def __enter__(self) -> "RunFolder":
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"the folder `{self.path}` can not be made: {error.strerror}") from error
+        self._lock.acquire()
+        # What another process finished between our construction and the lock counts.
+        self._load()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def is_current(self, stage: str, wanted: str) -> bool:
+        """Whether `stage` is finished with this fingerprint and its files are still there and the same.
+
+        Raises:
+            RunFolderError: if a file is there but is not the one that the stage wrote.
+        """
+        record = self._records.get(stage)
+        if record is None or record.fingerprint != wanted:
+            return False
+        for name, digest in record.outputs.items():
+            file = self.path / name
+            if not file.exists():
+                return False
+            if file_digest(file) != digest:
+                if stage in self._started:
+                    return False
+                raise RunFolderError(
+                    f"`{file}` is not the file that stage `{stage}` wrote (expected SHA-256 "
+                    f"{digest[:12]}..., {file.stat().st_size} bytes are there now); "
+                    "delete it to have it made again"
+                )
+        return stage not in self._started
+
+    def was_interrupted(self, stage: str, wanted: str) -> bool:
+        """Whether `stage` was begun with this very fingerprint and not finished, so that it may go on."""
+        return self._started.get(stage) == wanted
+
+    def begin(self, stage: str, wanted: str) -> None:
+        """Mark that `stage` is at work; the record of its last success stays until `finish`."""
+        self._started[stage] = wanted
+        self._save()
+
+    def finish(self, stage: str, record: StageRecord) -> None:
+        """Keep the record of a stage whose files are complete."""
+        self._started.pop(stage, None)
+        self._records.pop(stage, None)
+        self._records[stage] = record
+        self._save()
+
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the SHA-256 of files by their paths within the folder."""
+        return {name: file_digest(self.path / name) for name in names}
+
+    def output(self, stage: str, name: str) -> Path:
+        """Return the path of a finished stage's file.
+
+        Raises:
+            RunFolderError: if the stage has not finished, or the file has gone.
+        """
+        file = self.path / name
+        if stage not in self._records:
+            raise RunFolderError(
+                f"stage `{stage}` of the run `{self.path}` has not finished: run `sidkit run` first"
+            )
+        if not file.exists():
+            raise RunFolderError(f"`{file}` of stage `{stage}` has gone; `sidkit run` makes it again")
+        return file
+
+    def _load(self) -> None:
+        file = self.path / "stages.json"
+        self._records, self._started = {}, {}
+        if not file.exists():
+            return
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if content["format"] != _FORMAT or content["version"] != _VERSION:
+                raise FormatError(
+                    f"`{file}` has format {content['format']!r} version {content['version']!r}, "
+                    f"this sidkit reads {_FORMAT!r} version {_VERSION}; choose another folder with --out"
+                )
+            for name, entry in content["stages"].items():
+                self._records[name] = StageRecord(**entry)
+            self._started = dict(content["started"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(
+                f"`{file}` is damaged or not a file of sidkit ({type(error).__name__}: {error}); "
+                "delete it to run all stages again, or choose another folder with --out"
+            ) from error
+
+    def _save(self) -> None:
+        content = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "stages": {name: dataclasses.asdict(record) for name, record in self._records.items()},
+            "started": self._started,
+        }
+        write_text(self.path / "stages.json", json.dumps(content, indent=2) + "\n")
+
+
+def _visible(folder: Path) -> Iterable[Path]:
+    return (entry for entry in folder.iterdir() if not entry.name.startswith("."))

@@ -1,0 +1,67 @@
+"""Named starting points for a run: what they change of the defaults."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sidkit.errors import ConfigError
+from sidkit.run._nearest import nearest
+
+__all__ = ["PRESETS", "preset"]
+
+PRESETS: Mapping[str, dict[str, Any]] = {
+    # The whole of ml-100k in minutes on two cores.
+    "demo": {
+        "models": {
+            "sasrec": {"d_model": 64},
+            "tiger": {
+                "d_model": 64,
+                "encoder_layers": 2,
+                "decoder_layers": 2,
+                "heads": 4,
+                "d_head": 16,
+                "d_ff": 256,
+            },
+        },
+        "quantize": {"codes": 64},
+        "train": {
+            "sasrec": {"epochs": 15},
+            "tiger": {
+                "max_minutes": 5.0,
+                "max_steps": 3000,
+                "warmup_steps": 200,
+                "validate_every_steps": 300,
+                "validate_users": 943,
+            },
+        },
+        "decode": {"beam": 20, "k": 20},
+    },
+    # TIGER as published: 3 x 256 codes and a collision digit, 4 + 4 layers.
+    "paper": {
+        "models": {
+            "tiger": {
+                "d_model": 128,
+                "encoder_layers": 4,
+                "decoder_layers": 4,
+                "heads": 6,
+                "d_head": 64,
+                "d_ff": 1024,
+                "dropout": 0.1,
+                "max_items": 20,
+            },
+        },
+        "quantize": {"levels": 3, "codes": 256},
+    },
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Return the settings of a preset as nested tables.
+
+    Raises:
+        ConfigError: if there is no preset of that name; the message lists them.
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"there is no preset `{name}`{nearest(name, PRESETS)}; presets: {', '.join(PRESETS)}"
+        )
+    return PRESETS[name]

@@ -1,0 +1,80 @@
+"""`run.toml`, presets and `--set`: what is accepted, and what a person reads when it is not."""
+
+import re
+
+import pytest
+
+from sidkit.errors import ConfigError
+from sidkit.run import PRESETS, RunConfig, build_config, differences, read_config, write_config
+
+
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+def test_a_configuration_survives_the_file(tmp_path, preset):
+    config = build_config(preset=preset, assignments=["data.source=films", 'embed.template="{title}"'])
+    write_config(config, tmp_path / "run.toml")
+    assert read_config(tmp_path / "run.toml") == config
+    assert config.data.source == "films"
+
+
+def test_assignments_win_over_tables_and_tables_over_the_preset():
+    tables = {"quantize": {"codes": 16, "levels": 2}}
+    config = build_config(tables, preset="demo", assignments=["quantize.codes=32"])
+    assert (config.quantize.codes, config.quantize.levels) == (32, 2)
+    assert config.decode == build_config(preset="demo").decode
+
+
+def test_the_paper_preset_is_tiger_as_published():
+    tiger = build_config(preset="paper").models.tiger
+    assert (tiger.encoder_layers, tiger.decoder_layers, tiger.d_model) == (4, 4, 128)
+    assert (tiger.heads, tiger.d_head, tiger.d_ff) == (6, 64, 1024)
+
+
+MISTAKES = {
+    "train.tiger.max_step=3": "no setting `train.tiger.max_step`; did you mean `train.tiger.max_steps`?",
+    "quantise.levels=3": "there is no setting `quantise`; did you mean `quantize`?",
+    "quantize.levels=three": "`quantize.levels`: input should be a valid integer, it is 'three'",
+    "quantize.levels=0": "`quantize.levels`: input should be greater than or equal to 1, it is 0",
+    "quantize.levels=20": "is 20 x 8 = 160, but a Semantic ID holds at most 128 bits",
+    'models.use=["tigr"]': "`models.use.0`: input should be 'popularity', 'sasrec' or 'tiger', it is 'tigr'",
+    "models.use=[]": "names at least one model and each at most once, it is []",
+    "decode.beam=3": "`beam` is at least `k`, it is 3 against 50",
+    "evaluate.ks=[100]": "`evaluate.ks` goes up to 100, but only `decode.k` = 50 items are kept",
+    "levels=3": "a setting is written section.key=value, it was `levels=3`",
+    "quantize.levels": "a setting is written section.key=value, it was `quantize.levels`",
+}
+
+
+@pytest.mark.parametrize(("assignment", "message"), MISTAKES.items())
+def test_a_mistake_is_named(assignment, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        build_config(assignments=[assignment])
+
+
+def test_an_unknown_preset_is_named_with_those_there_are():
+    message = "there is no preset `demos`; did you mean `demo`?; presets: demo, paper"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        build_config(preset="demos")
+
+
+def test_a_file_that_is_missing_or_not_toml(tmp_path):
+    with pytest.raises(ConfigError, match="there is no file"):
+        read_config(tmp_path / "run.toml")
+    (tmp_path / "run.toml").write_text("[data\n")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        read_config(tmp_path / "run.toml")
+    (tmp_path / "run.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        read_config(tmp_path / "run.toml")
+    (tmp_path / "run.toml").write_text("[data]\nsauce = 'x'\n")
+    with pytest.raises(
+        ConfigError, match=r"run.toml`: there is no setting `data.sauce`; did you mean `data.source`"
+    ):
+        read_config(tmp_path / "run.toml")
+
+
+def test_differences_name_key_and_both_values():
+    after = build_config(assignments=["quantize.levels=4", "embed.template={title}"])
+    assert differences(RunConfig(), after) == [
+        "embed.template: unset -> '{title}'",
+        "quantize.levels: 3 -> 4",
+    ]
