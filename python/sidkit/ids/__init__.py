@@ -11,9 +11,9 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
-from sidkit.ids.collisions import POLICIES, add_collision_digit, group_sizes, reassign, resolve_collisions  # noqa: E402
-from sidkit.ids.table import SidTable  # noqa: E402
-from sidkit.ids.vocabulary import Vocabulary  # noqa: E402
+from sidkit.ids.collisions import POLICIES, add_collision_digit, group_sizes, reassign, resolve_collisions
+from sidkit.ids.table import SidTable
+from sidkit.ids.vocabulary import Vocabulary
 
 __all__ = [
     "POLICIES",
