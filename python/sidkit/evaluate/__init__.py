@@ -1,0 +1,44 @@
+"""Measure recommendations: by item, over the full catalogue, with intervals and the protocol beside.
+
+Every recommender gives `Predictions`; everything else here is computed from those, so a metric can be
+recomputed, sliced or compared years later without the model.
+
+    top_k(scores, k, exclude)      score matrix -> items, scores
+    Predictions                    ranked items of some users, and the item each really took next
+    user_metrics, catalogue_metrics   Recall, NDCG, MRR of each user; coverage and other facts of the lists
+    bootstrap_interval, compare    95 % intervals, of a mean and of the difference of two models
+    measure                        all of these, for all slices -> `Result`s
+    Protocol, Metrics              what `metrics.json` holds
+"""
+
+from sidkit._extras import require
+
+require("polars", extra="data")
+
+from sidkit.evaluate.interval import bootstrap_interval  # noqa: E402
+from sidkit.evaluate.machine import machine_facts, version_facts  # noqa: E402
+from sidkit.evaluate.measure import Comparison, compare, measure  # noqa: E402
+from sidkit.evaluate.metrics import catalogue_metrics, target_ranks, user_metrics  # noqa: E402
+from sidkit.evaluate.metrics_file import Metrics, Result  # noqa: E402
+from sidkit.evaluate.predictions import Predictions  # noqa: E402
+from sidkit.evaluate.protocol import Protocol  # noqa: E402
+from sidkit.evaluate.ranking import top_k  # noqa: E402
+from sidkit.evaluate.slices import user_slices  # noqa: E402
+
+__all__ = [
+    "Comparison",
+    "Metrics",
+    "Predictions",
+    "Protocol",
+    "Result",
+    "bootstrap_interval",
+    "catalogue_metrics",
+    "compare",
+    "machine_facts",
+    "measure",
+    "target_ranks",
+    "top_k",
+    "user_metrics",
+    "user_slices",
+    "version_facts",
+]

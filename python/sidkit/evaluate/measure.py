@@ -1,0 +1,136 @@
+"""All metrics of a model, for all slices; and the difference of two models, user by user."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit.errors import ConfigError, DataError
+from sidkit.evaluate.interval import bootstrap_interval
+from sidkit.evaluate.metrics import catalogue_metrics, user_metrics
+from sidkit.evaluate.metrics_file import Result
+from sidkit.evaluate.predictions import Predictions
+
+__all__ = ["Comparison", "compare", "measure"]
+
+
+def measure(
+    predictions: Predictions,
+    n_items: int,
+    *,
+    ks: Iterable[int] = (5, 10, 20),
+    slices: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+    popularity: npt.NDArray[np.integer] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Result]:
+    """Compute every metric of a model, with 95 % bootstrap intervals over users.
+
+    Args:
+        predictions: m rows of k items.
+        n_items: the size of the catalogue.
+        ks: the cut-offs, each at most k.
+        slices: bool (m,) by name, such as those of `user_slices`; the slice `all` is always there.
+        popularity: int (n_items,), the training events of each item, for `popular@K`.
+        resamples: bootstrap samples per metric.
+        seed: of the bootstrap.
+
+    Returns:
+        Recall, NDCG and MRR for every slice and cut-off; `coverage`, `distinct`, `filled` and `popular` for
+        the slice `all`, without intervals, since they are not means over users.
+
+    Raises:
+        ConfigError: if a cut-off is beyond the length of the lists, or a slice is called `all`.
+        DataError: if an item is outside the catalogue or a slice has another length or no user.
+    """
+    ks = tuple(ks)
+    metrics = user_metrics(predictions, n_items, ks)
+    everyone = {"all": np.ones(len(predictions), bool)}
+    results = []
+    for name, mask in (everyone | _checked(slices or {}, len(predictions))).items():
+        for metric, values in metrics.items():
+            low, high = bootstrap_interval(
+                values[mask], users=predictions.users[mask], resamples=resamples, seed=seed
+            )
+            results.append(Result(predictions.model, name, metric, float(values[mask].mean()), (low, high)))
+    facts = catalogue_metrics(predictions, n_items, ks, popularity=popularity)
+    return results + [
+        Result(predictions.model, "all", metric, value, None) for metric, value in facts.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The mean over users of one model's metric minus another's, for the same users and targets.
+
+    Attributes:
+        model: the model compared.
+        baseline: the model it is compared with.
+        metric: such as `ndcg@10`.
+        difference: above 0 where `model` is better.
+        ci95: the 95 % bootstrap interval of the difference; narrower than two separate intervals suggest.
+    """
+
+    model: str
+    baseline: str
+    metric: str
+    difference: float
+    ci95: tuple[float, float]
+
+    @property
+    def significant(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.ci95[0] > 0 or self.ci95[1] < 0
+
+
+def compare(
+    model: Predictions,
+    baseline: Predictions,
+    n_items: int,
+    *,
+    ks: Iterable[int] = (10,),
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compare two models user by user.
+
+    Args:
+        model: the predictions in question.
+        baseline: the predictions to compare with: the same users and targets in the same order.
+        n_items: the size of the catalogue.
+        ks: the cut-offs, each at most the k of both.
+        resamples: bootstrap samples per metric.
+        seed: of the bootstrap.
+
+    Returns:
+        One comparison for each of Recall, NDCG and MRR at each cut-off.
+
+    Raises:
+        ConfigError: if the two were measured on different users or targets.
+    """
+    if not (np.array_equal(model.users, baseline.users) and np.array_equal(model.targets, baseline.targets)):
+        raise ConfigError(
+            f"`{model.model}` and `{baseline.model}` were measured on different users or targets; "
+            "a paired comparison needs the same data, split and ties for both"
+        )
+    ks = tuple(ks)
+    ours, theirs = user_metrics(model, n_items, ks), user_metrics(baseline, n_items, ks)
+    comparisons = []
+    for metric, values in ours.items():
+        gain = values - theirs[metric]
+        interval = bootstrap_interval(gain, users=model.users, resamples=resamples, seed=seed)
+        comparisons.append(Comparison(model.model, baseline.model, metric, float(gain.mean()), interval))
+    return comparisons
+
+
+def _checked(slices: Mapping[str, npt.NDArray[np.bool_]], rows: int) -> dict[str, npt.NDArray[np.bool_]]:
+    if "all" in slices:
+        raise ConfigError("the slice `all` is every user; give yours another name")
+    for name, mask in slices.items():
+        if mask.dtype != bool or mask.shape != (rows,) or not mask.any():
+            raise DataError(
+                f"slice `{name}` must be bool ({rows},) with at least one user, "
+                f"got {mask.dtype} {mask.shape} with {np.count_nonzero(mask)}"
+            )
+    return dict(slices)
