@@ -1,0 +1,125 @@
+"""SASRec: a causal transformer over items, the baseline that every generator must be compared with.
+
+Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (arXiv 1808.09781), trained with the full softmax
+cross-entropy over the catalogue at every position, which is what makes it strong (Klenitskiy and Vasilev, RecSys 2023).
+
+Shapes: B users, T positions, D = d_model, N items.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sidkit.models.dropout import ByteDropout
+
+__all__ = ["SASRec"]
+
+
+class SASRec(nn.Module):
+    """A causal transformer whose output vector at each position is scored against the vectors of all items.
+
+    Args:
+        items: how many items the catalogue has.
+        d_model: width of the item vectors and of the residual stream.
+        layers: transformer layers.
+        heads: attention heads; must divide `d_model`.
+        dropout: rate on embeddings, attention weights and block outputs.
+        max_items: the most recent items of a history that are read.
+    """
+
+    kind = "sasrec"
+
+    def __init__(
+        self,
+        items: int,
+        *,
+        d_model: int = 128,
+        layers: int = 2,
+        heads: int = 2,
+        dropout: float = 0.3,
+        max_items: int = 50,
+    ) -> None:
+        super().__init__()
+        if d_model % heads:
+            raise ValueError(f"`heads` must divide `d_model`, but {d_model} % {heads} = {d_model % heads}")
+        self.settings = {
+            "items": items,
+            "d_model": d_model,
+            "layers": layers,
+            "heads": heads,
+            "dropout": dropout,
+            "max_items": max_items,
+        }
+        self.items = items
+        self.max_items = max_items
+        self.item = nn.Embedding(items + 1, d_model, padding_idx=items)  # the last row stands for padding
+        self.position = nn.Embedding(max_items, d_model)
+        self.blocks = nn.ModuleList(_Block(d_model, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(d_model)
+        self.dropout = ByteDropout(dropout)
+        nn.init.normal_(self.item.weight, std=0.02)
+        nn.init.normal_(self.position.weight, std=0.02)
+        with torch.no_grad():
+            self.item.weight[items].zero_()
+
+    def hidden(self, history: Tensor) -> Tensor:
+        """Read histories, padded on the right with `items`.
+
+        Args:
+            history: item indices, oldest first, int64 (B, T) with T <= `max_items`.
+
+        Returns:
+            (B, T, D). Attention is causal, so padding on the right never reaches a real position.
+        """
+        positions = torch.arange(history.shape[1], device=history.device)
+        x = self.dropout(self.item(history) + self.position(positions))  # (B, T, D)
+        for block in self.blocks:
+            x = block(x)  # (B, T, D)
+        out: Tensor = self.norm(x)
+        return out
+
+    def forward(self, history: Tensor, target: Tensor) -> Tensor:
+        """The mean cross-entropy of the next item over all real positions.
+
+        Args:
+            history: int64 (B, T), padded on the right with `items`.
+            target: the item that followed each position, int64 (B, T), padded likewise.
+
+        Returns:
+            f32 scalar, natural log.
+        """
+        real = target < self.items  # (B, T)
+        h = self.hidden(history)[real]  # (P, D), P real positions
+        return F.cross_entropy(self.scores(h).float(), target[real])
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Inner products of (P, D) vectors with all items, (P, N)."""
+        return F.linear(hidden, self.item.weight[: self.items])
+
+
+class _Block(nn.Module):
+    def __init__(self, d_model: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(d_model)
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(d_model),
+            nn.Linear(d_model, 4 * d_model),
+            nn.GELU(),
+            ByteDropout(dropout),
+            nn.Linear(4 * d_model, d_model),
+            ByteDropout(dropout),
+        )
+        self.dropout = ByteDropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D/H)
+            for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)  # (B, T, D)
+        x = x + self.dropout(self.out(mixed))
+        out: Tensor = x + self.feed_forward(x)
+        return out

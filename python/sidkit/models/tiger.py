@@ -1,0 +1,355 @@
+"""TIGER: a transformer that writes the Semantic ID of the next item, digit by digit.
+
+Rajput et al., "Recommender Systems with Generative Retrieval", NeurIPS 2023 (arXiv 2305.05065). A bidirectional encoder
+reads the digits of the items a user has seen; a decoder writes the digits of the next one. The blocks are those of T5:
+pre-normalization without bias, relative position bias, ReLU feed-forward (Raffel et al., JMLR 2020). Two differences
+from T5, both without effect on what the model can express: attention logits are scaled by 1/sqrt(d_head), so that no
+special initialization is needed, and each level has its own output head, since a digit of another level is never valid.
+
+Shapes: B users, n items of history, L digits an item, S = n·L (+1) encoder positions, W beams a user, D = d_model,
+H heads, E = d_head, K_l digits of level l.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sidkit.models.dropout import ByteDropout
+
+__all__ = ["TIGER", "TigerState"]
+
+
+class TIGER(nn.Module):
+    """The encoder-decoder of TIGER over the digits of Semantic IDs.
+
+    Args:
+        sizes: how many digits each level has, collision digit included: `(256, 256, 256, 32)`.
+        d_model: width of the residual stream.
+        heads: attention heads of `d_head` each; `heads * d_head` need not equal `d_model`.
+        d_head: width of a head.
+        d_ff: width of the feed-forward layers.
+        encoder_layers: layers of the encoder.
+        decoder_layers: layers of the decoder.
+        dropout: rate on embeddings, attention weights, feed-forward activations and block outputs.
+        max_items: the most recent items of a history that are read; earlier ones are ignored.
+        user_buckets: rows of a table of hashed user tokens put before the history, 0 for none
+            (the paper has 2,000; open reproductions find no gain).
+    """
+
+    kind = "tiger"
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        d_model: int = 128,
+        heads: int = 6,
+        d_head: int = 64,
+        d_ff: int = 1024,
+        encoder_layers: int = 4,
+        decoder_layers: int = 4,
+        dropout: float = 0.1,
+        max_items: int = 20,
+        user_buckets: int = 0,
+    ) -> None:
+        super().__init__()
+        self.settings = {
+            "sizes": [int(size) for size in sizes],
+            "d_model": d_model,
+            "heads": heads,
+            "d_head": d_head,
+            "d_ff": d_ff,
+            "encoder_layers": encoder_layers,
+            "decoder_layers": decoder_layers,
+            "dropout": dropout,
+            "max_items": max_items,
+            "user_buckets": user_buckets,
+        }
+        self.sizes = tuple(int(size) for size in sizes)
+        self.max_items = max_items
+        self.user_buckets = user_buckets
+        offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
+        self.register_buffer("offsets", offsets, persistent=False)  # first row of each level in the table
+        self.digits = nn.Embedding(sum(self.sizes), d_model)
+        self.begin = nn.Parameter(torch.empty(d_model))  # what the decoder reads before the first digit
+        self.user = nn.Embedding(user_buckets, d_model) if user_buckets else None
+        self.encoder_bias = _RelativeBias(heads, bidirectional=True)
+        self.decoder_bias = _RelativeBias(heads, bidirectional=False)
+        self.encoder = nn.ModuleList(
+            _EncoderLayer(d_model, heads, d_head, d_ff, dropout) for _ in range(encoder_layers)
+        )
+        self.decoder = nn.ModuleList(
+            _DecoderLayer(d_model, heads, d_head, d_ff, dropout) for _ in range(decoder_layers)
+        )
+        self.encoder_norm = nn.RMSNorm(d_model, eps=1e-6)
+        self.decoder_norm = nn.RMSNorm(d_model, eps=1e-6)
+        self.dropout = ByteDropout(dropout)
+        self.heads = nn.ModuleList(nn.Linear(d_model, size, bias=False) for size in self.sizes)
+        self.apply(_initialize)
+        nn.init.normal_(self.begin, std=0.05)
+
+    def encode(self, history: Tensor, users: Tensor | None = None) -> Tensor:
+        """Read histories of equal length.
+
+        Args:
+            history: digits of the items, oldest first, int64 (B, n, L); no padding.
+            users: user buckets, int64 (B,), needed if the model has user tokens.
+
+        Returns:
+            The memory the decoder attends to, (B, S, D).
+        """
+        history = history[:, -self.max_items :]
+        tokens = (history + self.offsets).flatten(1)  # (B, n·L)
+        x = self.digits(tokens)  # (B, n·L, D)
+        if self.user is not None:
+            if users is None:
+                raise ValueError("this model has user tokens: pass `users`, one bucket a history")
+            x = torch.cat([self.user(users)[:, None], x], dim=1)  # (B, 1 + n·L, D)
+        x = self.dropout(x)
+        bias = self.encoder_bias(x.shape[1], x.shape[1])  # (1, H, S, S)
+        for layer in self.encoder:
+            x = layer(x, bias)  # (B, S, D)
+        memory: Tensor = self.dropout(self.encoder_norm(x))
+        return memory
+
+    def forward(self, history: Tensor, target: Tensor, users: Tensor | None = None) -> Tensor:
+        """The cross-entropy of each digit of the next item, given the digits before it (teacher forcing).
+
+        Args:
+            history: int64 (B, n, L), all of equal length.
+            target: digits of the item that came next, int64 (B, L).
+            users: int64 (B,) if the model has user tokens.
+
+        Returns:
+            Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an item.
+        """
+        memory = self.encode(history, users)
+        given = self.digits(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
+        begin = self.begin.expand(len(target), 1, -1).to(given.dtype)
+        x = self.dropout(torch.cat([begin, given], dim=1))  # (B, L, D)
+        length = x.shape[1]
+        future = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
+        bias = self.decoder_bias(length, length).masked_fill(future, -torch.inf)  # (1, H, L, L)
+        for layer in self.decoder:
+            x = layer(x, bias, layer.cross.project(memory))  # (B, L, D)
+        x = self.dropout(self.decoder_norm(x))
+        losses = [
+            F.cross_entropy(head(x[:, level]).float(), target[:, level])
+            for level, head in enumerate(self.heads)
+        ]
+        return torch.stack(losses)
+
+    def start(self, history: Tensor, users: Tensor | None = None) -> "TigerState":
+        """Encode histories once and prepare to decode: one beam a user, nothing written yet.
+
+        Args:
+            history: int64 (B, n, L), all of equal length.
+            users: int64 (B,) if the model has user tokens.
+        """
+        memory = self.encode(history, users)
+        return TigerState([layer.cross.project(memory) for layer in self.decoder], len(history))
+
+    def next_log_probs(self, state: "TigerState", parents: Tensor | None, digits: Tensor | None) -> Tensor:
+        """Log-probabilities of the next digit for every beam, and one more step of the state.
+
+        Args:
+            state: from `start`, changed in place.
+            parents: which former row each row continues, int64 (B·W,); `None` at the first level.
+            digits: the digit each row has just been given, int64 (B·W,); `None` at the first level.
+
+        Returns:
+            f32 (B·W, K_level), normalized over the whole level.
+        """
+        level = state.level
+        if parents is None or digits is None:
+            x = self.begin.expand(state.users, 1, -1)  # (B, 1, D)
+        else:
+            state.reorder(parents)
+            x = self.digits(digits + self.offsets[level - 1])[:, None]  # (B·W, 1, D)
+        bias = self.decoder_bias(level + 1, level + 1)[:, :, -1:]  # (1, H, 1, level+1): the last query only
+        for index, layer in enumerate(self.decoder):
+            x = layer.step(x, bias, state, index)  # (B·W, 1, D)
+        state.level += 1
+        logits = self.heads[level](self.decoder_norm(x[:, 0])).float()  # (B·W, K)
+        return logits.log_softmax(-1)
+
+
+class TigerState:
+    """What decoding keeps between digits: per layer, the memory's keys and values once per user, the written digits' once per beam.
+
+    Attributes:
+        users: how many histories are decoded.
+        level: the level whose digit comes next.
+    """
+
+    def __init__(self, memory: list[tuple[Tensor, Tensor]], users: int) -> None:
+        self.memory = memory  # per layer: keys and values (B, H, S, E), never copied per beam
+        self.written: list[tuple[Tensor, Tensor]] = []  # per layer: keys and values (B·W, H, t, E)
+        self.users = users
+        self.level = 0
+
+    def reorder(self, parents: Tensor) -> None:
+        """Let row i continue former row `parents[i]`."""
+        self.written = [(keys[parents], values[parents]) for keys, values in self.written]
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the newest position's keys and values, (B·W, H, 1, E), and return all of the layer's so far."""
+        if layer == len(self.written):
+            self.written.append((keys, values))
+        else:
+            old_keys, old_values = self.written[layer]
+            self.written[layer] = (torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2))
+        return self.written[layer]
+
+
+@dataclass(frozen=True)
+class _HeadShape:
+    heads: int
+    d_head: int
+
+    def split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, self.d_head)).transpose(1, 2)  # (B, T, H·E) -> (B, H, T, E)
+
+    def merge(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2).flatten(2)  # (B, H, T, E) -> (B, T, H·E)
+
+
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: ByteDropout, scale: float
+) -> Tensor:
+    weights = (q * scale) @ k.transpose(-1, -2)  # (B, H, T, S)
+    if bias is not None:
+        weights = weights + bias.to(weights.dtype)
+    return dropout(weights.softmax(-1)) @ v  # (B, H, T, E)
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, d_model: int, heads: int, d_head: int, dropout: float) -> None:
+        super().__init__()
+        self.shape = _HeadShape(heads, d_head)
+        self.norm = nn.RMSNorm(d_model, eps=1e-6)
+        self.qkv = nn.Linear(d_model, 3 * heads * d_head, bias=False)
+        self.out = nn.Linear(heads * d_head, d_model, bias=False)
+        self.dropout = ByteDropout(dropout)
+        self.scale = d_head**-0.5
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
+        return self.shape.split(q), self.shape.split(k), self.shape.split(v)  # each (B, H, T, E)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        q, k, v = self.project(x)
+        mixed = self.shape.merge(_attend(q, k, v, bias, self.dropout, self.scale))  # (B, T, H·E)
+        return x + self.dropout(self.out(mixed))
+
+
+class _CrossAttention(nn.Module):
+    def __init__(self, d_model: int, heads: int, d_head: int, dropout: float) -> None:
+        super().__init__()
+        self.shape = _HeadShape(heads, d_head)
+        self.norm = nn.RMSNorm(d_model, eps=1e-6)
+        self.q = nn.Linear(d_model, heads * d_head, bias=False)
+        self.kv = nn.Linear(d_model, 2 * heads * d_head, bias=False)
+        self.out = nn.Linear(heads * d_head, d_model, bias=False)
+        self.dropout = ByteDropout(dropout)
+        self.scale = d_head**-0.5
+
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        k, v = self.kv(memory).chunk(2, dim=-1)
+        return self.shape.split(k), self.shape.split(v)  # each (B, H, S, E)
+
+    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+        # All beams of a user are queries of one attention over that user's memory: (B·W, T, D) -> (B, W·T, D).
+        keys, values = memory
+        queries = self.q(self.norm(x)).reshape(len(keys), -1, self.q.out_features)
+        mixed = _attend(self.shape.split(queries), keys, values, None, self.dropout, self.scale)
+        return x + self.dropout(self.out(self.shape.merge(mixed).reshape(*x.shape[:2], -1)))
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, d_model: int, d_ff: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(d_model, eps=1e-6)
+        self.wide = nn.Linear(d_model, d_ff, bias=False)
+        self.narrow = nn.Linear(d_ff, d_model, bias=False)
+        self.dropout = ByteDropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dropout(self.narrow(self.dropout(F.relu(self.wide(self.norm(x))))))
+
+
+class _EncoderLayer(nn.Module):
+    def __init__(self, d_model: int, heads: int, d_head: int, d_ff: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = _SelfAttention(d_model, heads, d_head, dropout)
+        self.feed_forward = _FeedForward(d_model, d_ff, dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        out: Tensor = self.feed_forward(self.attention(x, bias))
+        return out
+
+
+class _DecoderLayer(nn.Module):
+    def __init__(self, d_model: int, heads: int, d_head: int, d_ff: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = _SelfAttention(d_model, heads, d_head, dropout)
+        self.cross = _CrossAttention(d_model, heads, d_head, dropout)
+        self.feed_forward = _FeedForward(d_model, d_ff, dropout)
+
+    def forward(self, x: Tensor, bias: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+        out: Tensor = self.feed_forward(self.cross(self.attention(x, bias), memory))
+        return out
+
+    def step(self, x: Tensor, bias: Tensor, state: TigerState, index: int) -> Tensor:
+        attention = self.attention
+        q, k, v = attention.project(x)  # (B·W, H, 1, E)
+        keys, values = state.append(index, k, v)  # (B·W, H, t, E)
+        mixed = attention.shape.merge(_attend(q, keys, values, bias, attention.dropout, attention.scale))
+        x = x + attention.out(mixed)  # (B·W, 1, D)
+        out: Tensor = self.feed_forward(self.cross(x, state.memory[index]))
+        return out
+
+
+class _RelativeBias(nn.Module):
+    """A learned bias per head and bucket of distance, as in T5: half the buckets are exact, the others grow as logarithms."""
+
+    def __init__(
+        self, heads: int, *, bidirectional: bool, buckets: int = 32, max_distance: int = 128
+    ) -> None:
+        super().__init__()
+        self.bidirectional = bidirectional
+        self.buckets = buckets
+        self.max_distance = max_distance
+        self.table = nn.Embedding(buckets, heads)
+
+    def forward(self, queries: int, keys: int) -> Tensor:
+        device = self.table.weight.device
+        distance = (
+            torch.arange(keys, device=device)[None] - torch.arange(queries, device=device)[:, None]
+        )  # (T, S)
+        bias: Tensor = self.table(self._bucket(distance)).permute(2, 0, 1)[None]  # (1, H, T, S)
+        return bias
+
+    def _bucket(self, distance: Tensor) -> Tensor:
+        buckets = self.buckets
+        if self.bidirectional:
+            buckets //= 2
+            side = (distance > 0).long() * buckets
+            distance = distance.abs()
+        else:
+            side = torch.zeros_like(distance)
+            distance = (-distance).clamp(min=0)
+        exact = buckets // 2
+        growth = torch.log(distance.clamp(min=1) / exact) / torch.log(torch.tensor(self.max_distance / exact))
+        far = (exact + (growth * (buckets - exact)).long()).clamp(max=buckets - 1)
+        return side + torch.where(distance < exact, distance, far)
+
+
+def _initialize(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=module.in_features**-0.5)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.05)

@@ -1,0 +1,22 @@
+"""Training: one loop with checkpoints, resume and early stopping, and the batches of each kind of model."""
+
+from sidkit._extras import require
+
+require("torch", extra="train")
+
+from sidkit.train.batches import NextItemBatches, SequenceBatches
+from sidkit.train.fit import TrainProgress, fit
+from sidkit.train.history import History
+from sidkit.train.precision import autocast, resolve_precision
+from sidkit.train.settings import TrainSettings
+
+__all__ = [
+    "History",
+    "NextItemBatches",
+    "SequenceBatches",
+    "TrainProgress",
+    "TrainSettings",
+    "autocast",
+    "fit",
+    "resolve_precision",
+]

@@ -1,0 +1,166 @@
+"""Batches without padding waste, in an order that depends on the seed and the epoch alone.
+
+The order of an epoch never depends on what came before it, so that an interrupted training can continue in its middle.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sidkit.data import Sequences
+
+__all__ = ["Batch", "Batches", "NextItemBatches", "SequenceBatches"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step reads.
+
+    Attributes:
+        history: int64; digits (B, n, L) for a generator, item indices (B, T) for a sequence model.
+        target: int64; digits (B, L), or item indices (B, T).
+        users: user indices, int64 (B,).
+        weight: the share of a full batch, in (0, 1]: the loss of a smaller batch counts less.
+        tokens: positions the model reads, for throughput.
+    """
+
+    history: Tensor
+    target: Tensor
+    users: Tensor
+    weight: float
+    tokens: int
+
+
+
+
+class Batches(Protocol):
+    """A source of batches that `fit` can start anywhere."""
+
+    steps: int  # batches an epoch, the same in each
+
+    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        """The rows of every batch of an epoch, in order."""
+        ...
+
+    def load(self, rows: NDArray[np.int64]) -> Batch:
+        """Gather one batch."""
+        ...
+
+
+class NextItemBatches:
+    """Every prefix of every history, with the item that came next: TIGER's examples.
+
+    A batch holds histories of one length, so there is no padding and no mask anywhere. What is left over at a length makes
+    a smaller batch, whose weight says so.
+
+    Args:
+        histories: training histories, one row a user.
+        digits: the digits of all items, (items, L).
+        batch_size: examples a batch.
+        max_items: the most recent items of a prefix that are kept.
+        seed: of the order.
+    """
+
+    def __init__(
+        self, histories: Sequences, digits: NDArray[np.uint16], *, batch_size: int, max_items: int, seed: int
+    ) -> None:
+        self._digits = torch.from_numpy(digits.astype(np.int64))  # (items, L)
+        self._values = torch.from_numpy(histories.values.astype(np.int64))
+        self._batch_size = batch_size
+        self._seed = seed
+        lengths = histories.lengths
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        place = np.arange(len(histories.values)) - np.repeat(histories.offsets[:-1], lengths)
+        self._targets = np.flatnonzero(place > 0)  # position in `values` of each example's target
+        self._owners = torch.from_numpy(owner[self._targets])
+        self._kept = np.minimum(place[self._targets], max_items)  # history items of each example
+        counts = np.bincount(self._kept, minlength=1)
+        self.steps = int(np.sum(-(-counts // batch_size)))
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Shuffle the examples within each length, cut into batches, shuffle the batches."""
+        random = np.random.default_rng((self._seed, epoch))
+        order = random.permutation(len(self._targets))
+        order = order[np.argsort(self._kept[order], kind="stable")]
+        cuts = np.flatnonzero(np.diff(self._kept[order])) + 1
+        batches = [
+            rows[start : start + self._batch_size]
+            for rows in np.split(order, cuts)
+            for start in range(0, len(rows), self._batch_size)
+        ]
+        return [batches[index] for index in random.permutation(len(batches))]
+
+    def load(self, rows: NDArray[np.int64]) -> Batch:
+        """Gather examples `rows`, which all have the same length."""
+        ends = torch.from_numpy(self._targets[rows])  # (B,)
+        length = int(self._kept[rows[0]])
+        items = self._values[ends[:, None] + torch.arange(-length, 0)]  # (B, n)
+        levels = self._digits.shape[1]
+        return Batch(
+            history=self._digits[items],
+            target=self._digits[self._values[ends]],
+            users=self._owners[torch.from_numpy(rows)],
+            weight=len(rows) / self._batch_size,
+            tokens=len(rows) * (length + 1) * levels,
+        )
+
+
+class SequenceBatches:
+    """Whole histories, each position predicting the next: SASRec's examples.
+
+    Sequences of similar length share a batch; the shorter are padded on the right with `padding`.
+
+    Args:
+        histories: training histories, one row a user; those with fewer than two items are left out.
+        batch_size: sequences a batch.
+        max_items: the most recent positions that are kept.
+        padding: the item index that stands for no item.
+        seed: of the order.
+    """
+
+    def __init__(
+        self, histories: Sequences, *, batch_size: int, max_items: int, padding: int, seed: int
+    ) -> None:
+        self._histories = histories
+        self._batch_size = batch_size
+        self._max_items = max_items
+        self._padding = padding
+        self._seed = seed
+        self._users = np.flatnonzero(histories.lengths > 1)
+        self._kept = np.minimum(histories.lengths[self._users] - 1, max_items)
+        self.steps = -(-len(self._users) // batch_size)
+
+    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Shuffle, sort by length within windows of 32 batches, cut into batches, shuffle the batches."""
+        random = np.random.default_rng((self._seed, epoch))
+        order = random.permutation(len(self._users))
+        window = np.arange(len(order)) // (32 * self._batch_size)
+        order = order[np.lexsort((self._kept[order], window))]
+        batches = [
+            order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)
+        ]
+        return [batches[index] for index in random.permutation(len(batches))]
+
+    def load(self, rows: NDArray[np.int64]) -> Batch:
+        """Gather sequences `rows`, padded to the longest of them."""
+        width = int(self._kept[rows].max())
+        filled = np.full((len(rows), width + 1), self._padding, np.int64)
+        for row, user in zip(filled, self._users[rows], strict=True):
+            recent = self._histories[int(user)][-(self._max_items + 1) :]
+            row[: len(recent)] = recent
+        items = torch.from_numpy(filled)
+        tokens = int(self._kept[rows].sum())
+        return Batch(
+            history=items[:, :-1],
+            target=items[:, 1:],
+            users=torch.from_numpy(self._users[rows]),
+            weight=1.0,
+            tokens=tokens,
+        )

@@ -1,0 +1,293 @@
+"""The training loop that all models share."""
+
+import dataclasses
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from sidkit.models import SASRec, TIGER, save_model
+from sidkit.train.batches import Batch, Batches
+from sidkit.train.checkpoint import Checkpoint
+from sidkit.train.history import History, peak_memory_bytes
+from sidkit.train.precision import autocast, resolve_precision
+from sidkit.train.settings import TrainSettings
+
+__all__ = ["TrainProgress", "fit"]
+
+_LOG_EVERY = 20  # steps between two entries of the history
+
+Model = TypeVar("Model", TIGER, SASRec)
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """What a progress bar shows after each step.
+
+    Attributes:
+        step: steps done.
+        total: steps of the whole training.
+        epoch: epochs done, fractional.
+        loss: the last step's loss, natural log.
+        metrics: of the last evaluation on validation; empty before the first.
+    """
+
+    step: int
+    total: int
+    epoch: float
+    loss: float
+    metrics: Mapping[str, float]
+
+
+def fit(
+    model: Model,
+    batches: Batches,
+    loss: Callable[[Model, Batch], Tensor],
+    validate: Callable[[Model], Mapping[str, float]],
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    data: str,
+    on_progress: Callable[[TrainProgress], None] = lambda progress: None,
+) -> History:
+    """Train `model` in place and leave it with the weights of its best evaluation.
+
+    AdamW, linear warm-up, cosine decay. The weights with the best validation NDCG@10 are kept. A checkpoint is written to
+    `folder/checkpoint.safetensors` every so often and on Ctrl-C; calling again with the same arguments continues from it,
+    and gives what the uninterrupted training would have given. At the end `model.safetensors`, `model.json` and
+    `history.json` are in `folder` and the checkpoint is gone.
+
+    Args:
+        model: freshly built; its initial weights are replaced if there is a checkpoint.
+        batches: the examples.
+        loss: the mean loss of a batch, a scalar.
+        validate: metrics of the model on validation, `ndcg@10` among them. Called in evaluation mode without gradients.
+        settings: see `TrainSettings`.
+        folder: where everything is written; made if missing.
+        data: a fingerprint of the data, so that a checkpoint is never continued on other data.
+        on_progress: called after every step.
+
+    Raises:
+        RunFolderError: if the folder holds a checkpoint of another training.
+        FormatError: if the checkpoint is damaged.
+        KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
+    """
+    return _Training(model, batches, loss, validate, settings, Path(folder), data, on_progress).run()
+
+
+class _Training:
+    """One run of `fit`."""
+
+    def __init__(
+        self,
+        model: Any,
+        batches: Batches,
+        loss: Callable[[Any, Batch], Tensor],
+        validate: Callable[[Any], Mapping[str, float]],
+        settings: TrainSettings,
+        folder: Path,
+        data: str,
+        on_progress: Callable[[TrainProgress], None],
+    ) -> None:
+        self.model, self.batches, self.loss, self.validate = model, batches, loss, validate
+        self.settings, self.folder, self.on_progress = settings, folder, on_progress
+        self.optimizer = _adamw(model, settings)
+        self.history = History(model.kind, sum(tensor.numel() for tensor in model.parameters()))
+        self.identity = {
+            "model": model.kind,
+            **model.settings,
+            **dataclasses.asdict(settings),
+            "precision": resolve_precision(settings.precision),
+            "data": data,
+        }
+        # How often we save does not change what is trained.
+        del self.identity["checkpoint_every_seconds"]
+        self.total = settings.epochs * batches.steps
+        self.step = 0
+        self.best: dict[str, Tensor] = {}
+        self.stale = 0  # evaluations since the best one
+        self.losses: list[float] = []  # since the last entry of the history
+        self.tokens = 0
+        self.spent = 0.0  # seconds of training steps since the last entry
+        self.trained = 0.0  # seconds of training steps, whole training
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    def run(self) -> History:
+        torch.manual_seed(self.settings.seed)
+        if self.checkpoint.exists():
+            self.resume()
+        self.last_clock = self.last_save = time.monotonic()
+        with _interrupt_flag() as interrupted:
+            # An epoch whose last step is done may still lack its evaluation.
+            for epoch in range(max(self.step - 1, 0) // self.batches.steps, self.settings.epochs):
+                self.train_epoch(epoch, interrupted)
+                if self.evaluation_due(epoch + 1):
+                    self.evaluate()
+                    self.stop_if(interrupted)
+                if 0 < self.settings.patience <= self.stale:
+                    break
+        self.finish()
+        return self.history
+
+    def train_epoch(self, epoch: int, interrupted: threading.Event) -> None:
+        done = self.step - epoch * self.batches.steps
+        for rows in self.batches.epoch(epoch)[done:]:
+            self.train_step(self.batches.load(rows))
+            self.stop_if(interrupted)
+            if time.monotonic() - self.last_save > self.settings.checkpoint_every_seconds:
+                self.save()
+
+    def train_step(self, batch: Batch) -> None:
+        started = time.monotonic()
+        rate = self.settings.learning_rate * _schedule(self.step, self.settings.warmup_steps, self.total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        with autocast(self.settings.precision):
+            loss = self.loss(self.model, batch)
+        (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
+        if self.settings.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.losses.append(loss.item())
+        self.tokens += batch.tokens
+        self.spent += time.monotonic() - started
+        if len(self.losses) == _LOG_EVERY or self.step == self.total:
+            self.log(rate)
+        metrics = self.history.evaluations[-1]["metrics"] if self.history.evaluations else {}
+        epoch = self.step / self.batches.steps
+        self.on_progress(TrainProgress(self.step, self.total, epoch, loss.item(), metrics))
+
+    def stop_if(self, interrupted: threading.Event) -> None:
+        if interrupted.is_set():
+            self.save()
+            raise KeyboardInterrupt
+
+    def evaluation_due(self, epochs: int) -> bool:
+        last = epochs == self.settings.epochs
+        if self.history.evaluations and self.history.evaluations[-1]["step"] == self.step:
+            return False  # done before an interrupt
+        return last or epochs % self.settings.evaluate_every_epochs == 0
+
+    def log(self, rate: float) -> None:
+        self.trained += self.spent
+        self.history.steps.append(
+            {
+                "step": self.step,
+                "epoch": self.step / self.batches.steps,
+                "loss": math.fsum(self.losses) / len(self.losses),
+                "lr": rate,
+                "tokens_per_second": self.tokens / max(self.spent, 1e-9),
+                "seconds": self.trained,
+            }
+        )
+        self.losses, self.tokens, self.spent = [], 0, 0.0
+
+    def evaluate(self) -> None:
+        started = time.monotonic()
+        self.model.eval()
+        with torch.inference_mode():
+            metrics = dict(self.validate(self.model))
+        better = metrics["ndcg@10"] > self.history.best("ndcg@10")
+        self.history.evaluations.append(
+            {
+                "step": self.step,
+                "epoch": self.step / self.batches.steps,
+                "metrics": metrics,
+                "seconds": time.monotonic() - started,
+            }
+        )
+        self.stale = 0 if better else self.stale + 1
+        if better:
+            self.history.best_step = self.step
+            self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    def save(self) -> None:
+        self.tick()
+        state = self.history.as_dict() | {"pending": self.pending()}
+        taken = Checkpoint.take(self.identity, self.step, state, self.model, self.best, self.optimizer)
+        taken.save(self.checkpoint)
+        self.last_save = time.monotonic()
+
+    def pending(self) -> dict[str, Any]:
+        """What the next entry of the history needs."""
+        return {"losses": self.losses, "tokens": self.tokens, "spent": self.spent, "trained": self.trained}
+
+    def resume(self) -> None:
+        taken = Checkpoint.load(self.checkpoint, self.identity)
+        taken.restore(self.model, self.optimizer)
+        pending = taken.history.pop("pending")
+        self.history = History(**taken.history)
+        self.step, self.best = taken.step, taken.best
+        self.losses, self.tokens = pending["losses"], pending["tokens"]
+        self.spent, self.trained = pending["spent"], pending["trained"]
+        after_best = [entry for entry in self.history.evaluations if entry["step"] > self.history.best_step]
+        self.stale = len(after_best)
+
+    def tick(self) -> None:
+        """Add the wall time since the last call to the history."""
+        now = time.monotonic()
+        self.history.seconds += now - self.last_clock
+        self.last_clock = now
+        self.history.peak_memory_bytes = max(self.history.peak_memory_bytes, peak_memory_bytes())
+
+    def finish(self) -> None:
+        self.tick()
+        self.model.load_state_dict(self.best)
+        self.model.eval()
+        save_model(self.model, self.folder)
+        self.history.save(self.folder / "history.json")
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def _adamw(model: torch.nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
+    matrices = [tensor for tensor in model.parameters() if tensor.ndim > 1]
+    vectors = [tensor for tensor in model.parameters() if tensor.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def _schedule(step: int, warmup: int, total: int) -> float:
+    """The share of the highest learning rate at `step`: a line up, then half a cosine down."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+
+
+@contextmanager
+def _interrupt_flag() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a flag that is read between steps, so that no step is left half done.
+
+    A second Ctrl-C interrupts at once. Outside the main thread, where signals cannot be caught, nothing changes.
+    """
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    former = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        flag.set()
+        signal.signal(signal.SIGINT, former)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, former)
