@@ -1,7 +1,8 @@
 """Dropout that costs a CPU little.
 
-`torch.nn.Dropout` draws one full random number per element, which on a CPU takes longer than the matrix product it
-follows. One random byte per element is enough when the rate is a multiple of 1/256, and bytes come eight at a time.
+`torch.nn.Dropout` draws one full random number per element, which on a CPU takes longer than the matrix
+product it follows. One random byte per element is enough when the rate is a multiple of 1/256, and bytes come
+eight at a time.
 """
 
 from typing import Any
@@ -13,7 +14,9 @@ __all__ = ["ByteDropout"]
 
 
 class ByteDropout(nn.Module):
-    """Zero each element with probability `rate`, scale the others by `1 / (1 - rate)`; identity in evaluation.
+    """Zero each element with probability `rate` and scale the others by `1 / (1 - rate)`.
+
+    In evaluation nothing is changed.
 
     Args:
         rate: the probability, in [0, 1); it is rounded to a multiple of 1/256 (0.1 becomes 26/256 = 0.1016).
@@ -33,10 +36,11 @@ class ByteDropout(nn.Module):
         """Apply to a float tensor of any shape."""
         if not self.training or self.threshold == 0:
             return x
-        dropped: Tensor = _Drop.apply(x, self.threshold)  # type: ignore[no-untyped-call]
+        dropped: Tensor = _Drop.apply(x, self.threshold)
         return dropped
 
     def extra_repr(self) -> str:
+        """The rate, for `print(model)`."""
         return f"rate={self.rate}"
 
 

@@ -1,7 +1,8 @@
 """SASRec: a causal transformer over items, the baseline that every generator must be compared with.
 
-Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (arXiv 1808.09781), trained with the full softmax
-cross-entropy over the catalogue at every position, which is what makes it strong (Klenitskiy and Vasilev, RecSys 2023).
+Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (arXiv 1808.09781), trained with the
+full softmax cross-entropy over the catalogue at every position, which is what makes it strong (Klenitskiy and
+Vasilev, RecSys 2023).
 
 Shapes: B users, T positions, D = d_model, N items.
 """
@@ -119,7 +120,9 @@ class _Block(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D/H)
             for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
         )
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)  # (B, T, D)
+        mixed = (
+            F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
+        )  # (B, T, D)
         x = x + self.dropout(self.out(mixed))
         out: Tensor = x + self.feed_forward(x)
         return out

@@ -39,7 +39,9 @@ def load_model(folder: str | Path) -> TIGER | SASRec:
     try:
         weights = safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:
-        raise FormatError(f"`{path}` is not a readable safetensors file ({error}); train the model again") from error
+        raise FormatError(
+            f"`{path}` is not a readable safetensors file ({error}); train the model again"
+        ) from error
     expected = model.state_dict()
     wrong = sorted(
         name
@@ -59,7 +61,9 @@ def _build(path: Path) -> TIGER | SASRec:
     try:
         description = json.loads(path.read_text())
         kind = _KINDS[description["kind"]]
-        with torch.random.fork_rng(devices=[]):  # building draws initial weights; the caller's generator stays
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # building draws initial weights; the caller's generator stays
             return kind(**description["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         known = ", ".join(f"`{kind}`" for kind in _KINDS)

@@ -1,17 +1,22 @@
 """TIGER: a transformer that writes the Semantic ID of the next item, digit by digit.
 
-Rajput et al., "Recommender Systems with Generative Retrieval", NeurIPS 2023 (arXiv 2305.05065). A bidirectional encoder
-reads the digits of the items a user has seen; a decoder writes the digits of the next one. The blocks are those of T5:
-pre-normalization without bias, relative position bias, ReLU feed-forward (Raffel et al., JMLR 2020). Two differences
-from T5, both without effect on what the model can express: attention logits are scaled by 1/sqrt(d_head), so that no
-special initialization is needed, and each level has its own output head, since a digit of another level is never valid.
+Rajput et al., "Recommender Systems with Generative Retrieval", NeurIPS 2023 (arXiv 2305.05065). A
+bidirectional encoder reads the digits of the items a user has seen; a decoder writes the digits of the next
+one. The blocks are those of T5:
+pre-normalization without bias, relative position bias, ReLU feed-forward (Raffel et al., JMLR 2020). Two
+differences from T5, both without effect on what the model can express: attention logits are scaled by
+1/sqrt(d_head), so that no
+special initialization is needed, and each level has its own output head, since a digit of another level is
+never valid.
 
-Shapes: B users, n items of history, L digits an item, S = n·L (+1) encoder positions, W beams a user, D = d_model,
+Shapes: B users, n items of history, L digits an item, S = n·L (+1) encoder positions, W beams a user, D =
+    d_model,
 H heads, E = d_head, K_l digits of level l.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +45,7 @@ class TIGER(nn.Module):
     """
 
     kind = "tiger"
+    offsets: Tensor
 
     def __init__(
         self,
@@ -78,16 +84,15 @@ class TIGER(nn.Module):
         self.user = nn.Embedding(user_buckets, d_model) if user_buckets else None
         self.encoder_bias = _RelativeBias(heads, bidirectional=True)
         self.decoder_bias = _RelativeBias(heads, bidirectional=False)
-        self.encoder = nn.ModuleList(
-            _EncoderLayer(d_model, heads, d_head, d_ff, dropout) for _ in range(encoder_layers)
-        )
-        self.decoder = nn.ModuleList(
-            _DecoderLayer(d_model, heads, d_head, d_ff, dropout) for _ in range(decoder_layers)
-        )
+        encoder = [_EncoderLayer(d_model, heads, d_head, d_ff, dropout) for _ in range(encoder_layers)]
+        self.encoder = cast("list[_EncoderLayer]", nn.ModuleList(encoder))
+        decoder = [_DecoderLayer(d_model, heads, d_head, d_ff, dropout) for _ in range(decoder_layers)]
+        self.decoder = cast("list[_DecoderLayer]", nn.ModuleList(decoder))
         self.encoder_norm = nn.RMSNorm(d_model, eps=1e-6)
         self.decoder_norm = nn.RMSNorm(d_model, eps=1e-6)
         self.dropout = ByteDropout(dropout)
-        self.heads = nn.ModuleList(nn.Linear(d_model, size, bias=False) for size in self.sizes)
+        outputs = [nn.Linear(d_model, size, bias=False) for size in self.sizes]
+        self.outputs = cast("list[nn.Linear]", nn.ModuleList(outputs))
         self.apply(_initialize)
         nn.init.normal_(self.begin, std=0.05)
 
@@ -124,7 +129,8 @@ class TIGER(nn.Module):
             users: int64 (B,) if the model has user tokens.
 
         Returns:
-            Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an item.
+            Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an
+            item.
         """
         memory = self.encode(history, users)
         given = self.digits(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
@@ -138,7 +144,7 @@ class TIGER(nn.Module):
         x = self.dropout(self.decoder_norm(x))
         losses = [
             F.cross_entropy(head(x[:, level]).float(), target[:, level])
-            for level, head in enumerate(self.heads)
+            for level, head in enumerate(self.outputs)
         ]
         return torch.stack(losses)
 
@@ -173,12 +179,14 @@ class TIGER(nn.Module):
         for index, layer in enumerate(self.decoder):
             x = layer.step(x, bias, state, index)  # (B·W, 1, D)
         state.level += 1
-        logits = self.heads[level](self.decoder_norm(x[:, 0])).float()  # (B·W, K)
+        logits: Tensor = self.outputs[level](self.decoder_norm(x[:, 0])).float()  # (B·W, K)
         return logits.log_softmax(-1)
 
 
 class TigerState:
-    """What decoding keeps between digits: per layer, the memory's keys and values once per user, the written digits' once per beam.
+    """What decoding keeps between digits.
+
+    Per layer: the memory's keys and values once per user, those of the written digits once per beam.
 
     Attributes:
         users: how many histories are decoded.
@@ -211,7 +219,7 @@ class _HeadShape:
     d_head: int
 
     def split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, self.d_head)).transpose(1, 2)  # (B, T, H·E) -> (B, H, T, E)
+        return x.view(*x.shape[:2], self.heads, self.d_head).transpose(1, 2)  # (B, T, H·E) -> (B, H, T, E)
 
     def merge(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(2)  # (B, H, T, E) -> (B, T, H·E)
@@ -223,7 +231,8 @@ def _attend(
     weights = (q * scale) @ k.transpose(-1, -2)  # (B, H, T, S)
     if bias is not None:
         weights = weights + bias.to(weights.dtype)
-    return dropout(weights.softmax(-1)) @ v  # (B, H, T, E)
+    mixed: Tensor = dropout(weights.softmax(-1)) @ v  # (B, H, T, E)
+    return mixed
 
 
 class _SelfAttention(nn.Module):
@@ -243,7 +252,8 @@ class _SelfAttention(nn.Module):
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         q, k, v = self.project(x)
         mixed = self.shape.merge(_attend(q, k, v, bias, self.dropout, self.scale))  # (B, T, H·E)
-        return x + self.dropout(self.out(mixed))
+        out: Tensor = x + self.dropout(self.out(mixed))
+        return out
 
 
 class _CrossAttention(nn.Module):
@@ -262,11 +272,13 @@ class _CrossAttention(nn.Module):
         return self.shape.split(k), self.shape.split(v)  # each (B, H, S, E)
 
     def forward(self, x: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
-        # All beams of a user are queries of one attention over that user's memory: (B·W, T, D) -> (B, W·T, D).
+        # All beams of a user are queries of one attention over that user's memory: (B·W, T, D) -> (B, W·T,
+        # D).
         keys, values = memory
         queries = self.q(self.norm(x)).reshape(len(keys), -1, self.q.out_features)
         mixed = _attend(self.shape.split(queries), keys, values, None, self.dropout, self.scale)
-        return x + self.dropout(self.out(self.shape.merge(mixed).reshape(*x.shape[:2], -1)))
+        out: Tensor = x + self.dropout(self.out(self.shape.merge(mixed).reshape(*x.shape[:2], -1)))
+        return out
 
 
 class _FeedForward(nn.Module):
@@ -278,7 +290,8 @@ class _FeedForward(nn.Module):
         self.dropout = ByteDropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.narrow(self.dropout(F.relu(self.wide(self.norm(x))))))
+        out: Tensor = x + self.dropout(self.narrow(self.dropout(F.relu(self.wide(self.norm(x))))))
+        return out
 
 
 class _EncoderLayer(nn.Module):
@@ -314,7 +327,10 @@ class _DecoderLayer(nn.Module):
 
 
 class _RelativeBias(nn.Module):
-    """A learned bias per head and bucket of distance, as in T5: half the buckets are exact, the others grow as logarithms."""
+    """A learned bias per head and bucket of distance, as in T5.
+
+    Half the buckets hold one distance each, the others grow as logarithms.
+    """
 
     def __init__(
         self, heads: int, *, bidirectional: bool, buckets: int = 32, max_distance: int = 128

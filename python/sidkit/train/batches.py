@@ -1,6 +1,7 @@
 """Batches without padding waste, in an order that depends on the seed and the epoch alone.
 
-The order of an epoch never depends on what came before it, so that an interrupted training can continue in its middle.
+The order of an epoch never depends on what came before it, so that an interrupted training can continue in
+its middle.
 """
 
 from dataclasses import dataclass
@@ -35,8 +36,6 @@ class Batch:
     tokens: int
 
 
-
-
 class Batches(Protocol):
     """A source of batches that `fit` can start anywhere."""
 
@@ -54,8 +53,8 @@ class Batches(Protocol):
 class NextItemBatches:
     """Every prefix of every history, with the item that came next: TIGER's examples.
 
-    A batch holds histories of one length, so there is no padding and no mask anywhere. What is left over at a length makes
-    a smaller batch, whose weight says so.
+    A batch holds histories of one length, so there is no padding and no mask anywhere. What is left over at a
+    length makes a smaller batch, whose weight says so.
 
     Args:
         histories: training histories, one row a user.

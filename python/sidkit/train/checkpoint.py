@@ -98,9 +98,13 @@ class Checkpoint:
             raise FormatError(
                 f"`{path}` is not a checkpoint of ours ({error}); delete it to train from the beginning"
             ) from error
-        differing = sorted(key for key in found.keys() | identity.keys() if found.get(key) != identity.get(key))
+        differing = sorted(
+            key for key in found.keys() | identity.keys() if found.get(key) != identity.get(key)
+        )
         if differing:
-            changes = ", ".join(f"`{key}`: {found.get(key)!r} then, {identity.get(key)!r} now" for key in differing)
+            changes = ", ".join(
+                f"`{key}`: {found.get(key)!r} then, {identity.get(key)!r} now" for key in differing
+            )
             raise RunFolderError(
                 f"`{path}` is a checkpoint of another training ({changes}); "
                 "go back to those settings, use another folder, or delete it to train from the beginning"

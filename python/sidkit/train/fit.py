@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from sidkit.models import SASRec, TIGER, save_model
+from sidkit.models import TIGER, SASRec, save_model
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History, peak_memory_bytes
@@ -60,16 +60,18 @@ def fit(
 ) -> History:
     """Train `model` in place and leave it with the weights of its best evaluation.
 
-    AdamW, linear warm-up, cosine decay. The weights with the best validation NDCG@10 are kept. A checkpoint is written to
-    `folder/checkpoint.safetensors` every so often and on Ctrl-C; calling again with the same arguments continues from it,
-    and gives what the uninterrupted training would have given. At the end `model.safetensors`, `model.json` and
-    `history.json` are in `folder` and the checkpoint is gone.
+    AdamW, linear warm-up, cosine decay. The weights with the best validation NDCG@10 are kept. A checkpoint
+    is written to `folder/checkpoint.safetensors` every so often and on Ctrl-C; calling again with the same
+    arguments continues from it,
+    and gives what the uninterrupted training would have given. At the end `model.safetensors`, `model.json`
+    and `history.json` are in `folder` and the checkpoint is gone.
 
     Args:
         model: freshly built; its initial weights are replaced if there is a checkpoint.
         batches: the examples.
         loss: the mean loss of a batch, a scalar.
-        validate: metrics of the model on validation, `ndcg@10` among them. Called in evaluation mode without gradients.
+        validate: metrics of the model on validation, `ndcg@10` among them. Called in evaluation mode without
+            gradients.
         settings: see `TrainSettings`.
         folder: where everything is written; made if missing.
         data: a fingerprint of the data, so that a checkpoint is never continued on other data.
@@ -274,7 +276,8 @@ def _schedule(step: int, warmup: int, total: int) -> float:
 def _interrupt_flag() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into a flag that is read between steps, so that no step is left half done.
 
-    A second Ctrl-C interrupts at once. Outside the main thread, where signals cannot be caught, nothing changes.
+    A second Ctrl-C interrupts at once. Outside the main thread, where signals cannot be caught, nothing
+    changes.
     """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():

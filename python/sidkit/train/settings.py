@@ -22,7 +22,8 @@ class TrainSettings:
         patience: stop after so many evaluations without a better validation NDCG@10; 0 for never.
         evaluate_every_epochs: epochs between two evaluations; the last epoch is always evaluated.
         checkpoint_every_seconds: wall time between two checkpoints.
-        precision: `bf16` computes matrix products in bfloat16, `auto` does so where the CPU has the instructions.
+        precision: `bf16` computes matrix products in bfloat16, `auto` does so where the CPU has the
+            instructions.
         seed: of the weights, the order of examples and the dropout.
 
     Raises:
@@ -46,7 +47,14 @@ class TrainSettings:
         for name in positive:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"`{name}` must be greater than 0, not {getattr(self, name)}")
-        for name in ("weight_decay", "warmup_steps", "clip_norm", "patience", "checkpoint_every_seconds", "seed"):
+        for name in (
+            "weight_decay",
+            "warmup_steps",
+            "clip_norm",
+            "patience",
+            "checkpoint_every_seconds",
+            "seed",
+        ):
             if getattr(self, name) < 0:
                 raise ConfigError(f"`{name}` must be 0 or more, not {getattr(self, name)}")
         if self.precision not in ("auto", "f32", "bf16"):

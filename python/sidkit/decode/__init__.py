@@ -1,0 +1,9 @@
+"""From a trained model to ranked items: beam search under the trie, and full scoring of the catalogue."""
+
+from sidkit._extras import require
+
+require("torch", extra="train")
+
+from sidkit.decode.dense import rank_by_sasrec, top_items  # noqa: E402
+
+__all__ = ["rank_by_sasrec", "top_items"]

@@ -1,0 +1,124 @@
+"""Training: it learns, an interrupted run equals a whole one, foreign checkpoints are refused."""
+
+import dataclasses
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sidkit.data import Sequences
+from sidkit.errors import ConfigError, FormatError, RunFolderError
+from sidkit.models import SASRec, load_model
+from sidkit.train import SequenceBatches, TrainSettings, fit
+
+ITEMS = 12
+SETTINGS = TrainSettings(epochs=4, batch_size=8, learning_rate=5e-3, warmup_steps=5, precision="f32", seed=1)
+ROUND = Sequences.from_rows([[(user + step) % ITEMS for step in range(6)] for user in range(40)])
+
+
+def train(folder: Path, settings: TrainSettings = SETTINGS, *, on_progress=lambda _: None, metric=None):
+    torch.manual_seed(settings.seed)
+    model = SASRec(ITEMS, d_model=16, layers=1, heads=1, dropout=0.1, max_items=8)
+    batches = SequenceBatches(
+        ROUND, batch_size=settings.batch_size, max_items=8, padding=ITEMS, seed=settings.seed
+    )
+    scores = iter(metric or [])
+    history = fit(
+        model,
+        batches,
+        lambda model, batch: model(batch.history, batch.target),
+        lambda model: {"ndcg@10": next(scores) if metric else accuracy(model)},
+        settings,
+        folder,
+        data="round",
+        on_progress=on_progress,
+    )
+    return model, history
+
+
+def accuracy(model: SASRec) -> float:
+    history = torch.arange(ITEMS)[:, None]
+    best = model.scores(model.hidden(history)[:, -1]).argmax(1)
+    return (best == (history[:, 0] + 1) % ITEMS).double().mean().item()
+
+
+def interrupt_at(step: int):
+    def on_progress(progress) -> None:
+        if progress.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return on_progress
+
+
+def test_it_learns_the_rule_of_the_world(tmp_path):
+    model, history = train(tmp_path, dataclasses.replace(SETTINGS, epochs=30))
+    assert accuracy(model) == 1.0
+    assert history.steps[-1]["loss"] < history.steps[0]["loss"] / 2
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+    written = json.loads((tmp_path / "history.json").read_text())
+    assert written["best_step"] == history.best_step
+    assert written["seconds"] > 0
+    assert written["peak_memory_bytes"] > 0
+    assert accuracy(load_model(tmp_path)) == 1.0
+
+
+@pytest.mark.parametrize("step", [1, 5, 7, 20])  # 5 steps an epoch: within one, and at the end of one
+def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path, step):
+    whole, history = train(tmp_path / "whole")
+    settings = dataclasses.replace(SETTINGS, checkpoint_every_seconds=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", settings, on_progress=interrupt_at(step))
+    parts, resumed = train(tmp_path / "parts", settings)
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, parts.state_dict()[name]), name
+    assert [entry["loss"] for entry in resumed.steps] == [entry["loss"] for entry in history.steps]
+    assert [entry["metrics"] for entry in resumed.evaluations] == [e["metrics"] for e in history.evaluations]
+
+
+def test_the_best_weights_are_kept_and_patience_ends_the_training(tmp_path):
+    settings = dataclasses.replace(SETTINGS, epochs=20, patience=2)
+    _, history = train(tmp_path, settings, metric=[0.1, 0.3, 0.2, 0.3, 0.5])
+    assert history.best_step == 10
+    assert [entry["metrics"]["ndcg@10"] for entry in history.evaluations] == [0.1, 0.3, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 1e-2}, {"seed": 2}, {"epochs": 5}])
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, on_progress=interrupt_at(3))
+    (name,) = change
+    with pytest.raises(RunFolderError, match=rf"of another training \(`{name}`: .* then, .* now\)"):
+        train(tmp_path, dataclasses.replace(SETTINGS, **change))
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, 2000])
+def test_a_truncated_checkpoint_is_refused(tmp_path, keep):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, on_progress=interrupt_at(3))
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(FormatError, match="is not a checkpoint of ours"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "`epochs` must be greater than 0, not 0"),
+        ({"warmup_steps": -1}, "`warmup_steps` must be 0 or more, not -1"),
+        ({"precision": "f16"}, "`precision` must be `auto`, `f32` or `bf16`, not `f16`"),
+    ],
+)
+def test_settings_outside_their_range(change, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainSettings(**change)
+
+
+def test_the_same_seed_trains_the_same_model(tmp_path):
+    one, _ = train(tmp_path / "one")
+    two, _ = train(tmp_path / "two")
+    np.testing.assert_array_equal(one.item.weight.detach(), two.item.weight.detach())
