@@ -1,5 +1,29 @@
-"""Semantic IDs: learn them, generate with them, rank with them."""
+"""Semantic IDs: learn them, generate with them, rank with them.
+
+The names here are the front room; a stage's other names live in its package, such as `sidkit.quantize.RQVAE`.
+`import sidkit` needs only NumPy: what needs more is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from sidkit._core import SidLayout, __version__
 
-__all__ = ["SidLayout", "__version__"]
+if TYPE_CHECKING:
+    from sidkit.ids import SidTable
+
+__all__ = ["SidLayout", "SidTable", "__version__"]
+
+# Names of the front room that wait for their extras, and the package of each.
+_LATER = {"SidTable": "sidkit.ids"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module `sidkit` has no attribute `{name}`")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

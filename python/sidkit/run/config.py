@@ -19,16 +19,17 @@ __all__ = [
     "QuantizeConfig",
     "RunConfig",
     "SasrecConfig",
-    "SasrecTrainConfig",
     "TigerConfig",
-    "TigerTrainConfig",
+    "TigerTrainingConfig",
     "TrainConfig",
+    "TrainingConfig",
 ]
 
 ModelName = Literal["popularity", "sasrec", "tiger"]
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -146,55 +147,51 @@ class ModelsConfig(_Section):
         return self
 
 
-class SasrecTrainConfig(_Section):
-    """Training of SASRec with full softmax cross-entropy."""
+class TrainingConfig(_Section):
+    """Training of one model with AdamW, linear warm-up and a cosine to zero."""
 
     epochs: Count = 20
-    """Passes over all training sequences."""
+    """Passes over all examples; the learning rate has fallen to zero after the last."""
     batch_size: Count = 128
-    """Sequences in a step."""
+    """Examples of a step: sequences (SASRec), or prefixes of sequences (TIGER)."""
     learning_rate: Positive = 1e-3
-    """Peak learning rate of AdamW."""
-    weight_decay: float = Field(default=0.0, ge=0.0)
-    """Weight decay of AdamW."""
-    patience_epochs: Count = 5
-    """Stop after so many epochs without a better NDCG@10 on the validation items."""
-    seed: Seed = 0
-    """Seed of weights, batches and dropout."""
-
-
-class TigerTrainConfig(_Section):
-    """Training of TIGER."""
-
-    max_steps: Count = 20_000
-    """Steps at most."""
-    max_minutes: Positive | None = None
-    """Minutes of training at most; the learning rate follows whichever limit comes first."""
-    batch_size: Count = 256
-    """Examples in a step; every prefix of a history is one."""
-    learning_rate: Positive = 1e-3
-    """Peak learning rate of AdamW."""
-    warmup_steps: int = Field(default=500, ge=0)
-    """Steps until the peak."""
-    weight_decay: float = Field(default=0.035, ge=0.0)
-    """Weight decay of AdamW."""
-    validate_every_steps: Count = 1000
-    """Steps between two looks at the validation items."""
+    """Highest learning rate."""
+    weight_decay: NonNegative = 0.01
+    """Weight decay, on matrices only."""
+    warmup_steps: int = Field(default=200, ge=0)
+    """Steps until the highest learning rate."""
+    clip_norm: NonNegative = 1.0
+    """Longest gradient; 0 for no limit."""
+    patience: int = Field(default=0, ge=0)
+    """Stop after so many evaluations without a better NDCG@10 on the validation items; 0 for never."""
+    evaluate_every_epochs: Count = 1
+    """Epochs between two evaluations on the validation items."""
     validate_users: Count = 2000
-    """Users of such a look."""
-    patience: Count = 10
-    """Stop after so many looks without a better NDCG@10."""
-    bf16: bool | None = None
-    """Whether matrices are multiplied in bf16; by default where the processor has instructions for it."""
+    """Users of such an evaluation."""
+    checkpoint_every_seconds: NonNegative = 120.0
+    """Seconds of training that a crash may cost."""
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+    """`auto` multiplies matrices in bf16 where the processor has instructions for it."""
     seed: Seed = 0
     """Seed of weights, batches and dropout."""
+
+
+class TigerTrainingConfig(TrainingConfig):
+    """The same keys with TIGER's defaults; every prefix of a history is an example."""
+
+    epochs: Count = 40
+    batch_size: Count = 256
+    weight_decay: NonNegative = 0.035
+    warmup_steps: int = Field(default=1000, ge=0)
+    patience: int = Field(default=5, ge=0)
+    evaluate_every_epochs: Count = 2
 
 
 class TrainConfig(_Section):
     """Training, one table per model."""
 
-    sasrec: SasrecTrainConfig = SasrecTrainConfig()
-    tiger: TigerTrainConfig = TigerTrainConfig()
+    sasrec: TrainingConfig = TrainingConfig()
+    tiger: TigerTrainingConfig = TigerTrainingConfig()
 
 
 class DecodeConfig(_Section):

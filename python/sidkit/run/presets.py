@@ -24,14 +24,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
         },
         "quantize": {"codes": 64},
         "train": {
-            "sasrec": {"epochs": 15},
-            "tiger": {
-                "max_minutes": 5.0,
-                "max_steps": 3000,
-                "warmup_steps": 200,
-                "validate_every_steps": 300,
-                "validate_users": 943,
-            },
+            "tiger": {"epochs": 10, "warmup_steps": 200, "validate_users": 943, "evaluate_every_epochs": 1},
         },
         "decode": {"beam": 20, "k": 20},
     },

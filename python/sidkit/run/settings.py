@@ -33,7 +33,7 @@ def build_config(
     Args:
         layers: nested tables, later ones win.
         preset: a name from `PRESETS`, below all layers.
-        assignments: texts such as `train.tiger.max_steps=100`, above all layers.
+        assignments: texts such as `train.tiger.epochs=5`, above all layers.
 
     Raises:
         ConfigError: for an unknown key (with the nearest valid one), a wrong type or value, a contradiction.
