@@ -19,8 +19,20 @@ def in_a_new_process(code):
 
 
 def test_importing_needs_numpy_alone():
-    loaded = in_a_new_process("import sys, sidkit; print(*{name.partition('.')[0] for name in sys.modules})").split()
-    heavy = {"torch", "polars", "pyarrow", "pydantic", "typer", "rich", "sklearn", "safetensors", "matplotlib"}
+    loaded = in_a_new_process(
+        "import sys, sidkit; print(*{name.partition('.')[0] for name in sys.modules})"
+    ).split()
+    heavy = {
+        "torch",
+        "polars",
+        "pyarrow",
+        "pydantic",
+        "typer",
+        "rich",
+        "sklearn",
+        "safetensors",
+        "matplotlib",
+    }
     assert heavy.isdisjoint(loaded)
     assert "sidkit" in loaded
 
@@ -46,7 +58,9 @@ def test_a_name_that_is_not_there():
         sidkit.Tiger  # noqa: B018
 
 
-@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(sidkit.__path__) if module.ispkg])
+@pytest.mark.parametrize(
+    "name", [module.name for module in pkgutil.iter_modules(sidkit.__path__) if module.ispkg]
+)
 def test_every_package_promises_what_it_has(name):
     package = importlib.import_module(f"sidkit.{name}")
     assert package.__doc__

@@ -4,6 +4,6 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
-from sidkit.decode.dense import rank_by_sasrec, top_items  # noqa: E402
+from sidkit.decode.dense import rank_by_sasrec, top_items
 
 __all__ = ["rank_by_sasrec", "top_items"]

@@ -15,15 +15,15 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
-from sidkit.evaluate.interval import bootstrap_interval  # noqa: E402
-from sidkit.evaluate.machine import machine_facts, version_facts  # noqa: E402
-from sidkit.evaluate.measure import Comparison, compare, measure  # noqa: E402
-from sidkit.evaluate.metrics import catalogue_metrics, target_ranks, user_metrics  # noqa: E402
-from sidkit.evaluate.metrics_file import Metrics, Result  # noqa: E402
-from sidkit.evaluate.predictions import Predictions  # noqa: E402
-from sidkit.evaluate.protocol import Protocol  # noqa: E402
-from sidkit.evaluate.ranking import top_k  # noqa: E402
-from sidkit.evaluate.slices import user_slices  # noqa: E402
+from sidkit.evaluate.interval import bootstrap_interval
+from sidkit.evaluate.machine import machine_facts, version_facts
+from sidkit.evaluate.measure import Comparison, compare, measure
+from sidkit.evaluate.metrics import catalogue_metrics, target_ranks, user_metrics
+from sidkit.evaluate.metrics_file import Metrics, Result
+from sidkit.evaluate.predictions import Predictions
+from sidkit.evaluate.protocol import Protocol
+from sidkit.evaluate.ranking import top_k
+from sidkit.evaluate.slices import user_slices
 
 __all__ = [
     "Comparison",

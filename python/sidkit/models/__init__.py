@@ -4,9 +4,9 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
-from sidkit.models.popularity import Popularity  # noqa: E402
-from sidkit.models.sasrec import SASRec  # noqa: E402
-from sidkit.models.saving import load_model, save_model  # noqa: E402
-from sidkit.models.tiger import TIGER, TigerState  # noqa: E402
+from sidkit.models.popularity import Popularity
+from sidkit.models.sasrec import SASRec
+from sidkit.models.saving import load_model, save_model
+from sidkit.models.tiger import TIGER, TigerState
 
 __all__ = ["TIGER", "Popularity", "SASRec", "TigerState", "load_model", "save_model"]

@@ -4,11 +4,11 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
-from sidkit.train.batches import NextItemBatches, SequenceBatches  # noqa: E402
-from sidkit.train.fit import TrainProgress, fit  # noqa: E402
-from sidkit.train.history import History  # noqa: E402
-from sidkit.train.precision import autocast, resolve_precision  # noqa: E402
-from sidkit.train.settings import TrainSettings  # noqa: E402
+from sidkit.train.batches import NextItemBatches, SequenceBatches
+from sidkit.train.fit import TrainProgress, fit
+from sidkit.train.history import History
+from sidkit.train.precision import autocast, resolve_precision
+from sidkit.train.settings import TrainSettings
 
 __all__ = [
     "History",
