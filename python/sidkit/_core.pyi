@@ -1,16 +1,89 @@
 """The Rust core: quantization assignment, SID packing, n-gram hashing, the trie."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SidLayout", "__version__"]
+__all__ = ["Codebooks", "SidLayout", "__version__", "assign_codes"]
 
 __version__: Final[str]
 
 @final
+class Codebooks:
+    """Codebooks of a residual quantizer, copied, checked and prepared once.
+
+    Immutable: share one between threads, pickle it, pass it wherever codebooks are asked for. Worth making
+    where the same codebooks serve many calls, since a call with plain arrays prepares them anew.
+
+    Args:
+        codebooks: float32 (levels, codes, dim), or a list or tuple with one float32 (codes, dim) array a
+            level, whose sizes may differ. One to 65,536 codes a level.
+
+    Raises:
+        TypeError: not float32 arrays.
+        ValueError: no level, a level without codes or with too many, unequal dims, NaN or infinity.
+    """
+
+    def __new__(cls, codebooks: npt.NDArray[np.float32] | Sequence[npt.NDArray[np.float32]]) -> Codebooks: ...
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Codes per level, first level first."""
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a codeword has."""
+
+    def __len__(self) -> int:
+        """The number of levels."""
+
+    def __getitem__(self, level: int, /) -> npt.NDArray[np.float32]:
+        """A copy of one level's codewords, float32 (codes, dim)."""
+
+    def decode(self, codes: npt.NDArray[np.uint16], /) -> npt.NDArray[np.float32]:
+        """The sums of the codewords that `codes` name, level after level in float32.
+
+        Args:
+            codes: uint16 (n, levels).
+
+        Returns:
+            float32 (n, dim).
+
+        Raises:
+            TypeError: another dtype.
+            ValueError: another shape, or a code that its level does not have.
+        """
+
+def assign_codes(
+    x: npt.NDArray[np.float32],
+    codebooks: Codebooks | npt.NDArray[np.float32] | Sequence[npt.NDArray[np.float32]],
+    *,
+    out: npt.NDArray[np.uint16] | None = None,
+    threads: int | None = None,
+) -> npt.NDArray[np.uint16]:
+    """The code of the nearest codeword at every level, for every row.
+
+    Level after level, the code is the row of the codeword nearest the residual (squared distance in float64,
+    summed in index order; the lowest code on a tie), and that codeword is then subtracted from the residual
+    in float32. A vector has the same codes in any batch, on any number of threads, on any CPU. A residual
+    that overflows float32 has code 0 at every further level, since all its distances are infinite.
+
+    Args:
+        x: float32 (n, dim), C-contiguous; may be read-only.
+        codebooks: prepared `Codebooks`, or what makes them.
+        out: uint16 (n, levels) to write the codes into; a new array if None.
+        threads: how many threads may work; all cores if None. Small calls run on the calling thread.
+
+    Returns:
+        uint16 (n, levels): `out`, or a new array.
+
+    Raises:
+        TypeError: another dtype than named above.
+        ValueError: shapes that do not fit, a strided array, or a row with NaN or infinity, which is named;
+            then `out` holds nothing of use.
+    """
+
 class SidLayout:
     """How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
 

@@ -2,6 +2,9 @@
 
 use pyo3::prelude::*;
 
+mod arrays;
+mod assign;
+mod codebook;
 mod error;
 mod sid;
 
@@ -10,6 +13,10 @@ mod sid;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::assign::assign_codes;
+    #[pymodule_export]
+    use crate::codebook::Codebooks;
     #[pymodule_export]
     use crate::sid::SidLayout;
 

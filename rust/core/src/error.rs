@@ -18,6 +18,17 @@ pub enum Error {
         /// How many elements came.
         got: usize,
     },
+    /// A number is not in the range that makes sense. Pass one from `min` to `max`.
+    Range {
+        /// The name of the number.
+        what: &'static str,
+        /// What came.
+        got: usize,
+        /// The least that makes sense.
+        min: usize,
+        /// The most that makes sense; `usize::MAX` stands for no limit.
+        max: usize,
+    },
     /// A value of a row is NaN or infinite. Clean or drop the row before quantizing it.
     NotFinite {
         /// The name of the argument.
@@ -81,6 +92,35 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Fails unless `got` is `expected`.
+    pub(crate) fn check_length(what: &'static str, got: usize, expected: usize) -> Result<()> {
+        if got == expected {
+            return Ok(());
+        }
+        Err(Self::Length { what, expected, got })
+    }
+
+    /// Fails unless `got` is from `min` to `max`.
+    pub(crate) fn check_range(what: &'static str, got: usize, min: usize, max: usize) -> Result<()> {
+        if (min..=max).contains(&got) {
+            return Ok(());
+        }
+        Err(Self::Range { what, got, min, max })
+    }
+
+    /// Fails with the first of the rows of `dim` values that holds NaN or infinity.
+    pub(crate) fn check_finite(what: &'static str, dim: usize, values: &[f32]) -> Result<()> {
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(place) => Err(Self::NotFinite {
+                what,
+                row: place / dim,
+            }),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,6 +129,17 @@ impl fmt::Display for Error {
                     f,
                     "`{what}` has {got} elements, but its shape asks for {expected}"
                 )
+            }
+            Self::Range {
+                what,
+                got,
+                min,
+                max: usize::MAX,
+            } => {
+                write!(f, "`{what}` is {got}, but must be at least {min}")
+            }
+            Self::Range { what, got, min, max } => {
+                write!(f, "`{what}` is {got}, but must be from {min} to {max}")
             }
             Self::NotFinite { what, row } => write!(
                 f,

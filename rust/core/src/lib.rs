@@ -4,8 +4,13 @@
 //! This crate holds the parts of that idea that must be fast and exact: quantizing vectors into codes,
 //! packing codes into integers, hashing their n-grams, and walking the trie of those that exist.
 
+pub mod assign;
+pub mod codebook;
 pub mod error;
+pub mod pool;
 pub mod sid;
 
+pub use assign::assign;
+pub use codebook::{Codebook, Codebooks};
 pub use error::{Error, Result};
 pub use sid::{Sid, SidLayout};

@@ -1,0 +1,181 @@
+//! The codebooks of a residual quantizer.
+
+use crate::{Error, Result};
+
+/// The most codewords that one level can have, since codes are `u16`.
+pub const MAX_CODES: usize = 1 << 16;
+
+/// The codebooks of all levels: at least one level, each with 1 to [`MAX_CODES`] finite codewords of one dimension.
+///
+/// Made once and shared: what can be computed ahead (norms, the kernels' layouts) is kept beside the codewords.
+#[derive(Clone, Debug)]
+pub struct Codebooks {
+    dim: usize,
+    levels: Vec<Codebook>,
+}
+
+/// The codewords of one level.
+#[derive(Clone, Debug)]
+pub struct Codebook {
+    dim: usize,
+    /// `size × dim`, row after row; all finite.
+    words: Vec<f32>,
+    /// Squared Euclidean norms, one a codeword, summed in f64 in index order.
+    norms: Vec<f64>,
+}
+
+impl Codebooks {
+    /// Takes the codewords of every level, each `(codes, dim)` row after row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Range`] for no level, a zero `dim`, or a level without codewords or with more than [`MAX_CODES`];
+    /// [`Error::Length`] for a level that is no whole number of codewords; [`Error::NotFinite`] for NaN or infinity.
+    pub fn new(dim: usize, levels: Vec<Vec<f32>>) -> Result<Self> {
+        Error::check_range("levels", levels.len(), 1, usize::MAX)?;
+        let levels = levels
+            .into_iter()
+            .map(|words| Codebook::new(dim, words))
+            .collect::<Result<_>>()?;
+        Ok(Self { dim, levels })
+    }
+
+    /// How many numbers a codeword has.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The codebooks, first level first.
+    #[must_use]
+    pub fn levels(&self) -> &[Codebook] {
+        &self.levels
+    }
+
+    /// The sums of the codewords that `codes` (`n × levels`) name, level after level in f32.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] if a buffer does not fit the other; [`Error::DigitRange`] for a code that its level does not have.
+    pub fn decode(&self, codes: &[u16], rows: &mut [f32]) -> Result<()> {
+        let count = codes.len() / self.levels.len();
+        Error::check_length("codes", codes.len(), count * self.levels.len())?;
+        Error::check_length("rows", rows.len(), count * self.dim)?;
+        self.check_codes(codes)?;
+        for (row, codes) in rows
+            .chunks_exact_mut(self.dim)
+            .zip(codes.chunks_exact(self.levels.len()))
+        {
+            row.fill(0.0);
+            for (&code, level) in codes.iter().zip(&self.levels) {
+                for (sum, &value) in row.iter_mut().zip(level.word(usize::from(code))) {
+                    *sum += value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_codes(&self, codes: &[u16]) -> Result<()> {
+        for (row, codes) in codes.chunks_exact(self.levels.len()).enumerate() {
+            for (level, (&code, codebook)) in codes.iter().zip(&self.levels).enumerate() {
+                if usize::from(code) >= codebook.size() {
+                    let (digit, size) = (i64::from(code), codebook.size() as u32);
+                    return Err(Error::DigitRange {
+                        row,
+                        level,
+                        digit,
+                        size,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Codebook {
+    fn new(dim: usize, words: Vec<f32>) -> Result<Self> {
+        Error::check_range("dim", dim, 1, usize::MAX)?;
+        let size = words.len() / dim;
+        Error::check_length("codebook", words.len(), size * dim)?;
+        Error::check_range("codes", size, 1, MAX_CODES)?;
+        Error::check_finite("codebook", dim, &words)?;
+        let norms = words
+            .chunks_exact(dim)
+            .map(|word| {
+                word.iter()
+                    .map(|&value| f64::from(value) * f64::from(value))
+                    .sum()
+            })
+            .collect();
+        Ok(Self { dim, words, norms })
+    }
+
+    /// How many codewords there are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.norms.len()
+    }
+
+    /// All codewords, `size × dim`.
+    #[must_use]
+    pub fn words(&self) -> &[f32] {
+        &self.words
+    }
+
+    /// The codeword of a code.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such code.
+    #[must_use]
+    pub fn word(&self, code: usize) -> &[f32] {
+        &self.words[code * self.dim..][..self.dim]
+    }
+
+    /// The squared Euclidean norms of the codewords.
+    #[must_use]
+    pub fn norms(&self) -> &[f64] {
+        &self.norms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(dim: usize, levels: Vec<Vec<f32>>) -> String {
+        Codebooks::new(dim, levels).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn bad_codebooks_are_named() {
+        assert_eq!(error(2, vec![]), "`levels` is 0, but must be at least 1");
+        assert_eq!(error(0, vec![vec![]]), "`dim` is 0, but must be at least 1");
+        assert_eq!(
+            error(2, vec![vec![]]),
+            "`codes` is 0, but must be from 1 to 65536"
+        );
+        assert_eq!(
+            error(1, vec![vec![0.0; MAX_CODES + 1]]),
+            "`codes` is 65537, but must be from 1 to 65536"
+        );
+        assert_eq!(
+            error(2, vec![vec![0.0; 5]]),
+            "`codebook` has 5 elements, but its shape asks for 4"
+        );
+        assert!(error(2, vec![vec![0.0, 1.0, f32::NAN, 0.0]]).starts_with("row 1 of `codebook` holds NaN"));
+    }
+
+    #[test]
+    fn decoding_adds_the_codewords() {
+        let codebooks = Codebooks::new(2, vec![vec![1.0, 2.0, 3.0, 4.0], vec![10.0, 20.0]]).unwrap();
+        let mut rows = vec![0.0; 4];
+        codebooks.decode(&[1, 0, 0, 0], &mut rows).unwrap();
+        assert_eq!(rows, vec![13.0, 24.0, 11.0, 22.0]);
+        let error = codebooks.decode(&[0, 1, 0, 0], &mut rows).unwrap_err();
+        let expected = "row 0, level 1: digit 1 is not below 1, the number of codes of that level";
+        assert_eq!(error.to_string(), expected);
+    }
+}
