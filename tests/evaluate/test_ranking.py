@@ -24,7 +24,7 @@ VALUES = st.sampled_from([-math.inf, -3e38, -1.5, -1e-45, -0.0, 0.0, 1e-45, 0.25
 
 @st.composite
 def problems(draw):
-    shape = draw(st.tuples(st.integers(0, 5), st.integers(1, 9)))
+    shape = draw(st.tuples(st.integers(0, 5), st.integers(1, 40)))
     scores = draw(hnp.arrays(np.float32, shape, elements=VALUES))
     exclude = [draw(st.lists(st.integers(0, shape[1] - 1), max_size=6)) for _ in range(shape[0])]
     return scores, draw(st.integers(1, 12)), exclude

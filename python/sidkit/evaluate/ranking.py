@@ -8,9 +8,10 @@ from sidkit.errors import ConfigError, DataError
 
 __all__ = ["top_k"]
 
-# Rows are ranked in blocks whose 8-byte keys fill about 64 MB.
+Float32 = npt.NDArray[np.float32]
+
+# Rows are ranked in blocks of 32 MB.
 _BLOCK_ELEMENTS = 8_000_000
-_INDEX = np.uint64(0xFFFFFFFF)
 
 
 def top_k(
@@ -44,55 +45,62 @@ def top_k(
     step = max(1, _BLOCK_ELEMENTS // max(1, n_items))
     for start in range(0, rows, step):
         stop = min(start + step, rows)
-        keys = _keys(scores[start:stop], start)
+        block = _checked(scores[start:stop], start)
         if exclude is not None:
-            _strike(keys, exclude, start, stop)
-        _take_best(keys, scores[start:stop], items[start:stop], best[start:stop])
+            _strike(block, exclude, start, stop)
+        _take_best(block, items[start:stop], best[start:stop])
     return items, best
 
 
-def _keys(scores: npt.NDArray[np.floating], first_row: int) -> npt.NDArray[np.uint64]:
-    """Give each item one integer that sorts by score, then by falling index; 0 for what is not given."""
-    # `+ 0` turns -0.0 into 0.0, so that the two are a tie.
+def _checked(scores: npt.NDArray[np.floating], first_row: int) -> Float32:
+    """Copy a block of scores as float32."""
     with np.errstate(over="ignore"):
-        values = scores.astype(np.float32) + np.float32(0)
-    wrong = np.isnan(values) | (values == np.inf)
-    if wrong.any():
-        row, item = np.argwhere(wrong)[0]
+        values = scores.astype(np.float32)
+    # The comparison is false for NaN too.
+    if not (values < np.inf).all():
+        row, item = np.argwhere(~(values < np.inf))[0]
         raise DataError(
             f"the score of item {item} in row {first_row + row} is {scores[row, item]}; "
             "scores must be numbers below +inf in float32"
         )
-    bits = values.view(np.uint32)
-    # Negative floats sort backwards by their bits: flip them all; of the others set the sign bit.
-    ordered = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(0x8000_0000)).astype(np.uint64)
-    keys = (ordered << np.uint64(32)) | (_INDEX - np.arange(scores.shape[1], dtype=np.uint64))
-    keys[values == -np.inf] = 0
-    return keys
+    return values
 
 
-def _strike(keys: npt.NDArray[np.uint64], exclude: Sequences, start: int, stop: int) -> None:
+def _strike(block: Float32, exclude: Sequences, start: int, stop: int) -> None:
     offsets = exclude.offsets[start : stop + 1]
     rows = np.repeat(np.arange(stop - start), np.diff(offsets))
-    keys[rows, exclude.values[offsets[0] : offsets[-1]]] = 0
+    block[rows, exclude.values[offsets[0] : offsets[-1]]] = -np.inf
 
 
-def _take_best(
-    keys: npt.NDArray[np.uint64],
-    scores: npt.NDArray[np.floating],
-    items: npt.NDArray[np.int32],
-    best: npt.NDArray[np.float32],
-) -> None:
-    width = min(items.shape[1], keys.shape[1])
-    if width == 0:
-        return
-    if width < keys.shape[1]:
-        keys = np.partition(keys, keys.shape[1] - width, axis=1)[:, -width:]
-    keys = np.sort(keys, axis=1)[:, ::-1]
-    index = (_INDEX - (keys & _INDEX)).astype(np.int64)
-    index[keys == 0] = 0
-    items[:, :width] = np.where(keys == 0, -1, index)
-    best[:, :width] = np.where(keys == 0, -np.inf, np.take_along_axis(scores, index, axis=1))
+def _take_best(block: Float32, items: npt.NDArray[np.int32], best: Float32) -> None:
+    rows, n_items = block.shape
+    k = items.shape[1]
+    chosen = block > -np.inf
+    if k < n_items:
+        chosen &= block >= _bound(block, k)[:, None]
+    row, item = np.divmod(np.flatnonzero(chosen), max(1, n_items))
+    score = block[row, item]
+    # They come by row and item, and the sort is stable: of equal scores the lower index stays first.
+    order = np.lexsort((-score, row))
+    first = np.searchsorted(row, np.arange(rows))
+    place = np.arange(len(row)) - first[row]
+    kept = place < k
+    row, place, order = row[kept], place[kept], order[kept]
+    items[row, place] = item[order]
+    best[row, place] = score[order]
+
+
+def _bound(block: Float32, k: int) -> Float32:
+    """Give each row a score that at least k of its items reach, and few others do.
+
+    The items are dealt into groups; in each of the k groups with the highest maxima one item is that high.
+    """
+    rows, n_items = block.shape
+    groups = min(4 * k, n_items)
+    size = n_items // groups
+    maxima = block[:, : size * groups].reshape(rows, size, groups).max(axis=1)
+    bound: Float32 = np.partition(maxima, groups - k, axis=1)[:, groups - k]
+    return bound
 
 
 def _check_exclude(exclude: Sequences, rows: int, n_items: int) -> None:
