@@ -16,7 +16,15 @@ from sidkit.models import SASRec, load_model
 from sidkit.train import SequenceBatches, TrainSettings, fit
 
 ITEMS = 12
-SETTINGS = TrainSettings(epochs=4, batch_size=8, learning_rate=5e-3, warmup_steps=5, precision="f32", seed=1)
+SETTINGS = TrainSettings(
+    max_steps=20,
+    batch_size=8,
+    learning_rate=5e-3,
+    warmup_steps=5,
+    evaluate_every_steps=5,
+    precision="f32",
+    seed=1,
+)
 ROUND = Sequences.from_rows([[(user + step) % ITEMS for step in range(6)] for user in range(40)])
 
 
@@ -55,7 +63,7 @@ def interrupt_at(step: int):
 
 
 def test_it_learns_the_rule_of_the_world(tmp_path):
-    model, history = train(tmp_path, dataclasses.replace(SETTINGS, epochs=30))
+    model, history = train(tmp_path, dataclasses.replace(SETTINGS, max_steps=150))
     assert accuracy(model) == 1.0
     assert history.steps[-1]["loss"] < history.steps[0]["loss"] / 2
     assert not (tmp_path / "checkpoint.safetensors").exists()
@@ -66,7 +74,7 @@ def test_it_learns_the_rule_of_the_world(tmp_path):
     assert accuracy(load_model(tmp_path)) == 1.0
 
 
-@pytest.mark.parametrize("step", [1, 5, 7, 20])  # 5 steps an epoch: within one, and at the end of one
+@pytest.mark.parametrize("step", [1, 5, 7, 20])  # 5 steps an epoch and an evaluation
 def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path, step):
     whole, history = train(tmp_path / "whole")
     settings = dataclasses.replace(SETTINGS, checkpoint_every_seconds=1e9)
@@ -80,13 +88,13 @@ def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path, step):
 
 
 def test_the_best_weights_are_kept_and_patience_ends_the_training(tmp_path):
-    settings = dataclasses.replace(SETTINGS, epochs=20, patience=2)
+    settings = dataclasses.replace(SETTINGS, max_steps=100, patience=2)
     _, history = train(tmp_path, settings, metric=[0.1, 0.3, 0.2, 0.3, 0.5])
     assert history.best_step == 10
     assert [entry["metrics"]["ndcg@10"] for entry in history.evaluations] == [0.1, 0.3, 0.2, 0.3]
 
 
-@pytest.mark.parametrize("change", [{"learning_rate": 1e-2}, {"seed": 2}, {"epochs": 5}])
+@pytest.mark.parametrize("change", [{"learning_rate": 1e-2}, {"seed": 2}, {"max_steps": 25}])
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, on_progress=interrupt_at(3))
@@ -108,7 +116,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, keep):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": 0}, "`epochs` must be greater than 0, not 0"),
+        ({"max_steps": 0}, "`max_steps` must be greater than 0, not 0"),
         ({"warmup_steps": -1}, "`warmup_steps` must be 0 or more, not -1"),
         ({"precision": "f16"}, "`precision` must be `auto`, `f32` or `bf16`, not `f16`"),
     ],

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sidkit.models import TIGER, SASRec, save_model
@@ -112,7 +114,7 @@ class _Training:
         }
         # How often we save does not change what is trained.
         del self.identity["checkpoint_every_seconds"]
-        self.total = settings.epochs * batches.steps
+        self.total = settings.max_steps
         self.step = 0
         self.best: dict[str, Tensor] = {}
         self.stale = 0  # evaluations since the best one
@@ -131,24 +133,38 @@ class _Training:
             self.resume()
         self.last_clock = self.last_save = time.monotonic()
         with _interrupt_flag() as interrupted:
-            # An epoch whose last step is done may still lack its evaluation.
-            for epoch in range(max(self.step - 1, 0) // self.batches.steps, self.settings.epochs):
-                self.train_epoch(epoch, interrupted)
-                if self.evaluation_due(epoch + 1):
-                    self.evaluate()
+            self.evaluate_if_due()  # the interrupt may have come between a step and its evaluation
+            for rows in self.remaining():
+                self.train_step(self.batches.load(rows))
+                self.stop_if(interrupted)
+                if self.evaluate_if_due():
                     self.stop_if(interrupted)
-                if 0 < self.settings.patience <= self.stale:
-                    break
+                    if 0 < self.settings.patience <= self.stale:
+                        break
+                if time.monotonic() - self.last_save > self.settings.checkpoint_every_seconds:
+                    self.save()
         self.finish()
         return self.history
 
-    def train_epoch(self, epoch: int, interrupted: threading.Event) -> None:
-        done = self.step - epoch * self.batches.steps
-        for rows in self.batches.epoch(epoch)[done:]:
-            self.train_step(self.batches.load(rows))
-            self.stop_if(interrupted)
-            if time.monotonic() - self.last_save > self.settings.checkpoint_every_seconds:
-                self.save()
+    def remaining(self) -> Iterator[NDArray[np.int64]]:
+        """The batches from the present step to the last."""
+        while self.step < self.total:
+            epoch, done = divmod(self.step, self.batches.steps)
+            yield from self.batches.epoch(epoch)[done : done + self.total - self.step]
+
+    def stop_if(self, interrupted: threading.Event) -> None:
+        if interrupted.is_set():
+            self.save()
+            raise KeyboardInterrupt
+
+    def evaluate_if_due(self) -> bool:
+        evaluations = self.history.evaluations
+        last = evaluations[-1]["step"] if evaluations else 0
+        due = self.step % self.settings.evaluate_every_steps == 0 or self.step == self.total
+        if not due or self.step == last:
+            return False
+        self.evaluate()
+        return True
 
     def train_step(self, batch: Batch) -> None:
         started = time.monotonic()
@@ -172,17 +188,6 @@ class _Training:
         metrics = self.history.evaluations[-1]["metrics"] if self.history.evaluations else {}
         epoch = self.step / self.batches.steps
         self.on_progress(TrainProgress(self.step, self.total, epoch, loss.item(), metrics))
-
-    def stop_if(self, interrupted: threading.Event) -> None:
-        if interrupted.is_set():
-            self.save()
-            raise KeyboardInterrupt
-
-    def evaluation_due(self, epochs: int) -> bool:
-        last = epochs == self.settings.epochs
-        if self.history.evaluations and self.history.evaluations[-1]["step"] == self.step:
-            return False  # done before an interrupt
-        return last or epochs % self.settings.evaluate_every_epochs == 0
 
     def log(self, rate: float) -> None:
         self.trained += self.spent

@@ -13,14 +13,14 @@ class TrainSettings:
     """How a model is trained.
 
     Attributes:
-        epochs: passes over the examples; the learning rate falls as a cosine over all of them.
+        max_steps: steps of the whole training; the learning rate falls as a cosine over all of them.
         batch_size: examples (TIGER) or sequences (SASRec) a step.
         learning_rate: the highest rate, reached after the warm-up.
         weight_decay: AdamW's, on matrices only.
         warmup_steps: steps of linear warm-up.
         clip_norm: the longest gradient, in the 2-norm over all parameters; 0 for no limit.
         patience: stop after so many evaluations without a better validation NDCG@10; 0 for never.
-        evaluate_every_epochs: epochs between two evaluations; the last epoch is always evaluated.
+        evaluate_every_steps: steps between two evaluations; the last step is always evaluated.
         checkpoint_every_seconds: wall time between two checkpoints.
         precision: `bf16` computes matrix products in bfloat16, `auto` does so where the CPU has the
             instructions.
@@ -30,20 +30,20 @@ class TrainSettings:
         ConfigError: if a value is outside its range.
     """
 
-    epochs: int = 20
+    max_steps: int = 10_000
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 200
     clip_norm: float = 1.0
     patience: int = 0
-    evaluate_every_epochs: int = 1
+    evaluate_every_steps: int = 500
     checkpoint_every_seconds: float = 120.0
     precision: Literal["auto", "f32", "bf16"] = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "learning_rate", "evaluate_every_epochs")
+        positive = ("max_steps", "batch_size", "learning_rate", "evaluate_every_steps")
         for name in positive:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"`{name}` must be greater than 0, not {getattr(self, name)}")
