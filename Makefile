@@ -5,11 +5,13 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 EXT := python/sidkit/_core.abi3.so
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LIBRARY := $(if $(filter Darwin,$(shell uname -s)),lib_core.dylib,lib_core.so)
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.installed: pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "python >= 3.10 is missing: install it or set PYTHON=" >&2; exit 1; }
@@ -19,20 +21,35 @@ $(VENV)/.installed: pyproject.toml
 	$(PY) -m pip install --quiet --editable '.[all]' --group test --group lint
 	touch $@
 
+# Replaced by a rename, since writing into a library that a process has mapped would crash it.
 $(EXT): $(RUST_SOURCES)
 	cargo build --release --package sidkit-python
-	cp "$${CARGO_TARGET_DIR:-target}/release/lib_core.so" $@
+	cp "$(TARGET)/release/$(LIBRARY)" $@.new
+	mv $@.new $@
 
 .PHONY: install ext
 install: $(VENV)/.installed ext ## Create .venv with sidkit, all its extras and the test tools
 ext: $(EXT) ## Build the Rust extension into the package
 
-.PHONY: test test-rust test-python
+.PHONY: demo
+demo: install ## Run the main job on ml-100k: tokens, models, metrics, recommendations, a report
+	$(VENV)/bin/sidkit run ml-100k --preset demo --out runs/demo
+	$(VENV)/bin/sidkit recommend runs/demo --user 196 -k 5
+
+.PHONY: test test-rust test-python test-wheel
 test: test-rust test-python ## Run every test
 test-rust: ## Run the Rust tests
 	cargo test --release --workspace
 test-python: install ## Run the Python tests
 	$(PY) -m pytest
+test-wheel: $(VENV)/.installed ## Build sdist, and from it a wheel; try that where only NumPy is installed
+	rm -rf $(TARGET)/dist
+	$(PY) -m maturin sdist --out $(TARGET)/dist
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" \
+		$(PY) -m pip wheel --quiet --no-deps --wheel-dir $(TARGET)/dist $(TARGET)/dist/sidkit-*.tar.gz
+	$(PYTHON) -m venv --clear $(TARGET)/bare
+	$(TARGET)/bare/bin/python -m pip install --quiet numpy $(TARGET)/dist/sidkit-*.whl
+	cd $(TARGET) && bare/bin/python -I "$(CURDIR)/tests/packaging/bare.py"
 
 .PHONY: lint format
 lint: install ## ruff, mypy --strict, stubtest, rustfmt, clippy, rustdoc: all silent
@@ -47,3 +64,16 @@ format: install ## Format all code
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 	cargo fmt --all
+
+.PHONY: bench docs clean
+bench: install ## Run the benchmarks: criterion for the core, pytest-benchmark against peers
+	$(PY) -m pip install --quiet --group bench
+	cargo bench --workspace
+	$(PY) -m pytest benches --benchmark-only
+docs: ## Build the documentation of the Rust core
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@echo "guide: docs/index.md; Rust core: $(TARGET)/doc/sidkit_core/index.html"
+clean: ## Remove what was built; .venv and runs stay
+	cargo clean
+	rm -f $(EXT) $(VENV)/.installed
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

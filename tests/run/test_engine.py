@@ -6,7 +6,7 @@ import pytest
 
 from sidkit.errors import FormatError, RunFolderError
 from sidkit.run import Quiet, RunFolder
-from sidkit.run.engine import Outcome, Stage, execute
+from sidkit.run.engine import Outcome, Stage, check_settings, execute
 
 
 class Kitchen:
@@ -24,7 +24,10 @@ class Kitchen:
     def run(self, *, force=False, **settings):
         with RunFolder(self.path) as folder:
             (self.path / "run.toml").touch()
-            execute(self.stages(**settings), folder, Quiet(), force=force)
+            stages = self.stages(**settings)
+            if not force:
+                check_settings(stages, folder)
+            execute(stages, folder, Quiet(), force=force)
 
     def _bake(self, task):
         trays = task.workspace() / "trays"

@@ -12,7 +12,7 @@ from sidkit.errors import RunFolderError
 from sidkit.run._meter import Meter
 from sidkit.run.folder import RunFolder, StageRecord, fingerprint
 
-__all__ = ["Observer", "Outcome", "Quiet", "Stage", "Task", "execute"]
+__all__ = ["Observer", "Outcome", "Quiet", "Stage", "Task", "check_settings", "execute"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,28 @@ class Quiet:
         """Take no note."""
 
 
+def check_settings(stages: Sequence[Stage], folder: RunFolder) -> None:
+    """Refuse a folder whose finished stages were made with other settings.
+
+    Raises:
+        RunFolderError: naming every setting that differs, with both values.
+    """
+    changes: dict[str, str] = {}
+    for stage in stages:
+        record = folder.records.get(stage.name)
+        if record is None or stage.cheap:
+            continue
+        for key in sorted(stage.settings.keys() | record.settings.keys()):
+            before, after = record.settings.get(key), stage.settings.get(key)
+            if before != after:
+                changes[key] = f"{key} is {_shown(before)} there, {_shown(after)} now"
+    if changes:
+        raise RunFolderError(
+            f"the run `{folder.path}` was made with other settings: {'; '.join(changes.values())}; "
+            "choose another folder with --out, or pass --force to run the stages again that they touch"
+        )
+
+
 def execute(stages: Sequence[Stage], folder: RunFolder, observer: Observer, *, force: bool = False) -> None:
     """Bring every stage up to date, in order.
 
@@ -88,10 +110,8 @@ def execute(stages: Sequence[Stage], folder: RunFolder, observer: Observer, *, f
         force: run a finished stage again when its settings or inputs have changed, instead of refusing.
 
     Raises:
-        RunFolderError: if a finished stage was made with other settings or from other files, without `force`.
+        RunFolderError: if a finished stage was made from other inputs, without `force`.
     """
-    if not force:
-        _refuse_other_settings(stages, folder)
     fingerprints: dict[str, str] = {}
     for stage in stages:
         inputs = {**{name: fingerprints[name] for name in stage.inputs}, **stage.files()}
@@ -138,23 +158,6 @@ def _remove(unfinished: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     with contextlib.suppress(OSError):  # another stage's unfinished work may be there, or there was none
         unfinished.parent.rmdir()
-
-
-def _refuse_other_settings(stages: Sequence[Stage], folder: RunFolder) -> None:
-    changes: dict[str, str] = {}
-    for stage in stages:
-        record = folder.records.get(stage.name)
-        if record is None or stage.cheap:
-            continue
-        for key in sorted(stage.settings.keys() | record.settings.keys()):
-            before, after = record.settings.get(key), stage.settings.get(key)
-            if before != after:
-                changes[key] = f"{key} is {_shown(before)} there, {_shown(after)} now"
-    if changes:
-        raise RunFolderError(
-            f"the run `{folder.path}` was made with other settings: {'; '.join(changes.values())}; "
-            "choose another folder with --out, or pass --force to run the stages again that they touch"
-        )
 
 
 def _refuse_other_inputs(
