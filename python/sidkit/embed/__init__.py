@@ -1,0 +1,14 @@
+"""Items' texts, and vectors of them: made by a sentence-transformers model, cached, or brought along."""
+
+from sidkit._extras import require
+
+require("polars", extra="embed")
+require("safetensors", extra="embed")
+require("huggingface_hub", extra="embed")
+
+from sidkit.embed.encoder import embed_texts
+from sidkit.embed.model import model_folder
+from sidkit.embed.text import default_template, item_texts
+from sidkit.embed.vectors import load_vectors
+
+__all__ = ["default_template", "embed_texts", "item_texts", "load_vectors", "model_folder"]

@@ -1,0 +1,111 @@
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import save_file
+
+from sidkit.embed import load_vectors
+from sidkit.errors import DataError
+
+IDS = pl.Series("item_id", ["a", "b", "c"])
+X = np.arange(6, dtype=np.float32).reshape(3, 2) / 4
+
+
+def write(path, array):
+    if path.suffix == ".npy":
+        np.save(path, array)
+    elif path.suffix == ".safetensors":
+        save_file({"embeddings": np.ascontiguousarray(array), "more": np.zeros(1)}, path)
+    else:
+        pl.DataFrame({"item_id": ["c", "b", "z", "a"], "v": array[[2, 1, 0, 0]].tolist()}).cast(
+            {"v": pl.List(pl.from_numpy(array).dtypes[0])}
+        ).write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_vectors_come_in_the_order_of_the_catalogue(tmp_path, suffix, dtype):
+    vectors = load_vectors(write(tmp_path / f"v{suffix}", X.astype(dtype)), IDS)
+    assert np.array_equal(vectors, X)
+    assert (vectors.dtype, vectors.flags.c_contiguous, vectors.flags.writeable) == (np.float32, True, True)
+
+
+def test_fortran_order_and_arrays_of_fixed_length(tmp_path):
+    np.save(tmp_path / "v.npy", np.asfortranarray(X))
+    assert np.array_equal(load_vectors(tmp_path / "v.npy", IDS), X)
+    table = pl.DataFrame({"item_id": IDS, "v": pl.Series(X, dtype=pl.Array(pl.Float32, 2))})
+    table.write_parquet(tmp_path / "v.parquet")
+    assert np.array_equal(load_vectors(tmp_path / "v.parquet", ["a", "b", "c"]), X)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (X[:2], "has 2 rows for 3 items; row k must belong to the k-th item"),
+        (X[0], "one row per item; got float32 of shape (2,)"),
+        (X[:, :0], "one row per item; got float32 of shape (3, 0)"),
+        (X.astype(np.int32), "must hold floats of 16, 32 or 64 bits, one row per item; got int32"),
+        (
+            np.array([[1, 1], [1, np.nan], [np.inf, 1]]),
+            "2 vectors that are not finite as float32; the first is row 1, item 'b'",
+        ),
+        (
+            np.array([[1, 1], [1, 1], [1e300, 1]]),
+            "1 vectors that are not finite as float32; the first is row 2, item 'c'",
+        ),
+        (np.array([[None, {}]]), "is not a readable .npy file"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_arrays_that_are_no_vectors(tmp_path, array, message):
+    np.save(tmp_path / "v.npy", array)
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_vectors(tmp_path / "v.npy", IDS)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"item_id": ["a", "b"], "v": [[1.0], [2.0]]}, "has no vector for 1 items, such as 'c'"),
+        ({"item_id": ["a", "a"], "v": [[1.0], [2.0]]}, "has several vectors for one item, such as 'a'"),
+        ({"item_id": [1, 2], "v": [[1.0], [2.0]]}, "`item_id` is Int64 in"),
+        (
+            {"id": ["a"], "v": [[1.0]]},
+            "must have a column `item_id` and one column of lists; it has `id` (String)",
+        ),
+        ({"item_id": ["a"], "v": [1.0]}, "one column of lists; it has `item_id` (String), `v` (Float64)"),
+        (
+            {"item_id": ["a", "b", "c"], "v": [[1.0, 2.0], [1.0], [1.0, 2.0]]},
+            "must be equally long, and not empty; most have 2 numbers, that of item 'b' has 1",
+        ),
+        ({"item_id": ["a", "b", "c"], "v": [[1.0], None, [1.0]]}, "that of item 'b' has 0"),
+        ({"item_id": ["a", "b", "c"], "v": [[1.0], [None], [1.0]]}, "has 1 nulls inside its lists"),
+        ({"item_id": ["a", "b", "c"], "v": [[1], [2], [3]]}, "must hold lists of floats; got List(Int64)"),
+    ],
+)
+def test_tables_that_are_no_vectors(tmp_path, table, message):
+    pl.DataFrame(table).write_parquet(tmp_path / "v.parquet")
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_vectors(tmp_path / "v.parquet", IDS)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".parquet"])
+def test_files_that_are_none(tmp_path, suffix):
+    path = tmp_path / f"v{suffix}"
+    with pytest.raises(DataError, match="there is no file"):
+        load_vectors(path, IDS)
+    content = write(path, X).read_bytes()
+    for broken in (b"", b"not at all", content[: len(content) // 2]):
+        path.write_bytes(broken)
+        with pytest.raises(DataError, match="is not a readable"):
+            load_vectors(path, IDS)
+
+
+def test_other_files(tmp_path):
+    with pytest.raises(DataError, match=r"must come as .npy, .safetensors or .parquet; got .*v.csv"):
+        load_vectors(tmp_path / "v.csv", IDS)
+    save_file({"x": X, "y": X}, tmp_path / "v.safetensors")
+    with pytest.raises(DataError, match="must hold a tensor `embeddings`, or only one; it has"):
+        load_vectors(tmp_path / "v.safetensors", IDS)
