@@ -1,26 +1,11 @@
-"""Full ranking: exact order, ties, exclusion, padding."""
+"""SASRec over the whole catalogue: batches, exclusion, padding."""
 
 import numpy as np
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sidkit.data import Sequences
-from sidkit.decode import rank_by_sasrec, top_items
+from sidkit.decode import rank_by_sasrec
 from sidkit.models import SASRec
-
-
-@given(st.data(), st.integers(1, 8), st.integers(1, 5), st.integers(1, 10))
-def test_equal_to_sorting(data, items, rows, k):
-    table = st.lists(st.integers(-2, 2), min_size=items, max_size=items)
-    scores = np.array(data.draw(st.lists(table, min_size=rows, max_size=rows)), np.float32)
-    barred = [data.draw(st.sets(st.integers(0, items - 1))) for _ in range(rows)]
-    best, values = top_items(torch.tensor(scores), k, Sequences.from_rows(barred))
-    for row in range(rows):
-        order = sorted(set(range(items)) - barred[row], key=lambda item: (-scores[row, item], item))[:k]
-        padding = k - len(order)
-        assert best[row].tolist() == order + [-1] * padding
-        assert values[row].tolist() == [scores[row, item] for item in order] + [-np.inf] * padding
 
 
 def test_sasrec_in_batches_equals_sasrec_one_by_one():

@@ -1,8 +1,9 @@
 """TIGER's weights inside the T5 of `transformers`: an independent implementation of the same function."""
 
 import torch
-from sidkit.models import TIGER
 from transformers import T5Config, T5ForConditionalGeneration
+
+from sidkit.models import TIGER
 
 __all__ = ["as_t5"]
 
@@ -36,7 +37,9 @@ def as_t5(model: TIGER) -> T5ForConditionalGeneration:
         for stack in (t5.encoder, t5.decoder):
             stack.embed_tokens.weight = t5.shared.weight
         rows = torch.cat([output.weight for output in model.outputs])
-        t5.lm_head = torch.nn.Linear(settings["d_model"], vocabulary, bias=False)  # no longer tied to `shared`
+        t5.lm_head = torch.nn.Linear(
+            settings["d_model"], vocabulary, bias=False
+        )  # no longer tied to `shared`
         t5.lm_head.weight.copy_(torch.nn.functional.pad(rows, (0, 0, 0, 1)))
         _copy_stack(t5.encoder, model.encoder, model.encoder_bias, model.encoder_norm)
         _copy_stack(t5.decoder, model.decoder, model.decoder_bias, model.decoder_norm)

@@ -1,9 +1,9 @@
 """The same weights in the T5 of `transformers` give the same probabilities."""
 
 import torch
-from sidkit.models import TIGER
-
 from tests.models.t5 import as_t5
+
+from sidkit.models import TIGER
 
 SIZES = (7, 5, 3)
 

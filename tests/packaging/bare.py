@@ -14,7 +14,9 @@ import sidkit
 def main() -> None:
     """Exit with an error unless the wheel does what it must do on its own."""
     installed = {distribution.metadata["Name"] for distribution in metadata.distributions()}
-    expect(installed <= {"sidkit", "numpy", "pip", "setuptools"}, f"more is installed than NumPy: {installed}")
+    expect(
+        installed <= {"sidkit", "numpy", "pip", "setuptools"}, f"more is installed than NumPy: {installed}"
+    )
     expect(metadata.version("sidkit") == sidkit.__version__, "the wheel and the extension differ in version")
 
     layout = sidkit.SidLayout([256, 256, 4])
@@ -31,7 +33,9 @@ def main() -> None:
     expect(answer.returncode == 1, f"exit code {answer.returncode}: {answer.stderr}")
     expect("pip install 'sidkit[cli]'" in answer.stderr, f"the extra is not named: {answer.stderr}")
     expect("Traceback" not in answer.stderr, answer.stderr)
-    print(f"1 passed, 0 failed: sidkit {sidkit.__version__} from the wheel, with NumPy {np.__version__} alone")
+    print(
+        f"1 passed, 0 failed: sidkit {sidkit.__version__} from the wheel, with NumPy {np.__version__} alone"
+    )
 
 
 def expect(holds: bool, message: str) -> None:

@@ -4,6 +4,7 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
-from sidkit.decode.dense import rank_by_sasrec, top_items
+from sidkit.decode.dense import rank_by_sasrec
+from sidkit.decode.ranking import top_k
 
-__all__ = ["rank_by_sasrec", "top_items"]
+__all__ = ["rank_by_sasrec", "top_k"]

@@ -1,53 +1,16 @@
-"""Ranking the whole catalogue by one score an item."""
+"""Ranking the whole catalogue by the scores of a model that has one for every item."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sidkit.data import Sequences
+from sidkit.decode.ranking import top_k
 from sidkit.models import SASRec
 
-__all__ = ["rank_by_sasrec", "top_items"]
-
-
-def top_items(
-    scores: Tensor, k: int, exclude: Sequences | None = None
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The best items of each row, exactly: by score, the lower item index first on a tie.
-
-    Args:
-        scores: f32 (m, items); changed in place where items are excluded.
-        k: how many.
-        exclude: m rows of item indices that must not be returned.
-
-    Returns:
-        items int32 (m, k) and scores f32 (m, k); padded with -1 and -inf where fewer than `k` are left.
-    """
-    if exclude is not None:
-        rows = torch.from_numpy(np.repeat(np.arange(len(exclude)), exclude.lengths))
-        scores[rows, torch.from_numpy(exclude.values.astype(np.int64))] = -torch.inf
-    # One more than asked shows whether equal scores straddle the cut; there `topk` may pick any of them.
-    kept = min(k + 1, scores.shape[1])
-    values, items = scores.topk(kept, dim=1)
-    if kept > k:
-        for row in torch.nonzero(values[:, k - 1] == values[:, k]).flatten().tolist():
-            values[row], items[row] = _best_of_row(scores[row], kept)
-    values, items = values[:, :k], items[:, :k]
-    order = np.lexsort((items.numpy(), -values.numpy()), axis=1)
-    ranked = np.full((len(scores), k), -1, np.int32)
-    best = np.full((len(scores), k), -np.inf, np.float32)
-    best[:, : order.shape[1]] = np.take_along_axis(values.numpy(), order, 1)
-    ranked[:, : order.shape[1]] = np.take_along_axis(items.numpy(), order, 1)
-    ranked[best == -np.inf] = -1
-    return ranked, best
-
-
-def _best_of_row(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    order = torch.sort(scores, descending=True, stable=True).indices[:k]
-    return scores[order], order
+__all__ = ["rank_by_sasrec"]
 
 
 @torch.inference_mode()
@@ -86,6 +49,6 @@ def rank_by_sasrec(
         padded[np.arange(width) < batch.lengths[:, None]] = batch.values
         last = model.hidden(torch.from_numpy(padded))[torch.arange(len(rows)), ends]  # (B, D)
         excluded = exclude.take(rows) if exclude is not None else None
-        items[rows], scores[rows] = top_items(model.scores(last).float(), k, excluded)
+        items[rows], scores[rows] = top_k(model.scores(last).numpy(), k, excluded)
         on_progress(start + len(rows))
     return items, scores

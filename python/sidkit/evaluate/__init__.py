@@ -3,7 +3,6 @@
 Every recommender gives `Predictions`; everything else here is computed from those, so a metric can be
 recomputed, sliced or compared years later without the model.
 
-    top_k(scores, k, exclude)      score matrix -> items, scores
     Predictions                    ranked items of some users, and the item each really took next
     user_metrics, catalogue_metrics   Recall, NDCG, MRR of each user; coverage and other facts of the lists
     bootstrap_interval, compare    95 % intervals, of a mean and of the difference of two models
@@ -22,7 +21,6 @@ from sidkit.evaluate.metrics import catalogue_metrics, target_ranks, user_metric
 from sidkit.evaluate.metrics_file import Metrics, Result
 from sidkit.evaluate.predictions import Predictions
 from sidkit.evaluate.protocol import Protocol
-from sidkit.evaluate.ranking import top_k
 from sidkit.evaluate.slices import user_slices
 
 __all__ = [
@@ -37,7 +35,6 @@ __all__ = [
     "machine_facts",
     "measure",
     "target_ranks",
-    "top_k",
     "user_metrics",
     "user_slices",
     "version_facts",

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sidkit.data import Sequences
+from sidkit.decode import ranking, top_k
 from sidkit.errors import ConfigError, DataError
-from sidkit.evaluate import ranking, top_k
 
 
 def oracle(scores, k, excluded):
