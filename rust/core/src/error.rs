@@ -85,6 +85,44 @@ pub enum Error {
         /// How many digits were asked for.
         got: usize,
     },
+    /// States have read all levels; nothing can come next. Ask for their items.
+    Complete {
+        /// How many levels the layout has.
+        levels: usize,
+    },
+    /// A row number that a batch of states does not have.
+    RowRange {
+        /// Where it stands among the row numbers.
+        at: usize,
+        /// The row number.
+        row: i64,
+        /// How many rows there are.
+        rows: usize,
+    },
+    /// More items than positions of 32 bits can tell apart.
+    TooManyItems {
+        /// How many items came.
+        got: usize,
+    },
+    /// An item came with two Semantic IDs. Give each item once.
+    RepeatedItem {
+        /// The item.
+        item: u32,
+    },
+    /// A file is not a trie of ours, or is damaged.
+    Format {
+        /// What was expected and what came.
+        problem: String,
+    },
+    /// The system refused to read or write a file.
+    Io {
+        /// The file.
+        path: String,
+        /// The kind of refusal.
+        kind: std::io::ErrorKind,
+        /// What the system said.
+        message: String,
+    },
     /// A text is not a Semantic ID such as `12-200-7-0`.
     SidText {
         /// Its first 80 characters.
@@ -180,6 +218,27 @@ impl fmt::Display for Error {
                     "a prefix of {got} digits is longer than the {levels} levels of the layout"
                 )
             }
+            Self::Complete { levels } => write!(
+                f,
+                "the states have read all {levels} levels, nothing can come next; ask for their items"
+            ),
+            Self::RowRange { at, row, rows } => {
+                write!(
+                    f,
+                    "`rows[{at}]` is {row}, but there are {rows} states: 0 to {rows} exclusive"
+                )
+            }
+            Self::TooManyItems { got } => {
+                write!(f, "{got} items, but a trie holds at most {}", u32::MAX - 1)
+            }
+            Self::RepeatedItem { item } => {
+                write!(
+                    f,
+                    "item {item} came twice, but an item has one Semantic ID; drop one of its rows"
+                )
+            }
+            Self::Format { problem } => write!(f, "not a readable trie: {problem}"),
+            Self::Io { path, message, .. } => write!(f, "`{path}`: {message}"),
             Self::SidText { text } => write!(
                 f,
                 "`{text}` is no Semantic ID; write digits of 0 to 65535 joined by `-`, such as `12-200-7-0`"

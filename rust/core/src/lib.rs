@@ -9,8 +9,10 @@ pub mod codebook;
 pub mod error;
 pub mod pool;
 pub mod sid;
+pub mod trie;
 
 pub use assign::assign;
 pub use codebook::{Codebook, Codebooks};
 pub use error::{Error, Result};
 pub use sid::{Sid, SidLayout};
+pub use trie::Trie;

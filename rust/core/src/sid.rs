@@ -237,6 +237,23 @@ impl SidLayout {
         Ok(())
     }
 
+    /// Checks that `keys` are Semantic IDs of this layout.
+    ///
+    /// # Errors
+    /// [`Error::KeyWords`], [`Error::KeyRange`], [`Error::DigitRange`] as [`SidLayout::unpack`].
+    pub fn check<K: Key>(&self, keys: &[K]) -> Result<()> {
+        self.check_key::<K>()?;
+        let mut digits = vec![0; self.levels()];
+        for (row, &key) in keys.iter().enumerate() {
+            self.check_width(row, key)?;
+            for (level, digit) in digits.iter_mut().enumerate() {
+                *digit = self.digit(key, level);
+            }
+            self.check_digits(row, &digits)?;
+        }
+        Ok(())
+    }
+
     /// The first and the last key that begin with `digits`. No digits at all gives the range of all keys.
     ///
     /// # Errors

@@ -1,0 +1,70 @@
+//! From keys in any order to a trie.
+
+use super::columns::Columns;
+use super::{Shelves, Trie};
+use crate::error::{Error, Result};
+use crate::sid::{Key, SidLayout};
+
+/// Positions and slots are 32 bits wide, and one value beyond the last must exist.
+const MOST_ITEMS: usize = u32::MAX as usize - 1;
+
+impl Trie {
+    /// The trie of `keys`, in any order. Key `i` is the Semantic ID of `items[i]`, or of item `i` if there are no `items`; several
+    /// items may share one.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless there are as many items as keys, [`Error::TooManyItems`] from 2³² − 1 on,
+    /// [`Error::RepeatedItem`] for an item with two keys, and as [`SidLayout::check`] for a key that the layout does not have.
+    pub fn build<K: Key>(layout: SidLayout, keys: &[K], items: Option<&[u32]>) -> Result<Self> {
+        if keys.len() > MOST_ITEMS {
+            return Err(Error::TooManyItems { got: keys.len() });
+        }
+        layout.check(keys)?;
+        if let Some(items) = items {
+            if items.len() != keys.len() {
+                return Err(Error::Length {
+                    what: "items",
+                    expected: keys.len(),
+                    got: items.len(),
+                });
+            }
+            check_distinct(items)?;
+        }
+        let item = |row: usize| items.map_or(row as u32, |items| items[row]);
+        let mut pairs: Vec<(K, u32)> = keys
+            .iter()
+            .enumerate()
+            .map(|(row, &key)| (key, item(row)))
+            .collect();
+        pairs.sort_unstable();
+
+        let items = pairs.iter().map(|&(_, item)| item).collect();
+        let mut keys: Vec<K> = pairs.into_iter().map(|(key, _)| key).collect();
+        let starts = starts_of_runs(&keys);
+        keys.dedup();
+        Ok(Self {
+            keys: Columns::new(&layout, &keys),
+            layout,
+            shelves: Shelves { starts, items },
+        })
+    }
+}
+
+/// Where each run of equal keys begins, and the end of the last; nothing if no two are equal.
+fn starts_of_runs<K: Key>(sorted: &[K]) -> Vec<u32> {
+    if sorted.windows(2).all(|pair| pair[0] != pair[1]) {
+        return Vec::new();
+    }
+    let begins = |&row: &usize| row == 0 || sorted[row] != sorted[row - 1];
+    let starts = (0..sorted.len()).filter(begins).map(|row| row as u32);
+    starts.chain([sorted.len() as u32]).collect()
+}
+
+pub(super) fn check_distinct(items: &[u32]) -> Result<()> {
+    let mut sorted = items.to_vec();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(()),
+        Some(pair) => Err(Error::RepeatedItem { item: pair[0] }),
+    }
+}

@@ -1,0 +1,183 @@
+//! Walking the trie with a batch of states.
+
+use std::ops::Range;
+
+use super::Trie;
+use crate::error::{Error, Result};
+use crate::sid::Key;
+
+/// One state of a walk: a range of the directory's slots above the trie's head, of key positions below.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    pub(super) lo: u32,
+    /// Never below `lo`; equal when the state is dead.
+    pub(super) hi: u32,
+}
+
+impl Span {
+    /// The state that no key is under.
+    pub const DEAD: Self = Self { lo: 0, hi: 0 };
+
+    pub(super) fn new(lo: u32, hi: u32) -> Self {
+        Self { lo, hi }
+    }
+
+    /// Whether no key is under this state.
+    #[must_use]
+    pub fn is_dead(self) -> bool {
+        self.lo == self.hi
+    }
+}
+
+/// A batch of states at one depth. They belong to the trie that made them; another trie reads them as other prefixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct States {
+    pub(super) depth: usize,
+    pub(super) spans: Vec<Span>,
+}
+
+impl States {
+    /// How many states there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether the batch is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// How many digits led here.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The states themselves.
+    #[must_use]
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// The states of these rows, in this order; rows may repeat.
+    ///
+    /// # Errors
+    /// [`Error::RowRange`] for a row that is not there.
+    pub fn select(&self, rows: &[i64]) -> Result<Self> {
+        let pick = |(at, &row): (usize, &i64)| {
+            let span = usize::try_from(row).ok().and_then(|row| self.spans.get(row));
+            span.copied().ok_or(Error::RowRange {
+                at,
+                row,
+                rows: self.len(),
+            })
+        };
+        let spans = rows.iter().enumerate().map(pick).collect::<Result<_>>()?;
+        Ok(Self {
+            depth: self.depth,
+            spans,
+        })
+    }
+}
+
+impl Trie {
+    /// A batch of states that have read nothing yet.
+    #[must_use]
+    pub fn start(&self, batch: usize) -> States {
+        States {
+            depth: 0,
+            spans: vec![self.keys.root(); batch],
+        }
+    }
+
+    /// The number of codes of the level that `states` would read next.
+    ///
+    /// # Errors
+    /// [`Error::Complete`] if they have read all levels.
+    pub fn next_size(&self, states: &States) -> Result<u32> {
+        let size = self.layout.sizes().get(states.depth);
+        size.copied().ok_or(Error::Complete {
+            levels: self.layout.levels(),
+        })
+    }
+
+    /// Each state after one more digit. A code that leads nowhere, or that its level does not have, gives a dead state.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless there is one code for each state, [`Error::Complete`] at the last level.
+    pub fn step(&self, states: &States, codes: &[i64]) -> Result<States> {
+        let size = i64::from(self.next_size(states)?);
+        if codes.len() != states.len() {
+            return Err(Error::Length {
+                what: "codes",
+                expected: states.len(),
+                got: codes.len(),
+            });
+        }
+        let next = |(&span, &code): (&Span, &i64)| {
+            if (0..size).contains(&code) {
+                self.keys.child(states.depth, span, code as u16)
+            } else {
+                Span::DEAD
+            }
+        };
+        let spans = states.spans.iter().zip(codes).map(next).collect();
+        Ok(States {
+            depth: states.depth + 1,
+            spans,
+        })
+    }
+
+    /// The states after reading the first `depth` digits of each key; dead where no key begins so.
+    ///
+    /// # Errors
+    /// As [`crate::SidLayout::unpack`], and [`Error::Depth`] if there are fewer than `depth` levels.
+    pub fn find<K: Key>(&self, keys: &[K], depth: usize) -> Result<States> {
+        if depth > self.layout.levels() {
+            return Err(Error::Depth {
+                levels: self.layout.levels(),
+                got: depth,
+            });
+        }
+        self.layout.check(keys)?;
+        let walk = |&key: &K| {
+            let step = |span, level| self.keys.child(level, span, self.layout.digit(key, level));
+            (0..depth).fold(self.keys.root(), step)
+        };
+        Ok(States {
+            depth,
+            spans: keys.iter().map(walk).collect(),
+        })
+    }
+
+    /// How many items are under each state.
+    #[must_use]
+    pub fn count(&self, states: &States) -> Vec<i64> {
+        states
+            .spans
+            .iter()
+            .map(|&span| self.slots(states.depth, span).len() as i64)
+            .collect()
+    }
+
+    /// The items under each state, ascending by Semantic ID and then by item: row `i` is
+    /// `values[offsets[i]..offsets[i + 1]]`.
+    #[must_use]
+    pub fn items(&self, states: &States) -> (Vec<u32>, Vec<i64>) {
+        let mut values = Vec::new();
+        let mut offsets = Vec::with_capacity(states.len() + 1);
+        offsets.push(0);
+        for &span in &states.spans {
+            values.extend_from_slice(&self.shelves.items[self.slots(states.depth, span)]);
+            offsets.push(values.len() as i64);
+        }
+        (values, offsets)
+    }
+
+    /// The slots of the items under a state.
+    pub(super) fn slots(&self, depth: usize, span: Span) -> Range<usize> {
+        self.shelves.slots(self.keys.positions(depth, span))
+    }
+}

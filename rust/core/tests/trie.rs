@@ -1,0 +1,214 @@
+//! The trie against the obvious one: a sorted map from digits to items.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use sidkit_core::sid::Key;
+use sidkit_core::trie::States;
+use sidkit_core::{Error, SidLayout, Trie};
+
+type Oracle = BTreeMap<Vec<u16>, BTreeSet<u32>>;
+
+/// Sizes of the levels and rows of digits under them; narrow enough that prefixes and whole rows meet often.
+fn catalogues() -> impl Strategy<Value = (Vec<u32>, Vec<Vec<u16>>)> {
+    let size = prop_oneof![Just(1_u32), 2..6_u32, 250..300_u32, Just(65536_u32)];
+    prop::collection::vec(size, 1..8).prop_flat_map(|sizes| {
+        let digits: Vec<_> = sizes
+            .iter()
+            .map(|&size| prop_oneof![0..size.min(3), 0..size])
+            .collect();
+        let row = digits.prop_map(|row| row.into_iter().map(|digit| digit as u16).collect::<Vec<_>>());
+        (Just(sizes), prop::collection::vec(row, 0..80))
+    })
+}
+
+fn build<K: Key>(layout: &SidLayout, rows: &[Vec<u16>], items: Option<&[u32]>) -> Trie {
+    let mut keys = vec![K::from_u128(0); rows.len()];
+    layout.pack(&rows.concat(), &mut keys).unwrap();
+    Trie::build(layout.clone(), &keys, items).unwrap()
+}
+
+fn trie_of(sizes: &[u32], rows: &[Vec<u16>]) -> (Trie, Oracle) {
+    let layout = SidLayout::new(sizes).unwrap();
+    let trie = match layout.words() {
+        1 => build::<u64>(&layout, rows, None),
+        _ => build::<[u64; 2]>(&layout, rows, None),
+    };
+    let mut oracle = Oracle::new();
+    for (item, row) in rows.iter().enumerate() {
+        oracle.entry(row.clone()).or_default().insert(item as u32);
+    }
+    (trie, oracle)
+}
+
+fn items_under(oracle: &Oracle, prefix: &[u16]) -> Vec<u32> {
+    let under = oracle.iter().filter(|(sid, _)| sid.starts_with(prefix));
+    under.flat_map(|(_, items)| items).copied().collect()
+}
+
+/// Walks every prefix that exists, and a few that do not, and compares all that a state answers.
+fn check_walk(trie: &Trie, oracle: &Oracle) {
+    let levels = trie.layout().levels();
+    let mut prefixes = vec![vec![]];
+    let mut states = trie.start(1);
+    for depth in 0..=levels {
+        check_items(trie, &states, oracle, &prefixes);
+        if depth == levels {
+            assert_eq!(
+                trie.step(&states, &vec![0; states.len()]),
+                Err(Error::Complete { levels })
+            );
+            break;
+        }
+        let size = trie.layout().sizes()[depth] as usize;
+        let mut allowed = vec![true; size * prefixes.len()];
+        trie.allowed(&states, &mut allowed).unwrap();
+        let (mut rows, mut codes, mut next) = (vec![], vec![], vec![]);
+        for (row, prefix) in prefixes.iter().enumerate() {
+            let under = oracle.keys().filter(|sid| sid.starts_with(prefix));
+            let children: BTreeSet<u16> = under.map(|sid| sid[depth]).collect();
+            let mask = &allowed[row * size..][..size];
+            let marked: BTreeSet<u16> = (0..size)
+                .filter(|&code| mask[code])
+                .map(|code| code as u16)
+                .collect();
+            assert_eq!(marked, children, "after {prefix:?}");
+            let absent = (0..size as u16).find(|code| !children.contains(code));
+            for code in children.iter().copied().chain(absent) {
+                rows.push(row as i64);
+                codes.push(i64::from(code));
+                next.push([&prefix[..], &[code]].concat());
+            }
+        }
+        states = trie.step(&states.select(&rows).unwrap(), &codes).unwrap();
+        prefixes = next;
+    }
+}
+
+fn check_items(trie: &Trie, states: &States, oracle: &Oracle, prefixes: &[Vec<u16>]) {
+    let (values, offsets) = trie.items(states);
+    let counts = trie.count(states);
+    for (row, prefix) in prefixes.iter().enumerate() {
+        let got = &values[offsets[row] as usize..offsets[row + 1] as usize];
+        assert_eq!(got, items_under(oracle, prefix), "under {prefix:?}");
+        assert_eq!(counts[row], got.len() as i64);
+        assert_eq!(states.spans()[row].is_dead(), got.is_empty());
+    }
+}
+
+proptest! {
+    #[test]
+    fn walks_as_the_oracle((sizes, rows) in catalogues()) {
+        let (trie, oracle) = trie_of(&sizes, &rows);
+        prop_assert_eq!(trie.len(), oracle.len());
+        prop_assert_eq!(trie.item_count(), rows.len());
+        check_walk(&trie, &oracle);
+    }
+
+    #[test]
+    fn finds_what_it_holds_and_nothing_else((sizes, rows) in catalogues(), probe in any::<u128>()) {
+        let (trie, oracle) = trie_of(&sizes, &rows);
+        let layout = trie.layout();
+        let strange: Vec<u16> = sizes.iter().enumerate()
+            .map(|(level, &size)| ((probe >> (level * 16 % 112)) as u32 % size) as u16).collect();
+        for row in rows.iter().chain([&strange]) {
+            let mut keys = [[0_u64; 2]];
+            let mut narrow = [0_u64];
+            for depth in 0..=layout.levels() {
+                let states = if layout.words() == 2 {
+                    layout.pack(row, &mut keys).unwrap();
+                    trie.find(&keys, depth)
+                } else {
+                    layout.pack(row, &mut narrow).unwrap();
+                    trie.find(&narrow, depth)
+                };
+                prop_assert_eq!(trie.items(&states.unwrap()).0, items_under(&oracle, &row[..depth]));
+            }
+        }
+    }
+
+    #[test]
+    fn survives_its_bytes((sizes, rows) in catalogues(), trusted in any::<bool>()) {
+        let (trie, _) = trie_of(&sizes, &rows);
+        prop_assert_eq!(Trie::from_bytes(&trie.to_bytes(), trusted).unwrap(), trie);
+    }
+
+    #[test]
+    fn notices_any_changed_byte((sizes, rows) in catalogues(), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+        let mut bytes = trie_of(&sizes, &rows).0.to_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        let refused = |bytes: &[u8]| matches!(Trie::from_bytes(bytes, false), Err(Error::Format { .. }));
+        prop_assert!(refused(&bytes));
+        prop_assert!(refused(&bytes[..at]));
+    }
+}
+
+#[test]
+fn items_keep_their_numbers() {
+    let layout = SidLayout::new(&[4, 4]).unwrap();
+    let keys: [u64; 4] = [9, 2, 9, 0];
+    let trie = Trie::build(layout.clone(), &keys, Some(&[70, 5, 30, 4_000_000_000])).unwrap();
+    let found = trie.find(&[9_u64, 0, 3], 2).unwrap();
+    assert_eq!(
+        trie.items(&found),
+        (vec![30, 70, 4_000_000_000], vec![0, 2, 3, 3])
+    );
+    let twice = Trie::build(layout, &keys, Some(&[7, 5, 7, 1]));
+    assert_eq!(twice, Err(Error::RepeatedItem { item: 7 }));
+}
+
+#[test]
+fn refuses_what_does_not_fit() {
+    let layout = SidLayout::new(&[4, 3]).unwrap();
+    let trie = Trie::build(layout.clone(), &[0_u64], None).unwrap();
+    assert_eq!(
+        Trie::build(layout.clone(), &[16_u64], None),
+        Err(Error::KeyRange { row: 0, bits: 4 })
+    );
+    assert_eq!(
+        Trie::build(layout.clone(), &[0_u64, 3], None),
+        Err(Error::DigitRange {
+            row: 1,
+            level: 1,
+            digit: 3,
+            size: 3
+        })
+    );
+    assert_eq!(
+        Trie::build(layout, &[[0_u64; 2]], None),
+        Err(Error::KeyWords { expected: 1, got: 2 })
+    );
+    let start = trie.start(2);
+    assert_eq!(
+        trie.allowed(&start, &mut [false; 7]),
+        Err(Error::Length {
+            what: "out",
+            expected: 8,
+            got: 7
+        })
+    );
+    assert_eq!(
+        trie.step(&start, &[0]),
+        Err(Error::Length {
+            what: "codes",
+            expected: 2,
+            got: 1
+        })
+    );
+    assert_eq!(
+        start.select(&[1, -1]),
+        Err(Error::RowRange {
+            at: 1,
+            row: -1,
+            rows: 2
+        })
+    );
+    assert!(
+        trie.step(&start, &[-1, 4])
+            .unwrap()
+            .spans()
+            .iter()
+            .all(|span| span.is_dead())
+    );
+}
