@@ -7,12 +7,12 @@ The names here are the front room; a stage's other names live in its package, su
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sidkit._core import Codebooks, SidLayout, __version__, assign_codes
+from sidkit._core import Codebooks, SidLayout, Trie, TrieStates, __version__, assign_codes
 
 if TYPE_CHECKING:
     from sidkit.ids import SidTable
 
-__all__ = ["Codebooks", "SidLayout", "SidTable", "__version__", "assign_codes"]
+__all__ = ["Codebooks", "SidLayout", "SidTable", "Trie", "TrieStates", "__version__", "assign_codes"]
 
 # Names of the front room that wait for their extras, and the package of each.
 _LATER = {"SidTable": "sidkit.ids"}

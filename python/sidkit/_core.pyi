@@ -1,12 +1,13 @@
 """The Rust core: quantization assignment, SID packing, n-gram hashing, the trie."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Codebooks", "SidLayout", "__version__", "assign_codes"]
+__all__ = ["Codebooks", "SidLayout", "Trie", "TrieStates", "__version__", "assign_codes"]
 
 __version__: Final[str]
 
@@ -84,6 +85,7 @@ def assign_codes(
             then `out` holds nothing of use.
     """
 
+@final
 class SidLayout:
     """How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
 
@@ -202,3 +204,143 @@ class SidLayout:
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Trie:
+    """The Semantic IDs that exist and the items under each: what keeps generation to real items.
+
+    There are no nodes: the distinct packed SIDs stand in sorted order, a prefix is a range of them, and a
+    step narrows the range. A trie does not change; a changed catalogue is another trie.
+
+    >>> layout = SidLayout([256, 256, 4])
+    >>> trie = Trie.build(layout.pack(np.array([[12, 200, 0], [12, 200, 1], [40, 7, 0]], np.uint16)), layout)
+    >>> states = trie.start(2)
+    >>> states = trie.step(states, np.array([12, 40]))
+    >>> states = trie.step(states, np.array([200, 200]))
+    >>> states.dead
+    array([False,  True])
+    >>> trie.allowed(states)
+    array([[ True,  True, False, False],
+           [False, False, False, False]])
+    >>> trie.items(states)
+    (array([0, 1], dtype=uint32), array([0, 2, 2]))
+    """
+
+    @staticmethod
+    def build(
+        source: Any, layout: SidLayout | None = None, items: npt.NDArray[np.integer] | None = None
+    ) -> Trie:
+        """Build the trie of packed SIDs in any order; several items may share one SID.
+
+        Args:
+            source: packed SIDs, uint64 (n,) or (n, 2) for a layout of two words; or, without `layout`,
+                anything that has them as `packed` beside their `layout`, such as a `SidTable`.
+            layout: the layout of the packed SIDs.
+            items: the number of the item of each row, below 2**32; by default 0 to n - 1.
+
+        Raises:
+            TypeError: if an array has another dtype, or `source` is neither.
+            ValueError: if a shape does not fit, a SID is not of the layout, or an item comes twice.
+        """
+
+    @staticmethod
+    def open(path: str | os.PathLike[str], *, trusted: bool = False) -> Trie:
+        """Read a trie that `save` wrote.
+
+        Args:
+            path: the file.
+            trusted: skip the checksum and the checks of the content. A damaged file may then give wrong
+                answers or an exception later.
+
+        Raises:
+            OSError: if the file cannot be read.
+            FormatError: if it is not a trie, or truncated, damaged or of another version.
+        """
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trie to a file, whole or not at all.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+
+    @property
+    def layout(self) -> SidLayout:
+        """The layout of the SIDs."""
+
+    @property
+    def item_count(self) -> int:
+        """How many items there are; at least as many as SIDs."""
+
+    def __len__(self) -> int:
+        """Count the distinct SIDs."""
+
+    def start(self, batch: int) -> TrieStates:
+        """Give a batch of empty prefixes."""
+
+    def find(self, packed: npt.NDArray[np.uint64], depth: int | None = None) -> TrieStates:
+        """Walk the first `depth` digits of each SID, by default all; dead where nothing begins so.
+
+        Raises:
+            TypeError: if `packed` has another dtype.
+            ValueError: if its shape does not fit, a SID is not of the layout, or it has fewer levels.
+        """
+
+    def lookup(self, packed: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """Give the items of each SID, as `items` of the states that `find` gives."""
+
+    def allowed(self, states: TrieStates, out: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
+        """Mark the codes that lead on from each state; a dead state has none.
+
+        Args:
+            states: states that have not read all levels.
+            out: where to write; (states, codes of the next level).
+
+        Returns:
+            The mask, (states, codes of the next level): `out`, or a new array.
+
+        Raises:
+            TypeError: if `out` has another dtype.
+            ValueError: if the states are complete or another trie's, or the shape of `out` does not fit.
+        """
+
+    def step(self, states: TrieStates, codes: npt.NDArray[np.integer]) -> TrieStates:
+        """Read one more code for each state. A code that leads nowhere gives a dead state, whatever it is.
+
+        Raises:
+            TypeError: if `codes` are no integers.
+            ValueError: if there is not one code for each state, or the states are complete or another trie's.
+        """
+
+    def count(self, states: TrieStates) -> npt.NDArray[np.int64]:
+        """Count the items under each state, (n,)."""
+
+    def items(self, states: TrieStates) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """Give the items under each state, ordered by SID and then by number.
+
+        Returns:
+            Values and offsets: row i is `values[offsets[i]:offsets[i + 1]]`.
+        """
+
+@final
+class TrieStates:
+    """A batch of prefixes of one depth in one trie, of `Trie.start`, `step` and `find`; never changed."""
+
+    def __len__(self) -> int:
+        """Count the states."""
+
+    @property
+    def depth(self) -> int:
+        """How many digits each state has read."""
+
+    @property
+    def dead(self) -> npt.NDArray[np.bool_]:
+        """Whether no SID is under a state, (n,)."""
+
+    def select(self, rows: npt.NDArray[np.integer]) -> TrieStates:
+        """Give the states of these rows, in this order; a row may come several times.
+
+        Raises:
+            TypeError: if `rows` are no integers.
+            ValueError: if there is no such row.
+        """

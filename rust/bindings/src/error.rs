@@ -1,10 +1,29 @@
 //! The one place where an error of the core becomes a Python exception.
 
-use pyo3::PyErr;
+use std::io;
+
 use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use sidkit_core::Error;
 
 /// Maps a core error to the Python exception that callers catch.
 #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(to_python)`")]
-pub(crate) fn to_python(error: sidkit_core::Error) -> PyErr {
-    PyValueError::new_err(error.to_string())
+pub(crate) fn to_python(error: Error) -> PyErr {
+    match error {
+        Error::Io { kind, .. } => io::Error::new(kind, error.to_string()).into(),
+        Error::Format { .. } => of_sidkit("FormatError", error.to_string()),
+        _ => PyValueError::new_err(error.to_string()),
+    }
+}
+
+/// An exception class of `sidkit.errors`.
+fn of_sidkit(name: &str, message: String) -> PyErr {
+    Python::attach(|py| {
+        let class = py.import("sidkit.errors").and_then(|errors| errors.getattr(name));
+        match class.and_then(|class| Ok(class.cast_into::<PyType>()?)) {
+            Ok(class) => PyErr::from_type(class, message),
+            Err(error) => error,
+        }
+    })
 }

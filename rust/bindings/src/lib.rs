@@ -7,6 +7,7 @@ mod assign;
 mod codebook;
 mod error;
 mod sid;
+mod trie;
 
 /// The Rust core of sidkit.
 #[pymodule(gil_used = false)]
@@ -19,6 +20,8 @@ mod _core {
     use crate::codebook::Codebooks;
     #[pymodule_export]
     use crate::sid::SidLayout;
+    #[pymodule_export]
+    use crate::trie::{Trie, TrieStates};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

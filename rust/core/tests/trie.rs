@@ -1,5 +1,10 @@
 //! The trie against the obvious one: a sorted map from digits to items.
 
+#![expect(
+    clippy::cast_sign_loss,
+    reason = "offsets are signed for NumPy, and never negative"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

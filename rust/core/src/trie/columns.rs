@@ -28,9 +28,22 @@ pub(super) enum Column {
 }
 
 /// What a column is made of.
-pub(super) trait Digit: Copy + Ord + Into<u32> + Into<usize> + Into<u16> {}
-impl Digit for u8 {}
-impl Digit for u16 {}
+pub(super) trait Digit: Copy + Ord {
+    /// The code it stands for.
+    fn code(self) -> u16;
+}
+
+impl Digit for u8 {
+    fn code(self) -> u16 {
+        self.into()
+    }
+}
+
+impl Digit for u16 {
+    fn code(self) -> u16 {
+        self
+    }
+}
 
 /// Runs `$body` with `$digits` bound to the slice of a column, once for each width.
 macro_rules! with_digits {
@@ -137,8 +150,8 @@ impl Columns {
         }
         with_digits!(&self.tail[depth - self.head()], digits => {
             let run = &digits[span.lo as usize..span.hi as usize];
-            let start = run.partition_point(|&d| u16::from(d) < digit);
-            let length = run[start..].partition_point(|&d| u16::from(d) == digit);
+            let start = run.partition_point(|&d| d.code() < digit);
+            let length = run[start..].partition_point(|&d| d.code() == digit);
             Span::new(span.lo + start as u32, span.lo + (start + length) as u32)
         })
     }
@@ -183,7 +196,7 @@ impl Columns {
             let mut lo = span.lo as usize;
             while lo < digits.len() {
                 let hi = end_of_run(digits, lo);
-                visit(u16::from(digits[lo]), Span::new(lo as u32, hi as u32));
+                visit(digits[lo].code(), Span::new(lo as u32, hi as u32));
                 lo = hi;
             }
         });

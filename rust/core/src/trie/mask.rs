@@ -1,7 +1,7 @@
 //! Which codes may come next, written into the caller's buffer.
 
 use super::Trie;
-use super::columns::with_digits;
+use super::columns::{Digit, with_digits};
 use super::walk::{Span, States};
 use crate::error::{Error, Result};
 
@@ -40,7 +40,7 @@ impl Trie {
         }
         with_digits!(&self.keys.tail[depth - self.keys.head()], digits => {
             for &digit in &digits[span.lo as usize..span.hi as usize] {
-                visit(digit.into());
+                visit(digit.code().into());
             }
         });
     }

@@ -118,7 +118,7 @@ impl Trie {
         }
         let next = |(&span, &code): (&Span, &i64)| {
             if (0..size).contains(&code) {
-                self.keys.child(states.depth, span, code as u16)
+                self.keys.child(states.depth, span, code.unsigned_abs() as u16)
             } else {
                 Span::DEAD
             }

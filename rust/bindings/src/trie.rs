@@ -1,0 +1,252 @@
+//! `Trie` and `TrieStates`: walking batches of prefixes from `NumPy` arrays.
+
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands arguments over by value")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use numpy::ndarray::Ix2;
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods,
+};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use sidkit_core::trie::States;
+
+use crate::arrays;
+use crate::error::to_python;
+use crate::sid::SidLayout;
+
+/// The sorted distinct Semantic IDs of a catalogue and the items under each.
+#[pyclass(frozen, module = "sidkit._core")]
+pub(crate) struct Trie(Arc<sidkit_core::Trie>);
+
+/// A batch of prefixes of one depth, all in one trie.
+#[pyclass(frozen, module = "sidkit._core")]
+pub(crate) struct TrieStates {
+    trie: Arc<sidkit_core::Trie>,
+    states: States,
+}
+
+/// Values and offsets of ragged rows.
+type Ragged<'py, T> = (Bound<'py, PyArray1<T>>, Bound<'py, PyArray1<i64>>);
+
+#[pymethods]
+impl Trie {
+    #[staticmethod]
+    #[pyo3(signature = (source, layout=None, items=None))]
+    fn build(
+        source: &Bound<'_, PyAny>,
+        layout: Option<Bound<'_, SidLayout>>,
+        items: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let (packed, layout) = match layout {
+            Some(layout) => (source.clone(), layout),
+            None => packed_and_layout(source)?,
+        };
+        let layout = layout.get();
+        let items = items.map(|items| item_numbers("items", &items)).transpose()?;
+        let keys = layout.packed("packed", &packed)?;
+        let (keys, items, core) = (keys.as_slice()?, items.as_deref(), layout.0.clone());
+        let built = packed.py().detach(|| match core.words() {
+            1 => sidkit_core::Trie::build(core, keys, items),
+            _ => sidkit_core::Trie::build(core, keys.as_chunks::<2>().0, items),
+        });
+        built.map(|trie| Self(Arc::new(trie))).map_err(to_python)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (path, *, trusted=false))]
+    fn open(py: Python<'_>, path: PathBuf, trusted: bool) -> PyResult<Self> {
+        let opened = py.detach(|| sidkit_core::Trie::open(&path, trusted));
+        opened.map(|trie| Self(Arc::new(trie))).map_err(to_python)
+    }
+
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| self.0.save(&path)).map_err(to_python)
+    }
+
+    #[getter]
+    fn layout(&self) -> SidLayout {
+        SidLayout(self.0.layout().clone())
+    }
+
+    #[getter]
+    fn item_count(&self) -> usize {
+        self.0.item_count()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn start(&self, batch: usize) -> TrieStates {
+        self.states(self.0.start(batch))
+    }
+
+    #[pyo3(signature = (packed, depth=None))]
+    fn find(&self, packed: &Bound<'_, PyAny>, depth: Option<usize>) -> PyResult<TrieStates> {
+        let keys = self.layout().packed("packed", packed)?;
+        let (keys, depth) = (keys.as_slice()?, depth.unwrap_or(self.0.layout().levels()));
+        let found = packed.py().detach(|| match self.0.layout().words() {
+            1 => self.0.find(keys, depth),
+            _ => self.0.find(keys.as_chunks::<2>().0, depth),
+        });
+        found.map(|states| self.states(states)).map_err(to_python)
+    }
+
+    fn lookup<'py>(&self, packed: &Bound<'py, PyAny>) -> PyResult<Ragged<'py, u32>> {
+        let found = self.find(packed, None)?;
+        self.items(packed.py(), &found)
+    }
+
+    #[pyo3(signature = (states, out=None))]
+    fn allowed<'py>(
+        &self,
+        py: Python<'py>,
+        states: &TrieStates,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let states = self.own(states)?;
+        let size = self.0.next_size(states).map_err(to_python)? as usize;
+        let shape = [states.len(), size];
+        let out = out.unwrap_or_else(|| PyArray2::<bool>::zeros(py, shape, false).into_any());
+        let mut mask = arrays::write::<bool, Ix2>(&out, "out", "(states, codes of the next level)")?;
+        arrays::check_axis("out", 0, mask.shape()[0], shape[0])?;
+        arrays::check_axis("out", 1, mask.shape()[1], shape[1])?;
+        let rows = mask.as_slice_mut()?;
+        py.detach(|| self.0.allowed(states, rows)).map_err(to_python)?;
+        Ok(out)
+    }
+
+    fn step(&self, states: &TrieStates, codes: &Bound<'_, PyAny>) -> PyResult<TrieStates> {
+        let (states, codes) = (self.own(states)?, integers("codes", codes)?);
+        let next = self.0.step(states, &codes).map_err(to_python)?;
+        Ok(self.states(next))
+    }
+
+    fn count<'py>(&self, py: Python<'py>, states: &TrieStates) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        Ok(self.0.count(self.own(states)?).into_pyarray(py))
+    }
+
+    fn items<'py>(&self, py: Python<'py>, states: &TrieStates) -> PyResult<Ragged<'py, u32>> {
+        let states = self.own(states)?;
+        let (values, offsets) = py.detach(|| self.0.items(states));
+        Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
+    }
+
+    fn __repr__(&self) -> String {
+        let sizes = self.0.layout().sizes();
+        format!(
+            "<Trie of {} SIDs under {:?}, {} items>",
+            self.0.len(),
+            sizes,
+            self.0.item_count()
+        )
+    }
+}
+
+impl Trie {
+    fn states(&self, states: States) -> TrieStates {
+        TrieStates {
+            trie: Arc::clone(&self.0),
+            states,
+        }
+    }
+
+    /// The states, if they are this trie's.
+    fn own<'a>(&self, states: &'a TrieStates) -> PyResult<&'a States> {
+        if Arc::ptr_eq(&self.0, &states.trie) {
+            Ok(&states.states)
+        } else {
+            Err(PyValueError::new_err(
+                "`states` were made by another trie; start again with this trie's `start`",
+            ))
+        }
+    }
+}
+
+#[pymethods]
+impl TrieStates {
+    fn __len__(&self) -> usize {
+        self.states.len()
+    }
+
+    #[getter]
+    fn depth(&self) -> usize {
+        self.states.depth()
+    }
+
+    #[getter]
+    fn dead<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        PyArray1::from_iter(py, self.states.spans().iter().map(|span| span.is_dead()))
+    }
+
+    fn select(&self, rows: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let states = self.states.select(&integers("rows", rows)?).map_err(to_python)?;
+        Ok(Self {
+            trie: Arc::clone(&self.trie),
+            states,
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<TrieStates: {} prefixes of {} digits>",
+            self.states.len(),
+            self.states.depth()
+        )
+    }
+}
+
+/// What a table of SIDs says about itself.
+fn packed_and_layout<'py>(
+    source: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, SidLayout>)> {
+    let read = || Some((source.getattr("packed").ok()?, source.getattr("layout").ok()?));
+    let (packed, layout) = read().ok_or_else(|| {
+        PyTypeError::new_err(format!(
+            "`source` is a {} without `packed` and `layout`; pass a SidTable, or packed SIDs together with their layout",
+            source.get_type()
+        ))
+    })?;
+    Ok((packed, layout.cast_into::<SidLayout>()?))
+}
+
+/// `value`, a one-dimensional array of any integers.
+fn integers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+    let array = value.cast::<numpy::PyUntypedArray>().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "`{what}` is a {}, expected a NumPy array of integers",
+            value.get_type()
+        ))
+    })?;
+    let kind = array.dtype().kind();
+    if kind != b'i' && kind != b'u' {
+        return Err(PyTypeError::new_err(format!(
+            "`{what}` has dtype {}, expected integers",
+            array.dtype()
+        )));
+    }
+    if array.ndim() != 1 {
+        return Err(PyValueError::new_err(format!(
+            "`{what}` has {} dimensions, expected one",
+            array.ndim()
+        )));
+    }
+    let wide = value.call_method1("astype", ("int64",))?;
+    Ok(wide.cast::<PyArrayDyn<i64>>()?.to_vec()?)
+}
+
+/// `value`, a one-dimensional array of item numbers, 0 to 2³² − 1.
+fn item_numbers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    let number = |item: i64| {
+        u32::try_from(item).map_err(|_| {
+            PyValueError::new_err(format!(
+                "`{what}` holds {item}; item numbers are 0 to {}",
+                u32::MAX
+            ))
+        })
+    };
+    integers(what, value)?.into_iter().map(number).collect()
+}

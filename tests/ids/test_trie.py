@@ -1,0 +1,228 @@
+"""The trie against a dict from SIDs to items."""
+
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidkit import SidLayout, Trie
+from sidkit.errors import FormatError
+
+SIDS = Path(__file__).parents[2] / "../shared/data/beauty/sids_letter.parquet"
+
+
+@st.composite
+def catalogues(draw):
+    sizes = draw(st.lists(st.sampled_from([1, 3, 200, 257, 2048, 65536]), min_size=1, max_size=8))
+    digits = st.tuples(*(st.integers(0, min(size, 4) - 1) | st.just(size - 1) for size in sizes))
+    return sizes, draw(st.lists(digits, max_size=40))
+
+
+def build(sizes, rows, items=None):
+    layout = SidLayout(sizes)
+    codes = np.array(rows, np.uint16).reshape(-1, len(sizes))
+    return Trie.build(layout.pack(codes), layout, items)
+
+
+def oracle_of(rows):
+    oracle = defaultdict(list)
+    for item, row in enumerate(rows):
+        oracle[row].append(item)
+    return dict(sorted(oracle.items()))
+
+
+def rows_of(ragged):
+    values, offsets = ragged
+    return [values[start:end].tolist() for start, end in pairwise(offsets)]
+
+
+def check_walk(trie, oracle):
+    """Walk every prefix that exists and compare all that the trie says about it."""
+    prefixes, states = [()], trie.start(1)
+    for depth, size in enumerate(trie.layout.sizes):
+        under = [[sid for sid in oracle if sid[:depth] == prefix] for prefix in prefixes]
+        children = [sorted({sid[depth] for sid in sids}) for sids in under]
+        assert [np.flatnonzero(row).tolist() for row in trie.allowed(states)] == children
+        expected = [[item for sid in sids for item in oracle[sid]] for sids in under]
+        assert rows_of(trie.items(states)) == expected
+        assert trie.count(states).tolist() == [len(items) for items in expected]
+        assert states.dead.tolist() == [not items for items in expected]
+        assert trie.allowed(states).shape == (len(prefixes), size)
+        rows = np.repeat(np.arange(len(prefixes)), [len(codes) for codes in children])
+        codes = np.array([code for codes in children for code in codes], np.int64)
+        prefixes = [(*prefixes[row], int(code)) for row, code in zip(rows, codes, strict=True)]
+        states = trie.step(states.select(rows), codes)
+    assert prefixes == list(oracle)
+    assert rows_of(trie.items(states)) == list(oracle.values())
+
+
+@given(catalogues())
+def test_walk_is_the_oracles(catalogue):
+    sizes, rows = catalogue
+    trie, oracle = build(sizes, rows), oracle_of(rows)
+    assert (len(trie), trie.item_count, trie.layout) == (len(oracle), len(rows), SidLayout(sizes))
+    check_walk(trie, oracle)
+
+
+@given(catalogues(), st.data())
+def test_no_digits_lead_to_a_foreign_item(catalogue, data):
+    sizes, rows = catalogue
+    trie, oracle = build(sizes, rows), oracle_of(rows)
+    states, sid = trie.start(1), ()
+    for size in sizes:
+        code = data.draw(st.integers(-2, size + 1) | st.sampled_from([2**40, -(2**63)]))
+        states, sid = trie.step(states, np.array([code])), (*sid, code)
+    assert rows_of(trie.items(states)) == [oracle.get(sid, [])]
+
+
+@given(catalogues())
+def test_lookup_gives_the_items_of_a_sid(catalogue):
+    sizes, rows = catalogue
+    trie, oracle = build(sizes, rows), oracle_of(rows)
+    probes = [*rows, tuple(size - 1 for size in sizes)]
+    packed = trie.layout.pack(np.array(probes, np.uint16))
+    assert rows_of(trie.lookup(packed)) == [oracle.get(sid, []) for sid in probes]
+    under = [[item for sid in oracle if sid[:1] == probe[:1] for item in oracle[sid]] for probe in probes]
+    assert rows_of(trie.items(trie.find(packed, 1))) == under
+
+
+@given(catalogues())
+def test_file_round_trip(tmp_path_factory, catalogue):
+    sizes, rows = catalogue
+    path = tmp_path_factory.mktemp("trie") / "index.sidx"
+    build(sizes, rows).save(path)
+    for trusted in (False, True):
+        check_walk(Trie.open(path, trusted=trusted), oracle_of(rows))
+    assert [file.name for file in path.parent.iterdir()] == ["index.sidx"]
+
+
+def test_items_may_have_any_numbers():
+    trie = build([4, 4], [(3, 1), (0, 2), (3, 1)], np.array([90, 5, 2**32 - 1], np.int64))
+    assert rows_of(trie.items(trie.start(1))) == [[5, 90, 2**32 - 1]]
+
+
+def test_builds_from_a_table():
+    layout = SidLayout([4, 4])
+    table = SimpleNamespace(packed=np.array([7, 1], np.uint64), layout=layout)
+    assert rows_of(Trie.build(table).lookup(np.array([1, 2, 7], np.uint64))) == [[1], [], [0]]
+
+
+def test_allowed_writes_into_the_callers_buffer():
+    trie = build([4, 4], [(3, 1), (0, 2)])
+    out = np.ones((2, 4), bool)
+    assert trie.allowed(trie.start(2), out=out) is out
+    assert out.tolist() == [[True, False, False, True]] * 2
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SIDS.exists(), reason="the published SIDs of Beauty are not beside the project")
+def test_published_sids_of_beauty():
+    pl = pytest.importorskip("polars")
+    table = pl.read_parquet(SIDS)
+    digits = table.select(pl.col("^c\\d+$")).to_numpy()
+    rows = [tuple(map(int, row)) for row in digits]
+    trie, oracle = build([256] * digits.shape[1], rows), oracle_of(rows)
+    assert (trie.item_count, len(trie)) == (12101, len(oracle))
+    assert trie.item_count - len(trie) == 13
+    states = trie.find(trie.layout.pack(np.array(list(oracle), np.uint16)))
+    assert rows_of(trie.items(states)) == list(oracle.values())
+    first = trie.step(trie.start(256), np.arange(256))
+    allowed = trie.allowed(first)
+    assert {(a, b) for a, b in zip(*np.nonzero(allowed), strict=True)} == {sid[:2] for sid in oracle}
+
+
+def test_states_of_another_trie_are_refused():
+    one, other = build([4], [(1,)]), build([4], [(2,)])
+    with pytest.raises(ValueError, match=r"^`states` were made by another trie; start again"):
+        one.step(other.start(1), np.array([1]))
+
+
+BAD_CALLS = [
+    (lambda t: t.allowed(t.step(t.start(1), np.array([1]))), ValueError, "the states have read all 1 levels"),
+    (
+        lambda t: t.step(t.start(2), np.array([1])),
+        ValueError,
+        "`codes` has 1 elements, but its shape asks for 2",
+    ),
+    (
+        lambda t: t.step(t.start(1), np.array([1.0])),
+        TypeError,
+        "`codes` has dtype float64, expected integers",
+    ),
+    (
+        lambda t: t.step(t.start(1), [1]),
+        TypeError,
+        "`codes` is a .*list.*, expected a NumPy array of integers",
+    ),
+    (lambda t: t.step(t.start(1), np.array([[1]])), ValueError, "`codes` has 2 dimensions, expected one"),
+    (lambda t: t.start(2).select(np.array([0, 2])), ValueError, r"`rows\[1\]` is 2, but there are 2 states"),
+    (lambda t: t.start(2).select(np.array([-1])), ValueError, r"`rows\[0\]` is -1, but"),
+    (
+        lambda t: t.allowed(t.start(1), np.ones((2, 4), bool)),
+        ValueError,
+        "axis 0 of `out` has length 2, but must have 1",
+    ),
+    (lambda t: t.allowed(t.start(1), np.ones((1, 4))), TypeError, "`out` must be a C-contiguous bool array"),
+    (
+        lambda t: t.lookup(np.array([4], np.uint64)),
+        ValueError,
+        "row 0 has bits set beyond the 2 of the layout",
+    ),
+    (
+        lambda t: t.find(np.array([0], np.uint64), 2),
+        ValueError,
+        "a prefix of 2 digits is longer than the 1 levels",
+    ),
+    (
+        lambda t: Trie.build([1]),
+        TypeError,
+        "`source` is a .*list.* without `packed` and `layout`; pass a SidTable",
+    ),
+    (lambda t: Trie.build(np.array([3]), t.layout), TypeError, "`packed` has dtype int64, expected uint64"),
+    (
+        lambda t: build([3], [(0,), (2,)], np.array([1, 1])),
+        ValueError,
+        "item 1 came twice, but an item has one",
+    ),
+    (
+        lambda t: build([3], [(0,)], np.array([-1])),
+        ValueError,
+        "`items` holds -1; item numbers are 0 to 4294967295",
+    ),
+    (
+        lambda t: build([3], [(0,)], np.array([1, 2])),
+        ValueError,
+        "`items` has 2 elements, but its shape asks for 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), BAD_CALLS)
+def test_bad_input_is_a_clear_error(call, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        call(build([4], [(1,)]))
+
+
+def test_damaged_files_are_refused(tmp_path):
+    path = tmp_path / "index.sidx"
+    build([4, 300], [(1, 2), (3, 299), (1, 2)]).save(path)
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at])
+        with pytest.raises(FormatError, match=r"^not a readable trie: "):
+            Trie.open(path)
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x11]) + whole[at + 1 :])
+        with pytest.raises(FormatError, match=r"^not a readable trie: "):
+            Trie.open(path)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.sidx"):
+        Trie.open(tmp_path / "gone.sidx")
+    with pytest.raises(FileNotFoundError, match=r"nowhere"):
+        build([4], [(1,)]).save(tmp_path / "nowhere" / "index.sidx")
