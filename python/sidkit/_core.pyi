@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Codebooks", "SidLayout", "Trie", "TrieStates", "__version__", "assign_codes"]
+__all__ = ["Codebooks", "SidLayout", "Trie", "TrieStates", "__version__", "assign_codes", "kmeans_fit"]
 
 __version__: Final[str]
 
@@ -83,6 +83,46 @@ def assign_codes(
         TypeError: another dtype than named above.
         ValueError: shapes that do not fit, a strided array, or a row with NaN or infinity, which is named;
             then `out` holds nothing of use.
+    """
+
+def kmeans_fit(
+    x: npt.NDArray[np.float32],
+    codes: int,
+    *,
+    iterations: int = 25,
+    init: Literal["random", "k-means++", "k-means||"] = "k-means||",
+    seed: int = 0,
+    batch: int | None = None,
+    capacity: int | None = None,
+    threads: int | None = None,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16], float]:
+    """Clusters the rows of `x` around `codes` centroids: one level of an RQ-KMeans tokenizer.
+
+    Lloyd's iterations with the assignment of `assign_codes`; centroids are means in float64, rounded to
+    float32. A centroid without rows is put on the row farthest from its own. Stops early when no row changes its
+    centroid. The result depends on the arguments alone, not on `threads` or the machine.
+
+    Args:
+        x: float32 (n, dim), C-contiguous, `codes` rows at least.
+        codes: the number of centroids, 1 to 65,536.
+        iterations: the most iterations, or the number of mini-batches.
+        init: `random` takes different rows. `k-means++` (Arthur and Vassilvitskii, 2007) works on a random
+            sample of 32 rows a code; `k-means||` (Bahmani et al., 2012) on all rows.
+        seed: determines every random choice; 0 to 2**64 - 1.
+        batch: rows of a mini-batch (Sculley, 2010); all rows in every iteration if None.
+        capacity: the most rows that a centroid may take; no limit if None. Rows and centroids are then
+            matched stably, nearer rows first, and the assignment returned keeps the limit, which
+            `assign_codes` with the same centroids may not.
+        threads: how many threads may work; all cores if None.
+
+    Returns:
+        The centroids, float32 (codes, dim); the centroid of every row, uint16 (n,); the sum of the squared
+        distances of the rows to their centroids.
+
+    Raises:
+        TypeError: `x` is no float32 array.
+        ValueError: fewer rows than `codes`, a row with NaN or infinity, which is named, a capacity that does
+            not hold all rows, or another argument that makes no sense.
     """
 
 @final

@@ -6,6 +6,7 @@ mod arrays;
 mod assign;
 mod codebook;
 mod error;
+mod kmeans;
 mod sid;
 mod trie;
 
@@ -18,6 +19,8 @@ mod _core {
     use crate::assign::assign_codes;
     #[pymodule_export]
     use crate::codebook::Codebooks;
+    #[pymodule_export]
+    use crate::kmeans::kmeans_fit;
     #[pymodule_export]
     use crate::sid::SidLayout;
     #[pymodule_export]

@@ -7,7 +7,9 @@
 pub mod assign;
 pub mod codebook;
 pub mod error;
+pub mod kmeans;
 pub mod pool;
+mod rng;
 pub mod sid;
 pub mod trie;
 

@@ -1,0 +1,276 @@
+//! k-means on the assignment kernel, the same for a seed on any machine and any number of threads.
+//!
+//! Lloyd's iterations: rows go to their nearest centroid exactly as [`crate::assign()`] defines it, and centroids
+//! to the mean of their rows, summed in f64 in row order. A centroid without rows is put on the row that is farthest
+//! from its own. Stops early when no row changes its centroid.
+
+mod balance;
+mod init;
+
+use crate::assign::distance;
+use crate::rng::Rng;
+use crate::{Codebooks, Error, Result, assign, codebook, pool};
+
+/// Rows that one task measures.
+const BLOCK: usize = 1024;
+
+/// How the first centroids are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Init {
+    /// Different rows, uniformly at random.
+    Random,
+    /// k-means++ (Arthur and Vassilvitskii, SODA 2007) on a random sample of at most 32 rows a code: each next
+    /// centroid is the best of a few rows drawn with probability proportional to their squared distance to those before.
+    PlusPlus,
+    /// k-means|| (Bahmani et al., VLDB 2012) on all rows: five rounds that each draw about as many candidates as
+    /// there are codes, then weighted k-means++ among the candidates.
+    Parallel,
+}
+
+/// What [`fit`] is to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The number of centroids, at most the number of rows and [`codebook::MAX_CODES`].
+    pub codes: usize,
+    /// The most iterations of Lloyd's algorithm, or the number of mini-batches.
+    pub iterations: usize,
+    /// How the first centroids are chosen.
+    pub init: Init,
+    /// Determines every random choice.
+    pub seed: u64,
+    /// Rows of a mini-batch (Sculley, WWW 2010), or all rows in every iteration.
+    pub batch: Option<usize>,
+    /// The most rows that a centroid may take, or as many as are nearest to it. See [`fit`].
+    pub capacity: Option<usize>,
+    /// How many threads may work; 0 for all.
+    pub threads: usize,
+}
+
+/// What [`fit`] found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clusters {
+    /// `codes × dim`.
+    pub centroids: Vec<f32>,
+    /// The centroid of every row: the nearest, unless a capacity was set.
+    pub assignment: Vec<u16>,
+    /// The sum of the squared distances of the rows to their centroids.
+    pub objective: f64,
+    /// How many iterations were made.
+    pub iterations: usize,
+}
+
+/// Clusters `rows` (`n × dim`).
+///
+/// With a `capacity`, rows and centroids are matched stably (Gale and Shapley, 1962): every row asks its nearest
+/// centroid first, a full centroid keeps the nearest of those that ask (the lowest row on a tie), the others ask
+/// their next nearest. The returned assignment then keeps the capacity; plain assignment to the centroids may not.
+///
+/// # Errors
+///
+/// [`Error::Range`] for a zero `dim`, `codes` that are none, more than the rows or than [`codebook::MAX_CODES`], a zero
+/// batch, or a capacity that does not hold all rows; [`Error::Length`] and [`Error::NotFinite`] for bad `rows`.
+pub fn fit(rows: &[f32], dim: usize, options: &Options) -> Result<Clusters> {
+    check(rows, dim, options)?;
+    let centroids = init::centroids(rows, dim, options)?;
+    let mut fit = Fit {
+        rows,
+        dim,
+        options,
+        centroids,
+        assignment: vec![0; rows.len() / dim],
+    };
+    let iterations = match options.batch {
+        None => fit.lloyd()?,
+        Some(batch) => fit.mini_batches(batch)?,
+    };
+    let distances = fit.distances();
+    Ok(Clusters {
+        centroids: fit.centroids,
+        assignment: fit.assignment,
+        objective: distances.iter().sum(),
+        iterations,
+    })
+}
+
+fn check(rows: &[f32], dim: usize, options: &Options) -> Result<()> {
+    Error::check_range("dim", dim, 1, usize::MAX)?;
+    let count = rows.len() / dim;
+    Error::check_length("x", rows.len(), count * dim)?;
+    Error::check_range("codes", options.codes, 1, codebook::MAX_CODES)?;
+    Error::check_range("rows of x", count, options.codes, u32::MAX as usize)?;
+    Error::check_range("batch", options.batch.unwrap_or(1), 1, usize::MAX)?;
+    let least = count.div_ceil(options.codes);
+    Error::check_range("capacity", options.capacity.unwrap_or(least), least, usize::MAX)?;
+    Error::check_finite("x", dim, rows)
+}
+
+/// A fit under way.
+struct Fit<'a> {
+    rows: &'a [f32],
+    dim: usize,
+    options: &'a Options,
+    centroids: Vec<f32>,
+    assignment: Vec<u16>,
+}
+
+impl Fit<'_> {
+    fn lloyd(&mut self) -> Result<usize> {
+        for iteration in 0..self.options.iterations {
+            let before = self.assignment.clone();
+            self.assign()?;
+            let restarted = self.restart_empty();
+            if iteration > 0 && !restarted && before == self.assignment {
+                return Ok(iteration);
+            }
+            self.move_centroids();
+        }
+        self.assign()?;
+        Ok(self.options.iterations)
+    }
+
+    fn mini_batches(&mut self, batch: usize) -> Result<usize> {
+        let mut rng = Rng::at(self.options.seed, u64::MAX);
+        let mut seen = vec![0_u64; self.options.codes];
+        let count = self.assignment.len();
+        for _ in 0..self.options.iterations {
+            let places: Vec<usize> = (0..batch).map(|_| rng.below(count)).collect();
+            let rows: Vec<f32> = places
+                .iter()
+                .flat_map(|&place| row(self.rows, self.dim, place))
+                .copied()
+                .collect();
+            let codes = nearest(&rows, self.dim, &self.centroids, self.options.threads)?;
+            for (row, &code) in rows.chunks_exact(self.dim).zip(&codes) {
+                let code = usize::from(code);
+                seen[code] += 1;
+                let rate = 1.0 / seen[code] as f64;
+                for (value, &target) in self.centroids[code * self.dim..][..self.dim].iter_mut().zip(row) {
+                    *value = (f64::from(*value) + rate * (f64::from(target) - f64::from(*value))) as f32;
+                }
+            }
+        }
+        self.assign()?;
+        if self.restart_empty() {
+            self.move_centroids();
+            self.assign()?;
+        }
+        Ok(self.options.iterations)
+    }
+
+    fn assign(&mut self) -> Result<()> {
+        self.assignment = match self.options.capacity {
+            None => nearest(self.rows, self.dim, &self.centroids, self.options.threads)?,
+            Some(capacity) => balance::assign(
+                self.rows,
+                self.dim,
+                &self.centroids,
+                capacity,
+                self.options.threads,
+            ),
+        };
+        Ok(())
+    }
+
+    /// Gives every empty cluster the row that is farthest from its centroid, and says whether there was any.
+    fn restart_empty(&mut self) -> bool {
+        let mut sizes = sizes(&self.assignment, self.options.codes);
+        let empty: Vec<usize> = (0..sizes.len()).filter(|&code| sizes[code] == 0).collect();
+        if empty.is_empty() {
+            return false;
+        }
+        let distances = self.distances();
+        let mut farthest: Vec<usize> = (0..distances.len()).filter(|&row| distances[row] > 0.0).collect();
+        farthest.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]).then(a.cmp(&b)));
+        let mut restarted = false;
+        let mut candidates = farthest.into_iter();
+        for code in empty {
+            // A cluster's last row stays, or another cluster would be empty.
+            let Some(place) = candidates.find(|&place| sizes[usize::from(self.assignment[place])] > 1) else {
+                break;
+            };
+            sizes[usize::from(self.assignment[place])] -= 1;
+            sizes[code] = 1;
+            self.assignment[place] = code as u16;
+            restarted = true;
+        }
+        restarted
+    }
+
+    /// Puts every centroid on the mean of its rows; one without rows stays.
+    fn move_centroids(&mut self) {
+        let (rows, dim) = (self.rows, self.dim);
+        let members = members(&self.assignment, self.options.codes);
+        let tasks = self.centroids.chunks_exact_mut(dim).zip(&members);
+        pool::for_each_with(
+            self.options.threads,
+            tasks,
+            || vec![0.0_f64; dim],
+            |sums, (centroid, members)| {
+                if members.is_empty() {
+                    return;
+                }
+                sums.fill(0.0);
+                for &member in members {
+                    for (sum, &value) in sums.iter_mut().zip(row(rows, dim, member as usize)) {
+                        *sum += f64::from(value);
+                    }
+                }
+                for (value, &sum) in centroid.iter_mut().zip(&*sums) {
+                    *value = (sum / members.len() as f64) as f32;
+                }
+            },
+        );
+    }
+
+    /// The squared distance of every row to its centroid.
+    fn distances(&self) -> Vec<f64> {
+        let mut distances = vec![0.0; self.assignment.len()];
+        let blocks = distances.chunks_mut(BLOCK).zip(self.assignment.chunks(BLOCK));
+        pool::for_each(
+            self.options.threads,
+            blocks.zip(self.rows.chunks(BLOCK * self.dim)),
+            |((distances, codes), rows)| {
+                for ((distance_, &code), row_) in
+                    distances.iter_mut().zip(codes).zip(rows.chunks_exact(self.dim))
+                {
+                    *distance_ = distance(row_, row(&self.centroids, self.dim, usize::from(code)));
+                }
+            },
+        );
+        distances
+    }
+}
+
+/// Row `place` of `rows`.
+fn row(rows: &[f32], dim: usize, place: usize) -> &[f32] {
+    &rows[place * dim..][..dim]
+}
+
+/// The nearest of `centroids` for every row.
+fn nearest(rows: &[f32], dim: usize, centroids: &[f32], threads: usize) -> Result<Vec<u16>> {
+    let codebooks = Codebooks::new(dim, vec![centroids.to_vec()])?;
+    let mut codes = vec![0; rows.len() / dim];
+    assign(rows, &codebooks, &mut codes, threads)?;
+    Ok(codes)
+}
+
+/// How many rows each code has.
+fn sizes(assignment: &[u16], codes: usize) -> Vec<usize> {
+    let mut sizes = vec![0; codes];
+    for &code in assignment {
+        sizes[usize::from(code)] += 1;
+    }
+    sizes
+}
+
+/// The rows of each code, in order.
+fn members(assignment: &[u16], codes: usize) -> Vec<Vec<u32>> {
+    let mut members: Vec<Vec<u32>> = sizes(assignment, codes)
+        .into_iter()
+        .map(Vec::with_capacity)
+        .collect();
+    for (place, &code) in assignment.iter().enumerate() {
+        members[usize::from(code)].push(place as u32);
+    }
+    members
+}

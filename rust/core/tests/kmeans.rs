@@ -1,0 +1,224 @@
+//! k-means on worlds whose clusters are visible by eye, and its promises on random ones.
+
+use proptest::prelude::*;
+use sidkit_core::assign::distance;
+use sidkit_core::kmeans::{Clusters, Init, Options, fit};
+
+const INITS: [Init; 3] = [Init::Random, Init::PlusPlus, Init::Parallel];
+
+fn options(codes: usize) -> Options {
+    Options {
+        codes,
+        iterations: 25,
+        init: Init::Parallel,
+        seed: 0,
+        batch: None,
+        capacity: None,
+        threads: 0,
+    }
+}
+
+/// `count` rows around each corner of a square, on a small regular grid.
+fn square(count: usize) -> Vec<f32> {
+    let corners = [(0.0, 0.0), (100.0, 0.0), (0.0, 100.0), (100.0, 100.0)];
+    let offset = |i: usize| ((i % 7) as f32 - 3.0, (i % 11) as f32 - 5.0);
+    let rows = (0..4 * count).flat_map(|i| {
+        let ((x, y), (dx, dy)) = (corners[i % 4], offset(i / 4));
+        [x + dx, y + dy]
+    });
+    rows.collect()
+}
+
+fn objective(rows: &[f32], dim: usize, clusters: &Clusters) -> f64 {
+    let centroid = |code: u16| &clusters.centroids[usize::from(code) * dim..][..dim];
+    let codes = clusters.assignment.iter();
+    rows.chunks(dim)
+        .zip(codes)
+        .map(|(row, &code)| distance(row, centroid(code)))
+        .sum()
+}
+
+#[test]
+fn four_corners_are_found_from_any_start() {
+    let rows = square(200);
+    for init in [Init::PlusPlus, Init::Parallel] {
+        for seed in 0..5 {
+            let clusters = fit(
+                &rows,
+                2,
+                &Options {
+                    init,
+                    seed,
+                    ..options(4)
+                },
+            )
+            .unwrap();
+            for i in 0..800 {
+                assert_eq!(
+                    clusters.assignment[i],
+                    clusters.assignment[i % 4],
+                    "row {i}, {init:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_leave_no_trace() {
+    let rows: Vec<f32> = (0..20_000).map(|i| ((i * 7919) % 1009) as f32).collect();
+    for init in INITS {
+        for (batch, capacity) in [(None, None), (Some(500), None), (None, Some(300))] {
+            let fit = |threads| {
+                fit(
+                    &rows,
+                    4,
+                    &Options {
+                        init,
+                        batch,
+                        capacity,
+                        threads,
+                        ..options(20)
+                    },
+                )
+                .unwrap()
+            };
+            assert_eq!(fit(1), fit(2));
+            assert_eq!(fit(1), fit(5));
+        }
+    }
+}
+
+#[test]
+fn empty_clusters_are_restarted() {
+    // Random rows of a world that is almost one point: most first centroids are equal, so all but one start empty.
+    let mut rows = vec![0.0; 2000];
+    for i in 0..10 {
+        rows[i * 200] = (i * 100) as f32;
+    }
+    let clusters = fit(
+        &rows,
+        2,
+        &Options {
+            init: Init::Random,
+            ..options(10)
+        },
+    )
+    .unwrap();
+    let mut used = clusters.assignment.clone();
+    used.sort_unstable();
+    used.dedup();
+    assert_eq!(used.len(), 10);
+    assert!(clusters.objective < 1e-9);
+}
+
+#[test]
+fn fewer_different_rows_than_codes_is_no_error() {
+    for init in INITS {
+        let clusters = fit(&[5.0; 40], 2, &Options { init, ..options(8) }).unwrap();
+        assert_eq!(clusters.centroids, vec![5.0; 16]);
+        assert!(clusters.objective < 1e-9);
+    }
+}
+
+#[test]
+fn mini_batches_come_near_the_full_objective() {
+    let rows = square(500);
+    let full = fit(&rows, 2, &options(4)).unwrap();
+    let small = fit(
+        &rows,
+        2,
+        &Options {
+            batch: Some(100),
+            iterations: 50,
+            ..options(4)
+        },
+    )
+    .unwrap();
+    assert!(small.objective < 1.1 * full.objective);
+}
+
+#[test]
+fn what_makes_no_sense_is_named() {
+    let error = |rows: &[f32], options: Options| fit(rows, 2, &options).unwrap_err().to_string();
+    let rows = [0.0; 10];
+    assert_eq!(
+        error(&rows, options(0)),
+        "`codes` is 0, but must be from 1 to 65536"
+    );
+    assert_eq!(
+        error(&rows[..9], options(2)),
+        "`x` has 9 elements, but its shape asks for 8"
+    );
+    assert!(error(&rows, options(6)).starts_with("`rows of x` is 5, but must be from 6 to"));
+    let batch = Options {
+        batch: Some(0),
+        ..options(2)
+    };
+    assert_eq!(error(&rows, batch), "`batch` is 0, but must be at least 1");
+    let capacity = Options {
+        capacity: Some(2),
+        ..options(2)
+    };
+    assert_eq!(error(&rows, capacity), "`capacity` is 2, but must be at least 3");
+    assert!(error(&[0.0, 0.0, 0.0, f32::NAN], options(1)).starts_with("row 1 of `x` holds NaN"));
+}
+
+prop_compose! {
+    fn problem()(dim in 1_usize..5, codes in 1_usize..9, extra in 0_usize..60)(
+        rows in prop::collection::vec((-9_i8..9).prop_map(f32::from), (codes + extra) * dim),
+        dim in Just(dim),
+        codes in Just(codes),
+        init in prop::sample::select(&INITS),
+        seed in any::<u64>(),
+    ) -> (usize, Vec<f32>, Options) {
+        (dim, rows, Options { init, seed, ..options(codes) })
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_row_goes_to_its_nearest_centroid((dim, rows, options) in problem()) {
+        let clusters = fit(&rows, dim, &options).unwrap();
+        for (row, &code) in rows.chunks(dim).zip(&clusters.assignment) {
+            let mine = distance(row, &clusters.centroids[usize::from(code) * dim..][..dim]);
+            for (other, word) in clusters.centroids.chunks(dim).enumerate() {
+                let theirs = distance(row, word);
+                prop_assert!(mine < theirs || (mine <= theirs && usize::from(code) <= other));
+            }
+        }
+        prop_assert!((clusters.objective - objective(&rows, dim, &clusters)).abs() <= 1e-9 * clusters.objective);
+    }
+
+    #[test]
+    fn more_iterations_are_never_worse((dim, rows, options) in problem()) {
+        let after = |iterations| fit(&rows, dim, &Options { iterations, ..options.clone() }).unwrap().objective;
+        prop_assert!(after(9) <= after(1) * (1.0 + 1e-5) + 1e-9);
+    }
+
+    #[test]
+    fn a_capacity_is_kept_and_the_matching_is_stable((dim, rows, options) in problem(), slack in 0_usize..3) {
+        let count = rows.len() / dim;
+        let capacity = count.div_ceil(options.codes) + slack;
+        let clusters = fit(&rows, dim, &Options { capacity: Some(capacity), ..options }).unwrap();
+        let centroid = |code: usize| &clusters.centroids[code * dim..][..dim];
+        let codes = clusters.centroids.len() / dim;
+        let assignment = &clusters.assignment;
+        let members = |code: usize| (0..count).filter(move |&row| usize::from(assignment[row]) == code);
+        for code in 0..codes {
+            prop_assert!(members(code).count() <= capacity);
+        }
+        for (row, &mine) in rows.chunks(dim).zip(&clusters.assignment) {
+            for code in 0..codes {
+                let wanted = distance(row, centroid(code)) < distance(row, centroid(usize::from(mine)));
+                if wanted {
+                    prop_assert_eq!(members(code).count(), capacity);
+                    for member in members(code) {
+                        let theirs = distance(&rows[member * dim..][..dim], centroid(code));
+                        prop_assert!(theirs <= distance(row, centroid(code)));
+                    }
+                }
+            }
+        }
+    }
+}

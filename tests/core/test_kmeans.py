@@ -1,0 +1,77 @@
+"""`kmeans_fit` against scikit-learn's objective, and its arguments."""
+
+import numpy as np
+import pytest
+
+from sidkit import assign_codes
+from sidkit._core import kmeans_fit
+
+
+def clustered(n=2000, dim=8, clusters=12, seed=0):
+    rng = np.random.default_rng(seed)
+    centers = 5 * rng.normal(size=(clusters, dim))
+    return (centers[rng.integers(clusters, size=n)] + rng.normal(size=(n, dim))).astype(np.float32)
+
+
+@pytest.mark.parametrize("init", ["k-means++", "k-means||"])
+def test_objective_is_that_of_scikit_learn(init):
+    cluster = pytest.importorskip("sklearn.cluster")
+    x = clustered()
+    ours = min(kmeans_fit(x, 12, init=init, seed=seed)[2] for seed in range(3))
+    theirs = cluster.KMeans(12, n_init=3, random_state=0).fit(x).inertia_
+    assert ours <= 1.01 * theirs
+
+
+def test_result_fits_together():
+    x = clustered()
+    centroids, assignment, objective = kmeans_fit(x, 12)
+    assert (centroids.dtype, centroids.shape) == (np.float32, (12, 8))
+    assert (assignment.dtype, assignment.shape) == (np.uint16, (2000,))
+    np.testing.assert_array_equal(assignment, assign_codes(x, centroids[None])[:, 0])
+    assert objective == pytest.approx(((x.astype(float) - centroids[assignment]) ** 2).sum())
+    # Twenty-five iterations have converged here, so that every centroid is the mean of its rows.
+    for code in range(12):
+        np.testing.assert_allclose(centroids[code], x[assignment == code].mean(0, dtype=float), rtol=1e-5)
+
+
+def test_the_seed_decides_and_threads_do_not():
+    x = clustered()
+    one, two = kmeans_fit(x, 30, seed=3, threads=1), kmeans_fit(x, 30, seed=3, threads=3)
+    np.testing.assert_array_equal(one[0], two[0])
+    assert one[2] == two[2]
+    assert not np.array_equal(one[0], kmeans_fit(x, 30, seed=4)[0])
+
+
+def test_capacity_is_kept():
+    _, assignment, _ = kmeans_fit(clustered(), 30, capacity=67)
+    assert np.bincount(assignment, minlength=30).max() <= 67
+
+
+def test_mini_batches():
+    x = clustered()
+    full = kmeans_fit(x, 12)[2]
+    assert kmeans_fit(x, 12, batch=256, iterations=50)[2] < 1.1 * full
+
+
+@pytest.mark.parametrize(
+    ("message", "codes", "options"),
+    [
+        ("`rows of x` is 10, but must be from 11 to", 11, {}),
+        ("`codes` is 0, but must be from 1 to 65536", 0, {}),
+        ('`init` is "best", but must be "random", "k-means++" or "k-means||"', 3, {"init": "best"}),
+        ("`capacity` is 3, but must be at least 4", 3, {"capacity": 3}),
+        ("`batch` is 0, but must be at least 1", 3, {"batch": 0}),
+        ("`threads` is 0, but must be at least 1", 3, {"threads": 0}),
+    ],
+)
+def test_bad_arguments_are_named(message, codes, options):
+    with pytest.raises(ValueError) as caught:
+        kmeans_fit(np.zeros((10, 2), np.float32), codes, **options)
+    assert message in str(caught.value)
+
+
+def test_a_row_that_is_not_finite_is_named():
+    x = clustered(n=100)
+    x[42, 1] = np.nan
+    with pytest.raises(ValueError, match="row 42 of `x` holds NaN or infinity"):
+        kmeans_fit(x, 3)
