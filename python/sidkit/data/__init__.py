@@ -7,7 +7,9 @@ require("polars", extra="data")
 from sidkit.data.dataset import Dataset, Ties
 from sidkit.data.load import load_dataset
 from sidkit.data.sequences import Sequences
+from sidkit.data.sources import built_in_names, cache_folder, fetch
 from sidkit.data.split import EvalSet, Split, SplitKind, split_dataset
+from sidkit.data.summary import Spread, Statistics, statistics
 from sidkit.data.synthetic import World, cyclic_world
 
 __all__ = [
@@ -16,9 +18,15 @@ __all__ = [
     "Sequences",
     "Split",
     "SplitKind",
+    "Spread",
+    "Statistics",
     "Ties",
     "World",
+    "built_in_names",
+    "cache_folder",
     "cyclic_world",
+    "fetch",
     "load_dataset",
     "split_dataset",
+    "statistics",
 ]

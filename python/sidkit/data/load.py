@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, is_id_type, unknown_items
+from sidkit.data.sources import built_in_names, fetch
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["load_dataset"]
@@ -22,6 +24,7 @@ def load_dataset(
     min_user_events: int = 0,
     min_item_events: int = 0,
     unknown_items: Literal["error", "drop"] = "error",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Load a dataset from a folder, or by a built-in name.
 
@@ -30,17 +33,20 @@ def load_dataset(
     id, written plainly: `007` makes it a column of strings. Other columns of an `items.csv` are text.
 
     Args:
-        source: a folder, or a built-in name such as `ml-100k`.
+        source: a built-in name such as `ml-100k`, see `fetch`, or a folder; `./ml-100k` is always a folder.
         min_user_events: drop users with fewer events, see `Dataset.filtered`.
         min_item_events: drop items with fewer events, see `Dataset.filtered`.
         unknown_items: what to do with events whose item is not in `items`: `error`, or `drop` them.
+        progress: called with bytes done and of all, if a built-in data set must be fetched first.
 
     Raises:
         DataError: if a file or a column is missing, empty, or not what it must be.
     """
     if unknown_items not in ("error", "drop"):
         raise ConfigError(f"unknown_items must be `error` or `drop`; got {unknown_items!r}")
-    dataset = _read_folder(Path(source), drop_unknown=unknown_items == "drop")
+    known = isinstance(source, str) and source in built_in_names()
+    folder = fetch(str(source), progress=progress) if known else Path(source)
+    dataset = _read_folder(folder, drop_unknown=unknown_items == "drop")
     if min_user_events > 0 or min_item_events > 0:
         dataset = dataset.filtered(min_user_events=min_user_events, min_item_events=min_item_events)
     return dataset
@@ -49,7 +55,8 @@ def load_dataset(
 def _read_folder(folder: Path, *, drop_unknown: bool) -> Dataset:
     if not folder.is_dir():
         raise DataError(
-            f"`{folder}` is not a folder; it must hold interactions.parquet and items.parquet (or .csv)"
+            f"`{folder}` is neither a folder with interactions.parquet and items.parquet (or .csv), "
+            f"nor a data set that we know: {', '.join(built_in_names())}"
         )
     items_path, interactions_path = _find_table(folder, "items"), _find_table(folder, "interactions")
     items, interactions = _read_table(items_path), _read_table(interactions_path)

@@ -1,0 +1,110 @@
+"""A dataset in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit.data.dataset import Dataset
+
+__all__ = ["Spread", "Statistics", "statistics"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The least, the median, the mean and the most of some counts."""
+
+    min: int
+    median: float
+    mean: float
+    max: int
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What `statistics` counts; `dataclasses.asdict` makes it JSON.
+
+    Attributes:
+        name: of the dataset.
+        users: with at least one event.
+        items: in the catalogue.
+        interactions: all events.
+        unused_items: items without an event.
+        short_users: users with fewer than three events, whom a leave-last-out split only trains on.
+        user_events: events per user.
+        item_events: events per item, those without one included.
+        density: different pairs of user and item that met, of all possible pairs.
+        repeats: share of the events in which the user had met the item before.
+        order_column: what orders the events: `timestamp`, `t_rel` or `position`.
+        ties: share of the events at the same moment as the user's event before, so that their order is the
+            source's, not time's.
+        text_coverage: share of the items with text, for each column of text.
+    """
+
+    name: str
+    users: int
+    items: int
+    interactions: int
+    unused_items: int
+    short_users: int
+    user_events: Spread
+    item_events: Spread
+    density: float
+    repeats: float
+    order_column: str
+    ties: float
+    text_coverage: dict[str, float]
+
+
+def statistics(dataset: Dataset) -> Statistics:
+    """Count users, items and events: how long, how dense, how well ordered and how well described."""
+    users, items = len(dataset.user_ids), len(dataset.items)
+    user_events = np.bincount(dataset.user_index, minlength=users)
+    item_events = np.bincount(dataset.item_index, minlength=items)
+    pairs = len(np.unique(dataset.user_index.astype(np.int64) * items + dataset.item_index))
+    events = len(dataset.interactions)
+    return Statistics(
+        name=dataset.name,
+        users=users,
+        items=items,
+        interactions=events,
+        unused_items=int((item_events == 0).sum()),
+        short_users=int((user_events < 3).sum()),
+        user_events=_spread(user_events),
+        item_events=_spread(item_events),
+        density=pairs / (users * items),
+        repeats=(events - pairs) / events,
+        order_column=dataset.order_column,
+        ties=_ties(dataset),
+        text_coverage=_text_coverage(dataset.items),
+    )
+
+
+def _spread(counts: npt.NDArray[np.int64]) -> Spread:
+    return Spread(int(counts.min()), float(np.median(counts)), float(counts.mean()), int(counts.max()))
+
+
+def _ties(dataset: Dataset) -> float:
+    _, events = dataset.event_sequences()
+    users = dataset.user_index[events]
+    times = dataset.interactions[dataset.order_column].to_numpy()[events]
+    tied = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
+    return float(tied.sum() / len(users))
+
+
+def _text_coverage(items: pl.DataFrame) -> dict[str, float]:
+    coverage = {}
+    for name, dtype in items.schema.items():
+        column = pl.col(name)
+        if dtype == pl.String:
+            filled = column.str.strip_chars().str.len_bytes() > 0
+        elif dtype == pl.List(pl.String):
+            filled = column.list.len() > 0
+        else:
+            continue
+        if name != "item_id":
+            coverage[name] = float(items.select(filled.fill_null(False).sum()).item() / len(items))
+    return coverage

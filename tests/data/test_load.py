@@ -1,0 +1,147 @@
+import re
+
+import polars as pl
+import pytest
+
+from sidkit.data import load_dataset
+from sidkit.errors import ConfigError, DataError
+
+ITEMS = "item_id,title,price\n1,Brush,2.50\n2,,3\n"
+EVENTS = "user_id,item_id,timestamp,rating\n7,1,100,4.5\n7,2,101,\n8,2,50,3\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A function that writes a dataset's two tables as CSV, or as Parquet if they are frames."""
+
+    def write(items=ITEMS, interactions=EVENTS):
+        for name, table in (("items", items), ("interactions", interactions)):
+            if isinstance(table, str):
+                (tmp_path / f"{name}.csv").write_text(table)
+            elif table is not None:
+                table.write_parquet(tmp_path / f"{name}.parquet")
+        return tmp_path
+
+    return write
+
+
+def test_csv(folder):
+    dataset = load_dataset(folder())
+    assert dataset.item_ids.to_list() == [1, 2]
+    assert dataset.items["title"].to_list() == ["Brush", None]
+    assert dataset.items["price"].to_list() == ["2.50", "3"]
+    assert dataset.user_ids.to_list() == [7, 8]
+    assert dataset.interactions["rating"].to_list() == [4.5, None, 3.0]
+    assert dataset.interactions["timestamp"].dtype == pl.Int64
+
+
+@pytest.mark.parametrize(
+    ("ids", "kept"),
+    [
+        (["1", "2"], [1, 2]),
+        (["-1", "0"], [-1, 0]),
+        (["007", "8"], ["007", "8"]),
+        (["+1", "2"], ["+1", "2"]),
+        (["-0", "2"], ["-0", "2"]),
+        (["1.0", "2"], ["1.0", "2"]),
+        (["1", "x2"], ["1", "x2"]),
+        (["1", "99999999999999999999"], ["1", "99999999999999999999"]),
+    ],
+)
+def test_ids_of_a_csv_are_what_was_written(folder, ids, kept):
+    events = "user_id,item_id,position\n" + "".join(f"{each},{ids[0]},0\n" for each in ids)
+    dataset = load_dataset(folder("item_id\n" + "\n".join(ids) + "\n", events))
+    assert dataset.item_ids.to_list() == kept
+    assert dataset.user_ids.to_list() == kept
+    assert dataset.item_index.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["1", "007"])
+def test_a_csv_takes_the_type_of_a_parquet_beside_it(folder, name):
+    items = pl.DataFrame({"item_id": [name, "x"]})
+    events = f"user_id,item_id,position\n1,{name},0\n"
+    dataset = load_dataset(folder(items, events))
+    assert dataset.item_ids.to_list() == [name, "x"]
+
+
+def test_parquet_integers_and_csv(folder):
+    events = pl.DataFrame({"user_id": ["a"], "item_id": pl.Series([2], dtype=pl.UInt16), "t_rel": [0.5]})
+    assert load_dataset(folder(ITEMS, events)).item_index.tolist() == [1]
+
+
+def test_events_of_unknown_items_can_be_dropped(folder):
+    path = folder(interactions=EVENTS + "9,3,1,1\n")
+    with pytest.raises(DataError, match="1 items of `interactions` are not in `items`, such as 3"):
+        load_dataset(path)
+    assert load_dataset(path, unknown_items="drop").user_ids.to_list() == [7, 8]
+    with pytest.raises(ConfigError, match="unknown_items must be `error` or `drop`; got 'keep'"):
+        load_dataset(path, unknown_items="keep")
+
+
+def test_few_events(folder):
+    dataset = load_dataset(folder(), min_item_events=2)
+    assert (dataset.item_ids.to_list(), dataset.user_ids.to_list()) == ([2], [7, 8])
+    assert load_dataset(folder(), min_user_events=2).item_ids.to_list() == [1, 2]
+
+
+def test_the_name_is_the_folders(folder, tmp_path, monkeypatch):
+    folder()
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset(".").name == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("items", "events", "message"),
+    [
+        (None, EVENTS, "has no items.parquet or items.csv; it holds interactions.csv"),
+        (ITEMS, None, "has no interactions.parquet or interactions.csv; it holds items.csv"),
+        (ITEMS, "", "interactions.csv` is empty: there must be a header and at least one row"),
+        (ITEMS, "user_id,item_id,timestamp\n", "`interactions` is empty: there must be at least one row"),
+        ("item_id\n", EVENTS, "`items` is empty"),
+        ("id\n1\n", EVENTS, "`items` has no column `item_id`; it has id"),
+        (
+            ITEMS,
+            "user_id,timestamp\n1,2\n",
+            "`interactions` has no column `item_id`; it has user_id, timestamp",
+        ),
+        (ITEMS, "item_id,timestamp\n1,2\n", "`interactions` has no column `user_id`"),
+        (
+            ITEMS,
+            "user_id,item_id,timestamp\n1,1,5\n1,1,yesterday\n",
+            "column `timestamp` of `interactions` must hold numbers; row 1 is 'yesterday'",
+        ),
+        (ITEMS, "user_id,item_id,timestamp\n1,,5\n", "column `item_id` of `interactions` is null in 1 rows"),
+        (ITEMS, "user_id,item_id,timestamp\n1,1,\n", "must be a number in every row; row 0 is None"),
+        (ITEMS, "user_id,item_id\n1,1,5\n", "interactions.csv` is not a readable csv file"),
+        (
+            "item_id\n1\n1\n2\n",
+            EVENTS,
+            "every item must have one row in `items`; 1 ids have several, such as 1",
+        ),
+    ],
+)
+def test_bad_tables(folder, items, events, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_dataset(folder(items, events))
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"item_id\n1\n"])
+def test_a_parquet_that_is_none(folder, content):
+    path = folder(None, EVENTS)
+    (path / "items.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"items.parquet` is (empty|not a readable parquet file)"):
+        load_dataset(path)
+
+
+def test_neither_folder_nor_name():
+    with pytest.raises(
+        DataError, match=r"`nowhere` is neither a folder .* nor a data set that we know: ml-100k, am"
+    ):
+        load_dataset("nowhere")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("filtered", [{}, {"min_user_events": 5, "min_item_events": 5}])
+def test_beauty_is_the_published_5_core(beauty, filtered):
+    dataset = load_dataset(beauty, **filtered)
+    assert (len(dataset.user_ids), len(dataset.items), len(dataset.interactions)) == (22_363, 12_101, 198_502)
