@@ -11,11 +11,28 @@ from sidkit._core import Codebooks, SidLayout, Trie, TrieStates, __version__, as
 
 if TYPE_CHECKING:
     from sidkit.ids import SidTable
+    from sidkit.quantize import RQKMeans, load_tokenizer, quality_report
 
-__all__ = ["Codebooks", "SidLayout", "SidTable", "Trie", "TrieStates", "__version__", "assign_codes"]
+__all__ = [
+    "Codebooks",
+    "RQKMeans",
+    "SidLayout",
+    "SidTable",
+    "Trie",
+    "TrieStates",
+    "__version__",
+    "assign_codes",
+    "load_tokenizer",
+    "quality_report",
+]
 
 # Names of the front room that wait for their extras, and the package of each.
-_LATER = {"SidTable": "sidkit.ids"}
+_LATER = {
+    "RQKMeans": "sidkit.quantize",
+    "SidTable": "sidkit.ids",
+    "load_tokenizer": "sidkit.quantize",
+    "quality_report": "sidkit.quantize",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,32 @@
+"""From vectors to codes.
+
+    RQKMeans          residual k-means; the default
+    RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
+    load_tokenizer    read a tokenizer of any kind
+    quality_report    MSE, perplexity, codes in use, collisions
+
+All tokenizers keep one contract, `Tokenizer`: fit, encode, decode, save, load.
+"""
+
+from sidkit._extras import require
+
+require("safetensors", extra="train")
+
+from sidkit.quantize.quality import (
+    CodebookCollapseWarning,
+    LevelQuality,
+    QualityReport,
+    quality_report,
+)
+from sidkit.quantize.rqkmeans import RQKMeans
+from sidkit.quantize.tokenizer import Tokenizer, load_tokenizer
+
+__all__ = [
+    "CodebookCollapseWarning",
+    "LevelQuality",
+    "QualityReport",
+    "RQKMeans",
+    "Tokenizer",
+    "load_tokenizer",
+    "quality_report",
+]

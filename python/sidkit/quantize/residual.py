@@ -1,0 +1,108 @@
+"""What all tokenizers share that sum up one codeword a level."""
+
+from abc import abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit._core import Codebooks, assign_codes
+from sidkit.errors import FormatError, NotFittedError
+from sidkit.quantize.tokenizer import Codes, State, Tokenizer, Vectors
+
+__all__ = ["ResidualTokenizer"]
+
+#: Prefixes that `alternatives` keeps at every level but the last.
+_BEAM = 8
+#: Numbers in the largest array that `alternatives` makes.
+_BLOCK_NUMBERS = 1 << 22
+
+
+class ResidualTokenizer(Tokenizer):
+    """A tokenizer that quantizes a vector level by level, each level what the ones before have left over.
+
+    Codes are those of `sidkit.assign_codes` on the latent vectors. A kind implements `_latent` and
+    `_from_latent`.
+
+    Attributes:
+        codebooks_: `sidkit.Codebooks`, learned by `fit`.
+    """
+
+    threads: int | None
+    _codebooks: Codebooks | None = None
+
+    @property
+    def codebooks_(self) -> Codebooks:
+        """The codebooks, in latent space.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        if self._codebooks is None:
+            raise NotFittedError(f"this {type(self).__name__} has no codebooks yet; hint: call fit(x) first")
+        return self._codebooks
+
+    @abstractmethod
+    def _latent(self, x: Vectors) -> Vectors:
+        """The vectors that are quantized, float32 (n, latent); a row does not depend on the other rows."""
+
+    @abstractmethod
+    def _from_latent(self, z: Vectors) -> Vectors:
+        """Vectors in the space of `fit`'s argument, of sums of codewords."""
+
+    def _encode(self, x: Vectors) -> Codes:
+        return assign_codes(self._latent(x), self.codebooks_, threads=self.threads)
+
+    def _decode(self, codes: Codes) -> Vectors:
+        total = np.zeros((len(codes), self.codebooks_.dim), np.float32)
+        for level in range(codes.shape[1]):
+            total += self.codebooks_[level][codes[:, level]]
+        return self._from_latent(total)
+
+    def _alternatives(self, x: Vectors, count: int) -> Codes:
+        latent = self._latent(x)
+        widest = _BEAM * max(max(self.sizes), latent.shape[1])
+        step = max(1, _BLOCK_NUMBERS // widest)
+        blocks = [self._nearest(latent[start : start + step], count) for start in range(0, len(x), step)]
+        return np.concatenate(blocks) if blocks else np.zeros((0, 1, len(self.sizes)), np.uint16)
+
+    def _nearest(self, latent: Vectors, count: int) -> Codes:
+        """Beam search for the sums of codewords with the least squared distance."""
+        rows = np.arange(len(latent))[:, None]
+        residuals = latent[:, None].astype(np.float64)  # (m, beam, latent)
+        codes = np.zeros((len(latent), 1, 0), np.uint16)  # (m, beam, level)
+        for level, size in enumerate(self.sizes):
+            words = self.codebooks_[level].astype(np.float64)
+            beam = residuals.shape[1]
+            # Without the codewords' cross terms with other levels, since the residual holds those.
+            distances = np.square(residuals).sum(axis=2)[:, :, None] - 2 * residuals @ words.T
+            distances = (distances + np.square(words).sum(axis=1)).reshape(len(latent), beam * size)
+            keep = min(beam * size, count if level == len(self.sizes) - 1 else _BEAM)
+            best = np.argsort(distances, axis=1, kind="stable")[:, :keep]
+            parents, digits = best // size, best % size
+            codes = np.concatenate([codes[rows, parents], digits[:, :, None].astype(np.uint16)], axis=2)
+            residuals = residuals[rows, parents] - words[digits] if level < len(self.sizes) - 1 else residuals
+        return codes
+
+    def _codebook_state(self) -> State:
+        return {f"codebooks.{level}": self.codebooks_[level] for level in range(len(self.sizes))}
+
+    def _restore_codebooks(self, state: State, dim: int) -> None:
+        words = [
+            take(state, f"codebooks.{level}", (size, dim), np.float32)
+            for level, size in enumerate(self.sizes)
+        ]
+        self._codebooks = Codebooks(words)
+
+
+def take(state: State, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[np.float32]:
+    """One finite array of a file, or FormatError if it is not what it must be."""
+    array = state.get(name)
+    if array is None:
+        raise FormatError(f"the file lacks the array `{name}`")
+    if array.shape != shape or array.dtype != dtype:
+        raise FormatError(
+            f"the array `{name}` must be {np.dtype(dtype)} {shape}, but it is {array.dtype} {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise FormatError(f"the array `{name}` holds NaN or infinity")
+    return array

@@ -1,0 +1,104 @@
+"""RQ-KMeans: residual quantization by k-means, level by level."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sidkit._core import Codebooks
+from sidkit.errors import ConfigError
+from sidkit.quantize.kmeans import STARTS, residual_kmeans
+from sidkit.quantize.residual import ResidualTokenizer, take
+from sidkit.quantize.standardize import Standardizer
+from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
+
+__all__ = ["RQKMeans"]
+
+
+class RQKMeans(ResidualTokenizer):
+    """k-means on the vectors, then on what is left over, and so on: no training loop, no learning rate.
+
+    About as good as RQ-VAE on most catalogues, at a fraction of the time; the default tokenizer. The method
+    is residual vector quantization (Chen, Guan and Wang, 2010); as a tokenizer of items see OneRec (Deng et
+    al., 2025).
+
+    Args:
+        levels: codes per item.
+        codes: codes per level; one number, or one a level.
+        standardize: give every dimension mean 0 and variance 1 first.
+        iterations: of Lloyd's algorithm, at most, per level.
+        start: `bisect` (means of parts of the data; even use of codes) or `kmeans++` (single vectors).
+        seed: of the random start.
+        threads: at most; all cores if None. The codes do not depend on it.
+
+    Attributes:
+        codebooks_: `sidkit.Codebooks` in standardized space.
+        standardizer_: mean and scale of every dimension.
+    """
+
+    kind = "rqkmeans"
+    standardizer_: Standardizer
+
+    def __init__(
+        self,
+        levels: int = 3,
+        codes: int | Sequence[int] = 256,
+        *,
+        standardize: bool = True,
+        iterations: int = 25,
+        start: str = "bisect",
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self.levels = levels
+        self.codes = codes if isinstance(codes, int) else list(codes)
+        self.standardize = standardize
+        self.iterations = iterations
+        self.start = start
+        self.seed = seed
+        self.threads = threads
+        self._sizes = check_sizes(levels, self.codes)
+        if iterations < 1:
+            raise ConfigError(f"iterations must be at least 1, not {iterations}")
+        if start not in STARTS:
+            raise ConfigError(f"unknown start `{start}`; hint: one of {', '.join(STARTS)}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of codes of each level."""
+        return self._sizes
+
+    def _fit(self, x: Vectors, progress: Progress | None) -> None:
+        self.standardizer_ = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
+        found = []
+        for codebook in residual_kmeans(
+            self._latent(x),
+            self.sizes,
+            iterations=self.iterations,
+            seed=self.seed,
+            start=self.start,
+            threads=self.threads,
+        ):
+            found.append(codebook)
+            if progress is not None:
+                progress(len(found), self.levels, {})
+        self._codebooks = Codebooks(found)
+
+    def _latent(self, x: Vectors) -> Vectors:
+        return self.standardizer_.apply(x)
+
+    def _from_latent(self, z: Vectors) -> Vectors:
+        return self.standardizer_.invert(z)
+
+    def _state(self) -> State:
+        scaling = {
+            "standardizer.mean": self.standardizer_.mean,
+            "standardizer.scale": self.standardizer_.scale,
+        }
+        return self._codebook_state() | scaling
+
+    def _restore(self, state: State, dim: int) -> None:
+        self.standardizer_ = Standardizer(
+            take(state, "standardizer.mean", (dim,), np.float32),
+            take(state, "standardizer.scale", (dim,), np.float32),
+        )
+        self._restore_codebooks(state, dim)

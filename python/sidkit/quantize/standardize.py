@@ -1,0 +1,54 @@
+"""Vectors with mean 0 and variance 1 in every dimension."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Standardizer"]
+
+
+@dataclass(frozen=True)
+class Standardizer:
+    """Shift and scale of every dimension.
+
+    Attributes:
+        mean: float32 (dim,).
+        scale: float32 (dim,), the standard deviation; 1 where a dimension is constant, so that it becomes 0
+            and comes back as its constant.
+    """
+
+    mean: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, x: npt.NDArray[np.float32]) -> "Standardizer":
+        """Measure the dimensions of vectors, float32 (n, dim)."""
+        mean = x.mean(axis=0, dtype=np.float64)
+        deviation = x.std(axis=0, dtype=np.float64)
+        scale = np.where(varies(x, deviation), deviation, 1.0)
+        return cls(mean.astype(np.float32), np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32))
+
+    @classmethod
+    def identity(cls, dim: int) -> "Standardizer":
+        """The standardizer that changes nothing."""
+        return cls(np.zeros(dim, np.float32), np.ones(dim, np.float32))
+
+    def apply(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Standardize vectors, float32 (n, dim). Elementwise: a row does not depend on the others."""
+        return (x - self.mean) / self.scale
+
+    def invert(self, z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Undo `apply`."""
+        return z * self.scale + self.mean
+
+
+def varies(x: npt.NDArray[np.float32], deviation: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which dimensions of vectors, float32 (n, dim), are more than a constant and its rounding errors.
+
+    A dimension that varies less than a millionth of its own size, or of what the most variable dimension
+    varies, is noise that must not be blown up to variance 1.
+    """
+    size = np.maximum(np.abs(x).max(axis=0, initial=0), deviation.max(initial=0))
+    informative: npt.NDArray[np.bool_] = deviation > 1e-6 * size
+    return informative
