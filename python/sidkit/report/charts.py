@@ -1,0 +1,176 @@
+"""A small drawing board for plots: scales, axes and marks as inline SVG, coloured by the page's style sheet.
+
+A mark has a class instead of a colour (`s0`, `s1`, … for series), so that one drawing serves a light page,
+a dark one and a printed one.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sidkit.report.markup import Markup, tag
+
+__all__ = ["Board", "Scale", "number", "short"]
+
+Point = tuple[float, float]
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Write a metric: `0.0384`."""
+    return f"{value:.{digits}f}"
+
+
+def short(value: float) -> str:
+    """Write a tick or a count in few characters: `0.05`, `12k`, `3M`."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if unit == 'k' else size):.4g}{unit}"
+    return f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to places on the board.
+
+    Attributes:
+        low: the value at `start`.
+        high: the value at `end`.
+        start: a coordinate in pixels.
+        end: a coordinate in pixels; less than `start` for an upward axis.
+        log: whether equal ratios, rather than differences, are equally long.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Give the coordinate of a value."""
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        place = math.log(max(value, self.low)) if self.log else value
+        share = (place - low) / (high - low) if high > low else 0.5
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self, wanted: int = 5) -> list[float]:
+        """Give round values between the ends."""
+        if self.log:
+            powers = range(
+                math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1
+            )
+            every = max(1, math.ceil(len(powers) / wanted))
+            return [10.0**power for power in powers][::every]
+        step = _round_step((self.high - self.low) / max(1, wanted))
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [index * step for index in range(first, last + 1)]
+
+
+def _round_step(step: float) -> float:
+    if step <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= step * (1 - 1e-9))
+
+
+class Board:
+    """One plot.
+
+    Args:
+        width: in pixels of the page.
+        height: in pixels of the page.
+        left: room for the labels of the vertical axis.
+        right: room right of the plot.
+        top: room above the plot.
+        bottom: room for the labels of the horizontal axis.
+    """
+
+    def __init__(
+        self, width: int, height: int, *, left: int = 44, right: int = 12, top: int = 10, bottom: int = 34
+    ) -> None:
+        self.width, self.height = width, height
+        self.left, self.right = left, width - right
+        self.top, self.bottom = top, height - bottom
+        self._marks: list[Markup] = []
+
+    def across(self, low: float, high: float, *, log: bool = False) -> Scale:
+        """Make a horizontal scale over the whole plot."""
+        return Scale(low, high, self.left, self.right, log)
+
+    def upward(self, low: float, high: float, *, log: bool = False) -> Scale:
+        """Make a vertical scale over the whole plot."""
+        return Scale(low, high, self.bottom, self.top, log)
+
+    def horizontal_axis(
+        self, scale: Scale, label: str = "", *, wanted: int = 5, write: Callable[[float], str] = short
+    ) -> None:
+        """Draw ticks below the plot, with thin lines up through it."""
+        for value in scale.ticks(wanted):
+            x = scale(value)
+            self.line([(x, self.top), (x, self.bottom)], "grid")
+            self.text(x, self.bottom + 14, write(value), "tick", anchor="middle")
+        if label:
+            self.text((self.left + self.right) / 2, self.height - 4, label, "label", anchor="middle")
+
+    def vertical_axis(
+        self, scale: Scale, label: str = "", *, wanted: int = 4, write: Callable[[float], str] = short
+    ) -> None:
+        """Draw ticks left of the plot, with thin lines across it; the label stands on top."""
+        for value in scale.ticks(wanted):
+            y = scale(value)
+            self.line([(self.left, y), (self.right, y)], "grid")
+            self.text(self.left - 6, y + 3.5, write(value), "tick", anchor="end")
+        if label:
+            self.text(self.left, self.top - 8, label, "label", anchor="start")
+
+    def line(self, points: Iterable[Point], class_: str) -> None:
+        """Draw a line through points."""
+        self._add("polyline", points=" ".join(f"{_px(x)},{_px(y)}" for x, y in points), class_=class_)
+
+    def area(self, points: Sequence[Point], base: float, class_: str) -> None:
+        """Fill what lies between a line and a level."""
+        around = [(points[0][0], base), *points, (points[-1][0], base)]
+        self._add("polygon", points=" ".join(f"{_px(x)},{_px(y)}" for x, y in around), class_=class_)
+
+    def bar(self, x0: float, y0: float, x1: float, y1: float, class_: str, hint: str = "") -> None:
+        """Fill the rectangle between two corners; `hint` is shown under a pointer."""
+        self._add(
+            "rect",
+            tag("title", hint) if hint else None,
+            x=_px(min(x0, x1)),
+            y=_px(min(y0, y1)),
+            width=_px(abs(x1 - x0)),
+            height=_px(abs(y1 - y0)),
+            rx=1.5,
+            class_=class_,
+        )
+
+    def dot(self, x: float, y: float, class_: str, *, radius: float = 4.5, hint: str = "") -> None:
+        """Draw a filled circle; `hint` is shown under a pointer."""
+        self._add(
+            "circle", tag("title", hint) if hint else None, cx=_px(x), cy=_px(y), r=radius, class_=class_
+        )
+
+    def text(self, x: float, y: float, text: str, class_: str, *, anchor: str = "start") -> None:
+        """Write a text that starts, ends or has its middle at a place."""
+        self._add("text", text, x=_px(x), y=_px(y), class_=class_, text_anchor=anchor)
+
+    def svg(self, description: str) -> Markup:
+        """Give the plot; `description` is read to those who do not see it."""
+        return tag(
+            "svg",
+            tag("title", description),
+            self._marks,
+            viewBox=f"0 0 {self.width} {self.height}",
+            width=self.width,
+            height=self.height,
+            role="img",
+            aria_label=description,
+        )
+
+    def _add(self, name: str, *children: Markup | str | None, **attributes: str | float | None) -> None:
+        self._marks.append(tag(name, *children, **attributes))
+
+
+def _px(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,214 @@
+"""What a run folder holds, read through the loaders of the stages that wrote it; any part may be missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sidkit.data import Dataset, EvalSet, load_dataset, split_dataset
+from sidkit.errors import FormatError, RunFolderError, SidkitError
+from sidkit.evaluate import Metrics, Predictions
+from sidkit.ids import SidTable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["RunData", "read_run"]
+
+_TITLE_COLUMNS = ("title", "name", "text", "description")
+_LONGEST_TITLE = 140
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """The parts of a run that a report shows.
+
+    Attributes:
+        path: the run folder.
+        settings: `run.toml`, one table a stage.
+        stages: of each finished stage: `seconds`, `peak_memory_bytes`, `facts`.
+        table: the Semantic IDs.
+        metrics: the results.
+        histories: the course of each model's training, as `history.json` holds it.
+        predictions: what each model recommended.
+        dataset: items and users; None if it cannot be loaded here.
+        missing_data: why not.
+    """
+
+    path: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    table: SidTable | None = None
+    metrics: Metrics | None = None
+    histories: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    dataset: Dataset | None = None
+    missing_data: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the run is about: the name of the dataset, else that of the folder."""
+        if self.dataset is not None:
+            return self.dataset.name
+        if self.metrics is not None and self.metrics.protocol.dataset:
+            return self.metrics.protocol.dataset
+        return str(self.facts("data").get("name") or self.path.resolve().name)
+
+    def facts(self, stage: str) -> Mapping[str, Any]:
+        """The small figures that a stage left."""
+        facts = self.stages.get(stage, {}).get("facts", {})
+        return facts if isinstance(facts, Mapping) else {}
+
+    @property
+    def tokenizer(self) -> Mapping[str, Any]:
+        """Facts of the tokenizer, from its stage or else from `metrics.json`."""
+        return self.facts("quantize") or (self.metrics.tokenizer if self.metrics else {})
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The wall time of each stage."""
+        timed = {name: stage.get("seconds") for name, stage in self.stages.items()}
+        known = {name: float(value) for name, value in timed.items() if isinstance(value, int | float)}
+        return known or dict(self.metrics.seconds if self.metrics else {})
+
+    @cached_property
+    def test(self) -> EvalSet | None:
+        """The users that were measured, with their histories."""
+        if self.dataset is None:
+            return None
+        data = self.settings.get("data", {})
+        options = {
+            option: data[key]
+            for option, key in (("kind", "split"), ("ties", "ties"), ("seed", "seed"))
+            if key in data
+        }
+        split = split_dataset(self.dataset, **options)
+        part = self.metrics.protocol.part if self.metrics else "test"
+        return split.valid if part == "valid" else split.test
+
+    @cached_property
+    def titles(self) -> list[str] | None:
+        """A short text for each item: its title, or what else it has."""
+        if self.dataset is None:
+            return None
+        items = self.dataset.items
+        column = next((name for name in _TITLE_COLUMNS if name in items.columns), None)
+        texts = (
+            [None] * len(items) if column is None else items[column].cast(pl.String, strict=False).to_list()
+        )
+        ids = self.dataset.item_ids.to_list()
+        return [_shortened(text) if text else str(id_) for text, id_ in zip(texts, ids, strict=True)]
+
+
+def read_run(path: str | os.PathLike[str], *, dataset: Dataset | None = None) -> RunData:
+    """Read all that a run folder holds so far.
+
+    Args:
+        path: the run folder; it may lack any of its files, but not all.
+        dataset: the run's dataset if it is at hand; otherwise it is loaded from where `run.toml` says, and
+            if that fails, the report does without titles and histories.
+
+    Raises:
+        RunFolderError: if there is no such folder, or nothing of a run in it.
+        FormatError: if a file is truncated or foreign; the message names it.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise RunFolderError(f"no run folder at {folder}; `sidkit run DATA --out {folder}` makes one")
+    settings = _toml(folder / "run.toml")
+    stages = _stages(folder / "stages.json")
+    missing = None
+    if dataset is None:
+        dataset, missing = _load_dataset(settings, stages)
+    sids, metrics = folder / "sids.parquet", folder / "metrics.json"
+    run = RunData(
+        path=folder,
+        settings=settings,
+        stages=stages,
+        table=SidTable.load(sids) if sids.is_file() else None,
+        metrics=Metrics.load(metrics) if metrics.is_file() else None,
+        histories={file.parent.name: _history(file) for file in sorted(folder.glob("models/*/history.json"))},
+        predictions={
+            file.stem: Predictions.load(file) for file in sorted(folder.glob("predictions/*.parquet"))
+        },
+        dataset=dataset,
+        missing_data=missing,
+    )
+    if not (settings or stages or run.table or run.metrics or run.histories):
+        raise RunFolderError(
+            f"{folder} holds nothing of a run: no run.toml, no sids.parquet, no metrics.json"
+        )
+    return run
+
+
+def _load_dataset(
+    settings: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]
+) -> tuple[Dataset | None, str | None]:
+    data = settings.get("data", {})
+    # The stage noted the place as seen from anywhere; the setting may be relative to where the run began.
+    source = stages.get("data", {}).get("facts", {}).get("source") or data.get("source")
+    if source is None:
+        return None, "the run folder does not say where the data is"
+    least = {name: data[name] for name in ("min_user_events", "min_item_events") if name in data}
+    try:
+        return load_dataset(source, **least), None
+    except (SidkitError, OSError) as error:
+        return None, str(error)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 1].rstrip() + "…"
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FormatError(f"{path}: not a TOML file of settings ({error})") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        contents = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: not a JSON file, or a truncated one ({error})") from error
+    if not isinstance(contents, dict):
+        raise FormatError(f"{path}: expected a JSON object, got {type(contents).__name__}")
+    return contents
+
+
+def _stages(path: Path) -> dict[str, Mapping[str, Any]]:
+    if not path.is_file():
+        return {}
+    contents = _json(path)
+    records = contents.get("stages", contents.get("records", {}))
+    if not isinstance(records, dict) or not all(isinstance(record, dict) for record in records.values()):
+        raise FormatError(f"{path}: expected one object a stage")
+    return records
+
+
+def _history(path: Path) -> dict[str, Any]:
+    history = _json(path)
+    steps, evaluations = history.get("steps", []), history.get("evaluations", [])
+    for name, entries, keys in (("steps", steps, ("step", "loss")), ("evaluations", evaluations, ("step",))):
+        sound = isinstance(entries, list) and all(
+            isinstance(entry, dict) and all(isinstance(entry.get(key), int | float) for key in keys)
+            for entry in entries
+        )
+        if not sound:
+            raise FormatError(f"{path}: `{name}` must be a list of objects with numbers {', '.join(keys)}")
+    if not all(isinstance(entry.get("metrics"), dict) for entry in evaluations):
+        raise FormatError(f"{path}: `evaluations` must hold `metrics`")
+    return history

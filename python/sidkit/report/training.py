@@ -1,0 +1,121 @@
+"""The section on training: how each model's loss fell, and what it cost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sidkit.report.collect import RunData
+from sidkit.report.markup import Markup, tag
+from sidkit.report.plots import Series, curves
+from sidkit.report.vocabulary import baseline_last, metric_name, model_classes, model_name
+
+__all__ = ["memory", "training"]
+
+# More points than this cannot be told apart on the page.
+_MOST_POINTS = 400
+
+
+def training(run: RunData) -> list[Markup]:
+    """Show the course of each training."""
+    if not run.histories:
+        return []
+    parts: list[Markup] = [tag("h2", "Training")]
+    drawn = [*_losses(run), *_validation(run)]
+    if drawn:
+        parts.append(tag("div", drawn, class_="row"))
+    parts.append(_costs(run))
+    return parts
+
+
+def _losses(run: RunData) -> list[Markup]:
+    # Losses of two models are not comparable: one predicts items, another digits. So each has its own plot.
+    classes = model_classes(list(run.histories))
+    return [
+        curves(
+            [Series(model_name(model), classes[model], points)],
+            f"{model_name(model)}: training loss",
+            "epochs",
+        )
+        for model in baseline_last(list(run.histories))
+        if (
+            points := _thinned(
+                [(_epoch(step), float(step["loss"])) for step in run.histories[model]["steps"]]
+            )
+        )
+    ]
+
+
+def _validation(run: RunData) -> list[Markup]:
+    classes = model_classes(list(run.histories))
+    metric = next(
+        (
+            name
+            for name in ("ndcg@10", "recall@10")
+            for history in run.histories.values()
+            if any(name in entry["metrics"] for entry in history["evaluations"])
+        ),
+        None,
+    )
+    series = [
+        Series(model_name(model), classes[model], points)
+        for model in baseline_last(list(run.histories))
+        if (points := _thinned(_measured(run.histories[model], metric)))
+    ]
+    if metric is None or not series:
+        return []
+    return [curves(series, f"{metric_name(metric)} on validation", "epochs", from_zero=True)]
+
+
+def _measured(history: Mapping[str, Any], metric: str | None) -> list[tuple[float, float]]:
+    return [
+        (_epoch(entry), float(entry["metrics"][metric]))
+        for entry in history["evaluations"]
+        if metric in entry["metrics"]
+    ]
+
+
+def _epoch(entry: Mapping[str, Any]) -> float:
+    return float(entry.get("epoch", entry["step"]))
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    every = max(1, len(points) // _MOST_POINTS)
+    kept = points[::every]
+    return kept if not points or kept[-1] == points[-1] else [*kept, points[-1]]
+
+
+def _costs(run: RunData) -> Markup:
+    titles = ("model", "parameters", "steps", "best step", "time", "tokens per second", "peak memory")
+    head = tag("tr", [tag("th", title, scope="col") for title in titles])
+    rows = []
+    for model in baseline_last(list(run.histories)):
+        history = run.histories[model]
+        steps = history.get("steps", [])
+        last = steps[-1] if steps else {}
+        cells = (
+            _count(history.get("parameters")),
+            _count(last.get("step")),
+            _count(history.get("best_step")),
+            duration(history.get("seconds")),
+            _count(last.get("tokens_per_second")),
+            memory(history.get("peak_memory_bytes")),
+        )
+        rows.append(tag("tr", tag("th", model_name(model), scope="row"), [tag("td", cell) for cell in cells]))
+    return tag("div", tag("table", tag("thead", head), tag("tbody", rows)), class_="scroll")
+
+
+def _count(value: Any) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float) and value else "–"
+
+
+def duration(seconds: Any) -> str:
+    """Write a time: `42 s`, `6.5 min`, `1.2 h`."""
+    if not isinstance(seconds, int | float):
+        return "–"
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def memory(size: Any) -> str:
+    """Write a number of bytes: `1.4 GB`."""
+    return f"{size / 1e9:.1f} GB" if isinstance(size, int | float) and size else "–"

@@ -1,0 +1,43 @@
+"""How the report calls and colours things, the same in every table and plot."""
+
+from collections.abc import Sequence
+from itertools import count
+
+__all__ = ["baseline_last", "metric_name", "model_classes", "model_name"]
+
+_MODELS = {"tiger": "TIGER", "sasrec": "SASRec", "popularity": "Popularity"}
+_METRICS = {
+    "recall": "Recall",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
+    "coverage": "Coverage",
+    "distinct": "Distinct items",
+    "filled": "Filled places",
+    "popular": "Popular items",
+}
+_SERIES = 5
+
+
+def model_name(model: str) -> str:
+    """Write a model's name as its paper does."""
+    return _MODELS.get(model, model)
+
+
+def metric_name(metric: str) -> str:
+    """Write a metric's name: `NDCG@10`."""
+    kind, at, k = metric.partition("@")
+    return f"{_METRICS.get(kind, kind)}{at}{k}"
+
+
+def baseline_last(models: Sequence[str]) -> list[str]:
+    """Order models for a table: the generator first, popularity last, others in between as they come."""
+    return sorted(models, key=lambda model: {"tiger": 0, "popularity": 2}.get(model, 1))
+
+
+def model_classes(models: Sequence[str]) -> dict[str, str]:
+    """Give each model its colour class; popularity is quiet."""
+    number = count()
+    return {
+        model: "quiet" if model == "popularity" else f"s{next(number) % _SERIES}"
+        for model in baseline_last(models)
+    }

@@ -1,0 +1,189 @@
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from sidkit.errors import FormatError, RunFolderError
+from sidkit.report import page, read_run, write_page
+
+SECTIONS = [
+    "Accuracy",
+    "Recommendations",
+    "Semantic IDs",
+    "Under a prefix",
+    "Training",
+    "Data",
+    "How it was made",
+]
+VOID = {"meta", "br", "hr"}
+
+
+class Reader(HTMLParser):
+    """Collects elements and texts, and checks that every element is closed."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.texts.append(data)
+
+    def all(self, name):
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+def headings(html):
+    return re.findall(r"<h2>(.*?)</h2>", html)
+
+
+def test_a_finished_run_has_every_section(finished, dataset):
+    html = page(read_run(finished, dataset=dataset))
+    assert headings(html) == SECTIONS
+    reader = Reader(html)
+    text = " ".join(reader.texts)
+    for expected in (
+        "TIGER",
+        "SASRec",
+        "Popularity",
+        "NDCG@10",
+        "12,345",
+        "beam 20",
+        "TIGER − SASRec",
+        "<cpu>",
+    ):
+        assert expected in text
+
+
+def test_no_text_of_the_catalogue_becomes_markup(finished, dataset):
+    reader = Reader(page(read_run(finished, dataset=dataset)))
+    names = {name for name, _ in reader.elements}
+    assert names.isdisjoint({"script", "img", "i", "iframe", "link", "object", "base"})
+    assert all(not key.startswith("on") for _, attributes in reader.elements for key in attributes)
+    text = "".join(reader.texts)
+    assert "<script>alert(1)</script>" in text
+    assert "<i>shop</i>" in text
+    assert not re.search("[\u0000-\u0009\u000b-\u001f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_the_page_asks_for_nothing(finished, dataset):
+    reader = Reader(page(read_run(finished, dataset=dataset)))
+    policy = [meta["content"] for meta in reader.all("meta") if "http-equiv" in meta]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert not [key for _, attributes in reader.elements for key in attributes if key in ("src", "href")]
+
+
+def test_every_plot_is_described(finished, dataset):
+    plots = Reader(page(read_run(finished, dataset=dataset))).all("svg")
+    assert len(plots) >= 10
+    for plot in plots:
+        assert plot["role"] == "img" and len(plot["aria-label"]) > 20
+        assert "nan" not in plot["aria-label"]
+
+
+def test_equal_runs_give_equal_pages(finished, dataset):
+    assert page(read_run(finished, dataset=dataset)) == page(read_run(finished, dataset=dataset))
+
+
+def test_a_run_that_has_only_a_tokenizer(tokenizer_only, dataset):
+    html = page(read_run(tokenizer_only, dataset=dataset))
+    Reader(html)
+    assert headings(html) == ["Semantic IDs", "Under a prefix", "Data", "How it was made"]
+
+
+def test_a_run_whose_data_has_gone(finished):
+    html = page(read_run(finished))
+    Reader(html)
+    assert headings(html) == ["Accuracy", "Semantic IDs", "Training", "Data", "How it was made"]
+    assert "titles and histories are missing" in html and "nowhere" in html
+
+
+@pytest.mark.parametrize(
+    "gone",
+    ["sids.parquet", "metrics.json", "stages.json", "run.toml", "models", "predictions", "models/tiger"],
+)
+def test_any_part_may_be_missing(finished, dataset, gone):
+    place = finished / gone
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    Reader(page(read_run(finished, dataset=dataset)))
+
+
+def test_users_are_shown_with_what_they_took(finished, dataset):
+    run = read_run(finished, dataset=dataset)
+    reader = Reader(page(run))
+    text = " ".join(reader.texts)
+    assert text.count("history, latest first") == 4
+    assert "what came next, at rank" in text and "what came next, not among the first 10" in text
+    assert len([1 for a in reader.all("li") if a.get("class") == "taken"]) >= 4
+    assert run.table is not None
+    first = dataset.item_ids[0]
+    assert run.table.sid(first) in "".join(reader.texts)
+
+
+def test_the_file_is_written_beside_the_run(finished, dataset):
+    path = write_page(finished, dataset=dataset)
+    assert path == finished / "report.html"
+    assert path.read_text().startswith('<!doctype html>\n<html lang="en">')
+    other = write_page(finished, finished / "elsewhere.html", dataset=dataset)
+    assert other.read_bytes() == path.read_bytes()
+
+
+def test_recorded_facts_of_the_tokenizer_win(tokenizer_only, dataset):
+    facts = {
+        "kind": "rqvae",
+        "unique_rate": 0.875,
+        "random_unique_rate": 0.5,
+        "collisions": {"1": 30, "2": 3, "40": 1},
+        "levels": [{"size": 4, "used": 3, "perplexity": 2.5, "mse": 0.125}],
+    }
+    (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"quantize": {"facts": facts}}}))
+    text = " ".join(Reader(page(read_run(tokenizer_only, dataset=dataset))).texts)
+    for expected in ("RQ-VAE", "87.5%", "0.125", "50.0%", "8+", "fullest code holds 40 items"):
+        assert expected in text
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(RunFolderError, match="no run folder at"):
+        read_run(tmp_path / "nothing")
+    with pytest.raises(RunFolderError, match="holds nothing of a run"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("run.toml", "[data\n", "not a TOML file of settings"),
+        ("stages.json", "{", "not a JSON file, or a truncated one"),
+        ("stages.json", "[]", "expected a JSON object, got list"),
+        ("stages.json", '{"stages": {"data": 3}}', "expected one object a stage"),
+        ("metrics.json", "{}", "`protocol` must be an object"),
+        (
+            "models/tiger/history.json",
+            '{"steps": [{"step": 1}]}',
+            "`steps` must be a list of objects with numbers step, loss",
+        ),
+        (
+            "models/tiger/history.json",
+            '{"steps": [], "evaluations": [{"step": 1}]}',
+            "`evaluations` must hold `metrics`",
+        ),
+    ],
+)
+def test_a_damaged_file_is_named(finished, dataset, name, text, message):
+    (finished / name).write_text(text)
+    with pytest.raises(FormatError) as caught:
+        read_run(finished, dataset=dataset)
+    assert message in str(caught.value) and name in str(caught.value)
