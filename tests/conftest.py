@@ -1,6 +1,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("sidkit", deadline=None)
+settings.load_profile("sidkit")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 

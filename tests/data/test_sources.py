@@ -59,7 +59,7 @@ def test_without_network_the_error_says_which_file_to_put_where(tmp_path, monkey
     monkeypatch.setattr(movielens.sys, "executable", "false")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     target = tmp_path / "downloads" / "ml-100k" / movielens.WHEEL
-    message = f"`-m pip download recbole==1.2.1` failed (no reason given); without network, "
+    message = "`-m pip download recbole==1.2.1` failed (no reason given); without network, "
     message += f"put the file {target.name}"
     with pytest.raises(DataError, match=re.escape(message) + f".* at `{re.escape(str(target))}`"):
         fetch("ml-100k", tmp_path)
@@ -219,7 +219,8 @@ def test_amazon_files_from_an_address(amazon_files, tmp_path, monkeypatch):
         fetch("amazon-beauty", other)
     assert str(missing.value) == (
         "`amazon-beauty` is made from two files of the Amazon product data of 2014; "
-        f"put reviews_Beauty_5.json.gz and meta_Beauty.json.gz into `{other / 'downloads' / 'amazon-beauty'}`, "
+        "put reviews_Beauty_5.json.gz and meta_Beauty.json.gz into "
+        f"`{other / 'downloads' / 'amazon-beauty'}`, "
         "or set SIDKIT_AMAZON_URL to the address of the folder that has them"
     )
     monkeypatch.setenv("SIDKIT_AMAZON_URL", amazon_files[0].parent.as_uri() + "/")

@@ -102,7 +102,7 @@ def _pieces(
     encoder = _load(folder, max_tokens)
     rest = np.flatnonzero(missing)
     # The longest first: if they do not fit into memory, that shows at once.
-    rest = rest[np.argsort([-len(texts[row]) for row in rest], kind="stable")]
+    rest = rest[np.argsort(-_lengths(encoder, [texts[row] for row in rest]), kind="stable")]
     for start in range(0, len(rest), CHUNK):
         chunk = rest[start : start + CHUNK]
         fresh = []
@@ -133,6 +133,18 @@ def _load(folder: Path, max_tokens: int | None) -> Any:
     if max_tokens is not None:
         encoder.max_seq_length = min(max_tokens, encoder.max_seq_length or max_tokens)
     return encoder
+
+
+def _lengths(encoder: Any, texts: list[str]) -> npt.NDArray[np.int64]:
+    """Tokens of each text, int64 (n,), so that the texts of a batch need little padding."""
+    tokenizer = encoder.tokenizer
+    if not callable(tokenizer):  # not one of transformers
+        return np.array([len(text) for text in texts])
+    lengths: list[int] = []
+    for start in range(0, len(texts), CHUNK):
+        tokens = tokenizer(texts[start : start + CHUNK], truncation=True, max_length=encoder.max_seq_length)
+        lengths += map(len, tokens["input_ids"])
+    return np.array(lengths)
 
 
 def _encode(encoder: Any, texts: list[str]) -> npt.NDArray[np.float32]:
