@@ -7,7 +7,16 @@ The names here are the front room; a stage's other names live in its package, su
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sidkit._core import Codebooks, SidLayout, Trie, TrieStates, __version__, assign_codes
+from sidkit._core import (
+    Codebooks,
+    SidLayout,
+    Trie,
+    TrieStates,
+    __version__,
+    assign_codes,
+    ngram_rows,
+    ngram_windows,
+)
 
 if TYPE_CHECKING:
     from sidkit.ids import SidTable
@@ -23,6 +32,8 @@ __all__ = [
     "__version__",
     "assign_codes",
     "load_tokenizer",
+    "ngram_rows",
+    "ngram_windows",
     "quality_report",
 ]
 

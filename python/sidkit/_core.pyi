@@ -7,7 +7,17 @@ from typing import Any, Final, Literal, final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Codebooks", "SidLayout", "Trie", "TrieStates", "__version__", "assign_codes", "kmeans_fit"]
+__all__ = [
+    "Codebooks",
+    "SidLayout",
+    "Trie",
+    "TrieStates",
+    "__version__",
+    "assign_codes",
+    "kmeans_fit",
+    "ngram_rows",
+    "ngram_windows",
+]
 
 __version__: Final[str]
 
@@ -384,3 +394,64 @@ class TrieStates:
             TypeError: if `rows` are no integers.
             ValueError: if there is no such row.
         """
+
+def ngram_windows(layout: SidLayout, kind: str) -> list[tuple[int, int]]:
+    """List the windows `(start, length)` of a named kind of n-gram, in the order of the columns of `ngram_rows`.
+
+    Args:
+        layout: the layout of the SIDs.
+        kind: "unigram", "bigram", "trigram", "4gram" and so on: every window of that many levels, from the left;
+            "all": every window of every length, the short ones first; "prefix": the windows that start at
+            level 0, the short ones first.
+
+    Raises:
+        ValueError: if there is no such kind, or its windows are longer than the SIDs.
+    """
+
+def ngram_rows(
+    packed: npt.NDArray[np.uint64],
+    layout: SidLayout,
+    *,
+    kind: str | Sequence[tuple[int, int]],
+    rows: int,
+    seed: int = 0,
+    mode: Literal["mix", "modulo", "murmur3"] = "mix",
+    out: npt.NDArray[np.int64] | None = None,
+    threads: int | None = None,
+) -> npt.NDArray[np.int64]:
+    """Find the rows of the n-grams of packed SIDs in one embedding table of `rows` rows.
+
+    All n-grams of a call share the one table: an item's embedding is the sum of its rows. Equal digits at different
+    levels are different n-grams. A window whose n-grams are few (no more than an equal share of the rows that
+    smaller windows have left) gets a range of rows of its own, one for each n-gram in mixed-radix order, without
+    collisions. The other windows are hashed onto the rows behind those ranges.
+
+    The n-grams are those of arXiv 2306.08121, "prefix" those of arXiv 2504.02137.
+
+    >>> layout = SidLayout([256, 256, 256, 32])
+    >>> packed = layout.pack(np.array([[12, 200, 7, 0]], np.uint16))
+    >>> ngram_rows(packed, layout, kind="unigram", rows=1000)
+    array([[ 12, 456, 519, 768]])
+
+    Args:
+        packed: the packed SIDs, (n,) or (n, 2).
+        layout: their layout.
+        kind: a name that `ngram_windows` knows, or windows `(start, length)` of your own, such as
+            `[(0, 2), (2, 2)]` for bigrams that do not overlap.
+        rows: how many rows the table has, 1 to 2**63 - 1.
+        seed: which hash of the family; 0 to 2**64 - 1.
+        mode: how n-grams without a row of their own find one. "mix", the default, is a 64-bit mix reduced by
+            multiply-high, the same forever; "modulo" (no seed) and "murmur3" (MurmurHash3 x64, then modulo) are
+            for tables that were trained with those.
+        out: where to write; (n, grams).
+        threads: how many threads work; None for all cores. The result does not depend on it.
+
+    Returns:
+        The row numbers, (n, grams): `out`, or a new array. Its flat view is at once the `values` of a jagged
+        tensor; a bag of SIDs `a` to `b` is `values[a * grams : b * grams]`.
+
+    Raises:
+        TypeError: if an array has another dtype, or `kind` is neither a name nor windows.
+        ValueError: if a shape does not fit, a SID is not one of the layout's, a window not within its levels, or
+            `rows`, `kind` or `mode` is none that exists.
+    """

@@ -85,22 +85,30 @@ refusals = [
     (lambda: SidLayout([]), ValueError, "a layout has 1 to 128 levels, got 0"),
     (lambda: SidLayout([4, -1]), ValueError, "level 1 has -1 codes; every level has 1 to 65536"),
     (lambda: SidLayout([65536] * 9), ValueError, "the levels take 144 bits together, but at most 128 fit"),
-    (lambda: SidLayout([4, 4]).pack([[1, 2]]), TypeError, "expected a NumPy array of uint16"),
+    (
+        lambda: SidLayout([4, 4]).pack([[1, 2]]),
+        TypeError,
+        "`codes` must be a C-contiguous uint16 array of shape (n, levels), not list",
+    ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((1, 2), np.int64)),
         TypeError,
-        "`codes` has dtype int64, expected uint16",
+        "not int64; convert it with",
     ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((1, 3), u16)),
         ValueError,
-        "`codes` has shape (1, 3), expected (n, 2)",
+        "axis 1 of `codes` has length 3, but must have 2",
     ),
-    (lambda: SidLayout([4, 4]).pack(np.zeros(2, u16)), ValueError, "`codes` has shape (2,), expected (n, 2)"),
+    (
+        lambda: SidLayout([4, 4]).pack(np.zeros(2, u16)),
+        ValueError,
+        "must be a C-contiguous uint16 array of shape (n, levels); its shape is [2]",
+    ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((2, 2), u16).T),
         ValueError,
-        "pass numpy.ascontiguousarray(codes)",
+        "copy it with `numpy.ascontiguousarray`",
     ),
     (
         lambda: SidLayout([4, 3]).pack(np.array([[0, 0], [3, 3]], u16)),
@@ -110,7 +118,7 @@ refusals = [
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((1, 2), u16), out=np.zeros(2, u64)),
         ValueError,
-        "`out` has shape (2,), expected (1,)",
+        "axis 0 of `out` has length 2, but must have 1",
     ),
     (
         lambda: SidLayout([4, 4]).unpack(np.array([16], u64)),
@@ -120,16 +128,20 @@ refusals = [
     (
         lambda: SidLayout([4, 4]).unpack(np.zeros((3, 2), u64)),
         ValueError,
-        "`packed` has shape (3, 2), expected (n,)",
+        "`packed` must be of shape (n,), since the SIDs have 4 bits; its shape is [3, 2]",
     ),
-    (lambda: SidLayout(WIDE).unpack(np.zeros(3, u64)), ValueError, "expected (n, 2) for SIDs of 80 bits"),
+    (
+        lambda: SidLayout(WIDE).unpack(np.zeros(3, u64)),
+        ValueError,
+        "must be of shape (n, 2), since the SIDs have 80 bits; its shape is [3]",
+    ),
     (
         lambda: SidLayout([4, 4]).prefix_range([1, 2, 3]),
         ValueError,
-        "a prefix of 3 digits is longer than the 2 levels",
+        "3 digits are asked for, but the layout has 2 levels",
     ),
     (lambda: SidLayout([4, 4]).prefix_range([0, 70000]), ValueError, "level 1: digit 70000 is not below 4"),
-    (lambda: SidLayout([4, 4]).prefix(np.zeros(1, u64), 3), ValueError, "a prefix of 3 digits is longer"),
+    (lambda: SidLayout([4, 4]).prefix(np.zeros(1, u64), 3), ValueError, "3 digits are asked for"),
     (
         lambda: SidLayout([4]).common_prefix_length(np.zeros(1, u64), np.zeros(2, u64)),
         ValueError,
@@ -148,7 +160,7 @@ def test_what_does_not_fit_is_refused(call, error, message):
 def test_an_output_that_is_also_the_input_is_refused():
     layout = SidLayout([65536] * 4)
     packed = np.zeros(3, np.uint64)
-    with pytest.raises(ValueError, match="`out` shares its memory with another argument"):
+    with pytest.raises(ValueError, match="`out` must be writable and used by no other argument"):
         layout.unpack(packed, out=packed.view(np.uint16).reshape(3, 4))
 
 
@@ -159,5 +171,5 @@ def test_read_only_arrays_are_read_and_not_written():
     packed = layout.pack(codes)
     packed.flags.writeable = False
     np.testing.assert_array_equal(layout.unpack(packed), codes)
-    with pytest.raises(ValueError, match="`out` is read-only"):
+    with pytest.raises(ValueError, match="`out` must be writable"):
         layout.pack(codes, out=packed)

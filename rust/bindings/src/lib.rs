@@ -7,6 +7,7 @@ mod assign;
 mod codebook;
 mod error;
 mod kmeans;
+mod ngram;
 mod sid;
 mod trie;
 
@@ -21,6 +22,8 @@ mod _core {
     use crate::codebook::Codebooks;
     #[pymodule_export]
     use crate::kmeans::kmeans_fit;
+    #[pymodule_export]
+    use crate::ngram::{ngram_rows, ngram_windows};
     #[pymodule_export]
     use crate::sid::SidLayout;
     #[pymodule_export]

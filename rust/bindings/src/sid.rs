@@ -1,14 +1,15 @@
 //! `SidLayout`: packing of `NumPy` arrays.
 
+use numpy::ndarray::{Ix2, IxDyn};
 use numpy::{
-    BorrowError, Element, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
-    PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
+    PyArray1, PyArray2, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use sidkit_core::Error;
 
+use crate::arrays::{self, check_axis};
 use crate::error::to_python;
 
 /// How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
@@ -66,10 +67,11 @@ impl SidLayout {
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = codes.py();
-        let codes = self.codes("codes", codes)?;
+        let codes = arrays::read::<u16, Ix2>(codes, "codes", "(n, levels)")?;
+        check_axis("codes", 1, codes.shape()[1], self.0.levels())?;
         let rows = codes.shape()[0];
-        let out = out.map_or_else(|| Ok(self.new_packed(py, rows)), |out| self.packed_out(out, rows))?;
-        let mut keys = writable::<u64>("out", &out)?;
+        let out = out.unwrap_or_else(|| self.new_packed(py, rows));
+        let mut keys = self.packed_out(&out, "out", rows)?;
         let (codes, keys) = (codes.as_slice()?, keys.as_slice_mut()?);
         py.detach(|| match self.0.words() {
             1 => self.0.pack(codes, keys),
@@ -88,12 +90,11 @@ impl SidLayout {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = packed.py();
         let keys = self.packed("packed", packed)?;
-        let shape = [keys.shape()[0], self.0.levels()];
-        let out = match out {
-            Some(out) => check_shape("out", out, &shape)?,
-            None => PyArray2::<u16>::zeros(py, shape, false).into_any(),
-        };
-        let mut codes = writable::<u16>("out", &out)?;
+        let (rows, levels) = (keys.shape()[0], self.0.levels());
+        let out = out.unwrap_or_else(|| PyArray2::<u16>::zeros(py, [rows, levels], false).into_any());
+        let mut codes = arrays::write::<u16, Ix2>(&out, "out", "(n, levels)")?;
+        check_axis("out", 0, codes.shape()[0], rows)?;
+        check_axis("out", 1, codes.shape()[1], levels)?;
         let (keys, codes) = (keys.as_slice()?, codes.as_slice_mut()?);
         py.detach(|| match self.0.words() {
             1 => self.0.unpack(keys, codes),
@@ -114,8 +115,9 @@ impl SidLayout {
     fn prefix<'py>(&self, packed: &Bound<'py, PyAny>, depth: usize) -> PyResult<Bound<'py, PyAny>> {
         let py = packed.py();
         let keys = self.packed("packed", packed)?;
-        let out = self.new_packed(py, keys.shape()[0]);
-        let mut cut = writable::<u64>("out", &out)?;
+        let rows = keys.shape()[0];
+        let out = self.new_packed(py, rows);
+        let mut cut = self.packed_out(&out, "out", rows)?;
         let (keys, cut) = (keys.as_slice()?, cut.as_slice_mut()?);
         py.detach(|| match self.0.words() {
             1 => self.0.prefix(keys, depth, cut),
@@ -176,35 +178,28 @@ impl SidLayout {
         Ok(digits)
     }
 
-    /// `value` as a (n, levels) array of digits.
-    fn codes<'py>(&self, what: &str, value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, u16>> {
-        let array = readable::<u16>(what, value)?;
-        match array.shape() {
-            [_, levels] if *levels == self.0.levels() => Ok(array),
-            shape => Err(PyValueError::new_err(format!(
-                "`{what}` has shape {}, expected (n, {})",
-                tuple(shape),
-                self.0.levels()
-            ))),
-        }
-    }
-
-    /// `value` as an array of packed SIDs: (n,) in one word, (n, 2) in two.
+    /// The argument `name` as packed SIDs to read: (n,) in one word, (n, 2) in two.
     pub(crate) fn packed<'py>(
         &self,
-        what: &str,
+        name: &str,
         value: &Bound<'py, PyAny>,
     ) -> PyResult<PyReadonlyArrayDyn<'py, u64>> {
-        let array = readable::<u64>(what, value)?;
-        match (self.0.words(), array.shape()) {
-            (1, [_]) | (2, [_, 2]) => Ok(array),
-            (words, shape) => Err(PyValueError::new_err(format!(
-                "`{what}` has shape {}, expected {} for SIDs of {} bits",
-                tuple(shape),
-                if words == 1 { "(n,)" } else { "(n, 2)" },
-                self.0.total_bits()
-            ))),
-        }
+        let array = arrays::read::<u64, IxDyn>(value, name, self.packed_shape())?;
+        self.check_packed(name, array.shape())?;
+        Ok(array)
+    }
+
+    /// The argument `name` as `rows` packed SIDs to write.
+    fn packed_out<'py>(
+        &self,
+        value: &Bound<'py, PyAny>,
+        name: &str,
+        rows: usize,
+    ) -> PyResult<PyReadwriteArrayDyn<'py, u64>> {
+        let array = arrays::write::<u64, IxDyn>(value, name, self.packed_shape())?;
+        self.check_packed(name, array.shape())?;
+        check_axis(name, 0, array.shape()[0], rows)?;
+        Ok(array)
     }
 
     fn new_packed<'py>(&self, py: Python<'py>, rows: usize) -> Bound<'py, PyAny> {
@@ -214,78 +209,18 @@ impl SidLayout {
         }
     }
 
-    fn packed_out<'py>(&self, out: Bound<'py, PyAny>, rows: usize) -> PyResult<Bound<'py, PyAny>> {
-        match self.0.words() {
-            1 => check_shape("out", out, &[rows]),
-            _ => check_shape("out", out, &[rows, 2]),
+    fn packed_shape(&self) -> &'static str {
+        if self.0.words() == 1 { "(n,)" } else { "(n, 2)" }
+    }
+
+    fn check_packed(&self, name: &str, shape: &[usize]) -> PyResult<()> {
+        match (self.0.words(), shape) {
+            (1, [_]) | (2, [_, 2]) => Ok(()),
+            _ => Err(PyValueError::new_err(format!(
+                "`{name}` must be of shape {}, since the SIDs have {} bits; its shape is {shape:?}",
+                self.packed_shape(),
+                self.0.total_bits()
+            ))),
         }
-    }
-}
-
-fn typed<'a, 'py, T: Element>(
-    what: &str,
-    value: &'a Bound<'py, PyAny>,
-) -> PyResult<&'a Bound<'py, PyArrayDyn<T>>> {
-    let py = value.py();
-    let array = value.cast::<PyUntypedArray>().map_err(|_| {
-        PyTypeError::new_err(format!(
-            "`{what}` is a {}, expected a NumPy array of {}",
-            value.get_type(),
-            dtype::<T>(py)
-        ))
-    })?;
-    if !array.dtype().is_equiv_to(&dtype::<T>(py)) {
-        let got = array.dtype();
-        return Err(PyTypeError::new_err(format!(
-            "`{what}` has dtype {got}, expected {}",
-            dtype::<T>(py)
-        )));
-    }
-    if !array.is_c_contiguous() {
-        return Err(PyValueError::new_err(format!(
-            "`{what}` is not C-contiguous; pass numpy.ascontiguousarray({what})"
-        )));
-    }
-    Ok(value.cast::<PyArrayDyn<T>>()?)
-}
-
-fn readable<'py, T: Element>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
-    Ok(typed::<T>(what, value)?.try_readonly()?)
-}
-
-fn writable<'py, T: Element>(what: &str, value: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
-    let borrowed = typed::<T>(what, value)?.try_readwrite();
-    borrowed.map_err(|error| {
-        PyValueError::new_err(match error {
-            BorrowError::NotWriteable => format!("`{what}` is read-only; pass a writeable array"),
-            _ => format!("`{what}` shares its memory with another argument; pass an array of its own"),
-        })
-    })
-}
-
-fn check_shape<'py>(what: &str, value: Bound<'py, PyAny>, expected: &[usize]) -> PyResult<Bound<'py, PyAny>> {
-    match value.cast::<PyUntypedArray>() {
-        Ok(array) if array.shape() != expected => Err(PyValueError::new_err(format!(
-            "`{what}` has shape {}, expected {}",
-            tuple(array.shape()),
-            tuple(expected)
-        ))),
-        // What is no array at all is named when its dtype is checked.
-        _ => Ok(value),
-    }
-}
-
-/// A shape as Python writes it.
-fn tuple(shape: &[usize]) -> String {
-    match shape {
-        [one] => format!("({one},)"),
-        _ => format!(
-            "({})",
-            shape
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
     }
 }

@@ -78,7 +78,7 @@ pub enum Error {
         /// How many codes the level has.
         size: u32,
     },
-    /// A prefix is longer than a Semantic ID.
+    /// A prefix or an n-gram is longer than a Semantic ID, or an n-gram is empty.
     Depth {
         /// How many levels the layout has.
         levels: usize,
@@ -122,6 +122,27 @@ pub enum Error {
         kind: std::io::ErrorKind,
         /// What the system said.
         message: String,
+    },
+    /// An embedding table cannot have so many rows. Give 1 to 2^63 - 1.
+    Rows {
+        /// How many rows were asked for.
+        got: u64,
+    },
+    /// A name is no kind of n-gram.
+    GramKind {
+        /// Its first 80 characters.
+        got: String,
+    },
+    /// There is no window, and so no n-gram.
+    NoWindows,
+    /// A window of an n-gram is empty, or reaches beyond the last level.
+    Window {
+        /// Its first level.
+        start: usize,
+        /// How many levels it has.
+        length: usize,
+        /// How many levels the layout has.
+        levels: usize,
     },
     /// A text is not a Semantic ID such as `12-200-7-0`.
     SidText {
@@ -215,7 +236,7 @@ impl fmt::Display for Error {
             Self::Depth { levels, got } => {
                 write!(
                     f,
-                    "a prefix of {got} digits is longer than the {levels} levels of the layout"
+                    "{got} digits are asked for, but the layout has {levels} levels"
                 )
             }
             Self::Complete { levels } => write!(
@@ -239,6 +260,22 @@ impl fmt::Display for Error {
             }
             Self::Format { problem } => write!(f, "not a readable trie: {problem}"),
             Self::Io { path, message, .. } => write!(f, "`{path}`: {message}"),
+            Self::Rows { got } => {
+                write!(f, "an embedding table has 1 to 2^63 - 1 rows, got {got}")
+            }
+            Self::GramKind { got } => write!(
+                f,
+                "`{got}` is no kind of n-gram; take `unigram`, `bigram`, `trigram`, `4gram` and so on, `all` or `prefix`"
+            ),
+            Self::NoWindows => write!(f, "there is no window to cut n-grams with; give at least one"),
+            Self::Window {
+                start,
+                length,
+                levels,
+            } => write!(
+                f,
+                "the window of {length} levels from level {start} on is empty or not within the {levels} levels"
+            ),
             Self::SidText { text } => write!(
                 f,
                 "`{text}` is no Semantic ID; write digits of 0 to 65535 joined by `-`, such as `12-200-7-0`"

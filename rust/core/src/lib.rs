@@ -7,7 +7,9 @@
 pub mod assign;
 pub mod codebook;
 pub mod error;
+pub mod hash;
 pub mod kmeans;
+pub mod ngram;
 pub mod pool;
 mod rng;
 pub mod sid;
@@ -16,5 +18,6 @@ pub mod trie;
 pub use assign::assign;
 pub use codebook::{Codebook, Codebooks};
 pub use error::{Error, Result};
+pub use ngram::Ngrams;
 pub use sid::{Sid, SidLayout};
 pub use trie::Trie;

@@ -176,7 +176,7 @@ fn what_cannot_be_is_refused_with_its_place() {
     ));
     assert_eq!(
         text(layout.prefix_range(&[0, 0, 0]).unwrap_err()),
-        "a prefix of 3 digits is longer than the 2 levels of the layout"
+        "3 digits are asked for, but the layout has 2 levels"
     );
     assert_eq!(
         text("12-+7".parse::<Sid>().unwrap_err()),

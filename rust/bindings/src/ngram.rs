@@ -1,0 +1,90 @@
+//! `ngram_rows` and `ngram_windows`: rows of embedding tables for arrays of packed SIDs.
+
+use numpy::ndarray::Ix2;
+use numpy::{PyArray2, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use sidkit_core::ngram::{Kind, Mode, Ngrams, Window};
+
+use crate::arrays::{self, check_axis};
+use crate::error::to_python;
+use crate::sid::SidLayout;
+
+/// List the windows `(start, length)` of a named kind of n-gram, in the order of the columns of `ngram_rows`.
+#[pyfunction]
+pub(crate) fn ngram_windows(layout: &SidLayout, kind: &str) -> PyResult<Vec<(usize, usize)>> {
+    let windows = named(layout, kind)?;
+    Ok(windows
+        .iter()
+        .map(|window| (window.start, window.length))
+        .collect())
+}
+
+/// Find the rows of the n-grams of packed SIDs in one embedding table of `rows` rows.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+#[pyo3(signature = (packed, layout, *, kind, rows, seed=0, mode="mix", out=None, threads=None))]
+pub(crate) fn ngram_rows<'py>(
+    packed: &Bound<'py, PyAny>,
+    layout: &SidLayout,
+    kind: &Bound<'py, PyAny>,
+    rows: i64,
+    seed: u64,
+    mode: &str,
+    out: Option<Bound<'py, PyAny>>,
+    threads: Option<usize>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = packed.py();
+    let plan = plan(layout, kind, rows, seed, mode)?;
+    let keys = layout.packed("packed", packed)?;
+    let (count, grams) = (keys.shape()[0], plan.grams());
+    let out = out.unwrap_or_else(|| PyArray2::<i64>::zeros(py, [count, grams], false).into_any());
+    let mut table_rows = arrays::write::<i64, Ix2>(&out, "out", "(n, grams)")?;
+    check_axis("out", 0, table_rows.shape()[0], count)?;
+    check_axis("out", 1, table_rows.shape()[1], grams)?;
+    let threads = arrays::threads(threads)?;
+    let (keys, table_rows) = (keys.as_slice()?, table_rows.as_slice_mut()?);
+    py.detach(|| match layout.0.words() {
+        1 => plan.fill(keys, table_rows, threads),
+        _ => plan.fill(keys.as_chunks::<2>().0, table_rows, threads),
+    })
+    .map_err(to_python)?;
+    Ok(out)
+}
+
+fn plan(layout: &SidLayout, kind: &Bound<'_, PyAny>, rows: i64, seed: u64, mode: &str) -> PyResult<Ngrams> {
+    let windows = match kind.extract::<&str>() {
+        Ok(name) => named(layout, name)?,
+        Err(_) => explicit(kind)?,
+    };
+    let mode = match mode {
+        "mix" => Mode::Mix,
+        "modulo" => Mode::Modulo,
+        "murmur3" => Mode::Murmur3,
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "`mode` is \"{mode}\", expected \"mix\", \"modulo\" or \"murmur3\""
+            )));
+        }
+    };
+    // A negative count is no more a table than none at all.
+    let rows = u64::try_from(rows).unwrap_or(0);
+    Ngrams::new(layout.0.clone(), &windows, rows, seed, mode).map_err(to_python)
+}
+
+fn named(layout: &SidLayout, name: &str) -> PyResult<Vec<Window>> {
+    let kind: Kind = name.parse().map_err(to_python)?;
+    kind.windows(layout.0.levels()).map_err(to_python)
+}
+
+fn explicit(windows: &Bound<'_, PyAny>) -> PyResult<Vec<Window>> {
+    let pairs: Vec<(usize, usize)> = windows.extract().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "`kind` is {windows}, expected a name such as \"bigram\" or a list of windows (start, length)"
+        ))
+    })?;
+    Ok(pairs
+        .into_iter()
+        .map(|(start, length)| Window { start, length })
+        .collect())
+}
