@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, Protocol, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,14 @@ __all__ = [
 ]
 
 __version__: Final[str]
+
+class _HasRaggedRows(Protocol):
+    @property
+    def values(self) -> npt.NDArray[np.integer]: ...
+    @property
+    def offsets(self) -> npt.NDArray[np.integer]: ...
+
+_Ragged: TypeAlias = tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]] | _HasRaggedRows
 
 @final
 class Codebooks:
@@ -365,11 +373,88 @@ class Trie:
     def count(self, states: TrieStates) -> npt.NDArray[np.int64]:
         """Count the items under each state, (n,)."""
 
-    def items(self, states: TrieStates) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    def items(
+        self,
+        states: TrieStates,
+        *,
+        exclude: _Ragged | None = None,
+        rows_per_group: int = 1,
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         """Give the items under each state, ordered by SID and then by number.
+
+        Args:
+            states: states of any depth.
+            exclude: items to leave out, ragged: row g for the g-th group of states.
+            rows_per_group: how many states each group has.
 
         Returns:
             Values and offsets: row i is `values[offsets[i]:offsets[i + 1]]`.
+
+        Raises:
+            ValueError: if the states are another trie's, or `exclude` has not one row a group.
+        """
+
+    def beam_step(
+        self,
+        log_probs: npt.NDArray[np.float32],
+        states: TrieStates,
+        scores: npt.NDArray[np.float32],
+        *,
+        rows_per_group: int,
+        beam: int,
+        exclude: _Ragged | None = None,
+        renormalize: bool = False,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64], TrieStates]:
+        """Take one exact step of beam search for many requests at once.
+
+        Each group of `rows_per_group` consecutive rows is one request. Of all children of its rows that the trie
+        allows and under which not every item is excluded, it keeps the `beam` with the highest
+        `scores[row] + log_probs[row, code]`; ties go to the lower row, then to the lower code.
+
+        Args:
+            log_probs: (states, codes of the next level).
+            states: the prefixes so far.
+            scores: the sum of log-probabilities of each prefix, (states,); -inf for one that is out.
+            rows_per_group: how many rows a request has now; 1 at the start, then `beam`.
+            beam: how many prefixes a request keeps.
+            exclude: items that a request must not get, ragged: row g for group g, as `(values, offsets)` or an
+                object with these attributes. Items that are not in the trie are ignored.
+            renormalize: make the probabilities of the allowed codes of each row add up to 1 first.
+
+        Returns:
+            Scores, parent rows, codes, each (groups * beam,), and states: exactly `beam` a group, by falling score.
+            A group with fewer live prefixes is filled up with dead ones: score -inf, its first row as parent, code 0.
+
+        Raises:
+            TypeError: if an array has another dtype.
+            ValueError: if a shape does not fit, rows do not fall into groups, the states are complete or another
+                trie's, or the score of an allowed code is NaN.
+        """
+
+    def top_items(
+        self,
+        states: TrieStates,
+        scores: npt.NDArray[np.float32],
+        *,
+        rows_per_group: int,
+        k: int,
+        exclude: _Ragged | None = None,
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Give the first `k` items of each group's finished beams, counting items, not SIDs.
+
+        Args:
+            states: distinct prefixes, such as `beam_step` gives.
+            scores: their scores, (states,).
+            rows_per_group: how many states each group has.
+            k: how many items to give.
+            exclude: items that a group must not get, as for `beam_step`.
+
+        Returns:
+            Items and scores, both (groups, k), by falling score, ties by row and then by item; filled up with -1
+            and -inf where a group leads to fewer items.
+
+        Raises:
+            ValueError: as `beam_step`, and if an item number does not fit into int32.
         """
 
 @final

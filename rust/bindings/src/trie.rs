@@ -5,13 +5,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use numpy::ndarray::Ix2;
+use numpy::ndarray::{Ix1, Ix2};
 use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use sidkit_core::trie::States;
+use sidkit_core::trie::{BeamStep, Exclusion, States};
 
 use crate::arrays;
 use crate::error::to_python;
@@ -30,6 +30,20 @@ pub(crate) struct TrieStates {
 
 /// Values and offsets of ragged rows.
 type Ragged<'py, T> = (Bound<'py, PyArray1<T>>, Bound<'py, PyArray1<i64>>);
+
+/// Scores, parent rows, codes and states after a step of beam search.
+type BeamArrays<'py> = (
+    Bound<'py, PyArray1<f32>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    TrieStates,
+);
+
+/// Items and scores, a row a group.
+type TopItems<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
+
+const TOO_BIG: &str =
+    "an item number is above 2147483647 and does not fit the int32 result; use `items` instead";
 
 #[pymethods]
 impl Trie {
@@ -97,7 +111,7 @@ impl Trie {
 
     fn lookup<'py>(&self, packed: &Bound<'py, PyAny>) -> PyResult<Ragged<'py, u32>> {
         let found = self.find(packed, None)?;
-        self.items(packed.py(), &found)
+        self.items(packed.py(), &found, None, 1)
     }
 
     #[pyo3(signature = (states, out=None))]
@@ -129,10 +143,90 @@ impl Trie {
         Ok(self.0.count(self.own(states)?).into_pyarray(py))
     }
 
-    fn items<'py>(&self, py: Python<'py>, states: &TrieStates) -> PyResult<Ragged<'py, u32>> {
+    #[pyo3(signature = (states, *, exclude=None, rows_per_group=1))]
+    fn items<'py>(
+        &self,
+        py: Python<'py>,
+        states: &TrieStates,
+        exclude: Option<Bound<'py, PyAny>>,
+        rows_per_group: usize,
+    ) -> PyResult<Ragged<'py, u32>> {
         let states = self.own(states)?;
-        let (values, offsets) = py.detach(|| self.0.items(states));
+        let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
+        let items = py.detach(|| match exclude {
+            None => Ok(self.0.items(states)),
+            Some(exclude) => self.0.items_except(states, rows_per_group, &exclude),
+        });
+        let (values, offsets) = items.map_err(to_python)?;
         Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
+    }
+
+    #[pyo3(signature = (log_probs, states, scores, *, rows_per_group, beam, exclude=None, renormalize=false))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn beam_step<'py>(
+        &self,
+        py: Python<'py>,
+        log_probs: Bound<'py, PyAny>,
+        states: &TrieStates,
+        scores: Bound<'py, PyAny>,
+        rows_per_group: usize,
+        beam: usize,
+        exclude: Option<Bound<'py, PyAny>>,
+        renormalize: bool,
+    ) -> PyResult<BeamArrays<'py>> {
+        let states = self.own(states)?;
+        let size = self.0.next_size(states).map_err(to_python)? as usize;
+        let log_probs =
+            arrays::read::<f32, Ix2>(&log_probs, "log_probs", "(states, codes of the next level)")?;
+        arrays::check_axis("log_probs", 0, log_probs.shape()[0], states.len())?;
+        arrays::check_axis("log_probs", 1, log_probs.shape()[1], size)?;
+        let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
+        let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
+        let (log_probs, scores, exclude) = (log_probs.as_slice()?, scores.as_slice()?, exclude.as_ref());
+        let step = BeamStep {
+            rows_per_group,
+            beam,
+            exclude,
+            renormalize,
+        };
+        let beams = py
+            .detach(|| self.0.beam_step(log_probs, states, scores, &step))
+            .map_err(to_python)?;
+        let (scores, parents, codes) = (beams.scores, beams.parents, beams.codes);
+        let arrays = (
+            scores.into_pyarray(py),
+            parents.into_pyarray(py),
+            codes.into_pyarray(py),
+        );
+        Ok((arrays.0, arrays.1, arrays.2, self.states(beams.states)))
+    }
+
+    #[pyo3(signature = (states, scores, *, rows_per_group, k, exclude=None))]
+    fn top_items<'py>(
+        &self,
+        py: Python<'py>,
+        states: &TrieStates,
+        scores: Bound<'py, PyAny>,
+        rows_per_group: usize,
+        k: usize,
+        exclude: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<TopItems<'py>> {
+        let states = self.own(states)?;
+        let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
+        let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
+        let (scores, exclude) = (scores.as_slice()?, exclude.as_ref());
+        let top = py.detach(|| self.0.top_items(states, scores, rows_per_group, k, exclude));
+        let (items, scores) = top.map_err(to_python)?;
+        let shape = [states.len() / rows_per_group, k];
+        let items = items
+            .into_iter()
+            .map(i32::try_from)
+            .collect::<Result<Vec<_>, _>>();
+        let items = items.map_err(|_| PyValueError::new_err(TOO_BIG))?;
+        Ok((
+            items.into_pyarray(py).reshape(shape)?,
+            scores.into_pyarray(py).reshape(shape)?,
+        ))
     }
 
     fn __repr__(&self) -> String {
@@ -152,6 +246,20 @@ impl Trie {
             trie: Arc::clone(&self.0),
             states,
         }
+    }
+
+    /// The ragged rows of items that each group must not get: a pair of values and offsets, or an object that has them.
+    fn exclusion(&self, exclude: &Bound<'_, PyAny>) -> PyResult<Exclusion> {
+        let pair = exclude.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>();
+        let read = || Some((exclude.getattr("values").ok()?, exclude.getattr("offsets").ok()?));
+        let (values, offsets) = pair.ok().or_else(read).ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "`exclude` is a {}, expected `(values, offsets)` or an object with these attributes, such as Sequences",
+                exclude.get_type()
+            ))
+        })?;
+        let (values, offsets) = (integers("values", &values)?, integers("offsets", &offsets)?);
+        self.0.exclusion(&values, &offsets).map_err(to_python)
     }
 
     /// The states, if they are this trie's.

@@ -99,6 +99,22 @@ pub enum Error {
         /// How many rows there are.
         rows: usize,
     },
+    /// A batch does not fall into groups as it was said to.
+    Groups {
+        /// How many rows the batch has.
+        rows: usize,
+        /// How many rows each group was said to have.
+        rows_per_group: usize,
+        /// The rule that is broken.
+        problem: &'static str,
+    },
+    /// Offsets of ragged rows do not ascend from 0 to the number of values.
+    Offsets {
+        /// The name of the argument.
+        what: &'static str,
+        /// The number of values.
+        values: usize,
+    },
     /// More items than positions of 32 bits can tell apart.
     TooManyItems {
         /// How many items came.
@@ -249,6 +265,15 @@ impl fmt::Display for Error {
                     "`rows[{at}]` is {row}, but there are {rows} states: 0 to {rows} exclusive"
                 )
             }
+            Self::Groups {
+                rows,
+                rows_per_group,
+                problem,
+            } => write!(f, "{rows} rows in groups of {rows_per_group}: {problem}"),
+            Self::Offsets { what, values } => write!(
+                f,
+                "the offsets of `{what}` must ascend from 0 to the number of its values, {values}"
+            ),
             Self::TooManyItems { got } => {
                 write!(f, "{got} items, but a trie holds at most {}", u32::MAX - 1)
             }

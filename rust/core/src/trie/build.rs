@@ -45,7 +45,7 @@ impl Trie {
         Ok(Self {
             keys: Columns::new(&layout, &keys),
             layout,
-            shelves: Shelves { starts, items },
+            shelves: Shelves::new(starts, items),
         })
     }
 }

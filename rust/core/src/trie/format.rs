@@ -327,10 +327,7 @@ impl Header {
             .iter()
             .map(|size| column(size, next()))
             .collect();
-        let shelves = Shelves {
-            starts: words(next()),
-            items: words(next()),
-        };
+        let shelves = Shelves::new(words(next()), words(next()));
         let keys = Columns {
             below: bits_below(&self.layout, self.head),
             directory,

@@ -28,6 +28,13 @@ impl Trie {
         Ok(())
     }
 
+    /// The codes that lead on from a state, as the bits of words.
+    pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut Vec<u64>) {
+        words.clear();
+        words.resize((self.layout.sizes()[depth] as usize).div_ceil(64), 0);
+        self.for_each_code(depth, span, |code| words[code / 64] |= 1 << (code % 64));
+    }
+
     /// Calls `visit` with each code that leads on from a state, ascending; a code may come several times in a row.
     fn for_each_code(&self, depth: usize, span: Span, mut visit: impl FnMut(usize)) {
         // Longer runs are skipped through rather than read.

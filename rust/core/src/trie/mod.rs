@@ -35,15 +35,20 @@
 //!
 //! At most 2³² − 2 items. A trie does not change; a changed catalogue is another trie.
 
+mod beam;
 mod build;
 mod columns;
+mod exclude;
 mod format;
 mod mask;
 mod walk;
 
 use crate::sid::SidLayout;
 use columns::Columns;
+use exclude::ByItem;
 
+pub use beam::{BeamStep, Beams};
+pub use exclude::Exclusion;
 pub use walk::{Span, States};
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
@@ -61,9 +66,18 @@ struct Shelves {
     starts: Vec<u32>,
     /// The item in each slot, ascending under one key. No item is twice here.
     items: Vec<u32>,
+    by_item: ByItem,
 }
 
 impl Shelves {
+    fn new(starts: Vec<u32>, items: Vec<u32>) -> Self {
+        Self {
+            starts,
+            items,
+            by_item: ByItem::default(),
+        }
+    }
+
     /// The slots of the items under the keys at `positions`.
     fn slots(&self, positions: std::ops::Range<u32>) -> std::ops::Range<usize> {
         if self.starts.is_empty() {
