@@ -19,9 +19,11 @@ from sidkit.quantize.quality import (
     quality_report,
 )
 from sidkit.quantize.rqkmeans import RQKMeans
+from sidkit.quantize.rqvae import RQVAE
 from sidkit.quantize.tokenizer import Tokenizer, load_tokenizer
 
 __all__ = [
+    "RQVAE",
     "CodebookCollapseWarning",
     "LevelQuality",
     "QualityReport",

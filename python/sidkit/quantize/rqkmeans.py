@@ -1,5 +1,6 @@
 """RQ-KMeans: residual quantization by k-means, level by level."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,7 +68,7 @@ class RQKMeans(ResidualTokenizer):
         """Number of codes of each level."""
         return self._sizes
 
-    def _fit(self, x: Vectors, progress: Progress | None) -> None:
+    def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         self.standardizer_ = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
         found = []
         for codebook in residual_kmeans(

@@ -14,8 +14,8 @@ class Standardizer:
 
     Attributes:
         mean: float32 (dim,).
-        scale: float32 (dim,), the standard deviation; 1 where a dimension is constant, so that it becomes 0
-            and comes back as its constant.
+        scale: float32 (dim,), the standard deviation; 0 where a dimension is constant: it becomes 0,
+            whatever a new vector has there, and comes back as its constant.
     """
 
     mean: npt.NDArray[np.float32]
@@ -26,8 +26,8 @@ class Standardizer:
         """Measure the dimensions of vectors, float32 (n, dim)."""
         mean = x.mean(axis=0, dtype=np.float64)
         deviation = x.std(axis=0, dtype=np.float64)
-        scale = np.where(varies(x, deviation), deviation, 1.0)
-        return cls(mean.astype(np.float32), np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32))
+        scale = np.where(varies(x, deviation), deviation, 0.0)
+        return cls(mean.astype(np.float32), scale.astype(np.float32))
 
     @classmethod
     def identity(cls, dim: int) -> "Standardizer":
@@ -36,7 +36,8 @@ class Standardizer:
 
     def apply(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Standardize vectors, float32 (n, dim). Elementwise: a row does not depend on the others."""
-        return (x - self.mean) / self.scale
+        divisor: npt.NDArray[np.float32] = np.where(self.scale > 0, self.scale, np.float32(np.inf))
+        return (x - self.mean) / divisor
 
     def invert(self, z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Undo `apply`."""

@@ -87,18 +87,28 @@ class Tokenizer(ABC):
         """The arguments of the constructor."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
-    def fit(self: _Tokenizer, x: npt.ArrayLike, *, progress: Progress | None = None) -> _Tokenizer:
+    def fit(
+        self: _Tokenizer,
+        x: npt.ArrayLike,
+        *,
+        progress: Progress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> _Tokenizer:
         """Learn from vectors.
 
         Args:
             x: float (n, dim), finite, at least as many rows as the largest level has codes.
             progress: called now and then with the work done, the work in all, and figures.
+            checkpoint: a file where a long training leaves its state now and then and when it is
+                interrupted, and from where the same `fit` goes on; deleted at the end. Kinds that are quick
+                to learn do without.
 
         Returns:
             The tokenizer itself.
 
         Raises:
             DataError: if `x` is not such an array.
+            FormatError: if the checkpoint is of other settings or data, or damaged.
 
         Warns:
             CodebookCollapseWarning: if a level uses few of its codes.
@@ -109,7 +119,7 @@ class Tokenizer(ABC):
                 f"a level of {max(self.sizes)} codes cannot be learned from {len(vectors)} vectors; "
                 f"hint: codes={max(1, len(vectors) // 4)} or less"
             )
-        self._fit(vectors, progress)
+        self._fit(vectors, progress, checkpoint)
         self._dim = vectors.shape[1]
         warn_of_collapse(self._encode(vectors), self.sizes, type(self).__name__)
         return self
@@ -196,7 +206,7 @@ class Tokenizer(ABC):
         return inspect.signature(cls).parameters[name].default
 
     @abstractmethod
-    def _fit(self, x: Vectors, progress: Progress | None) -> None:
+    def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         """Learn from checked vectors."""
 
     @abstractmethod
