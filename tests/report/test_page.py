@@ -187,3 +187,20 @@ def test_a_damaged_file_is_named(finished, dataset, name, text, message):
     with pytest.raises(FormatError) as caught:
         read_run(finished, dataset=dataset)
     assert message in str(caught.value) and name in str(caught.value)
+
+
+def test_a_diverged_training_is_drawn_as_far_as_it_went(finished, dataset):
+    file = finished / "models" / "tiger" / "history.json"
+    history = json.loads(file.read_text())
+    for step in history["steps"][10:]:
+        step["loss"] = float("nan")
+    file.write_text(json.dumps(history))
+    html = page(read_run(finished, dataset=dataset))
+    assert "TIGER: training loss" in html and "nan" not in html
+
+
+def test_damaged_facts_are_named(tokenizer_only, dataset):
+    facts = {"levels": [{"size": 4, "used": "many"}]}
+    (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"quantize": {"facts": facts}}}))
+    with pytest.raises(FormatError, match="the recorded facts of a tokenizer's level are damaged"):
+        page(read_run(tokenizer_only, dataset=dataset))

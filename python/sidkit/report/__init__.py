@@ -1,6 +1,7 @@
 """Show a run: tables in the terminal, one HTML page, tables for documents.
 
 write_page(run)       report.html: self-contained, no scripts, light and dark, printable
+write_comparison(runs) several runs side by side
 print_report(run)     the tables in a terminal
 read_run(run)         what both are made of
 sidkit.report.tables  Markdown tables from stored `metrics.json` files; also a command
@@ -12,7 +13,8 @@ require("polars", extra="report")
 require("rich", extra="report")
 
 from sidkit.report.collect import RunData, read_run
+from sidkit.report.comparison import comparison_page, write_comparison
 from sidkit.report.page import page, write_page
 from sidkit.report.terminal import print_report
 
-__all__ = ["RunData", "page", "print_report", "read_run", "write_page"]
+__all__ = ["RunData", "comparison_page", "page", "print_report", "read_run", "write_comparison", "write_page"]

@@ -10,7 +10,7 @@ from sidkit.report.markup import Markup, tag
 from sidkit.report.plots import Estimate, intervals
 from sidkit.report.vocabulary import baseline_last, metric_name, model_classes, model_name
 
-__all__ = ["accuracy", "headline_metric", "shown_metrics"]
+__all__ = ["accuracy", "difference_table", "headline_metric", "metric_cell", "shown_metrics"]
 
 _WITH_INTERVALS = ("recall", "ndcg", "mrr")
 
@@ -75,14 +75,15 @@ def _table(metrics: Metrics, slice_: str = "all") -> Markup:
         tag(
             "tr",
             tag("th", tag("span", class_=f"dot {classes[model]}"), model_name(model), scope="row"),
-            [_cell(metrics.find(model, name, slice_), best[name]) for name in names],
+            [metric_cell(metrics.find(model, name, slice_), best[name]) for name in names],
         )
         for model in baseline_last(metrics.models)
     ]
     return tag("div", tag("table", tag("thead", head), tag("tbody", rows)), class_="scroll")
 
 
-def _cell(result: Result | None, best: float | None) -> Markup:
+def metric_cell(result: Result | None, best: float | None) -> Markup:
+    """Write a number with its interval under it; it is set off if it is the best of its column."""
     if result is None:
         return tag("td", "–")
     is_best = result.value == best and not result.metric.startswith("coverage")
@@ -99,22 +100,27 @@ def _differences(run: RunData, metrics: Metrics) -> list[Markup]:
     comparisons = _compare_all(run, metrics)
     if not comparisons:
         return []
+    rows = [(model_name(c.model), model_name(c.baseline), c) for c in comparisons]
+    return [tag("h3", "Differences"), difference_table(rows)]
+
+
+def difference_table(comparisons: Sequence[tuple[str, str, Comparison]]) -> Markup:
+    """Lay out paired differences; each comes with the names of the two that are compared."""
     rows = [
         tag(
             "tr",
-            tag("th", f"{model_name(c.model)} − {model_name(c.baseline)}", scope="row"),
+            tag("th", f"{name} − {baseline}", scope="row"),
             tag("td", metric_name(c.metric)),
             tag("td", f"{c.difference:+.4f}"),
             tag("td", f"{c.ci95[0]:+.4f} … {c.ci95[1]:+.4f}"),
             tag("td", "yes" if c.significant else "no"),
         )
-        for c in comparisons
+        for name, baseline, c in comparisons
     ]
     titles = ("pair", "metric", "difference", "95 % interval", "beyond chance")
     head = tag("tr", [tag("th", title, scope="col") for title in titles])
     caption = tag("caption", "The same users under two models, difference by difference.")
-    table = tag("table", caption, tag("thead", head), tag("tbody", rows))
-    return [tag("h3", "Differences"), tag("div", table, class_="scroll")]
+    return tag("div", tag("table", caption, tag("thead", head), tag("tbody", rows)), class_="scroll")
 
 
 def _compare_all(run: RunData, metrics: Metrics) -> Sequence[Comparison]:
@@ -146,7 +152,7 @@ def _slices(metrics: Metrics) -> list[Markup]:
     for name in names:
         users = metrics.slices.get(name)
         best = _best(metrics, headline, name)
-        cells = [_cell(metrics.find(model, headline, name), best) for model in models]
+        cells = [metric_cell(metrics.find(model, headline, name), best) for model in models]
         rows.append(
             tag(
                 "tr",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sidkit.report.markup import Markup, tag
 
-__all__ = ["Board", "Scale", "number", "short"]
+__all__ = ["Board", "Point", "Scale", "number", "short"]
 
 Point = tuple[float, float]
 

@@ -75,6 +75,11 @@ class RunData:
         return self.facts("quantize") or (self.metrics.tokenizer if self.metrics else {})
 
     @property
+    def flat_settings(self) -> dict[str, str]:
+        """Every setting by its dotted name, its value written as JSON."""
+        return _flattened(self.settings)
+
+    @property
     def seconds(self) -> dict[str, float]:
         """The wall time of each stage."""
         timed = {name: stage.get("seconds") for name, stage in self.stages.items()}
@@ -166,6 +171,16 @@ def _load_dataset(
         return None, str(error)
 
 
+def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            flat |= _flattened(inner, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = json.dumps(inner, default=str, ensure_ascii=False)
+    return flat
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 1].rstrip() + "…"
 
@@ -211,4 +226,4 @@ def _history(path: Path) -> dict[str, Any]:
             raise FormatError(f"{path}: `{name}` must be a list of objects with numbers {', '.join(keys)}")
     if not all(isinstance(entry.get("metrics"), dict) for entry in evaluations):
         raise FormatError(f"{path}: `evaluations` must hold `metrics`")
-    return history
+    return history | {"steps": steps, "evaluations": evaluations}

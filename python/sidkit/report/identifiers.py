@@ -1,10 +1,12 @@
 """The section on Semantic IDs: how well the codes are used, and where they collide."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit.errors import FormatError
 from sidkit.ids import SidTable
 from sidkit.report.collect import RunData
 from sidkit.report.markup import Markup, tag
@@ -34,10 +36,7 @@ def level_facts(run: RunData) -> list[Level]:
     """Give the facts of each level: as its stage recorded them, else counted from the table."""
     recorded = run.tokenizer.get("levels")
     if isinstance(recorded, list) and recorded:
-        return [
-            Level(int(level["size"]), int(level["used"]), float(level["perplexity"]), level.get("mse"))
-            for level in recorded
-        ]
+        return [_recorded_level(run, level) for level in recorded]
     if run.table is None:
         return []
     errors = run.tokenizer.get("mse", [])
@@ -48,6 +47,17 @@ def level_facts(run: RunData) -> list[Level]:
         mse = errors[level] if level < len(errors) else None
         facts.append(Level(len(counts), int(np.count_nonzero(counts)), perplexity, mse))
     return facts
+
+
+def _recorded_level(run: RunData, level: Any) -> Level:
+    try:
+        mse = level.get("mse")
+        error = None if mse is None else float(mse)
+        return Level(int(level["size"]), int(level["used"]), float(level["perplexity"]), error)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"{run.path}: the recorded facts of a tokenizer's level are damaged: {level!r}"
+        ) from error
 
 
 def unique_rate(run: RunData) -> float | None:

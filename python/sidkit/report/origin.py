@@ -1,8 +1,5 @@
 """The sections on what went in and how it was made: the data, the settings, the machine, the seconds."""
 
-import json
-from typing import Any
-
 import numpy as np
 
 from sidkit.report.collect import RunData
@@ -62,8 +59,7 @@ def origin(run: RunData) -> list[Markup]:
         rows = [tag("tr", tag("th", name, scope="row"), tag("td", value)) for name, value in facts]
         parts.append(tag("div", tag("table", tag("tbody", rows), class_="facts"), class_="scroll"))
     if run.settings:
-        listed = [line for table, keys in run.settings.items() for line in _setting_lines(table, keys)]
-        lines = [tag("span", line) for line in listed]
+        lines = [tag("span", f"{name} = {value}") for name, value in run.flat_settings.items()]
         separated: list[Markup | str] = []
         for line in lines:
             separated += [line, tag("br")]
@@ -89,10 +85,3 @@ def _machine_rows(run: RunData) -> list[tuple[str, str]]:
     if known:
         rows.append(("peak memory of a stage", memory(max(known))))
     return rows
-
-
-def _setting_lines(table: str, value: Any, prefix: str = "") -> list[str]:
-    name = f"{prefix}{table}"
-    if isinstance(value, dict):
-        return [line for key, inner in value.items() for line in _setting_lines(key, inner, f"{name}.")]
-    return [f"{name} = {json.dumps(value, default=str, ensure_ascii=False)}"]

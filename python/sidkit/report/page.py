@@ -17,7 +17,7 @@ from sidkit.report.origin import data_facts, data_section, origin
 from sidkit.report.training import duration, training
 from sidkit.report.vocabulary import metric_name, model_name
 
-__all__ = ["page", "write_page"]
+__all__ = ["document", "page", "write_page"]
 
 # The page may style itself, and nothing else: no script, no picture, no request.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -51,9 +51,8 @@ def write_page(
 
 def page(run: RunData) -> str:
     """Give the page of a run as HTML. Equal runs give equal pages."""
-    style = Markup(files("sidkit.report").joinpath("page.css").read_text(encoding="utf-8"))
-    body = tag(
-        "main",
+    return document(
+        f"{run.name} · sidkit",
         _header(run),
         accuracy(run),
         users(run),
@@ -62,17 +61,22 @@ def page(run: RunData) -> str:
         training(run),
         data_section(run),
         origin(run),
-        tag("footer", f"Made by sidkit {__version__}."),
     )
+
+
+def document(title: str, *sections: Child) -> str:
+    """Give a whole HTML document: head, style sheet, the sections, and by what it was made."""
+    style = Markup(files("sidkit.report").joinpath("page.css").read_text(encoding="utf-8"))
+    main = tag("main", sections, tag("footer", f"Made by sidkit {__version__}."))
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{run.name} · sidkit"),
+        tag("title", title),
         tag("style", style),
     )
-    return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
+    return f"<!doctype html>\n{tag('html', head, tag('body', main), lang='en')}\n"
 
 
 def _header(run: RunData) -> Markup:

@@ -32,9 +32,11 @@ class Series:
     points: Sequence[Point]
 
 
-def intervals(estimates: Sequence[Estimate], title: str, width: int = 420) -> Markup:
+def intervals(
+    estimates: Sequence[Estimate], title: str, width: int = 420, *, label_width: int = 92
+) -> Markup:
     """Draw each estimate as a dot on a line from the low to the high end."""
-    board = Board(width, 58 + 34 * len(estimates), left=92, right=64, top=24, bottom=26)
+    board = Board(width, 58 + 34 * len(estimates), left=label_width, right=64, top=24, bottom=26)
     x = board.across(0, max(estimate.high for estimate in estimates) * 1.05 or 1)
     board.text(0, 14, title, "title")
     board.horizontal_axis(x, wanted=4)

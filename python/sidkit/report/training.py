@@ -1,14 +1,16 @@
 """The section on training: how each model's loss fell, and what it cost."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sidkit.report.charts import Point
 from sidkit.report.collect import RunData
 from sidkit.report.markup import Markup, tag
 from sidkit.report.plots import Series, curves
 from sidkit.report.vocabulary import baseline_last, metric_name, model_classes, model_name
 
-__all__ = ["memory", "training"]
+__all__ = ["duration", "memory", "training"]
 
 # More points than this cannot be told apart on the page.
 _MOST_POINTS = 400
@@ -29,55 +31,36 @@ def training(run: RunData) -> list[Markup]:
 def _losses(run: RunData) -> list[Markup]:
     # Losses of two models are not comparable: one predicts items, another digits. So each has its own plot.
     classes = model_classes(list(run.histories))
-    return [
-        curves(
-            [Series(model_name(model), classes[model], points)],
-            f"{model_name(model)}: training loss",
-            "epochs",
-        )
-        for model in baseline_last(list(run.histories))
-        if (
-            points := _thinned(
-                [(_epoch(step), float(step["loss"])) for step in run.histories[model]["steps"]]
-            )
-        )
-    ]
+    plots = []
+    for model in baseline_last(list(run.histories)):
+        points = _points((entry, entry["loss"]) for entry in run.histories[model]["steps"])
+        if points:
+            name = model_name(model)
+            plots.append(curves([Series(name, classes[model], points)], f"{name}: training loss", "epochs"))
+    return plots
 
 
 def _validation(run: RunData) -> list[Markup]:
     classes = model_classes(list(run.histories))
-    metric = next(
-        (
-            name
-            for name in ("ndcg@10", "recall@10")
-            for history in run.histories.values()
-            if any(name in entry["metrics"] for entry in history["evaluations"])
-        ),
-        None,
-    )
-    series = [
-        Series(model_name(model), classes[model], points)
-        for model in baseline_last(list(run.histories))
-        if (points := _thinned(_measured(run.histories[model], metric)))
+    for metric in ("ndcg@10", "recall@10"):
+        series = []
+        for model in baseline_last(list(run.histories)):
+            entries = run.histories[model]["evaluations"]
+            points = _points((entry, entry["metrics"].get(metric)) for entry in entries)
+            if points:
+                series.append(Series(model_name(model), classes[model], points))
+        if series:
+            return [curves(series, f"{metric_name(metric)} on validation", "epochs", from_zero=True)]
+    return []
+
+
+def _points(measured: Iterable[tuple[Mapping[str, Any], Any]]) -> list[Point]:
+    """Place values over epochs, as many as can be told apart; not those of a diverged model."""
+    points = [
+        (float(entry.get("epoch", entry["step"])), float(value))
+        for entry, value in measured
+        if isinstance(value, int | float) and math.isfinite(value)
     ]
-    if metric is None or not series:
-        return []
-    return [curves(series, f"{metric_name(metric)} on validation", "epochs", from_zero=True)]
-
-
-def _measured(history: Mapping[str, Any], metric: str | None) -> list[tuple[float, float]]:
-    return [
-        (_epoch(entry), float(entry["metrics"][metric]))
-        for entry in history["evaluations"]
-        if metric in entry["metrics"]
-    ]
-
-
-def _epoch(entry: Mapping[str, Any]) -> float:
-    return float(entry.get("epoch", entry["step"]))
-
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     every = max(1, len(points) // _MOST_POINTS)
     kept = points[::every]
     return kept if not points or kept[-1] == points[-1] else [*kept, points[-1]]

@@ -39,5 +39,5 @@ def model_classes(models: Sequence[str]) -> dict[str, str]:
     number = count()
     return {
         model: "quiet" if model == "popularity" else f"s{next(number) % _SERIES}"
-        for model in baseline_last(models)
+        for model in baseline_last(list(dict.fromkeys(models)))
     }
