@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -35,7 +36,7 @@ def test_integers_of_two_widths_are_the_same_ids(dtype):
 def test_finding_ids():
     dataset = Dataset("d", ITEMS, EVENTS)
     assert dataset.find_items(["c", "a"]).tolist() == [2, 0]
-    assert dataset.find_users([10, "30"]).tolist() == [1, 0]
+    assert dataset.find_users([10, "30", np.int64(30)]).tolist() == [1, 0, 0]
     with pytest.raises(DataError, match="there is no item 'x'; the ids are String, such as 'a', 'b', 'c'"):
         dataset.find_items(["a", "x"])
     with pytest.raises(DataError, match="there is no user 'x'; the ids are Int64, such as 30, 10"):

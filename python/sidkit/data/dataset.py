@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -17,6 +19,7 @@ __all__ = ["Dataset", "Ties"]
 
 Ties = Literal["source", "shuffle"]
 TIME_COLUMNS = ("timestamp", "t_rel", "position")
+INTEGER = re.compile(r"-?[0-9]+")
 NUMBER_COLUMNS = (*TIME_COLUMNS, "rating", "label")
 
 
@@ -83,7 +86,7 @@ class Dataset:
         Raises:
             DataError: if an id is not in the catalogue; the message names it.
         """
-        return _find(ids, self.item_ids, "item")
+        return _find(ids, self.item_ids, self._rows_of_items, "item")
 
     def find_users(self, ids: Iterable[int | str]) -> npt.NDArray[np.int32]:
         """Rows of the users with these ids, int32 (n,); text such as "12" finds the integer id 12.
@@ -91,7 +94,16 @@ class Dataset:
         Raises:
             DataError: if there is no event of that user; the message names it.
         """
-        return _find(ids, self.user_ids, "user")
+        return _find(ids, self.user_ids, self._rows_of_users, "user")
+
+    # Made when an id is looked up for the first time, since most stages never do.
+    @cached_property
+    def _rows_of_items(self) -> dict[int | str, int]:
+        return {each: row for row, each in enumerate(self.item_ids.to_list())}
+
+    @cached_property
+    def _rows_of_users(self) -> dict[int | str, int]:
+        return {each: row for row, each in enumerate(self.user_ids.to_list())}
 
     def sequences(self, ties: Ties = "source", seed: int = 0) -> Sequences:
         """Each user's items, oldest first, one row per user.
@@ -240,13 +252,14 @@ def _rows_of(values: pl.Series, ids: pl.Series) -> npt.NDArray[np.int32]:
     return found["row"].cast(pl.Int32).to_numpy(writable=True)
 
 
-def _find(ids: Iterable[int | str], known: pl.Series, kind: str) -> npt.NDArray[np.int32]:
+def _find(
+    ids: Iterable[int | str], known: pl.Series, rows: dict[int | str, int], kind: str
+) -> npt.NDArray[np.int32]:
     asked = list(ids)
+    keys: list[int | str]
     if known.dtype.is_integer():
-        rows = {number: row for row, number in enumerate(known.to_list())}
-        keys = [int(each) if isinstance(each, int) or _is_integer(each) else each for each in asked]
+        keys = [int(each) if INTEGER.fullmatch(str(each)) else each for each in asked]
     else:
-        rows = {text: row for row, text in enumerate(known.to_list())}
         keys = [str(each) for each in asked]
     missing = [each for each, key in zip(asked, keys, strict=True) if key not in rows]
     if missing:
@@ -254,7 +267,3 @@ def _find(ids: Iterable[int | str], known: pl.Series, kind: str) -> npt.NDArray[
             f"there is no {kind} {missing[0]!r}; the ids are {known.dtype}, such as {some(known, 3)}"
         )
     return np.array([rows[key] for key in keys], dtype=np.int32)
-
-
-def _is_integer(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()

@@ -1,0 +1,37 @@
+import hashlib
+
+import pytest
+
+from sidkit._files import atomic_folder, atomic_path, sha256_of, write_bytes, write_text
+
+
+def test_a_file_is_whole_or_as_before(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    write_text(path, "first")
+    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:
+        temporary.write_text("half of the sec")
+        raise KeyboardInterrupt
+    assert path.read_text() == "first"
+    write_bytes(path, b"second")
+    assert path.read_text() == "second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_whole_or_as_before(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    with atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("first")
+    with pytest.raises(KeyboardInterrupt), atomic_folder(folder) as temporary:
+        (temporary / "b").write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in folder.iterdir()] == ["a"]
+    with atomic_folder(folder) as temporary:
+        (temporary / "c").write_text("second")
+    assert [path.name for path in folder.iterdir()] == ["c"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_digest_of_a_file(tmp_path):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
