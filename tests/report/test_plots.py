@@ -122,3 +122,11 @@ def test_doubling_bins_by_hand():
 
 def test_a_board_keeps_its_size():
     assert 'viewBox="0 0 300 100"' in Board(300, 100).svg("an empty plot, but described")
+
+
+def test_many_bins_are_named_by_where_they_start():
+    bins = doubling_bins(np.array([1, 2, 4, 8, 16, 32, 64, 128]))
+    ticks = re.findall(r'class="tick"[^>]*>([^<]*)<', histogram(bins, "t", "events"))
+    assert ticks == ["1", "2", "4", "8", "16", "32", "64", "128"]
+    assert "events, from" in histogram(bins, "t", "events")
+    assert "events, from" not in histogram(bins[:7], "t", "events")

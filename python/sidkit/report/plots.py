@@ -11,6 +11,8 @@ from sidkit.report.markup import Markup
 
 __all__ = ["Estimate", "Series", "bars", "code_use", "curves", "doubling_bins", "histogram", "intervals"]
 
+_MOST_NAMED_BINS = 7
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -111,6 +113,8 @@ def histogram(
     y = board.upward(0, max(count for _, count in bins) or 1)
     step = (board.right - board.left) / len(bins)
     board.text(0, 14, title, "title")
+    # Where whole bins cannot be named, each is named by where it starts.
+    crowded = len(bins) > _MOST_NAMED_BINS
     for place, (label, count) in enumerate(bins):
         left = board.left + step * place
         middle = left + step / 2
@@ -119,9 +123,11 @@ def histogram(
             left + gap, y(count), left + step - gap, board.bottom, f"fill {class_}", f"{label}: {count:,}"
         )
         board.text(middle, y(count) - 5, short(count), "count", anchor="middle")
-        board.text(middle, board.bottom + 14, label, "tick", anchor="middle")
+        tick = label.partition("–")[0] if crowded else label
+        board.text(middle, board.bottom + 14, tick, "tick", anchor="middle")
     board.line([(board.left, board.bottom), (board.right, board.bottom)], "base")
-    board.text((board.left + board.right) / 2, board.height - 5, across, "label", anchor="middle")
+    named = f"{across}, from" if crowded else across
+    board.text((board.left + board.right) / 2, board.height - 5, named, "label", anchor="middle")
     return board.svg(f"{title}, by {across}: " + ", ".join(f"{label}: {count:,}" for label, count in bins))
 
 
