@@ -1,7 +1,10 @@
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.run.world import QUICK, write_world
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("sidkit", deadline=None)
@@ -21,3 +24,26 @@ def shared_folder(name):
 def beauty():
     """The folder of the Amazon 2014 Beauty 5-core set."""
     return shared_folder("beauty")
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """The folder of a toy data set in which item k+1 follows item k."""
+    return write_world(tmp_path_factory.mktemp("data") / "ring")
+
+
+@pytest.fixture(scope="session")
+def finished(world, tmp_path_factory):
+    """A run folder in which every stage has finished; not to be written to."""
+    from sidkit.run import build_config, run_pipeline
+
+    assignments = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *QUICK]
+    path = tmp_path_factory.mktemp("runs") / "ring"
+    run_pipeline(build_config(assignments=assignments), path)
+    return path
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A finished run of one's own."""
+    return Path(shutil.copytree(finished, tmp_path / "ring"))

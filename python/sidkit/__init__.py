@@ -21,6 +21,7 @@ from sidkit._core import (
 if TYPE_CHECKING:
     from sidkit.ids import SidTable
     from sidkit.quantize import RQKMeans, load_tokenizer, quality_report
+    from sidkit.serve import open_run
 
 __all__ = [
     "Codebooks",
@@ -34,6 +35,7 @@ __all__ = [
     "load_tokenizer",
     "ngram_rows",
     "ngram_windows",
+    "open_run",
     "quality_report",
 ]
 
@@ -42,6 +44,7 @@ _LATER = {
     "RQKMeans": "sidkit.quantize",
     "SidTable": "sidkit.ids",
     "load_tokenizer": "sidkit.quantize",
+    "open_run": "sidkit.serve",
     "quality_report": "sidkit.quantize",
 }
 

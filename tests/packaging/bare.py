@@ -1,4 +1,4 @@
-"""Tried by `make test-wheel` in an environment with only NumPy and the wheel that was built from the sdist."""
+"""Tried by `make test-wheel` where only NumPy and the wheel built from the sdist are installed."""
 
 import os
 import subprocess

@@ -30,7 +30,7 @@ def test_the_paper_preset_is_tiger_as_published():
 
 
 MISTAKES = {
-    "train.tiger.epoch=3": "there is no setting `train.tiger.epoch`; did you mean `train.tiger.epochs`?",
+    "train.tiger.max_step=3": "no setting `train.tiger.max_step`; did you mean `train.tiger.max_steps`?",
     "quantise.levels=3": "there is no setting `quantise`; did you mean `quantize`?",
     "quantize.levels=three": "`quantize.levels`: input should be a valid integer, it is 'three'",
     "quantize.levels=0": "`quantize.levels`: input should be greater than or equal to 1, it is 0",

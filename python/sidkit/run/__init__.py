@@ -9,15 +9,18 @@ from sidkit._extras import require
 
 require("pydantic", extra="cli")
 require("tomli_w", extra="cli")
+require("polars", extra="data")
 
 from sidkit.run.config import RunConfig
 from sidkit.run.engine import Observer, Quiet
 from sidkit.run.folder import RunFolder, StageRecord
+from sidkit.run.pipeline import STAGES, run_pipeline
 from sidkit.run.presets import PRESETS
-from sidkit.run.settings import build_config, differences, read_config, write_config
+from sidkit.run.settings import build_config, differences, read_config, read_tables, write_config
 
 __all__ = [
     "PRESETS",
+    "STAGES",
     "Observer",
     "Quiet",
     "RunConfig",
@@ -26,5 +29,7 @@ __all__ = [
     "build_config",
     "differences",
     "read_config",
+    "read_tables",
+    "run_pipeline",
     "write_config",
 ]

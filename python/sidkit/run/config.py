@@ -79,7 +79,7 @@ class QuantizeConfig(_Section):
     """Codebooks, one after the other on the residual of the one before."""
     codes: int = Field(default=256, ge=1, le=65536)
     """Codewords of every codebook."""
-    iterations: Count = 50
+    iterations: Count = 25
     """Rounds of k-means a level (`rqkmeans`)."""
     epochs: Count = 500
     """Passes over the vectors (`rqvae`)."""
@@ -150,8 +150,8 @@ class ModelsConfig(_Section):
 class TrainingConfig(_Section):
     """Training of one model with AdamW, linear warm-up and a cosine to zero."""
 
-    epochs: Count = 20
-    """Passes over all examples; the learning rate has fallen to zero after the last."""
+    max_steps: Count = 3500
+    """Steps of the whole training; the learning rate falls as a cosine over all of them."""
     batch_size: Count = 128
     """Examples of a step: sequences (SASRec), or prefixes of sequences (TIGER)."""
     learning_rate: Positive = 1e-3
@@ -162,10 +162,10 @@ class TrainingConfig(_Section):
     """Steps until the highest learning rate."""
     clip_norm: NonNegative = 1.0
     """Longest gradient; 0 for no limit."""
-    patience: int = Field(default=0, ge=0)
+    patience: int = Field(default=5, ge=0)
     """Stop after so many evaluations without a better NDCG@10 on the validation items; 0 for never."""
-    evaluate_every_epochs: Count = 1
-    """Epochs between two evaluations on the validation items."""
+    evaluate_every_steps: Count = 175
+    """Steps between two evaluations on the validation items."""
     validate_users: Count = 2000
     """Users of such an evaluation."""
     checkpoint_every_seconds: NonNegative = 120.0
@@ -179,12 +179,11 @@ class TrainingConfig(_Section):
 class TigerTrainingConfig(TrainingConfig):
     """The same keys with TIGER's defaults; every prefix of a history is an example."""
 
-    epochs: Count = 40
+    max_steps: Count = 20_000
     batch_size: Count = 256
     weight_decay: NonNegative = 0.035
     warmup_steps: int = Field(default=1000, ge=0)
-    patience: int = Field(default=5, ge=0)
-    evaluate_every_epochs: Count = 2
+    evaluate_every_steps: Count = 1000
 
 
 class TrainConfig(_Section):

@@ -29,6 +29,8 @@ class Outcome:
 class Task:
     """What a stage's work is given."""
 
+    fingerprint: str
+    """Digest of the stage's settings and inputs."""
     progress: Progress
     """To be told how far it is."""
     workspace: Callable[[], Path]
@@ -134,7 +136,7 @@ def _perform(
         shutil.rmtree(unfinished, ignore_errors=True)
     folder.begin(stage.name, wanted)
     meter = Meter()
-    outcome = stage.work(Task(observer.started(stage.name), lambda: _made(unfinished)))
+    outcome = stage.work(Task(wanted, observer.started(stage.name), lambda: _made(unfinished)))
     record = StageRecord(
         fingerprint=wanted,
         settings=dict(stage.settings),

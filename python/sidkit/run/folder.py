@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sidkit._files import write_text
+from sidkit._files import sha256_of, write_text
 from sidkit.errors import FormatError, RunFolderError
 from sidkit.run._lock import FolderLock
 
-__all__ = ["RunFolder", "StageRecord", "file_digest", "fingerprint"]
+__all__ = ["RunFolder", "StageRecord", "fingerprint"]
 
 _FORMAT = "sidkit-run"
 _VERSION = 1
@@ -50,15 +50,6 @@ def fingerprint(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, st
     """Return a digest that is equal exactly when the stage, its settings and its inputs are."""
     text = json.dumps([_VERSION, stage, dict(settings), dict(inputs)], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_digest(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits, reading it piece by piece."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 class RunFolder:
@@ -132,7 +123,7 @@ class RunFolder:
             file = self.path / name
             if not file.exists():
                 return False
-            if file_digest(file) != digest:
+            if sha256_of(file) != digest:
                 if stage in self._started:
                     return False
                 raise RunFolderError(
@@ -160,7 +151,7 @@ class RunFolder:
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
         """Return the SHA-256 of files by their paths within the folder."""
-        return {name: file_digest(self.path / name) for name in names}
+        return {name: sha256_of(self.path / name) for name in names}
 
     def output(self, stage: str, name: str) -> Path:
         """Return the path of a finished stage's file.

@@ -24,7 +24,8 @@ PRESETS: Mapping[str, dict[str, Any]] = {
         },
         "quantize": {"codes": 64},
         "train": {
-            "tiger": {"epochs": 10, "warmup_steps": 200, "validate_users": 943, "evaluate_every_epochs": 1},
+            "sasrec": {"max_steps": 1000, "warmup_steps": 100, "evaluate_every_steps": 100},
+            "tiger": {"max_steps": 4000, "warmup_steps": 200, "evaluate_every_steps": 400},
         },
         "decode": {"beam": 20, "k": 20},
     },

@@ -20,7 +20,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["build_config", "differences", "flatten", "parse_assignment", "read_config", "write_config"]
+__all__ = [
+    "build_config",
+    "differences",
+    "flatten",
+    "parse_assignment",
+    "read_config",
+    "read_tables",
+    "write_config",
+]
 
 Tables = dict[str, Any]
 
@@ -33,7 +41,7 @@ def build_config(
     Args:
         layers: nested tables, later ones win.
         preset: a name from `PRESETS`, below all layers.
-        assignments: texts such as `train.tiger.epochs=5`, above all layers.
+        assignments: texts such as `train.tiger.max_steps=100`, above all layers.
 
     Raises:
         ConfigError: for an unknown key (with the nearest valid one), a wrong type or value, a contradiction.

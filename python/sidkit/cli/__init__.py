@@ -1,0 +1,54 @@
+"""The command line: `sidkit VERB`, one file per verb."""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from sidkit.errors import MissingExtraError, SidkitError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an expected error is one line on standard error and exit code 1.
+
+    Args:
+        arguments: what follows `sidkit`; those of the process by default.
+    """
+    try:
+        _load_and_run(arguments)
+    except SidkitError as error:
+        if os.environ.get("SIDKIT_DEBUG"):
+            raise
+        _fail(str(error))
+    except OSError as error:
+        if os.environ.get("SIDKIT_DEBUG") or error.errno is None:
+            raise
+        _fail(_of_the_system(error))
+
+
+def _load_and_run(arguments: Sequence[str] | None) -> None:
+    try:
+        from sidkit._extras import require
+
+        require("typer", extra="cli")
+        require("rich", extra="cli")
+    except MissingExtraError as error:
+        raise MissingExtraError(f"the command line needs more than the library: {error}") from error
+    from sidkit.cli.app import app
+
+    app(arguments, prog_name="sidkit")
+
+
+def _of_the_system(error: OSError) -> str:
+    message = os.strerror(error.errno or 0).lower()
+    where = "" if error.filename is None else f": `{error.filename}`"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{message}{where}; finished files are whole: make room and run the same command again"
+    return f"{message}{where}"
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)

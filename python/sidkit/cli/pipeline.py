@@ -1,0 +1,73 @@
+"""What the verbs that run stages have in common: from their options to a run, and back to a person."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from sidkit.cli.progress import Watcher
+from sidkit.cli.results import show_results
+from sidkit.errors import ConfigError
+from sidkit.run import RunConfig, build_config, read_tables, run_pipeline
+
+__all__ = ["run_until"]
+
+
+def run_until(
+    stage: str,
+    source: str,
+    *,
+    out: Path | None = None,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    assignments: Sequence[str] | None = None,
+    force: bool = False,
+) -> None:
+    """Run all stages up to `stage` and print where their results are.
+
+    Args:
+        stage: the last stage.
+        source: a data set, or a run folder whose settings are then the starting point.
+        out: the run folder.
+        preset: settings to start from.
+        config_file: settings over those.
+        assignments: settings over all.
+        force: run finished stages again that have changed.
+
+    Raises:
+        SidkitError: whatever the stages raise.
+        typer.Exit: with code 130 after Ctrl-C.
+    """
+    path, config = _resolve(source, out, preset, config_file, assignments or ())
+    console = Console()
+    console.print(f"{config.data.source} -> {path}", highlight=False)
+    with Watcher(console) as watcher:
+        try:
+            folder = run_pipeline(config, path, until=stage, force=force, observer=watcher)
+        except KeyboardInterrupt:
+            where = f" in stage {watcher.stage}" if watcher.stage else ""
+            Console(stderr=True).print(
+                f"interrupted{where}; nothing is lost, go on with: sidkit run {path}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            raise typer.Exit(130) from None
+    show_results(folder, console)
+
+
+def _resolve(
+    source: str, out: Path | None, preset: str | None, config_file: Path | None, assignments: Sequence[str]
+) -> tuple[Path, RunConfig]:
+    given = {} if config_file is None else read_tables(config_file)
+    run_file = Path(source) / "run.toml"
+    if not run_file.is_file():
+        path = out or Path("runs") / Path(source).resolve().name
+        return path, build_config(given, {"data": {"source": source}}, preset=preset, assignments=assignments)
+    if out is not None and out.resolve() != Path(source).resolve():
+        raise ConfigError(
+            f"`{source}` is a run folder, so its results go there; leave --out away, or name its data set"
+        )
+    if preset is not None:
+        raise ConfigError(f"`{source}` is a run with settings of its own; leave --preset away")
+    return Path(source), build_config(read_tables(run_file), given, assignments=assignments)

@@ -1,0 +1,98 @@
+"""The pipeline: which stages a configuration asks for, what each one uses, and how they are run."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from sidkit.errors import ConfigError
+from sidkit.run.config import ModelName, RunConfig
+from sidkit.run.engine import Observer, Outcome, Quiet, Stage, Task, check_settings, execute
+from sidkit.run.folder import RunFolder
+from sidkit.run.settings import flatten, write_config
+from sidkit.run.stages import Work
+
+__all__ = ["STAGES", "run_pipeline"]
+
+STAGES = ("data", "embed", "quantize", "ids", "train", "decode", "evaluate", "report")
+_SID_STAGES = ("embed", "quantize", "ids")
+
+
+def run_pipeline(
+    config: RunConfig,
+    path: str | os.PathLike[str],
+    *,
+    until: str = "report",
+    force: bool = False,
+    observer: Observer | None = None,
+) -> RunFolder:
+    """Bring a run folder up to date with a configuration.
+
+    A stage whose settings and inputs have not changed is not run again, and an interrupted training goes on
+    from its last checkpoint. Embeddings, tokenizer and table pass between stages as files of the folder, so
+    that no stage holds what it does not use.
+
+    Args:
+        config: all settings; written to `run.toml` in the folder.
+        path: the run folder; made if missing.
+        until: the last stage to run, one of `STAGES`.
+        force: run a finished stage again whose settings or inputs have changed, instead of refusing.
+        observer: told of every stage, see `Observer`.
+
+    Returns:
+        The folder; its `records` tell what every stage made, how long it took and how much memory.
+
+    Raises:
+        RunFolderError: if the folder was made with other settings and `force` is not given, if another
+            process writes to it, or if it is not a run.
+        ConfigError: if `until` is not a stage.
+        SidkitError: whatever a stage raises; what was finished before stays.
+
+    Example:
+        >>> folder = run_pipeline(build_config(preset="demo"), "runs/ml-100k")  # doctest: +SKIP
+        >>> list(folder.records)  # doctest: +SKIP
+        ['data', 'embed', 'quantize', 'ids', 'train.popularity', 'train.sasrec', ...
+    """
+    if until not in STAGES:
+        raise ConfigError(f"there is no stage `{until}`; the stages are {', '.join(STAGES)}")
+    with RunFolder(path) as folder:
+        stages = plan(config, Work(config, folder), until)
+        if not force:
+            check_settings(stages, folder)
+        write_config(config, folder.config_path)
+        execute(stages, folder, observer or Quiet(), force=force)
+    return folder
+
+
+def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
+    """List the stages that a configuration asks for, in order, up to and with `until`."""
+    models = config.models.use
+    with_sids = "tiger" in models or until in _SID_STAGES
+    stages = [Stage("data", _settings(config, "data"), (), work.data, work.source_files)]
+    if with_sids:
+        stages += [
+            Stage("embed", _settings(config, "embed"), ("data",), work.embed, work.vector_file),
+            Stage("quantize", _settings(config, "quantize"), ("embed",), work.quantize),
+            Stage("ids", _settings(config, "ids"), ("data", "quantize"), work.ids),
+        ]
+    for name in models:
+        inputs = ("data", "ids") if name == "tiger" else ("data",)
+        settings = _settings(config, f"models.{name}", f"train.{name}")
+        stages.append(Stage(f"train.{name}", settings, inputs, _bound(work.train, name)))
+    for name in models:
+        inputs = ("data", f"train.{name}")
+        stages.append(Stage(f"decode.{name}", _settings(config, "decode"), inputs, _bound(work.decode, name)))
+    decoded = tuple(f"decode.{name}" for name in models)
+    settings = _settings(config, "evaluate") | {"models.use": list(models)}
+    stages.append(Stage("evaluate", settings, ("data", *decoded), work.evaluate, cheap=True))
+    stages.append(Stage("report", {}, ("evaluate",), work.report, cheap=True))
+    last = STAGES.index(until)
+    return [stage for stage in stages if STAGES.index(stage.name.partition(".")[0]) <= last]
+
+
+def _settings(config: RunConfig, *sections: str) -> dict[str, Any]:
+    prefixes = tuple(f"{section}." for section in sections)
+    return {key: value for key, value in flatten(config).items() if key.startswith(prefixes)}
+
+
+def _bound(work: Callable[[ModelName, Task], Outcome], model: ModelName) -> Callable[[Task], Outcome]:
+    return lambda task: work(model, task)

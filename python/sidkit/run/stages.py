@@ -1,0 +1,301 @@
+"""The work of every stage, on one run folder; what a stage makes is on the disk when it returns."""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit import Trie
+from sidkit._files import atomic_path, sha256_of
+from sidkit.data import Dataset, Split, built_in_names, cache_folder, load_dataset, split_dataset, statistics
+from sidkit.run.config import ModelName, RunConfig
+from sidkit.run.engine import Outcome, Task
+from sidkit.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from sidkit.evaluate import Protocol
+    from sidkit.ids import SidTable
+    from sidkit.quantize import Tokenizer
+    from sidkit.train import History
+
+__all__ = ["Work"]
+
+EMBEDDINGS = "embeddings.safetensors"
+TOKENIZER = "tokenizer.safetensors"
+SIDS = "sids.parquet"
+INDEX = "index.sidx"
+METRICS = "metrics.json"
+REPORT = "report.html"
+
+
+class Work:
+    """What the stages share while they run: the settings, the folder, and the data set once it is loaded.
+
+    Packages of other stages are imported by the methods that need them, so that a run without a generator
+    needs no sentence-transformers, and one whose models are trained needs no torch to be evaluated.
+    """
+
+    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+        self.config = config
+        self.folder = folder
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set of the run."""
+        data = self.config.data
+        return load_dataset(
+            data.source, min_user_events=data.min_user_events, min_item_events=data.min_item_events
+        )
+
+    @cached_property
+    def split(self) -> Split:
+        """Its events, parted."""
+        data = self.config.data
+        return split_dataset(self.dataset, kind=data.split, ties=data.ties, seed=data.seed)
+
+    def source_files(self) -> dict[str, str]:
+        """Digests of the data set's files; a built-in data set is pinned by its name."""
+        if self.config.data.source in built_in_names():
+            return {}
+        folder = Path(self.config.data.source)
+        tables = [
+            folder / f"{name}{suffix}"
+            for name in ("interactions", "items")
+            for suffix in (".parquet", ".csv")
+        ]
+        return {path.name: sha256_of(path) for path in tables if path.is_file()}
+
+    def vector_file(self) -> dict[str, str]:
+        """Digest of the file of precomputed vectors, if the run uses one."""
+        vectors = self.config.embed.vectors
+        if vectors is None or not Path(vectors).is_file():
+            return {}
+        return {Path(vectors).name: sha256_of(vectors)}
+
+    def data(self, task: Task) -> Outcome:
+        """Load, check and split; nothing is written, since the data set stays where it is."""
+        source = self.config.data.source
+        return Outcome(
+            facts={
+                "source": source if source in built_in_names() else str(Path(source).resolve()),
+                **dataclasses.asdict(statistics(self.dataset)),
+                "train_events": len(self.split.train.values),
+                "valid_users": len(self.split.valid),
+                "test_users": len(self.split.test),
+            }
+        )
+
+    def embed(self, task: Task) -> Outcome:
+        """Make one vector an item, of its text or from a file."""
+        from sidkit.embed import embed_texts, item_texts, load_vectors
+
+        embed = self.config.embed
+        if embed.vectors is not None:
+            vectors = load_vectors(embed.vectors, self.dataset.item_ids)
+        else:
+            texts = item_texts(self.dataset.items, embed.template)
+            vectors = embed_texts(
+                texts,
+                model=embed.model,
+                batch_size=embed.batch_size,
+                cache=cache_folder() / "vectors",
+                progress=task.progress,
+            )
+        _save_vectors(self.folder.path / EMBEDDINGS, vectors)
+        return Outcome((EMBEDDINGS,), {"items": vectors.shape[0], "dimensions": vectors.shape[1]})
+
+    def quantize(self, task: Task) -> Outcome:
+        """Fit the tokenizer, and measure it."""
+        from sidkit.quantize import quality_report
+
+        vectors = self._vectors()
+        tokenizer = self._tokenizer()
+        tokenizer.fit(vectors, progress=lambda done, total, figures: task.progress(done, total, **figures))
+        tokenizer.save(self.folder.path / TOKENIZER)
+        return Outcome((TOKENIZER,), quality_report(tokenizer, vectors).to_dict())
+
+    def ids(self, task: Task) -> Outcome:
+        """Give every item its Semantic ID, and build the trie over them."""
+        from sidkit.ids import SidTable
+        from sidkit.quantize import load_tokenizer
+
+        tokenizer = load_tokenizer(self.folder.path / TOKENIZER)
+        vectors = self._vectors()
+        table = SidTable.from_codes(
+            tokenizer.encode(vectors),
+            self.dataset.item_ids,
+            tokenizer.sizes,
+            collisions=self.config.ids.collisions,
+            alternatives=lambda rows: tokenizer.alternatives(vectors[rows]),
+        )
+        table.save(self.folder.path / SIDS)
+        Trie.build(table).save(self.folder.path / INDEX)
+        return Outcome((SIDS, INDEX), {"sizes": list(table.sizes), "bits": table.layout.bits})
+
+    def train(self, model: ModelName, task: Task) -> Outcome:
+        """Train one model; its files move to `models/<model>` when they are complete."""
+        workspace = task.workspace()
+        facts: Mapping[str, Any] = {}
+        if model == "popularity":
+            from sidkit.models import Popularity
+
+            Popularity().fit(self.split.train.values, len(self.dataset.items)).save(workspace)
+        else:
+            history = self._fit(model, workspace, task)
+            facts = {"parameters": history.parameters, "best_step": history.best_step}
+        return Outcome(self._move(workspace, f"models/{model}"), facts)
+
+    def _fit(self, model: ModelName, workspace: Path, task: Task) -> "History":
+        from sidkit.run.training import train_sasrec, train_tiger
+
+        models, train = self.config.models, self.config.train
+        if model == "sasrec":
+            return train_sasrec(
+                self.split,
+                len(self.dataset.items),
+                models.sasrec,
+                train.sasrec,
+                workspace,
+                data=task.fingerprint,
+                progress=task.progress,
+            )
+        return train_tiger(
+            self.split,
+            self._table(),
+            self._trie(),
+            models.tiger,
+            train.tiger,
+            workspace,
+            data=task.fingerprint,
+            progress=task.progress,
+        )
+
+    def decode(self, model: ModelName, task: Task) -> Outcome:
+        """Rank items for every test user, and keep the lists."""
+        from sidkit.evaluate import Predictions
+        from sidkit.serve import load_ranker
+
+        decode, test = self.config.decode, self.split.test
+        generator = model == "tiger"
+        rank = load_ranker(
+            model,
+            self.folder.path / "models" / model,
+            table=self._table() if generator else None,
+            trie=self._trie() if generator else None,
+            beam=decode.beam,
+            batch_size=decode.batch_size,
+        )
+        seen = test.histories if decode.mask_seen else None
+        items, scores = rank(
+            test.histories, test.users, decode.k, seen, lambda done: task.progress(done, len(test))
+        )
+        name = f"predictions/{model}.parquet"
+        Predictions(model, test.users, items, scores, test.targets).save(
+            self.folder.path / name, user_ids=self.dataset.user_ids, item_ids=self.dataset.item_ids
+        )
+        return Outcome((name,))
+
+    def evaluate(self, task: Task) -> Outcome:
+        """Measure the lists of every model under one protocol."""
+        from sidkit.evaluate import Metrics, Predictions, machine_facts, measure, user_slices, version_facts
+
+        models, evaluate = self.config.models.use, self.config.evaluate
+        n_items = len(self.dataset.items)
+        popularity = np.bincount(self.split.train.values, minlength=n_items)
+        test = self.split.test
+        slices = user_slices(test.histories.lengths, popularity[test.targets])
+        results = []
+        for done, model in enumerate(models):
+            task.progress(done, len(models))
+            results += measure(
+                Predictions.load(self.folder.path / f"predictions/{model}.parquet"),
+                n_items,
+                ks=evaluate.ks,
+                slices=slices,
+                popularity=popularity,
+                resamples=evaluate.bootstrap_samples,
+                seed=evaluate.seed,
+            )
+        records = self.folder.records
+        peaks = {name: record.peak_memory_bytes for name, record in records.items()}
+        Metrics(
+            self._protocol(),
+            results,
+            tokenizer=dict(records["quantize"].facts) if "tiger" in models else {},
+            seconds={name: record.seconds for name, record in records.items()},
+            machine=machine_facts() | {"peak_memory_bytes": peaks},
+            versions=version_facts(),
+            slices={"all": len(test)} | {name: int(mask.sum()) for name, mask in slices.items()},
+        ).save(self.folder.path / METRICS)
+        return Outcome((METRICS,))
+
+    def report(self, task: Task) -> Outcome:
+        """Write the page that shows it all."""
+        from sidkit.report import write_page
+
+        write_page(self.folder.path, dataset=self.dataset)
+        return Outcome((REPORT,))
+
+    def _protocol(self) -> "Protocol":
+        from sidkit.evaluate import Protocol
+
+        config, generator = self.config, "tiger" in self.config.models.use
+        return Protocol(
+            split=config.data.split,
+            ties=config.data.ties,
+            tie_seed=config.data.seed if config.data.ties == "shuffle" else 0,
+            mask_seen=config.decode.mask_seen,
+            collisions=config.ids.collisions if generator else None,
+            candidates=len(self.dataset.items),
+            beam=config.decode.beam if generator else None,
+            seeds=tuple(sorted({config.train.sasrec.seed, config.train.tiger.seed})),
+            users=len(self.split.test),
+            dataset=self.dataset.name,
+            resamples=config.evaluate.bootstrap_samples,
+        )
+
+    def _tokenizer(self) -> "Tokenizer":
+        quantize = self.config.quantize
+        if quantize.method == "rqkmeans":
+            from sidkit.quantize import RQKMeans
+
+            return RQKMeans(
+                quantize.levels, quantize.codes, iterations=quantize.iterations, seed=quantize.seed
+            )
+        from sidkit.quantize import RQVAE
+
+        return RQVAE(quantize.levels, quantize.codes, epochs=quantize.epochs, seed=quantize.seed)
+
+    def _vectors(self) -> npt.NDArray[np.float32]:
+        from sidkit.embed import load_vectors
+
+        return load_vectors(self.folder.path / EMBEDDINGS, self.dataset.item_ids)
+
+    def _table(self) -> "SidTable":
+        from sidkit.ids import SidTable
+
+        return SidTable.load(self.folder.path / SIDS)
+
+    def _trie(self) -> Trie:
+        return Trie.open(self.folder.path / INDEX)
+
+    def _move(self, workspace: Path, name: str) -> list[str]:
+        """Move the files of a finished training to where the run keeps them."""
+        target = self.folder.path / name
+        target.mkdir(parents=True, exist_ok=True)
+        moved = []
+        for file in sorted(workspace.iterdir()):
+            file.replace(target / file.name)
+            moved.append(f"{name}/{file.name}")
+        return moved
+
+
+def _save_vectors(path: Path, vectors: npt.NDArray[np.float32]) -> None:
+    from safetensors.numpy import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({"embeddings": vectors}, temporary)

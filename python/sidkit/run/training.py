@@ -1,0 +1,162 @@
+"""What a run trains: each model with its batches, its loss, and the validation that chooses its weights.
+
+The loop knows none of these, and the models know nothing of validation; here they meet.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sidkit import Trie
+from sidkit._progress import Progress
+from sidkit.data import EvalSet, Split
+from sidkit.decode import beam_search, rank_by_sasrec
+from sidkit.evaluate import Predictions, user_metrics
+from sidkit.ids import SidTable
+from sidkit.models import TIGER, SASRec
+from sidkit.run.config import SasrecConfig, TigerConfig, TrainingConfig
+from sidkit.train import (
+    History,
+    NextItemBatches,
+    SequenceBatches,
+    TrainProgress,
+    TrainSettings,
+    fit,
+)
+from sidkit.train.batches import Batch
+
+__all__ = ["train_sasrec", "train_tiger"]
+
+_K = 10  # the metrics that choose between weights are at 10
+_BEAM = 10  # enough to choose by; test items are decoded with the beam of the run
+
+Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+
+
+def train_sasrec(
+    split: Split,
+    n_items: int,
+    sizes: SasrecConfig,
+    training: TrainingConfig,
+    folder: Path,
+    *,
+    data: str,
+    progress: Progress,
+) -> History:
+    """Train SASRec with full softmax cross-entropy at every position.
+
+    Args:
+        split: training histories and validation questions.
+        n_items: size of the catalogue.
+        sizes: of the model.
+        training: settings of the training.
+        folder: gets `model.safetensors`, `model.json`, `history.json`; a checkpoint in it is continued.
+        data: fingerprint of what is trained on.
+        progress: told after every step.
+
+    Returns:
+        The course of the training.
+    """
+    torch.manual_seed(training.seed)
+    model = SASRec(n_items, **sizes.model_dump())
+    batches = SequenceBatches(
+        split.train,
+        batch_size=training.batch_size,
+        max_items=sizes.max_items,
+        padding=n_items,
+        seed=training.seed,
+    )
+    valid = _sample(split.valid, training)
+
+    def loss(model: SASRec, batch: Batch) -> Tensor:
+        value: Tensor = model(batch.history, batch.target)
+        return value
+
+    def validate(model: SASRec) -> Mapping[str, float]:
+        return _metrics("sasrec", valid, n_items, rank_by_sasrec(model, valid.histories, _K))
+
+    settings = _settings(training)
+    return fit(model, batches, loss, validate, settings, folder, data=data, on_progress=_told(progress))
+
+
+def train_tiger(
+    split: Split,
+    table: SidTable,
+    trie: Trie,
+    sizes: TigerConfig,
+    training: TrainingConfig,
+    folder: Path,
+    *,
+    data: str,
+    progress: Progress,
+) -> History:
+    """Train TIGER on every prefix of every history; as `train_sasrec`, but for the items' Semantic IDs.
+
+    Args:
+        split: training histories and validation questions.
+        table: the Semantic IDs of the catalogue.
+        trie: the trie over them, for the beam search on validation.
+        sizes: of the model.
+        training: settings of the training.
+        folder: gets `model.safetensors`, `model.json`, `history.json`; a checkpoint in it is continued.
+        data: fingerprint of what is trained on.
+        progress: told after every step.
+
+    Returns:
+        The course of the training.
+    """
+    torch.manual_seed(training.seed)
+    model = TIGER(table.sizes, **sizes.model_dump())
+    batches = NextItemBatches(
+        split.train,
+        table.digits,
+        batch_size=training.batch_size,
+        max_items=sizes.max_items,
+        seed=training.seed,
+    )
+    valid = _sample(split.valid, training)
+
+    def loss(model: TIGER, batch: Batch) -> Tensor:
+        users = batch.users % sizes.user_buckets if sizes.user_buckets else None
+        levels: Tensor = model(batch.history, batch.target, users)
+        return levels.sum()
+
+    def validate(model: TIGER) -> Mapping[str, float]:
+        ranked = beam_search(model, trie, table.digits, valid.histories, beam=_BEAM, k=_K, users=valid.users)
+        return _metrics("tiger", valid, len(table), ranked)
+
+    settings = _settings(training)
+    return fit(model, batches, loss, validate, settings, folder, data=data, on_progress=_told(progress))
+
+
+def _settings(training: TrainingConfig) -> TrainSettings:
+    return TrainSettings(**training.model_dump(exclude={"validate_users"}))
+
+
+def _sample(valid: EvalSet, training: TrainingConfig) -> EvalSet:
+    """Draw the users whose validation items choose the weights; those without a history can teach nothing."""
+    able = np.flatnonzero(valid.histories.lengths > 0)
+    if len(able) > training.validate_users:
+        able = np.sort(
+            np.random.default_rng(training.seed).choice(able, training.validate_users, replace=False)
+        )
+    return valid.take(able)
+
+
+def _metrics(model: str, valid: EvalSet, n_items: int, ranked: Ranked) -> dict[str, float]:
+    predictions = Predictions(model, valid.users, *ranked, valid.targets)
+    return {name: float(values.mean()) for name, values in user_metrics(predictions, n_items, (_K,)).items()}
+
+
+def _told(progress: Progress) -> Callable[[TrainProgress], None]:
+    def on_progress(state: TrainProgress) -> None:
+        figures = {"loss": state.loss}
+        if "ndcg@10" in state.metrics:
+            figures["ndcg@10"] = state.metrics["ndcg@10"]
+        progress(state.step, state.total, **figures)
+
+    return on_progress

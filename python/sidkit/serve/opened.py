@@ -1,0 +1,205 @@
+"""A run folder, opened to be asked."""
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit import Trie
+from sidkit.data import Dataset, Sequences, load_dataset
+from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
+from sidkit.ids import SidTable
+from sidkit.run import RunConfig, RunFolder, read_config
+from sidkit.serve.ranker import Ranker, load_ranker
+
+__all__ = ["Run", "open_run"]
+
+ItemId = int | str
+
+
+def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run":
+    """Open a finished run.
+
+    Args:
+        path: the run folder.
+        model: which of its models recommends; `tiger` if it was trained, else the last of the run.
+
+    Raises:
+        RunFolderError: if it is not a run, or the model has not been trained in it.
+
+    Example:
+        run = sidkit.open_run("runs/ml-100k")
+        items, scores = run.recommend(history=[50, 172, 181], k=10)
+    """
+    return Run(path, model=model)
+
+
+class Run:
+    """A finished run; everything is read from the disk when it is first needed.
+
+    Attributes:
+        path: the run folder.
+        config: its settings.
+        model: the name of the model that recommends.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, model: str | None = None) -> None:
+        self.path = Path(path)
+        self._folder = RunFolder(self.path)
+        if not self._folder.config_path.exists():
+            raise RunFolderError(
+                f"there is no run in `{self.path}`: make one with `sidkit run SOURCE --out {self.path}`"
+            )
+        self.config: RunConfig = read_config(self._folder.config_path)
+        trained = [name.removeprefix("train.") for name in self._folder.records if name.startswith("train.")]
+        if not trained:
+            raise RunFolderError(
+                f"no model of the run `{self.path}` is trained yet: go on with `sidkit run {self.path}`"
+            )
+        if model is not None and model not in trained:
+            raise RunFolderError(
+                f"the run `{self.path}` has no model `{model}`; trained there: {', '.join(trained)}"
+            )
+        self.model: str = model or ("tiger" if "tiger" in trained else trained[-1])
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, model={self.model!r})"
+
+    @property
+    def has_sids(self) -> bool:
+        """Whether the run made Semantic IDs."""
+        return "ids" in self._folder.records
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set, read from where it was when the run was made.
+
+        Raises:
+            DataError: if it is no longer there.
+        """
+        data, facts = self.config.data, self._folder.records["data"].facts
+        return load_dataset(
+            facts["source"], min_user_events=data.min_user_events, min_item_events=data.min_item_events
+        )
+
+    @cached_property
+    def table(self) -> SidTable:
+        """Which item has which Semantic ID."""
+        return SidTable.load(self._folder.output("ids", "sids.parquet"))
+
+    @cached_property
+    def trie(self) -> Trie:
+        """The trie of all Semantic IDs."""
+        file = self._folder.output("ids", "index.sidx")
+        try:
+            return Trie.open(file)
+        except FormatError as error:
+            raise FormatError(f"`{file}`: {error}") from error
+
+    def recommend(
+        self, history: Iterable[ItemId], k: int = 10, exclude_seen: bool = True
+    ) -> tuple[list[Any], npt.NDArray[np.float32]]:
+        """Recommend what comes after a history.
+
+        Args:
+            history: item ids, oldest first; text such as "12" finds the integer id 12.
+            k: items wanted.
+            exclude_seen: whether items of the history are left out.
+
+        Returns:
+            item ids, best first, at most k of them; and their scores, f32 of the same length: natural-log
+            probabilities (`tiger`), inner products (`sasrec`), counts (`popularity`).
+
+        Raises:
+            DataError: if an item is unknown, or there is none.
+            ConfigError: if `k` is not positive.
+        """
+        rows = np.fromiter((self._row(item) for item in history), np.int32)
+        return self._recommend(rows, None, k, exclude_seen)
+
+    def recommend_user(
+        self, user_id: ItemId, k: int = 10, exclude_seen: bool = True
+    ) -> tuple[list[Any], npt.NDArray[np.float32]]:
+        """Recommend what comes after all events of a user of the data set; otherwise as `recommend`.
+
+        Raises:
+            DataError: if the user is unknown.
+        """
+        user = self.dataset.find_users([user_id])
+        return self._recommend(self._sequences[int(user[0])], user, k, exclude_seen)
+
+    def user_history(self, user_id: ItemId) -> list[Any]:
+        """Item ids of all events of a user, oldest first.
+
+        Raises:
+            DataError: if the user is unknown.
+        """
+        (user,) = self.dataset.find_users([user_id])
+        return self._ids(self._sequences[int(user)])
+
+    def label(self, item_id: ItemId) -> str:
+        """The title of an item, or nothing if the data set has no titles."""
+        items = self.dataset.items
+        if "title" not in items.columns:
+            return ""
+        (row,) = self.dataset.find_items([item_id])
+        return items["title"][int(row)] or ""
+
+    def sid(self, item_id: ItemId) -> str:
+        """The Semantic ID of an item; text such as "12" finds the integer id 12.
+
+        Raises:
+            DataError: if the item is unknown.
+        """
+        return self.table.sid(self._typed(item_id))
+
+    @cached_property
+    def _sequences(self) -> Sequences:
+        return self.dataset.sequences(self.config.data.ties, self.config.data.seed)
+
+    @cached_property
+    def _rank(self) -> Ranker:
+        generator = self.model == "tiger"
+        return load_ranker(
+            self.model,
+            self.path / "models" / self.model,
+            table=self.table if generator else None,
+            trie=self.trie if generator else None,
+            beam=self.config.decode.beam,
+        )
+
+    @property
+    def _item_ids(self) -> pl.Series:
+        # The table spares a served generator the log.
+        return self.table.item_ids if self.has_sids else self.dataset.item_ids
+
+    def _row(self, item_id: ItemId) -> int:
+        if not self.has_sids:
+            return int(self.dataset.find_items([item_id])[0])
+        return self.table.row(self._typed(item_id))
+
+    def _typed(self, item_id: ItemId) -> ItemId:
+        wants_integer = self.table.item_ids.dtype.is_integer()
+        if wants_integer and isinstance(item_id, str) and item_id.lstrip("-").isdecimal():
+            return int(item_id)
+        return item_id
+
+    def _ids(self, rows: npt.NDArray[np.int32]) -> list[Any]:
+        return self._item_ids.gather(rows).to_list()
+
+    def _recommend(
+        self, rows: npt.NDArray[np.int32], user: npt.NDArray[np.int32] | None, k: int, exclude_seen: bool
+    ) -> tuple[list[Any], npt.NDArray[np.float32]]:
+        if k < 1:
+            raise ConfigError(f"`k` must be 1 or more, it is {k}")
+        if len(rows) == 0:
+            raise DataError("the history is empty; give at least one item id")
+        history = Sequences.from_lengths(rows, np.array([len(rows)]))
+        items, scores = self._rank(history, user, k, history if exclude_seen else None, lambda done: None)
+        found = items[0] >= 0
+        return self._ids(items[0][found]), scores[0][found]

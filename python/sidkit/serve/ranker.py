@@ -1,0 +1,135 @@
+"""One way to ask any trained model of a run for its best items."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit import Trie
+from sidkit.data import Sequences
+from sidkit.decode import beam_search, rank_by_sasrec, top_k
+from sidkit.errors import ConfigError
+from sidkit.ids import SidTable
+from sidkit.models import TIGER, Popularity, SASRec, load_model
+
+__all__ = ["Ranker", "load_ranker"]
+
+Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+
+
+class Ranker(Protocol):
+    """Gives the k best items after each history."""
+
+    def __call__(
+        self,
+        histories: Sequences,
+        users: npt.NDArray[np.int32] | None,
+        k: int,
+        exclude: Sequences | None,
+        on_progress: Callable[[int], None],
+        /,
+    ) -> Ranked:
+        """Rank.
+
+        Args:
+            histories: m rows of item indices, oldest first.
+            users: user indices int32 (m,), for models with user tokens.
+            k: items wanted for each.
+            exclude: m rows of items that must not be returned.
+            on_progress: called with the number of histories done.
+
+        Returns:
+            items int32 (m, k) padded with -1, scores f32 (m, k) padded with -inf; best first.
+        """
+
+
+def load_ranker(
+    name: str,
+    folder: str | Path,
+    *,
+    table: SidTable | None = None,
+    trie: Trie | None = None,
+    beam: int = 50,
+    batch_size: int = 64,
+) -> Ranker:
+    """Load a trained model and say how it ranks.
+
+    Args:
+        name: `tiger`, `sasrec` or `popularity`.
+        folder: where it was saved.
+        table: the Semantic IDs of the items, for a generator.
+        trie: their trie, for a generator.
+        beam: for a generator, prefixes kept at every level; never fewer than the items asked for.
+        batch_size: histories at once.
+
+    Raises:
+        FormatError: if the model's files are missing, damaged or of another model.
+        ConfigError: if it is a generator, and `table` or `trie` is missing.
+    """
+    if name == "popularity":
+        return _by_popularity(Popularity.load(folder))
+    model = load_model(folder)
+    if isinstance(model, SASRec):
+        return _by_sasrec(model, batch_size)
+    if table is None or trie is None:
+        raise ConfigError(f"the model in `{folder}` writes Semantic IDs: pass their `table` and `trie`")
+    return _by_tiger(model, table, trie, beam, batch_size)
+
+
+def _by_popularity(model: Popularity) -> Ranker:
+    def rank(
+        histories: Sequences,
+        users: npt.NDArray[np.int32] | None,
+        k: int,
+        exclude: Sequences | None,
+        on_progress: Callable[[int], None],
+        /,
+    ) -> Ranked:
+        ranked = top_k(model.scores(len(histories)), k, exclude)
+        on_progress(len(histories))
+        return ranked
+
+    return rank
+
+
+def _by_sasrec(model: SASRec, batch_size: int) -> Ranker:
+    def rank(
+        histories: Sequences,
+        users: npt.NDArray[np.int32] | None,
+        k: int,
+        exclude: Sequences | None,
+        on_progress: Callable[[int], None],
+        /,
+    ) -> Ranked:
+        return rank_by_sasrec(
+            model, histories, k, exclude=exclude, batch_size=batch_size, on_progress=on_progress
+        )
+
+    return rank
+
+
+def _by_tiger(model: TIGER, table: SidTable, trie: Trie, beam: int, batch_size: int) -> Ranker:
+    def rank(
+        histories: Sequences,
+        users: npt.NDArray[np.int32] | None,
+        k: int,
+        exclude: Sequences | None,
+        on_progress: Callable[[int], None],
+        /,
+    ) -> Ranked:
+        return beam_search(
+            model,
+            trie,
+            table.digits,
+            histories,
+            beam=max(beam, k),
+            k=k,
+            users=users,
+            exclude=exclude,
+            batch_size=batch_size,
+            on_progress=on_progress,
+        )
+
+    return rank

@@ -1,0 +1,156 @@
+"""Bad input on the command line: one clear line, exit code 1, nothing lost."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+from tests.run.world import QUICK, write_world
+
+from sidkit.cli import main
+from sidkit.run import RunFolder
+
+
+@pytest.fixture
+def fails(capsys):
+    """Type a command that must fail; gives the line that it wrote."""
+
+    def type_command(*arguments, code=1):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        written = capsys.readouterr()
+        assert caught.value.code == code, written.out
+        assert "Traceback" not in written.err
+        assert written.err.count("\n") == 1
+        return written.err
+
+    return type_command
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_world(tmp_path / "ring")
+
+
+def test_a_missing_column(fails, data, tmp_path):
+    pl.read_parquet(data / "interactions.parquet").drop("item_id").write_parquet(
+        data / "interactions.parquet"
+    )
+    line = fails("run", data, "--out", tmp_path / "run")
+    assert line.startswith("error: ") and "`item_id`" in line and "interactions" in line
+
+
+def test_an_empty_file(fails, data, tmp_path):
+    (data / "items.parquet").unlink()
+    (data / "items.csv").write_text("")
+    line = fails("run", data, "--out", tmp_path / "run")
+    assert "items.csv" in line and "is empty" in line
+
+
+def test_no_such_data(fails, tmp_path):
+    line = fails("run", tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert "nowhere" in line
+    assert not (tmp_path / "run" / "embeddings.safetensors").exists()
+
+
+def test_a_wrong_setting(fails, data):
+    line = fails("run", data, "--set", "quantize.level=3")
+    assert line == (
+        "error: the settings: there is no setting `quantize.level`; did you mean `quantize.levels`?\n"
+    )
+
+
+def test_semantic_ids_that_are_too_wide(fails, data):
+    line = fails("run", data, "--set", "quantize.levels=17")
+    assert "is 17 x 8 = 136, but a Semantic ID holds at most 128 bits" in line
+
+
+def test_a_run_of_other_settings(fails, run):
+    line = fails("run", run, "--set", "decode.mask_seen=true")
+    assert "was made with other settings: decode.mask_seen is False there, True now; choose another" in line
+    assert "--force" in line
+
+
+def test_a_preset_over_a_run(fails, run):
+    assert "leave --preset away" in fails("run", run, "--preset", "demo")
+    assert "leave --out away" in fails("run", run, "--out", run.parent / "other")
+
+
+def test_a_folder_of_something_else(fails, data, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    assert "has files in it but no run.toml" in fails("run", data, "--out", tmp_path / "thesis")
+
+
+@pytest.mark.parametrize("name", ["sids.parquet", "index.sidx", "models/tiger/model.safetensors"])
+def test_a_truncated_file_of_ours(fails, run, name):
+    with (run / name).open("rb+") as file:
+        file.truncate(100)
+    assert name in fails("recommend", run, "--history", "item-01")
+    assert f"{name}` is not the file that stage" in fails("run", run)
+
+
+def test_a_foreign_run_record(fails, run):
+    (run / "stages.json").write_text('{"stages": 3}')
+    assert "stages.json` is damaged or not a file of sidkit" in fails("inspect", run)
+
+
+def test_no_run_there(fails, tmp_path):
+    assert "there is no run in" in fails("recommend", tmp_path / "nothing", "--history", "1")
+
+
+def test_unknown_users_items_models(fails, run):
+    assert "99" in fails("recommend", run, "--user", "99")
+    assert "item-99" in fails("recommend", run, "--history", "item-99")
+    assert "has no model `gru`; trained there:" in fails(
+        "recommend", run, "--history", "item-01", "--model", "gru"
+    )
+    assert "give either --user U or --history A,B,C" in fails("recommend", run, "-k", "3")
+
+
+def test_a_full_disk(fails, run, monkeypatch):
+    before = {
+        file: file.read_bytes() for file in run.rglob("*") if file.is_file() and file.name != "stages.json"
+    }
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.json")
+
+    monkeypatch.setattr("sidkit._files.os.fsync", full)
+    line = fails("evaluate", run, "--set", "evaluate.ks=[1]")
+    assert (
+        line.startswith("error: no space left on device")
+        and "make room and run the same command again" in line
+    )
+    monkeypatch.undo()
+    assert {file: file.read_bytes() for file in before} == before
+    assert not [file for file in run.rglob(".*") if file.name != ".lock"]
+    with RunFolder(run) as folder:
+        assert "evaluate" in folder.records
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_training(world, tmp_path):
+    out = tmp_path / "run"
+    sets = [*QUICK, f"embed.vectors={world / 'vectors.npy'}", "train.tiger.max_steps=100000"]
+    command = [sys.executable, "-m", "sidkit", "run", world, "--out", out]
+    command += [part for setting in sets for part in ("--set", setting)]
+    process = subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "unfinished" / "train.tiger").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, wrong = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert wrong == f"interrupted in stage train.tiger; nothing is lost, go on with: sidkit run {out}\n"
+    assert (out / "unfinished" / "train.tiger" / "checkpoint.safetensors").exists()
+    with RunFolder(out) as folder:
+        assert list(folder.records)[-1] == "train.sasrec"

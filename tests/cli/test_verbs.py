@@ -1,0 +1,112 @@
+"""The verbs, as a person types them."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from tests.run.world import QUICK
+
+import sidkit
+from sidkit.cli import main
+
+VERBS = ["fetch", "run", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report"]
+
+
+@pytest.fixture
+def sid(capsys, monkeypatch):
+    """Type a command; gives its exit code, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def type_command(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        written = capsys.readouterr()
+        return caught.value.code or 0, written.out, written.err
+
+    return type_command
+
+
+def settings(*more):
+    return [part for setting in (*QUICK, *more) for part in ("--set", setting)]
+
+
+def test_the_version(sid):
+    assert sid("--version") == (0, f"sidkit {sidkit.__version__}\n", "")
+
+
+def test_help_lists_every_verb(sid):
+    code, out, _ = sid("--help")
+    assert code == 0
+    assert [verb for verb in VERBS if not re.search(rf"\b{verb}\b", out)] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_help_shows_an_example(sid, verb):
+    code, out, _ = sid(verb, "--help")
+    assert code == 0
+    assert f"sidkit {verb} " in out.partition("For example")[2]
+
+
+def test_a_run_from_the_first_word_to_the_last(sid, world, tmp_path):
+    out = tmp_path / "run"
+    code, said, wrong = sid(
+        "tokenize", world, "--out", out, *settings(f"embed.vectors={world / 'vectors.npy'}")
+    )
+    assert (code, wrong) == (0, "")
+    assert (out / "sids.parquet").exists() and not (out / "metrics.json").exists()
+
+    code, said, wrong = sid("train", out, "--set", 'models.use=["popularity", "sasrec"]')
+    assert (code, wrong) == (0, "")
+    assert (out / "models" / "sasrec" / "model.safetensors").exists()
+
+    code, said, wrong = sid("run", out)
+    assert (code, wrong) == (0, "")
+    assert "NDCG@10" in said and "SASRec" in said
+    for name in ("metrics.json", "report.html"):
+        assert str(out / name) in said
+    assert set(json.loads((out / "metrics.json").read_text())) >= {"protocol", "results", "seconds"}
+
+
+def test_evaluate_and_report_show_the_metrics(sid, run):
+    for verb in ("evaluate", "report"):
+        code, said, wrong = sid(verb, run)
+        assert (code, wrong) == (0, "")
+        assert "NDCG@10" in said and "opularity" in said and "TIGER" in said
+
+
+def test_recommend_to_a_user(sid, run):
+    code, said, wrong = sid("recommend", run, "--user", "1007", "-k", "3")
+    assert (code, wrong) == (0, "")
+    assert "of user 1007" in said and "tiger recommends" in said and "thing" in said
+
+
+@pytest.mark.parametrize("model", ["tiger", "sasrec"])
+def test_recommend_after_a_history(sid, run, model):
+    code, said, wrong = sid(
+        "recommend", run, "--history", "item-03,item-04,item-05", "-k", "1", "--model", model
+    )
+    assert (code, wrong) == (0, "")
+    assert re.search(r"item-06\b.*green thing 6\b.*\d+-\d+-\d+", said)
+    assert "item-07" not in said
+
+
+def test_inspect(sid, run):
+    code, said, _ = sid("inspect", run)
+    assert code == 0 and "train.tiger" in said and "sids.parquet" in said
+    code, said, _ = sid("inspect", run, "--item", "item-04")
+    assert code == 0 and "red thing 4" in said
+    prefix = re.search(r"(\d+)-\d+-\d+", said)[1]
+    code, said, _ = sid("inspect", run, "--prefix", prefix)
+    assert code == 0 and "red thing 4" in said and "items under" in said
+
+
+def test_without_typer_the_extra_is_named():
+    code = "import sys; sys.modules['typer'] = None; from sidkit.cli import main; main(['--version'])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "error: the command line needs more than the library: `typer` is not installed"
+    )
+    assert "pip install 'sidkit[cli]'" in result.stderr

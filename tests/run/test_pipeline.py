@@ -1,0 +1,198 @@
+"""The whole pipeline on a world whose right answers are known."""
+
+import dataclasses
+import os
+import re
+import shutil
+import signal
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.run.world import QUICK
+
+from sidkit.errors import ConfigError, DataError, RunFolderError
+from sidkit.evaluate import Metrics
+from sidkit.run import Quiet, RunFolder, build_config, read_config, run_pipeline
+
+ALL = [
+    "data",
+    "embed",
+    "quantize",
+    "ids",
+    "train.popularity",
+    "train.sasrec",
+    "train.tiger",
+    "decode.popularity",
+    "decode.sasrec",
+    "decode.tiger",
+    "evaluate",
+    "report",
+]
+
+
+class Notes(Quiet):
+    """An observer that writes down what was run, and may press Ctrl-C at a stage."""
+
+    def __init__(self, interrupt=None):
+        self.ran, self.interrupt = [], interrupt
+
+    def started(self, stage):
+        if stage == self.interrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().started(stage)
+
+    def finished(self, stage, record):
+        self.ran.append(stage)
+
+
+def rerun(path, *assignments, force=False, **options):
+    notes = Notes(options.pop("interrupt", None))
+    config = build_config(
+        read_config(path / "run.toml").model_dump(exclude_none=True), assignments=assignments
+    )
+    run_pipeline(config, path, force=force, observer=notes, **options)
+    return notes.ran
+
+
+def test_every_stage_leaves_what_it_promises(finished):
+    folder = RunFolder(finished)
+    assert list(folder.records) == ALL
+    for name in ("run.toml", "embeddings.safetensors", "tokenizer.safetensors", "sids.parquet", "index.sidx"):
+        assert (finished / name).stat().st_size > 0
+    for model in ("sasrec", "tiger"):
+        assert {file.name for file in (finished / "models" / model).iterdir()} >= {
+            "model.safetensors",
+            "model.json",
+            "history.json",
+        }
+    assert not (finished / "unfinished").exists()
+    assert folder.records["data"].facts["users"] == 200
+    assert sorted(folder.records["quantize"].facts) >= ["collisions"]
+    assert all(record.seconds >= 0 and record.peak_memory_bytes > 2**20 for record in folder.records.values())
+
+
+def test_the_models_understand_the_world(finished):
+    metrics = Metrics.load(finished / "metrics.json")
+    assert metrics.models == ["popularity", "sasrec", "tiger"]
+    for model in ("sasrec", "tiger"):
+        assert metrics.find(model, "recall@1").value > 0.7
+    assert metrics.find("popularity", "recall@1").value < 0.2
+    protocol = metrics.protocol
+    assert (protocol.split, protocol.candidates, protocol.beam, protocol.users) == (
+        "leave_last_out",
+        24,
+        10,
+        200,
+    )
+    assert {*ALL} - {"evaluate", "report"} <= set(metrics.seconds)
+    assert set(metrics.machine["peak_memory_bytes"]) == set(metrics.seconds)
+    assert len(metrics.tokenizer["levels"]) == 2
+
+
+def test_predictions_carry_the_ids_of_the_user(finished):
+    frame = pl.read_parquet(finished / "predictions" / "tiger.parquet")
+    assert frame["user_id"].min() >= 1000
+    assert frame["target_id"].str.starts_with("item-").all()
+
+
+def test_a_second_run_does_nothing(run):
+    assert rerun(run) == []
+
+
+def test_cheap_stages_follow_their_settings_unasked(run):
+    assert rerun(run, "evaluate.ks=[5]") == ["evaluate", "report"]
+    assert Metrics.load(run / "metrics.json").find("tiger", "recall@5") is not None
+
+
+def test_other_settings_are_refused_and_the_run_stays(run):
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    message = "decode.k is 10 there, 5 now; train.sasrec.max_steps is 120 there, 3 now"
+    with pytest.raises(RunFolderError, match="was made with other settings"):
+        rerun(run, "decode.k=5", "evaluate.ks=[1]", "train.sasrec.max_steps=3")
+    with pytest.raises(RunFolderError) as caught:
+        rerun(run, "decode.k=5", "evaluate.ks=[1]", "train.sasrec.max_steps=3")
+    assert set(re.findall(r"[\w.]+ is \S+ there, \S+ now", str(caught.value))) >= set(message.split("; "))
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
+
+
+def test_force_runs_what_the_change_touches_and_no_more(run):
+    ran = rerun(run, "train.sasrec.max_steps=3", force=True)
+    assert ran == ["train.sasrec", "decode.sasrec", "evaluate", "report"]
+
+
+def test_settings_of_stages_that_have_not_run_may_change(run):
+    for stage in ("train.tiger", "decode.tiger"):
+        forget(run, stage)
+    assert rerun(run, "train.tiger.max_steps=3") == ["train.tiger", "decode.tiger", "evaluate", "report"]
+
+
+def forget(run, stage):
+    with RunFolder(run) as folder:
+        records = dict(folder.records)
+        del records[stage]
+        folder._records = records
+        folder._save()
+
+
+def test_until_stops_early(world, tmp_path):
+    config = build_config(
+        assignments=[f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *QUICK]
+    )
+    notes = Notes()
+    run_pipeline(config, tmp_path / "run", until="ids", observer=notes)
+    assert notes.ran == ALL[:4]
+    with pytest.raises(ConfigError, match="there is no stage `idz`; the stages are data, embed"):
+        run_pipeline(config, tmp_path / "run", until="idz")
+
+
+def test_a_run_without_a_generator_makes_no_semantic_ids(world, tmp_path):
+    config = build_config(assignments=[f"data.source={world}", *QUICK, 'models.use=["popularity"]'])
+    notes = Notes()
+    run_pipeline(config, tmp_path / "run", until="evaluate", observer=notes)
+    assert notes.ran == ["data", "train.popularity", "decode.popularity", "evaluate"]
+    assert Metrics.load(tmp_path / "run" / "metrics.json").protocol.beam is None
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_an_interrupt_in_any_stage_loses_nothing(run, stage):
+    kept = RunFolder(run).records
+    forget(run, stage)
+    with pytest.raises(KeyboardInterrupt):
+        rerun(run, interrupt=stage)
+    there = RunFolder(run).records
+    assert stage not in there
+    assert {name: dataclasses.asdict(there[name]) for name in there} == {
+        name: dataclasses.asdict(kept[name]) for name in kept if name != stage
+    }
+    assert stage in rerun(run)
+
+
+def test_changed_data_are_refused(world, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(world, data)
+    settings = [f"data.source={data}", *QUICK, 'models.use=["popularity"]']
+    run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
+    log = pl.read_parquet(data / "interactions.parquet")
+    log.head(-1).write_parquet(data / "interactions.parquet")
+    with pytest.raises(RunFolderError, match=r"other inputs \(`interactions.parquet` changed\)"):
+        run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
+
+
+@pytest.mark.parametrize(
+    "name", ["embeddings.safetensors", "tokenizer.safetensors", "sids.parquet", "index.sidx"]
+)
+def test_a_truncated_file_is_named(run, name):
+    with (run / name).open("rb+") as file:
+        file.truncate(file.seek(0, os.SEEK_END) // 2)
+    with pytest.raises(RunFolderError, match=f"{name}` is not the file that stage"):
+        rerun(run)
+
+
+def test_vectors_of_other_items_are_refused(world, tmp_path):
+    np.save(tmp_path / "vectors.npy", np.zeros((23, 4), np.float32))
+    config = build_config(
+        assignments=[f"data.source={world}", f"embed.vectors={tmp_path / 'vectors.npy'}", *QUICK]
+    )
+    with pytest.raises(DataError, match="has 23 rows for 24 items"):
+        run_pipeline(config, tmp_path / "run")
