@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
 from tests.run.world import QUICK, write_world
 
 # How long an example takes says more about the machine than about the code.

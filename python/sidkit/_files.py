@@ -37,7 +37,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; rename it to `path` once the block has finished without an error.
+    """Give a temporary folder beside `path`; rename it to `path` once the block has ended without an error.
 
     Whatever was at `path` before is removed in that moment, not earlier.
     """

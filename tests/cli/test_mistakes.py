@@ -154,3 +154,7 @@ def test_ctrl_c_while_training(world, tmp_path):
     assert (out / "unfinished" / "train.tiger" / "checkpoint.safetensors").exists()
     with RunFolder(out) as folder:
         assert list(folder.records)[-1] == "train.sasrec"
+
+
+def test_nothing_to_report(fails, tmp_path):
+    assert "there is nothing to report in" in fails("report", tmp_path / "nothing")

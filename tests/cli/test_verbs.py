@@ -74,6 +74,8 @@ def test_evaluate_and_report_show_the_metrics(sid, run):
         code, said, wrong = sid(verb, run)
         assert (code, wrong) == (0, "")
         assert "NDCG@10" in said and "opularity" in said and "TIGER" in said
+        assert "report.html" in said
+    assert sid("run", run)[0] == 0
 
 
 def test_recommend_to_a_user(sid, run):

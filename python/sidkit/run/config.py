@@ -81,8 +81,16 @@ class QuantizeConfig(_Section):
     """Codewords of every codebook."""
     iterations: Count = 25
     """Rounds of k-means a level (`rqkmeans`)."""
-    epochs: Count = 500
+    epochs: Count = 300
     """Passes over the vectors (`rqvae`)."""
+    latent: Count = 32
+    """Dimensions between encoder and codebooks (`rqvae`)."""
+    hidden: list[Count] = [512, 256, 128]
+    """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`)."""
+    learning_rate: Positive = 1e-3
+    """Learning rate of AdamW (`rqvae`)."""
+    batch_size: Count = 1024
+    """Vectors in a step (`rqvae`)."""
     seed: Seed = 0
     """Seed of initialization and of batches."""
 

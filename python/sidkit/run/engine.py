@@ -118,7 +118,7 @@ def execute(stages: Sequence[Stage], folder: RunFolder, observer: Observer, *, f
     for stage in stages:
         inputs = {**{name: fingerprints[name] for name in stage.inputs}, **stage.files()}
         wanted = fingerprints[stage.name] = fingerprint(stage.name, stage.settings, inputs)
-        if folder.is_current(stage.name, wanted):
+        if folder.is_current(stage.name, wanted, replaceable=stage.cheap):
             observer.skipped(stage.name)
             continue
         record = folder.records.get(stage.name)

@@ -110,11 +110,16 @@ class RunFolder:
     ) -> None:
         self._lock.release()
 
-    def is_current(self, stage: str, wanted: str) -> bool:
+    def is_current(self, stage: str, wanted: str, *, replaceable: bool = False) -> bool:
         """Whether `stage` is finished with this fingerprint and its files are still there and the same.
 
+        Args:
+            stage: its name.
+            wanted: the fingerprint of its settings and inputs now.
+            replaceable: whether files that someone else wrote may be written over.
+
         Raises:
-            RunFolderError: if a file is there but is not the one that the stage wrote.
+            RunFolderError: if a file is there but is not the one that the stage wrote, nor replaceable.
         """
         record = self._records.get(stage)
         if record is None or record.fingerprint != wanted:
@@ -124,7 +129,7 @@ class RunFolder:
             if not file.exists():
                 return False
             if sha256_of(file) != digest:
-                if stage in self._started:
+                if replaceable or stage in self._started:
                     return False
                 raise RunFolderError(
                     f"`{file}` is not the file that stage `{stage}` wrote (expected SHA-256 "

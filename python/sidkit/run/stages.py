@@ -268,7 +268,16 @@ class Work:
             )
         from sidkit.quantize import RQVAE
 
-        return RQVAE(quantize.levels, quantize.codes, epochs=quantize.epochs, seed=quantize.seed)
+        return RQVAE(
+            quantize.levels,
+            quantize.codes,
+            latent=quantize.latent,
+            hidden=quantize.hidden,
+            epochs=quantize.epochs,
+            batch_size=quantize.batch_size,
+            learning_rate=quantize.learning_rate,
+            seed=quantize.seed,
+        )
 
     def _vectors(self) -> npt.NDArray[np.float32]:
         from sidkit.embed import load_vectors
