@@ -1,4 +1,4 @@
-"""Tried by `make test-wheel` where only NumPy and the wheel built from the sdist are installed."""
+"""Tried by `make test-wheel` in an environment with only NumPy and the wheel built from the sdist."""
 
 import os
 import subprocess
