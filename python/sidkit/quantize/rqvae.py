@@ -68,7 +68,7 @@ class RQVAE(ResidualTokenizer):
         epochs: int = 300,
         plain_epochs: int = 10,
         batch_size: int = 1024,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         weight_decay: float = 1e-2,
         commitment: float = 0.25,
         seed: int = 0,
