@@ -2,6 +2,7 @@
 
     RQKMeans          residual k-means; the default
     RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
+    RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
     load_tokenizer    read a tokenizer of any kind
     quality_report    MSE, perplexity, codes in use, collisions
 
@@ -12,6 +13,7 @@ from sidkit._extras import require
 
 require("safetensors", extra="train")
 
+from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.quality import (
     CodebookCollapseWarning,
     LevelQuality,
@@ -23,11 +25,14 @@ from sidkit.quantize.rqvae import RQVAE
 from sidkit.quantize.tokenizer import Tokenizer, load_tokenizer
 
 __all__ = [
+    "LSH",
     "RQVAE",
+    "Atomic",
     "CodebookCollapseWarning",
     "LevelQuality",
     "QualityReport",
     "RQKMeans",
+    "RandomCodes",
     "Tokenizer",
     "load_tokenizer",
     "quality_report",

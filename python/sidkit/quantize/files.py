@@ -14,7 +14,7 @@ from safetensors.numpy import load, save_file
 from sidkit._files import atomic_path
 from sidkit.errors import FormatError
 
-__all__ = ["read_arrays", "read_tokenizer", "write_arrays", "write_tokenizer"]
+__all__ = ["read_arrays", "read_tokenizer", "take", "write_arrays", "write_tokenizer"]
 
 _VERSION = 1
 _FIELDS = {"kind": str, "dim": int, "settings": dict, "fingerprint": str}
@@ -78,3 +78,22 @@ def read_arrays(
     if not isinstance(described, dict) or described.get("version") != _VERSION:
         raise FormatError(f"{path} is of another version than {_VERSION}: {text[:80]}")
     return described, arrays
+
+
+def take(
+    state: Mapping[str, npt.NDArray[Any]],
+    name: str,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike = np.float32,
+) -> npt.NDArray[Any]:
+    """One finite array of a file, or FormatError if it is not what it must be."""
+    array = state.get(name)
+    if array is None:
+        raise FormatError(f"the file lacks the array `{name}`")
+    if array.shape != shape or array.dtype != dtype:
+        raise FormatError(
+            f"the array `{name}` must be {np.dtype(dtype)} {shape}, but it is {array.dtype} {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise FormatError(f"the array `{name}` holds NaN or infinity")
+    return array

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.quantize.residual import take
+from sidkit.quantize.files import take
 from sidkit.quantize.tokenizer import State, Vectors
 
 __all__ = ["Perceptron"]

@@ -3,10 +3,10 @@
 from abc import abstractmethod
 
 import numpy as np
-import numpy.typing as npt
 
 from sidkit._core import Codebooks, assign_codes
-from sidkit.errors import FormatError, NotFittedError
+from sidkit.errors import NotFittedError
+from sidkit.quantize.files import take
 from sidkit.quantize.tokenizer import Codes, State, Tokenizer, Vectors
 
 __all__ = ["ResidualTokenizer"]
@@ -92,17 +92,3 @@ class ResidualTokenizer(Tokenizer):
             for level, size in enumerate(self.sizes)
         ]
         self._codebooks = Codebooks(words)
-
-
-def take(state: State, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[np.float32]:
-    """One finite array of a file, or FormatError if it is not what it must be."""
-    array = state.get(name)
-    if array is None:
-        raise FormatError(f"the file lacks the array `{name}`")
-    if array.shape != shape or array.dtype != dtype:
-        raise FormatError(
-            f"the array `{name}` must be {np.dtype(dtype)} {shape}, but it is {array.dtype} {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        raise FormatError(f"the array `{name}` holds NaN or infinity")
-    return array

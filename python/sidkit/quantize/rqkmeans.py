@@ -3,12 +3,10 @@
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
 from sidkit._core import Codebooks
 from sidkit.errors import ConfigError
 from sidkit.quantize.kmeans import STARTS, residual_kmeans
-from sidkit.quantize.residual import ResidualTokenizer, take
+from sidkit.quantize.residual import ResidualTokenizer
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
 
@@ -91,15 +89,8 @@ class RQKMeans(ResidualTokenizer):
         return self.standardizer_.invert(z)
 
     def _state(self) -> State:
-        scaling = {
-            "standardizer.mean": self.standardizer_.mean,
-            "standardizer.scale": self.standardizer_.scale,
-        }
-        return self._codebook_state() | scaling
+        return self._codebook_state() | self.standardizer_.state()
 
     def _restore(self, state: State, dim: int) -> None:
-        self.standardizer_ = Standardizer(
-            take(state, "standardizer.mean", (dim,), np.float32),
-            take(state, "standardizer.scale", (dim,), np.float32),
-        )
+        self.standardizer_ = Standardizer.restore(state, dim)
         self._restore_codebooks(state, dim)

@@ -3,13 +3,11 @@
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
 from sidkit._core import Codebooks
 from sidkit._extras import require
 from sidkit.errors import ConfigError
 from sidkit.quantize.perceptron import Perceptron
-from sidkit.quantize.residual import ResidualTokenizer, take
+from sidkit.quantize.residual import ResidualTokenizer
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
 
@@ -129,20 +127,16 @@ class RQVAE(ResidualTokenizer):
         return self.standardizer_.invert(self.decoder_(z))
 
     def _state(self) -> State:
-        scaling = {
-            "standardizer.mean": self.standardizer_.mean,
-            "standardizer.scale": self.standardizer_.scale,
-        }
         return (
-            self._codebook_state() | scaling | self.encoder_.state("encoder") | self.decoder_.state("decoder")
+            self._codebook_state()
+            | self.standardizer_.state()
+            | self.encoder_.state("encoder")
+            | self.decoder_.state("decoder")
         )
 
     def _restore(self, state: State, dim: int) -> None:
         widths = [dim, *self.hidden, self.latent]
-        self.standardizer_ = Standardizer(
-            take(state, "standardizer.mean", (dim,), np.float32),
-            take(state, "standardizer.scale", (dim,), np.float32),
-        )
+        self.standardizer_ = Standardizer.restore(state, dim)
         self.encoder_ = Perceptron.restore(state, "encoder", widths)
         self.decoder_ = Perceptron.restore(state, "decoder", widths[::-1])
         self.history_ = []

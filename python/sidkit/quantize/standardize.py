@@ -1,9 +1,13 @@
 """Vectors with mean 0 and variance 1 in every dimension."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from sidkit.quantize.files import take
 
 __all__ = ["Standardizer"]
 
@@ -33,6 +37,15 @@ class Standardizer:
     def identity(cls, dim: int) -> "Standardizer":
         """The standardizer that changes nothing."""
         return cls(np.zeros(dim, np.float32), np.ones(dim, np.float32))
+
+    @classmethod
+    def restore(cls, state: Mapping[str, npt.NDArray[Any]], dim: int) -> "Standardizer":
+        """The standardizer that `state` came from, or FormatError if it is not there."""
+        return cls(take(state, "standardizer.mean", (dim,)), take(state, "standardizer.scale", (dim,)))
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """The standardizer as named arrays."""
+        return {"standardizer.mean": self.mean, "standardizer.scale": self.scale}
 
     def apply(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Standardize vectors, float32 (n, dim). Elementwise: a row does not depend on the others."""
