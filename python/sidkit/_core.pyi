@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Assignment",
     "Codebooks",
     "SidLayout",
     "Trie",
     "TrieStates",
     "__version__",
     "assign_codes",
+    "assign_details",
     "kmeans_fit",
     "ngram_rows",
     "ngram_windows",
@@ -39,13 +41,25 @@ class Codebooks:
     Args:
         codebooks: float32 (levels, codes, dim), or a list or tuple with one float32 (codes, dim) array a
             level, whose sizes may differ. One to 65,536 codes a level.
+        kernel: which instructions assignment is to use: `vnni`, `avx512`, `avx2`, `neon` or `portable`; the
+            fastest that the CPU has if None. The codes are the same.
 
     Raises:
         TypeError: not float32 arrays.
-        ValueError: no level, a level without codes or with too many, unequal dims, NaN or infinity.
+        ValueError: no level, a level without codes or with too many, unequal dims, NaN or infinity, or a kernel
+            that this CPU cannot run.
     """
 
-    def __new__(cls, codebooks: npt.NDArray[np.float32] | Sequence[npt.NDArray[np.float32]]) -> Codebooks: ...
+    def __new__(
+        cls,
+        codebooks: npt.NDArray[np.float32] | Sequence[npt.NDArray[np.float32]],
+        *,
+        kernel: str | None = None,
+    ) -> Codebooks: ...
+    @property
+    def kernel(self) -> str:
+        """What assignment to these codebooks is computed with."""
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Codes per level, first level first."""
@@ -75,11 +89,13 @@ class Codebooks:
         """
 
 def assign_codes(
-    x: npt.NDArray[np.float32],
+    x: npt.NDArray[Any],
     codebooks: Codebooks | npt.NDArray[np.float32] | Sequence[npt.NDArray[np.float32]],
     *,
+    beam: int = 1,
     out: npt.NDArray[np.uint16] | None = None,
     threads: int | None = None,
+    copy: bool = False,
 ) -> npt.NDArray[np.uint16]:
     """The code of the nearest codeword at every level, for every row.
 
@@ -88,11 +104,18 @@ def assign_codes(
     in float32. A vector has the same codes in any batch, on any number of threads, on any CPU. A residual
     that overflows float32 has code 0 at every further level, since all its distances are infinite.
 
+    With a beam, the `beam` best prefixes are kept at each level: of all extensions of those kept, the ones with
+    the least squared distance, where a tie goes to the better prefix, then to the lower code (Babenko and
+    Lempitsky, CVPR 2014, search so for additive codes). The best one's codes are returned.
+
     Args:
-        x: float32 (n, dim), C-contiguous; may be read-only.
+        x: float32, float64, float16 or bfloat16 (of `ml_dtypes`) of shape (n, dim), C-contiguous; may be
+            read-only. A row is what its values are in float32, rounded to nearest.
         codebooks: prepared `Codebooks`, or what makes them.
+        beam: how many prefixes to keep, 1 to 64.
         out: uint16 (n, levels) to write the codes into; a new array if None.
         threads: how many threads may work; all cores if None. Small calls run on the calling thread.
+        copy: copy an `x` that is strided or unaligned, instead of refusing it.
 
     Returns:
         uint16 (n, levels): `out`, or a new array.
@@ -101,6 +124,65 @@ def assign_codes(
         TypeError: another dtype than named above.
         ValueError: shapes that do not fit, a strided array, or a row with NaN or infinity, which is named;
             then `out` holds nothing of use.
+    """
+
+@final
+class Assignment:
+    """Codes with what is known about them, from `assign_details`."""
+
+    @property
+    def codes(self) -> npt.NDArray[np.uint16]:
+        """The code at every level, (n, levels)."""
+
+    @property
+    def errors(self) -> npt.NDArray[np.float64]:
+        """The squared length of what is left of each row after the last level, (n,)."""
+
+    @property
+    def nearest(self) -> npt.NDArray[np.uint16]:
+        """The nearest codes of each residual, nearest first, (n, levels, alternatives).
+
+        The first is the code; where a level has fewer codes than asked for, the last one is repeated.
+        """
+
+    @property
+    def distances(self) -> npt.NDArray[np.float64]:
+        """The squared distances to the nearest codes, (n, levels, alternatives)."""
+
+    @property
+    def decisions(self) -> int:
+        """How many decisions were made: rows times levels, and times the prefixes in a beam."""
+
+    @property
+    def second_looks(self) -> int:
+        """How many of them needed float32 distances, since the filter left several codes."""
+
+    @property
+    def exact_looks(self) -> int:
+        """How many of them needed the float64 definition, since float32 left several codes."""
+
+def assign_details(
+    x: npt.NDArray[Any],
+    codebooks: Codebooks | npt.NDArray[np.float32] | Sequence[npt.NDArray[np.float32]],
+    *,
+    beam: int = 1,
+    alternatives: int = 0,
+    threads: int | None = None,
+    copy: bool = False,
+) -> Assignment:
+    """As `assign_codes`, with the error of every row, the nearest codes of every level, and how they were found.
+
+    Args:
+        x: as for `assign_codes`.
+        codebooks: as for `assign_codes`.
+        beam: as for `assign_codes`.
+        alternatives: how many of the nearest codes to give for each row and level; only without a beam.
+        threads: as for `assign_codes`.
+        copy: as for `assign_codes`.
+
+    Raises:
+        TypeError: as `assign_codes`.
+        ValueError: as `assign_codes`, and for alternatives with a beam.
     """
 
 def kmeans_fit(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -39,6 +39,7 @@ floats = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(data=st.data(), dim=st.integers(1, 9), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_codes_are_those_of_the_definition(data, dim, sizes):
     codebooks = [data.draw(hnp.arrays(np.float32, (size, dim), elements=floats)) for size in sizes]
@@ -119,7 +120,7 @@ INFINITE = [np.array([[0, 0, 0], [0, np.inf, 0]], np.float32)]
     ("error", "message", "x", "codebooks", "options"),
     [
         (TypeError, "`x` must be a C-contiguous float32 array of shape (n, dim), not list", [[0]], WORDS, {}),
-        (TypeError, "not float64; convert it with `.astype(\"float32\")`", X.astype(float), WORDS, {}),
+        (TypeError, "float64, float16 or bfloat16, not int64; convert it", X.astype(int), WORDS, {}),
         (ValueError, "of shape (n, dim); its shape is [3]", X[0], WORDS, {}),
         (ValueError, "copy it with `numpy.ascontiguousarray`", X[::2], WORDS, {}),
         (ValueError, "axis 1 of `x` has length 2, but must have 3", np.zeros((4, 2), np.float32), WORDS, {}),
@@ -135,6 +136,8 @@ INFINITE = [np.array([[0, 0, 0], [0, np.inf, 0]], np.float32)]
         (ValueError, "axis 1 of `out` has length 1, but must have 2", X, WORDS, {"out": OUT[:, :1].copy()}),
         (ValueError, "`out` must be writable", X, WORDS, {"out": FROZEN}),
         (ValueError, "`threads` is 0, but must be at least 1", X, WORDS, {"threads": 0}),
+        (ValueError, "`beam` is 0, but must be from 1 to 64", X, WORDS, {"beam": 0}),
+        (ValueError, "`beam` is 65, but must be from 1 to 64", X, WORDS, {"beam": 65}),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named(error, message, x, codebooks, options):

@@ -1,32 +1,108 @@
-//! `assign_codes` for Python.
+//! `assign_codes` and `assign_details` for Python.
 
-use numpy::{Ix2, PyArray2, PyUntypedArrayMethods};
+use numpy::{Ix2, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use sidkit_core::assign::{Looks, Options, Outputs, assign_with};
 
 use crate::error::to_python;
+use crate::rows::RowsArray;
 use crate::{arrays, codebook};
 
 /// The code of the nearest codeword at every level, for every row.
 #[pyfunction]
-#[pyo3(signature = (x, codebooks, *, out=None, threads=None))]
+#[pyo3(signature = (x, codebooks, *, beam=1, out=None, threads=None, copy=false))]
 pub(crate) fn assign_codes<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
     codebooks: &Bound<'py, PyAny>,
+    beam: usize,
     out: Option<Bound<'py, PyAny>>,
     threads: Option<usize>,
+    copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let threads = arrays::threads(threads)?;
     let codebooks = codebook::extract(codebooks)?;
     let levels = codebooks.levels().len();
-    let rows = arrays::read::<f32, Ix2>(x, "x", "(n, dim)")?;
-    arrays::check_axis("x", 1, rows.shape()[1], codebooks.dim())?;
-    let out = out.unwrap_or_else(|| PyArray2::<u16>::zeros(py, [rows.shape()[0], levels], false).into_any());
+    let x = RowsArray::new(x, codebooks.dim(), copy)?;
+    let out = out.unwrap_or_else(|| PyArray2::<u16>::zeros(py, [x.count(), levels], false).into_any());
     let mut codes = arrays::write::<u16, Ix2>(&out, "out", "(n, levels)")?;
-    arrays::check_axis("out", 0, codes.shape()[0], rows.shape()[0])?;
+    arrays::check_axis("out", 0, codes.shape()[0], x.count())?;
     arrays::check_axis("out", 1, codes.shape()[1], levels)?;
-    let (rows, codes) = (rows.as_slice()?, codes.as_slice_mut()?);
-    py.detach(|| sidkit_core::assign(rows, &codebooks, codes, threads))
+    let (rows, codes) = (x.rows()?, codes.as_slice_mut()?);
+    let outputs = Outputs {
+        codes,
+        ..Outputs::default()
+    };
+    py.detach(|| assign_with(rows, &codebooks, outputs, Options { threads, beam }))
         .map_err(to_python)?;
     Ok(out)
+}
+
+/// Codes with what is known about them.
+#[pyclass(frozen, get_all, module = "sidkit._core")]
+pub(crate) struct Assignment {
+    codes: Py<PyArray2<u16>>,
+    errors: Py<PyArray1<f64>>,
+    nearest: Py<PyArray3<u16>>,
+    distances: Py<PyArray3<f64>>,
+    decisions: u64,
+    second_looks: u64,
+    exact_looks: u64,
+}
+
+#[pymethods]
+impl Assignment {
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        let shape = slf.get().codes.bind(slf.py()).shape().to_vec();
+        format!("Assignment(rows={}, levels={})", shape[0], shape[1])
+    }
+}
+
+/// As `assign_codes`, with the error of every row, the nearest codes of every level, and how the codes were found.
+#[pyfunction]
+#[pyo3(signature = (x, codebooks, *, beam=1, alternatives=0, threads=None, copy=false))]
+pub(crate) fn assign_details<'py>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
+    codebooks: &Bound<'py, PyAny>,
+    beam: usize,
+    alternatives: usize,
+    threads: Option<usize>,
+    copy: bool,
+) -> PyResult<Assignment> {
+    let threads = arrays::threads(threads)?;
+    let codebooks = codebook::extract(codebooks)?;
+    let x = RowsArray::new(x, codebooks.dim(), copy)?;
+    let (count, levels) = (x.count(), codebooks.levels().len());
+    let codes = PyArray2::<u16>::zeros(py, [count, levels], false);
+    let errors = PyArray1::<f64>::zeros(py, count, false);
+    let nearest = PyArray3::<u16>::zeros(py, [count, levels, alternatives], false);
+    let distances = PyArray3::<f64>::zeros(py, [count, levels, alternatives], false);
+    let Looks {
+        decisions,
+        second,
+        exact,
+    } = {
+        let (mut codes, mut errors) = (codes.readwrite(), errors.readwrite());
+        let (mut nearest, mut distances) = (nearest.readwrite(), distances.readwrite());
+        let outputs = Outputs {
+            codes: codes.as_slice_mut()?,
+            errors: errors.as_slice_mut()?,
+            alternatives,
+            nearest: nearest.as_slice_mut()?,
+            distances: distances.as_slice_mut()?,
+        };
+        let rows = x.rows()?;
+        py.detach(|| assign_with(rows, &codebooks, outputs, Options { threads, beam }))
+            .map_err(to_python)?
+    };
+    Ok(Assignment {
+        codes: codes.unbind(),
+        errors: errors.unbind(),
+        nearest: nearest.unbind(),
+        distances: distances.unbind(),
+        decisions,
+        second_looks: second,
+        exact_looks: exact,
+    })
 }

@@ -6,6 +6,7 @@ use numpy::{Ix2, Ix3, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use sidkit_core::Kernel;
 
 use crate::arrays;
 use crate::error::to_python;
@@ -17,8 +18,15 @@ pub(crate) struct Codebooks(pub(crate) Arc<sidkit_core::Codebooks>);
 #[pymethods]
 impl Codebooks {
     #[new]
-    fn new(codebooks: &Bound<'_, PyAny>) -> PyResult<Self> {
-        from_arrays(codebooks).map(Self)
+    #[pyo3(signature = (codebooks, *, kernel=None))]
+    fn new(codebooks: &Bound<'_, PyAny>, kernel: Option<&str>) -> PyResult<Self> {
+        from_arrays(codebooks, kernel_of(kernel)?).map(Self)
+    }
+
+    /// What assignment to these codebooks is computed with.
+    #[getter]
+    fn kernel(&self) -> &'static str {
+        self.0.kernel().name()
     }
 
     /// Codes per level, first level first.
@@ -82,11 +90,22 @@ impl Codebooks {
 pub(crate) fn extract(codebooks: &Bound<'_, PyAny>) -> PyResult<Arc<sidkit_core::Codebooks>> {
     match codebooks.cast::<Codebooks>() {
         Ok(prepared) => Ok(Arc::clone(&prepared.get().0)),
-        Err(_) => from_arrays(codebooks),
+        Err(_) => from_arrays(codebooks, Kernel::best()),
     }
 }
 
-fn from_arrays(codebooks: &Bound<'_, PyAny>) -> PyResult<Arc<sidkit_core::Codebooks>> {
+fn kernel_of(name: Option<&str>) -> PyResult<Kernel> {
+    let Some(name) = name else {
+        return Ok(Kernel::best());
+    };
+    Kernel::from_name(name).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "`kernel` is {name:?}, but must be \"vnni\", \"avx512\", \"avx2\", \"neon\" or \"portable\""
+        ))
+    })
+}
+
+fn from_arrays(codebooks: &Bound<'_, PyAny>, kernel: Kernel) -> PyResult<Arc<sidkit_core::Codebooks>> {
     let (dim, levels) = match codebooks.cast::<PyList>() {
         Ok(list) => from_sequence(&list.to_tuple())?,
         Err(_) => match codebooks.cast::<PyTuple>() {
@@ -94,7 +113,9 @@ fn from_arrays(codebooks: &Bound<'_, PyAny>) -> PyResult<Arc<sidkit_core::Codebo
             Err(_) => from_cube(codebooks)?,
         },
     };
-    let made = codebooks.py().detach(|| sidkit_core::Codebooks::new(dim, levels));
+    let made = codebooks
+        .py()
+        .detach(|| sidkit_core::Codebooks::with_kernel(dim, levels, kernel));
     made.map(Arc::new).map_err(to_python)
 }
 

@@ -8,6 +8,7 @@ mod codebook;
 mod error;
 mod kmeans;
 mod ngram;
+mod rows;
 mod sid;
 mod trie;
 
@@ -17,7 +18,7 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::assign::assign_codes;
+    use crate::assign::{Assignment, assign_codes, assign_details};
     #[pymodule_export]
     use crate::codebook::Codebooks;
     #[pymodule_export]

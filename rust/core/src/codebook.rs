@@ -1,5 +1,7 @@
 //! The codebooks of a residual quantizer.
 
+use crate::assign::Kernel;
+use crate::assign::packed::Packed;
 use crate::{Error, Result};
 
 /// The most codewords that one level can have, since codes are `u16`.
@@ -7,10 +9,11 @@ pub const MAX_CODES: usize = 1 << 16;
 
 /// The codebooks of all levels: at least one level, each with 1 to [`MAX_CODES`] finite codewords of one dimension.
 ///
-/// Made once and shared: what can be computed ahead (norms, the kernels' layouts) is kept beside the codewords.
+/// Made once and shared: what can be computed ahead (norms, the kernel's layout) is kept beside the codewords.
 #[derive(Clone, Debug)]
 pub struct Codebooks {
     dim: usize,
+    kernel: Kernel,
     levels: Vec<Codebook>,
 }
 
@@ -22,6 +25,7 @@ pub struct Codebook {
     words: Vec<f32>,
     /// Squared Euclidean norms, one a codeword, summed in f64 in index order.
     norms: Vec<f64>,
+    packed: Packed,
 }
 
 impl Codebooks {
@@ -32,12 +36,30 @@ impl Codebooks {
     /// [`Error::Range`] for no level, a zero `dim`, or a level without codewords or with more than [`MAX_CODES`];
     /// [`Error::Length`] for a level that is no whole number of codewords; [`Error::NotFinite`] for NaN or infinity.
     pub fn new(dim: usize, levels: Vec<Vec<f32>>) -> Result<Self> {
+        Self::with_kernel(dim, levels, Kernel::best())
+    }
+
+    /// As [`Codebooks::new`], for a kernel that is not this CPU's fastest. The codes are the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Codebooks::new`], and [`Error::Kernel`] if this CPU cannot run the kernel.
+    pub fn with_kernel(dim: usize, levels: Vec<Vec<f32>>, kernel: Kernel) -> Result<Self> {
+        if !kernel.is_available() {
+            return Err(Error::Kernel { name: kernel.name() });
+        }
         Error::check_range("levels", levels.len(), 1, usize::MAX)?;
         let levels = levels
             .into_iter()
-            .map(|words| Codebook::new(dim, words))
+            .map(|words| Codebook::new(dim, words, kernel))
             .collect::<Result<_>>()?;
-        Ok(Self { dim, levels })
+        Ok(Self { dim, kernel, levels })
+    }
+
+    /// What assignment to these codebooks is computed with.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     /// How many numbers a codeword has.
@@ -95,7 +117,7 @@ impl Codebooks {
 }
 
 impl Codebook {
-    fn new(dim: usize, words: Vec<f32>) -> Result<Self> {
+    fn new(dim: usize, words: Vec<f32>, kernel: Kernel) -> Result<Self> {
         Error::check_range("dim", dim, 1, usize::MAX)?;
         let size = words.len() / dim;
         Error::check_length("codebook", words.len(), size * dim)?;
@@ -109,7 +131,13 @@ impl Codebook {
                     .sum()
             })
             .collect();
-        Ok(Self { dim, words, norms })
+        let packed = Packed::new(dim, &words, kernel.precision());
+        Ok(Self {
+            dim,
+            words,
+            norms,
+            packed,
+        })
     }
 
     /// How many codewords there are.
@@ -132,6 +160,10 @@ impl Codebook {
     #[must_use]
     pub fn word(&self, code: usize) -> &[f32] {
         &self.words[code * self.dim..][..self.dim]
+    }
+
+    pub(crate) fn packed(&self) -> &Packed {
+        &self.packed
     }
 
     /// The squared Euclidean norms of the codewords.

@@ -29,6 +29,11 @@ pub enum Error {
         /// The most that makes sense; `usize::MAX` stands for no limit.
         max: usize,
     },
+    /// This CPU lacks the instructions of a kernel. Take one of [`crate::Kernel::available`].
+    Kernel {
+        /// The name of the kernel.
+        name: &'static str,
+    },
     /// A value of a row is NaN or infinite. Clean or drop the row before quantizing it.
     NotFinite {
         /// The name of the argument.
@@ -215,6 +220,10 @@ impl fmt::Display for Error {
             }
             Self::Range { what, got, min, max } => {
                 write!(f, "`{what}` is {got}, but must be from {min} to {max}")
+            }
+            Self::Kernel { name } => {
+                write!(f, "this CPU cannot run kernel {name:?}; available are")?;
+                crate::Kernel::available().try_for_each(|kernel| write!(f, " {:?}", kernel.name()))
             }
             Self::NotFinite { what, row } => write!(
                 f,

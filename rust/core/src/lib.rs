@@ -15,7 +15,7 @@ mod rng;
 pub mod sid;
 pub mod trie;
 
-pub use assign::assign;
+pub use assign::{Kernel, assign};
 pub use codebook::{Codebook, Codebooks};
 pub use error::{Error, Result};
 pub use ngram::Ngrams;

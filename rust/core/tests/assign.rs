@@ -1,7 +1,7 @@
 //! Assignment against the definition, written out once more in the plainest way.
 
 use proptest::prelude::*;
-use sidkit_core::{Codebooks, Error, assign};
+use sidkit_core::{Codebooks, Error, Kernel, assign};
 
 /// The definition, level by level and code by code.
 fn oracle(row: &[f32], levels: &[Vec<f32>]) -> Vec<u16> {
@@ -33,11 +33,19 @@ fn oracle(row: &[f32], levels: &[Vec<f32>]) -> Vec<u16> {
     codes
 }
 
+/// The codes, which every kernel must agree on.
 fn codes(dim: usize, levels: &[Vec<f32>], rows: &[f32], threads: usize) -> Vec<u16> {
-    let codebooks = Codebooks::new(dim, levels.to_vec()).unwrap();
-    let mut codes = vec![u16::MAX; rows.len() / dim * levels.len()];
-    assign(rows, &codebooks, &mut codes, threads).unwrap();
-    codes
+    let mut results = Kernel::available().map(|kernel| {
+        let codebooks = Codebooks::with_kernel(dim, levels.to_vec(), kernel).unwrap();
+        let mut codes = vec![u16::MAX; rows.len() / dim * levels.len()];
+        assign(rows, &codebooks, &mut codes, threads).unwrap();
+        (kernel, codes)
+    });
+    let (_, first) = results.next().unwrap();
+    for (kernel, codes) in results {
+        assert_eq!(codes, first, "{kernel:?}");
+    }
+    first
 }
 
 /// Numbers of every size, with many exact ties and near-ties.

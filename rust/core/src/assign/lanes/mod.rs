@@ -1,0 +1,31 @@
+//! Vectors of f32 lanes: the few operations the kernels are written in, once for every instruction set.
+
+#[cfg(target_arch = "aarch64")]
+pub(super) mod neon;
+pub(super) mod portable;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86;
+
+/// A vector of [`Lanes::N`] f32 numbers.
+///
+/// # Safety
+///
+/// All functions must run on a CPU that has the implementation's instructions; kernels are chosen by detection.
+/// [`Lanes::load`] and [`Lanes::store`] need `N` valid elements at the pointer, of any alignment.
+pub(super) trait Lanes: Copy {
+    /// How many lanes there are; divides 16.
+    const N: usize;
+
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn max_abs(self, other: Self) -> Self;
+    unsafe fn min(self, other: Self) -> Self;
+    /// `self + a · b`, rounded once or twice.
+    unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// `self − a · b`, rounded once or twice.
+    unsafe fn sub_product(self, a: Self, b: Self) -> Self;
+    /// Bit i says whether lane i is at most the same lane of `other`.
+    unsafe fn at_most(self, other: Self) -> u32;
+}
