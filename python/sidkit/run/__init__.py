@@ -11,7 +11,7 @@ require("pydantic", extra="cli")
 require("tomli_w", extra="cli")
 require("polars", extra="data")
 
-from sidkit.run.config import RunConfig
+from sidkit.run.config import RunConfig, SasrecConfig, TigerConfig, TrainingConfig
 from sidkit.run.engine import Observer, Quiet
 from sidkit.run.folder import RunFolder, StageRecord
 from sidkit.run.pipeline import STAGES, run_pipeline
@@ -25,7 +25,10 @@ __all__ = [
     "Quiet",
     "RunConfig",
     "RunFolder",
+    "SasrecConfig",
     "StageRecord",
+    "TigerConfig",
+    "TrainingConfig",
     "build_config",
     "differences",
     "read_config",

@@ -154,7 +154,7 @@ class Work:
 
         models, train = self.config.models, self.config.train
         if model == "sasrec":
-            return train_sasrec(
+            _, history = train_sasrec(
                 self.split,
                 len(self.dataset.items),
                 models.sasrec,
@@ -163,7 +163,8 @@ class Work:
                 data=task.fingerprint,
                 progress=task.progress,
             )
-        return train_tiger(
+            return history
+        _, history = train_tiger(
             self.split,
             self._table(),
             self._trie(),
@@ -173,6 +174,7 @@ class Work:
             data=task.fingerprint,
             progress=task.progress,
         )
+        return history
 
     def decode(self, model: ModelName, task: Task) -> Outcome:
         """Rank items for every test user, and keep the lists."""

@@ -3,8 +3,10 @@
 The loop knows none of these, and the models know nothing of validation; here they meet.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +14,13 @@ import torch
 from torch import Tensor
 
 from sidkit import Trie
-from sidkit._progress import Progress
+from sidkit._progress import Progress, silent
 from sidkit.data import EvalSet, Split
 from sidkit.decode import beam_search, rank_by_sasrec
 from sidkit.evaluate import Predictions, user_metrics
 from sidkit.ids import SidTable
 from sidkit.models import TIGER, SASRec
-from sidkit.run.config import SasrecConfig, TigerConfig, TrainingConfig
+from sidkit.run.config import SasrecConfig, TigerConfig, TigerTrainingConfig, TrainingConfig
 from sidkit.train import (
     History,
     NextItemBatches,
@@ -29,10 +31,13 @@ from sidkit.train import (
 )
 from sidkit.train.batches import Batch
 
-__all__ = ["train_sasrec", "train_tiger"]
+__all__ = ["SasrecConfig", "TigerConfig", "TrainingConfig", "train_sasrec", "train_tiger"]
 
 _K = 10  # the metrics that choose between weights are at 10
 _BEAM = 10  # enough to choose by; test items are decoded with the beam of the run
+
+_SASREC, _TRAINING = SasrecConfig(), TrainingConfig()
+_TIGER, _TIGER_TRAINING = TigerConfig(), TigerTrainingConfig()
 
 Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
@@ -40,13 +45,13 @@ Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 def train_sasrec(
     split: Split,
     n_items: int,
-    sizes: SasrecConfig,
-    training: TrainingConfig,
-    folder: Path,
+    sizes: SasrecConfig = _SASREC,
+    training: TrainingConfig = _TRAINING,
+    folder: str | Path | None = None,
     *,
-    data: str,
-    progress: Progress,
-) -> History:
+    data: str = "",
+    progress: Progress = silent,
+) -> tuple[SASRec, History]:
     """Train SASRec with full softmax cross-entropy at every position.
 
     Args:
@@ -54,12 +59,13 @@ def train_sasrec(
         n_items: size of the catalogue.
         sizes: of the model.
         training: settings of the training.
-        folder: gets `model.safetensors`, `model.json`, `history.json`; a checkpoint in it is continued.
-        data: fingerprint of what is trained on.
+        folder: gets `model.safetensors`, `model.json` and `history.json`; a checkpoint in it is continued.
+            Without one, only what is returned is left.
+        data: fingerprint of what is trained on, so that no checkpoint is continued on other data.
         progress: told after every step.
 
     Returns:
-        The course of the training.
+        The model with the weights that were best on validation, and the course of the training.
     """
     torch.manual_seed(training.seed)
     model = SASRec(n_items, **sizes.model_dump())
@@ -79,21 +85,23 @@ def train_sasrec(
     def validate(model: SASRec) -> Mapping[str, float]:
         return _metrics("sasrec", valid, n_items, rank_by_sasrec(model, valid.histories, _K))
 
-    settings = _settings(training)
-    return fit(model, batches, loss, validate, settings, folder, data=data, on_progress=_told(progress))
+    settings, told = _settings(training), _told(progress)
+    with _kept(folder) as place:
+        history = fit(model, batches, loss, validate, settings, place, data=data, on_progress=told)
+    return model, history
 
 
 def train_tiger(
     split: Split,
     table: SidTable,
     trie: Trie,
-    sizes: TigerConfig,
-    training: TrainingConfig,
-    folder: Path,
+    sizes: TigerConfig = _TIGER,
+    training: TrainingConfig = _TIGER_TRAINING,
+    folder: str | Path | None = None,
     *,
-    data: str,
-    progress: Progress,
-) -> History:
+    data: str = "",
+    progress: Progress = silent,
+) -> tuple[TIGER, History]:
     """Train TIGER on every prefix of every history; as `train_sasrec`, but for the items' Semantic IDs.
 
     Args:
@@ -102,12 +110,13 @@ def train_tiger(
         trie: the trie over them, for the beam search on validation.
         sizes: of the model.
         training: settings of the training.
-        folder: gets `model.safetensors`, `model.json`, `history.json`; a checkpoint in it is continued.
-        data: fingerprint of what is trained on.
+        folder: gets `model.safetensors`, `model.json` and `history.json`; a checkpoint in it is continued.
+            Without one, only what is returned is left.
+        data: fingerprint of what is trained on, so that no checkpoint is continued on other data.
         progress: told after every step.
 
     Returns:
-        The course of the training.
+        The model with the weights that were best on validation, and the course of the training.
     """
     torch.manual_seed(training.seed)
     model = TIGER(table.sizes, **sizes.model_dump())
@@ -129,8 +138,19 @@ def train_tiger(
         ranked = beam_search(model, trie, table.digits, valid.histories, beam=_BEAM, k=_K, users=valid.users)
         return _metrics("tiger", valid, len(table), ranked)
 
-    settings = _settings(training)
-    return fit(model, batches, loss, validate, settings, folder, data=data, on_progress=_told(progress))
+    settings, told = _settings(training), _told(progress)
+    with _kept(folder) as place:
+        history = fit(model, batches, loss, validate, settings, place, data=data, on_progress=told)
+    return model, history
+
+
+@contextmanager
+def _kept(folder: str | Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield Path(folder)
+        return
+    with TemporaryDirectory() as temporary:
+        yield Path(temporary)
 
 
 def _settings(training: TrainingConfig) -> TrainSettings:
