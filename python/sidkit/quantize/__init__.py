@@ -2,6 +2,7 @@
 
     RQKMeans          residual k-means; the default
     RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
+    PQ                product quantization, OPQ with its rotation
     RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
     load_tokenizer    read a tokenizer of any kind
     quality_report    MSE, perplexity, codes in use, collisions
@@ -14,6 +15,7 @@ from sidkit._extras import require
 require("safetensors", extra="train")
 
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
+from sidkit.quantize.product import PQ
 from sidkit.quantize.quality import (
     CodebookCollapseWarning,
     LevelQuality,
@@ -26,6 +28,7 @@ from sidkit.quantize.tokenizer import Tokenizer, load_tokenizer
 
 __all__ = [
     "LSH",
+    "PQ",
     "RQVAE",
     "Atomic",
     "CodebookCollapseWarning",

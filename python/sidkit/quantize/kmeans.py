@@ -43,12 +43,14 @@ def kmeans(
     iterations: int,
     rng: np.random.Generator,
     start: str = "bisect",
+    first: Vectors | None = None,
 ) -> Vectors:
     """One codebook, float32 (size, dim), of vectors, float32 (n, dim), n at least `size`.
 
     Lloyd's algorithm. A codeword that loses all its vectors restarts at a vector of the fullest codeword.
+    `first`, if given, is the start.
     """
-    codebook = _STARTS[start](x, size, rng)
+    codebook = _STARTS[start](x, size, rng) if first is None else first
     codes = _nearest(x, codebook)
     for _ in range(iterations):
         codebook = _means(x, codes, codebook, rng)
