@@ -87,7 +87,7 @@ class QuantizeConfig(_Section):
     """Dimensions between encoder and codebooks (`rqvae`)."""
     hidden: list[Count] = [512, 256, 128]
     """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`)."""
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 2e-3
     """Learning rate of AdamW (`rqvae`)."""
     batch_size: Count = 1024
     """Vectors in a step (`rqvae`)."""
