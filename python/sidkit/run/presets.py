@@ -20,12 +20,19 @@ PRESETS: Mapping[str, dict[str, Any]] = {
                 "heads": 4,
                 "d_head": 16,
                 "d_ff": 256,
+                "max_items": 10,
             },
         },
-        "quantize": {"codes": 64},
+        # 64 x 64 prefixes for 1,682 films: a third level would only separate near neighbours.
+        "quantize": {"levels": 2, "codes": 64},
         "train": {
-            "sasrec": {"max_steps": 1000, "warmup_steps": 100, "evaluate_every_steps": 100},
-            "tiger": {"max_steps": 4000, "warmup_steps": 200, "evaluate_every_steps": 400},
+            "sasrec": {"batch_size": 64, "max_steps": 600, "evaluate_every_steps": 100},
+            "tiger": {
+                "max_steps": 3000,
+                "learning_rate": 2e-3,
+                "warmup_steps": 100,
+                "evaluate_every_steps": 300,
+            },
         },
         "decode": {"beam": 20, "k": 20},
     },
