@@ -112,3 +112,14 @@ def test_without_typer_the_extra_is_named():
         "error: the command line needs more than the library: `typer` is not installed"
     )
     assert "pip install 'sidkit[cli]'" in result.stderr
+
+
+def test_a_warning_is_one_line():
+    code = (
+        "import sidkit.cli.app as module, warnings\n"
+        "module.app = lambda *_, **__: warnings.warn('level 1 uses 3 of 256 codes', UserWarning)\n"
+        "from sidkit.cli import main\n"
+        "main(['run'])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr == "warning: level 1 uses 3 of 256 codes\n"

@@ -3,7 +3,9 @@
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
 from sidkit.errors import MissingExtraError, SidkitError
 
@@ -38,7 +40,21 @@ def _load_and_run(arguments: Sequence[str] | None) -> None:
         raise MissingExtraError(f"the command line needs more than the library: {error}") from error
     from sidkit.cli.app import app
 
-    app(arguments, prog_name="sidkit")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        app(arguments, prog_name="sidkit")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say what the warning says; where in our code it was given helps nobody at a terminal."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _of_the_system(error: OSError) -> str:
