@@ -71,10 +71,15 @@ class QualityReport:
         return max(self.collisions, default=0)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON can hold it; `collisions` has its keys as strings."""
+        """The report as JSON can hold it; `collisions` has its keys as strings.
+
+        `perplexity` and `mse` repeat those of the levels as plain lists, first level first.
+        """
         flat = asdict(self) | {"largest_collision": self.largest_collision}
         flat["collisions"] = {str(size): count for size, count in self.collisions.items()}
         flat["levels"] = [asdict(level) for level in self.levels]
+        flat["perplexity"] = [level.perplexity for level in self.levels]
+        flat["mse"] = [level.mse for level in self.levels]
         return flat
 
     def __str__(self) -> str:

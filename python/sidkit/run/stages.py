@@ -114,7 +114,11 @@ class Work:
 
         vectors = self._vectors()
         tokenizer = self._tokenizer()
-        tokenizer.fit(vectors, progress=lambda done, total, figures: task.progress(done, total, **figures))
+        tokenizer.fit(
+            vectors,
+            progress=lambda done, total, figures: task.progress(done, total, **figures),
+            checkpoint=task.workspace() / "checkpoint.safetensors",
+        )
         tokenizer.save(self.folder.path / TOKENIZER)
         return Outcome((TOKENIZER,), quality_report(tokenizer, vectors).to_dict())
 
