@@ -1,3 +1,4 @@
+import errno
 import hashlib
 
 import pytest
@@ -35,3 +36,22 @@ def test_the_digest_of_a_file(tmp_path):
     content = bytes(range(256)) * 10_000
     (tmp_path / "file").write_bytes(content)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_full_disk_is_told_in_one_way(tmp_path):
+    path = tmp_path / "file.txt"
+    for writer in (OSError(28, "no room"), ValueError("I/O error: No space left on device (os error 28)")):
+        with (
+            pytest.raises(OSError, match=r"No space left on device: '.*file\.txt'") as caught,
+            atomic_path(path),
+        ):
+            raise writer
+        assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_went_wrong_elsewhere_stays_as_it_is(tmp_path):
+    for error in (FileNotFoundError(2, "gone", "another.txt"), ValueError("no number")):
+        with pytest.raises(type(error)) as caught, atomic_path(tmp_path / "file.txt"):
+            raise error
+        assert caught.value is error

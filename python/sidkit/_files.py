@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,9 +31,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise
+        refusal = _of_the_system(error, temporary, target)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 @contextmanager
@@ -76,6 +80,16 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _of_the_system(error: BaseException, temporary: Path, target: Path) -> OSError | None:
+    """Return the refusal of the system to write `target`; writers in Rust hide it in errors of their own."""
+    if isinstance(error, OSError) and error.filename not in (None, str(temporary)):
+        return None
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(told[1])
+    return None if number is None else OSError(number, os.strerror(number), str(target))
 
 
 def _umask() -> int:

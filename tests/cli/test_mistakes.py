@@ -158,3 +158,74 @@ def test_ctrl_c_while_training(world, tmp_path):
 
 def test_nothing_to_report(fails, tmp_path):
     assert "there is nothing to report in" in fails("report", tmp_path / "nothing")
+
+
+def test_nothing_to_inspect(fails, tmp_path):
+    assert "there is nothing to inspect in" in fails("inspect", tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", ["sids.parquet", "models/tiger/model.safetensors"])
+def test_a_flipped_bit(fails, run, name):
+    content = bytearray((run / name).read_bytes())
+    content[len(content) // 2] ^= 0x10
+    (run / name).write_bytes(bytes(content))
+    assert f"{name}` is not the file that stage" in fails("recommend", run, "--history", "item-01")
+
+
+def test_a_configuration_that_was_emptied(fails, run):
+    (run / "run.toml").write_text("")
+    line = fails("recommend", run, "--history", "item-01")
+    assert "was made before `data.source` changed; bring it up to date with: sidkit run" in line
+
+
+def test_data_that_changed_since(fails, run, data):
+    config = (run / "run.toml").read_text()
+    record = (run / "stages.json").read_text()
+    before = next(line for line in config.splitlines() if line.startswith("source = "))
+    there = before.partition("= ")[2].strip('"')
+    (run / "run.toml").write_text(config.replace(there, str(data)))
+    (run / "stages.json").write_text(record.replace(there, str(data)))
+    items = pl.read_parquet(data / "items.parquet")
+    items.reverse().write_parquet(data / "items.parquet")
+    assert "has changed since the run" in fails("recommend", run, "--user", "1003")
+
+
+def test_a_lack_of_memory(fails, run, monkeypatch):
+    def lack(*arguments, **settings):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes\nException raised")
+
+    monkeypatch.setattr("sidkit.serve.open_run", lack)
+    assert fails("recommend", run, "--user", "1003") == (
+        "error: there is not enough memory (DefaultCPUAllocator: can't allocate memory: you tried 8 bytes); "
+        "make the model, batches or beam smaller\n"
+    )
+
+
+@pytest.mark.parametrize("setting", ["train.tiger.learning_rate=inf", "train.sasrec.clip_norm=nan"])
+def test_settings_that_are_no_number(fails, data, setting):
+    assert f"error: the settings: `{setting.partition('=')[0]}`: input should be" in fails(
+        "run", data, "--set", setting
+    )
+
+
+def test_settings_beyond_reason(fails, data):
+    assert "`quantize.levels`: input should be less than or equal to 128" in fails(
+        "run", data, "--set", "quantize.levels=1000000000", "--set", "quantize.codes=1"
+    )
+    assert "`models.tiger.d_model`: input should be less than or equal to 65536" in fails(
+        "run", data, "--set", "models.tiger.d_model=1000000000000"
+    )
+    assert "`d_model` must be a multiple of `heads`, it is 128 with 3 heads" in fails(
+        "run", data, "--set", "models.sasrec.heads=3"
+    )
+    assert "`ks` holds at least one cut-off and each once, it is []" in fails(
+        "run", data, "--set", "evaluate.ks=[]"
+    )
+
+
+def test_a_title_is_neither_markup_nor_control(run, monkeypatch, capsys):
+    monkeypatch.setattr("sidkit.serve.Run.label", lambda run, item: "[bold]x[/] [/red] \x1b[31mred")
+    main(["recommend", str(run), "--history", "item-01, item-02,", "-k", "1"])
+    main(["inspect", str(run), "--item", "item-01"])
+    shown = capsys.readouterr().out
+    assert shown.count("[bold]x[/] [/red] [31mred") == 2

@@ -75,3 +75,8 @@ def test_a_row_that_is_not_finite_is_named():
     x[42, 1] = np.nan
     with pytest.raises(ValueError, match="row 42 of `x` holds NaN or infinity"):
         kmeans_fit(x, 3)
+
+
+def test_a_batch_that_no_memory_holds():
+    with pytest.raises(MemoryError, match="`batch` asks for 4611686018427387904 x 2 values"):
+        kmeans_fit(np.zeros((10, 2), np.float32), 3, batch=2**62)

@@ -85,7 +85,7 @@ def test_finding_ids():
             ITEMS.head(1),
             EVENTS,
             "1 items of `interactions` are not in `items`, such as 'c'; add them, or leave such events out "
-            "with unknown_items='drop'",
+            "(in Python: load_dataset(..., unknown_items='drop'))",
         ),
         (
             ITEMS,

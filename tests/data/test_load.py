@@ -133,6 +133,19 @@ def test_a_parquet_that_is_none(folder, content):
         load_dataset(path)
 
 
+def test_a_csv_in_utf_16(folder):
+    path = folder()
+    (path / "items.csv").write_text(ITEMS, encoding="utf-16")
+    with pytest.raises(DataError, match=r"items.csv` is not text in UTF-8: it holds zero bytes; save it as"):
+        load_dataset(path)
+
+
+def test_a_hint_of_another_library_is_left_out(folder):
+    with pytest.raises(DataError, match=r"interactions.csv` is not a readable csv file: .*") as caught:
+        load_dataset(folder(ITEMS, "user_id,item_id\n1,1,5\n"))
+    assert "\n" not in str(caught.value)
+
+
 def test_neither_folder_nor_name():
     with pytest.raises(
         DataError, match=r"`nowhere` is neither a folder .* nor a data set that we know: ml-100k, am"

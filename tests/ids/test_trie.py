@@ -226,3 +226,23 @@ def test_missing_files_and_folders_are_named(tmp_path):
         Trie.open(tmp_path / "gone.sidx")
     with pytest.raises(FileNotFoundError, match=r"nowhere"):
         build([4], [(1,)]).save(tmp_path / "nowhere" / "index.sidx")
+
+
+def test_what_memory_cannot_hold_is_an_error():
+    trie = build([4], [(1,)])
+    start, scores, log_probs = trie.start(1), np.zeros(1, np.float32), np.zeros((1, 4), np.float32)
+    for call, message in [
+        (lambda: trie.start(2**62), "`batch` asks for 4611686018427387904 x 1 values, more than"),
+        (lambda: trie.start(2**45), "`batch` asks for"),
+        (lambda: trie.beam_step(log_probs, start, scores, rows_per_group=1, beam=2**45), "`beam` asks for"),
+        (lambda: trie.top_items(start, scores, rows_per_group=1, k=2**45), "`k` asks for 1 x 35184372088832"),
+    ]:
+        with pytest.raises(MemoryError, match=f"^{message}"):
+            call()
+
+
+def test_an_error_of_the_system_has_its_number(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        Trie.open(tmp_path / "gone.sidx")
+    assert (caught.value.errno, caught.value.filename) == (2, str(tmp_path / "gone.sidx"))
+    assert caught.value.strerror == "No such file or directory"

@@ -76,3 +76,9 @@ def test_three_lines_of_python(finished):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "['item-05'] 1\n"
+
+
+def test_ids_that_look_like_numbers_but_are_none(finished):
+    run = sidkit.open_run(finished)
+    with pytest.raises(DataError, match=r"there is no user '--5'; the ids are Int64"):
+        run.recommend_user("--5")

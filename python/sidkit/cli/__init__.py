@@ -25,9 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail(str(error))
     except OSError as error:
-        if os.environ.get("SIDKIT_DEBUG") or error.errno is None:
+        if os.environ.get("SIDKIT_DEBUG"):
             raise
         _fail(_of_the_system(error))
+    except (MemoryError, RuntimeError) as error:
+        # torch has no exception of its own for the lack of memory.
+        lacks_memory = isinstance(error, MemoryError) or "allocate memory" in str(error)
+        if os.environ.get("SIDKIT_DEBUG") or not lacks_memory:
+            raise
+        _fail(f"there is not enough memory ({_first_line(error)}); make the model, batches or beam smaller")
 
 
 def _load_and_run(arguments: Sequence[str] | None) -> None:
@@ -58,11 +64,17 @@ def _show_warning(
 
 
 def _of_the_system(error: OSError) -> str:
-    message = os.strerror(error.errno or 0).lower()
+    if error.errno is None:
+        return _first_line(error)
+    message = os.strerror(error.errno).lower()
     where = "" if error.filename is None else f": `{error.filename}`"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{message}{where}; finished files are whole: make room and run the same command again"
     return f"{message}{where}"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _fail(message: str) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sidkit.cli.options import RunPath
+from sidkit.errors import RunFolderError
 from sidkit.run import RunFolder
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ def command(
 
     `sidkit inspect runs/ml-100k --prefix 12-3`
     """
-    console = Console()
+    console = Console(markup=False)
     if item is None and prefix is None:
-        console.print(_stages(RunFolder(run)))
+        folder = RunFolder(run)
+        if not folder.records:
+            raise RunFolderError(f"there is nothing to inspect in `{run}`: make a run with `sidkit run`")
+        console.print(_stages(folder))
         return
     from sidkit.serve import open_run
 
@@ -58,8 +62,10 @@ def _stages(folder: RunFolder) -> Table:
 
 
 def _items(run: "Run", prefix: str, limit: int) -> Table:
+    from sidkit.report.markup import clean
+
     found = run.table.items(prefix)
-    table = Table("sid", "item", "", title=f"{len(found):,} items under {prefix}")
+    table = Table("sid", "item", "title", title=f"{len(found):,} items under {prefix}")
     for item_id in found[:limit]:
-        table.add_row(run.sid(item_id), str(item_id), run.label(item_id))
+        table.add_row(run.sid(item_id), clean(str(item_id)), clean(run.label(item_id)))
     return table

@@ -40,14 +40,14 @@ def run_until(
         typer.Exit: with code 130 after Ctrl-C.
     """
     path, config = _resolve(source, out, preset, config_file, assignments or ())
-    console = Console()
+    console = Console(markup=False)
     console.print(f"{config.data.source} -> {path}", highlight=False)
     with Watcher(console) as watcher:
         try:
             folder = run_pipeline(config, path, until=stage, force=force, observer=watcher)
         except KeyboardInterrupt:
             where = f" in stage {watcher.stage}" if watcher.stage else ""
-            Console(stderr=True).print(
+            Console(stderr=True, markup=False).print(
                 f"interrupted{where}; nothing is lost, go on with: sidkit run {path}",
                 highlight=False,
                 soft_wrap=True,

@@ -42,25 +42,29 @@ def command(
     if (user is None) == (history is None):
         raise ConfigError("who is it for? give either --user U or --history A,B,C")
     opened = open_run(run, model=model)
-    seen = (
-        opened.user_history(user)
-        if user is not None
-        else [part.strip() for part in (history or "").split(",")]
-    )
-    items, scores = opened.recommend(seen, k=k, exclude_seen=not include_seen)
-    console = Console()
+    if user is not None:
+        seen = opened.user_history(user)
+        items, scores = opened.recommend_user(user, k=k, exclude_seen=not include_seen)
+    else:
+        seen = [part.strip() for part in (history or "").split(",") if part.strip()]
+        items, scores = opened.recommend(seen, k=k, exclude_seen=not include_seen)
+    console = Console(markup=False)
     if user is not None:
         console.print(_listed(opened, f"latest of {len(seen)} items of user {user}", seen[-5:]))
     console.print(_listed(opened, f"{opened.model} recommends", items, [f"{score:.3f}" for score in scores]))
 
 
 def _listed(run: "Run", title: str, items: list[int | str], scores: list[str] | None = None) -> Table:
-    table = Table("item", "", title=title, title_justify="left")
+    from sidkit.report.markup import clean
+
+    table = Table("item", "title", title=title, title_justify="left")
     if run.has_sids:
         table.add_column("sid")
     if scores is not None:
         table.add_column("score", justify="right")
     for place, item_id in enumerate(items):
         sid = [run.sid(item_id)] if run.has_sids else []
-        table.add_row(str(item_id), run.label(item_id), *sid, *([] if scores is None else [scores[place]]))
+        table.add_row(
+            clean(str(item_id)), clean(run.label(item_id)), *sid, *([] if scores is None else [scores[place]])
+        )
     return table

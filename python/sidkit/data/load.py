@@ -83,12 +83,22 @@ def _find_table(folder: Path, name: str) -> Path:
 def _read_table(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".csv":
+            _check_text(path)
             return pl.read_csv(path, infer_schema=False)
         return pl.read_parquet(path)
     except pl.exceptions.NoDataError:
         raise DataError(f"`{path}` is empty: there must be a header and at least one row") from None
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"`{path}` is not a readable {path.suffix[1:]} file: {error}") from error
+        # polars goes on with hints about arguments of its own.
+        first_line = str(error).partition("\n")[0]
+        raise DataError(f"`{path}` is not a readable {path.suffix[1:]} file: {first_line}") from error
+
+
+def _check_text(path: Path) -> None:
+    """Refuse UTF-16 and binary files, which would be read as one odd column."""
+    with path.open("rb") as file:
+        if b"\0" in file.read(4096):
+            raise DataError(f"`{path}` is not text in UTF-8: it holds zero bytes; save it as UTF-8")
 
 
 def _numbers(interactions: pl.DataFrame) -> pl.DataFrame:

@@ -27,7 +27,9 @@ __all__ = [
 
 ModelName = Literal["popularity", "sasrec", "tiger"]
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Width = Annotated[int, Field(ge=1, le=65536)]
+Depth = Annotated[int, Field(ge=1, le=128)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -37,7 +39,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class _Section(BaseModel):
     """One table of `run.toml`: frozen, without conversions between types, without unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class DataConfig(_Section):
@@ -45,9 +49,9 @@ class DataConfig(_Section):
 
     source: str = "ml-100k"
     """A built-in name, or a folder with `interactions` and `items` as Parquet or CSV."""
-    min_user_events: int = Field(default=0, ge=0)
+    min_user_events: int = Field(default=0, ge=0, le=2**31 - 1)
     """Users with fewer events are left out (k-core, repeated until it holds)."""
-    min_item_events: int = Field(default=0, ge=0)
+    min_item_events: int = Field(default=0, ge=0, le=2**31 - 1)
     """Items with fewer events are left out (k-core, repeated until it holds)."""
     split: Literal["leave_last_out", "global_time"] = "leave_last_out"
     """`leave_last_out`: every user's last event is the test, the one before it validation."""
@@ -75,7 +79,7 @@ class QuantizeConfig(_Section):
 
     method: Literal["rqkmeans", "rqvae"] = "rqkmeans"
     """Residual k-means on standardized vectors, or a residual-quantized autoencoder."""
-    levels: Count = 3
+    levels: Depth = 3
     """Codebooks, one after the other on the residual of the one before."""
     codes: int = Field(default=256, ge=1, le=65536)
     """Codewords of every codebook."""
@@ -83,9 +87,9 @@ class QuantizeConfig(_Section):
     """Rounds of k-means a level (`rqkmeans`)."""
     epochs: Count = 300
     """Passes over the vectors (`rqvae`)."""
-    latent: Count = 32
+    latent: Width = 32
     """Dimensions between encoder and codebooks (`rqvae`)."""
-    hidden: list[Count] = [512, 256, 128]
+    hidden: list[Width] = [512, 256, 128]
     """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`)."""
     learning_rate: Positive = 2e-3
     """Learning rate of AdamW (`rqvae`)."""
@@ -105,38 +109,46 @@ class IdsConfig(_Section):
 class SasrecConfig(_Section):
     """Sizes of SASRec."""
 
-    d_model: Count = 128
+    d_model: Width = 128
     """Width of the model."""
-    layers: Count = 2
+    layers: Depth = 2
     """Transformer blocks."""
-    heads: Count = 2
+    heads: Width = 2
     """Attention heads."""
     dropout: Fraction = 0.3
     """Share of activations dropped in training."""
-    max_items: Count = 50
+    max_items: Width = 50
     """Items of a history that are read, the latest ones."""
+
+    @model_validator(mode="after")
+    def _heads_part_the_width(self) -> "SasrecConfig":
+        if self.d_model % self.heads:
+            raise ValueError(
+                f"`d_model` must be a multiple of `heads`, it is {self.d_model} with {self.heads} heads"
+            )
+        return self
 
 
 class TigerConfig(_Section):
     """Sizes of TIGER (Rajput et al., NeurIPS 2023, section 4)."""
 
-    d_model: Count = 128
+    d_model: Width = 128
     """Width of the model."""
-    encoder_layers: Count = 4
+    encoder_layers: Depth = 4
     """Blocks of the bidirectional encoder."""
-    decoder_layers: Count = 4
+    decoder_layers: Depth = 4
     """Blocks of the autoregressive decoder."""
-    heads: Count = 6
+    heads: Width = 6
     """Attention heads."""
-    d_head: Count = 64
+    d_head: Width = 64
     """Width of a head."""
-    d_ff: Count = 1024
+    d_ff: Width = 1024
     """Width of the feed-forward layer."""
     dropout: Fraction = 0.1
     """Share of activations dropped in training."""
-    max_items: Count = 20
+    max_items: Width = 20
     """Items of a history that are read, the latest ones."""
-    user_buckets: int = Field(default=0, ge=0)
+    user_buckets: int = Field(default=0, ge=0, le=2**31 - 1)
     """Buckets into which users are hashed for the token in front of the history; 0 for no such token."""
 
 
@@ -229,6 +241,12 @@ class EvaluateConfig(_Section):
     """Resamples of users behind each 95 % interval."""
     seed: Seed = 0
     """Seed of the resampling."""
+
+    @model_validator(mode="after")
+    def _some_cut_offs(self) -> "EvaluateConfig":
+        if not self.ks or len(set(self.ks)) != len(self.ks):
+            raise ValueError(f"`ks` holds at least one cut-off and each once, it is {self.ks}")
+        return self
 
 
 class RunConfig(_Section):

@@ -78,7 +78,7 @@ class RunFolder:
         if self.path.is_dir() and not self.config_path.exists() and any(_visible(self.path)):
             raise RunFolderError(
                 f"`{self.path}` has files in it but no run.toml, so it is not a run of sidkit; "
-                "choose a new or empty folder with --out"
+                "name the folder of a run, or a new or empty one"
             )
         self._lock = FolderLock(self.path)
         self._records: dict[str, StageRecord] = {}
@@ -128,14 +128,9 @@ class RunFolder:
             file = self.path / name
             if not file.exists():
                 return False
-            if sha256_of(file) != digest:
-                if replaceable or stage in self._started:
-                    return False
-                raise RunFolderError(
-                    f"`{file}` is not the file that stage `{stage}` wrote (expected SHA-256 "
-                    f"{digest[:12]}..., {file.stat().st_size} bytes are there now); "
-                    "delete it to have it made again"
-                )
+            if (replaceable or stage in self._started) and sha256_of(file) != digest:
+                return False
+            self._check_file(stage, name)
         return stage not in self._started
 
     def was_interrupted(self, stage: str, wanted: str) -> bool:
@@ -164,14 +159,53 @@ class RunFolder:
         Raises:
             RunFolderError: if the stage has not finished, or the file has gone.
         """
+        self._record(stage)
         file = self.path / name
+        if not file.exists():
+            raise RunFolderError(f"`{file}` of stage `{stage}` has gone; `sidkit run` makes it again")
+        return file
+
+    def check(self, stage: str, settings: Mapping[str, Any]) -> None:
+        """Check that what a finished stage made still holds, before it is believed.
+
+        Args:
+            stage: its name.
+            settings: those of the run's configuration, `{"section.key": value}`.
+
+        Raises:
+            RunFolderError: if the stage has not finished, was made with other settings than the configuration
+                tells or from another result of a stage before it, or a file is not the one that it wrote.
+        """
+        record = self._record(stage)
+        for name in record.outputs:
+            self.output(stage, name)
+            self._check_file(stage, name)
+        stale = [name for name in record.inputs if self._fingerprint(name) not in (None, record.inputs[name])]
+        stale += [key for key, value in record.settings.items() if settings.get(key) != value]
+        if stale:
+            raise RunFolderError(
+                f"stage `{stage}` of the run `{self.path}` was made before `{stale[0]}` changed; "
+                f"bring it up to date with: sidkit run {self.path} --force"
+            )
+
+    def _record(self, stage: str) -> StageRecord:
         if stage not in self._records:
             raise RunFolderError(
                 f"stage `{stage}` of the run `{self.path}` has not finished: run `sidkit run` first"
             )
-        if not file.exists():
-            raise RunFolderError(f"`{file}` of stage `{stage}` has gone; `sidkit run` makes it again")
-        return file
+        return self._records[stage]
+
+    def _fingerprint(self, stage: str) -> str | None:
+        return self._records[stage].fingerprint if stage in self._records else None
+
+    def _check_file(self, stage: str, name: str) -> None:
+        file, expected = self.path / name, self._records[stage].outputs[name]
+        if sha256_of(file) != expected:
+            raise RunFolderError(
+                f"`{file}` is not the file that stage `{stage}` wrote (expected SHA-256 "
+                f"{expected[:12]}..., {file.stat().st_size} bytes are there now); "
+                "delete it to have it made again"
+            )
 
     def _load(self) -> None:
         file = self.path / "stages.json"

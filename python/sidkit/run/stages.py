@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sidkit.quantize import Tokenizer
     from sidkit.train import History
 
-__all__ = ["Work"]
+__all__ = ["Work", "source_files"]
 
 EMBEDDINGS = "embeddings.safetensors"
 TOKENIZER = "tokenizer.safetensors"
@@ -58,16 +58,8 @@ class Work:
         return split_dataset(self.dataset, kind=data.split, ties=data.ties, seed=data.seed)
 
     def source_files(self) -> dict[str, str]:
-        """Digests of the data set's files; a built-in data set is pinned by its name."""
-        if self.config.data.source in built_in_names():
-            return {}
-        folder = Path(self.config.data.source)
-        tables = [
-            folder / f"{name}{suffix}"
-            for name in ("interactions", "items")
-            for suffix in (".parquet", ".csv")
-        ]
-        return {path.name: sha256_of(path) for path in tables if path.is_file()}
+        """Digests of the data set's files."""
+        return source_files(self.config.data.source)
 
     def vector_file(self) -> dict[str, str]:
         """Digest of the file of precomputed vectors, if the run uses one."""
@@ -307,6 +299,15 @@ class Work:
             file.replace(target / file.name)
             moved.append(f"{name}/{file.name}")
         return moved
+
+
+def source_files(source: str) -> dict[str, str]:
+    """Digests of the files of a data set; a built-in one is pinned by its name and has none."""
+    if source in built_in_names():
+        return {}
+    names = ("interactions.parquet", "interactions.csv", "items.parquet", "items.csv")
+    tables = [Path(source) / name for name in names]
+    return {path.name: sha256_of(path) for path in tables if path.is_file()}
 
 
 def _save_vectors(path: Path, vectors: npt.NDArray[np.float32]) -> None:

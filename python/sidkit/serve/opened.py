@@ -1,6 +1,7 @@
 """A run folder, opened to be asked."""
 
 import os
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from sidkit.data import Dataset, Sequences, load_dataset
 from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
 from sidkit.ids import SidTable
 from sidkit.run import RunConfig, RunFolder, read_config
+from sidkit.run.settings import flatten
+from sidkit.run.stages import source_files
 from sidkit.serve.ranker import Ranker, load_ranker
 
 __all__ = ["Run", "open_run"]
@@ -30,7 +33,8 @@ def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run"
         model: which of its models recommends; `tiger` if it was trained, else the last of the run.
 
     Raises:
-        RunFolderError: if it is not a run, or the model has not been trained in it.
+        RunFolderError: if it is not a run, the model has not been trained in it, or what it was trained on
+            has been made anew or damaged since.
 
     Example:
         run = sidkit.open_run("runs/ml-100k")
@@ -66,6 +70,9 @@ class Run:
                 f"the run `{self.path}` has no model `{model}`; trained there: {', '.join(trained)}"
             )
         self.model: str = model or ("tiger" if "tiger" in trained else trained[-1])
+        settings = flatten(self.config)
+        for stage in ("data", *(("ids",) if self.has_sids else ()), f"train.{self.model}"):
+            self._folder.check(stage, settings)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, model={self.model!r})"
@@ -81,10 +88,18 @@ class Run:
 
         Raises:
             DataError: if it is no longer there.
+            RunFolderError: if it has changed since.
         """
-        data, facts = self.config.data, self._folder.records["data"].facts
+        data, record = self.config.data, self._folder.records["data"]
+        source = record.facts["source"]
+        there = source_files(source)
+        if there and there != record.inputs:
+            raise RunFolderError(
+                f"the data set `{source}` has changed since the run `{self.path}` was made from it, so its "
+                "rows are no longer those of the model; make a run of the new data with --out"
+            )
         return load_dataset(
-            facts["source"], min_user_events=data.min_user_events, min_item_events=data.min_item_events
+            source, min_user_events=data.min_user_events, min_item_events=data.min_item_events
         )
 
     @cached_property
@@ -185,7 +200,7 @@ class Run:
 
     def _typed(self, item_id: ItemId) -> ItemId:
         wants_integer = self.table.item_ids.dtype.is_integer()
-        if wants_integer and isinstance(item_id, str) and item_id.lstrip("-").isdecimal():
+        if wants_integer and isinstance(item_id, str) and re.fullmatch(r"-?[0-9]{1,20}", item_id):
             return int(item_id)
         return item_id
 

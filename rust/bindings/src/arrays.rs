@@ -5,7 +5,7 @@ use numpy::{
     Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadwriteArray, PyUntypedArray,
     PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 /// The argument `name` as a C-contiguous array to read, without a copy; read-only arrays are welcome.
@@ -47,6 +47,22 @@ pub(crate) fn check_axis(name: &str, axis: usize, got: usize, expected: usize) -
     Err(PyValueError::new_err(format!(
         "axis {axis} of `{name}` has length {got}, but must have {expected} to fit the other arguments"
     )))
+}
+
+/// Fails with `MemoryError` unless `rows` times `columns` elements can be had; the core's vectors would end the process.
+pub(crate) fn affordable<T>(what: &str, rows: usize, columns: usize) -> PyResult<()> {
+    let reserve = |count| {
+        let mut room = Vec::<T>::new();
+        let reserved = room.try_reserve_exact(count);
+        // Or the optimizer sees that nobody uses the room, and takes it as had.
+        std::hint::black_box(&room);
+        reserved.ok()
+    };
+    rows.checked_mul(columns).and_then(reserve).ok_or_else(|| {
+        PyMemoryError::new_err(format!(
+            "`{what}` asks for {rows} x {columns} values, more than there is memory for; ask for fewer"
+        ))
+    })
 }
 
 /// The thread count of the argument `threads`, where `None` is 0 to the core: all cores.

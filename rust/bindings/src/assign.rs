@@ -74,6 +74,7 @@ pub(crate) fn assign_details<'py>(
     let codebooks = codebook::extract(codebooks)?;
     let x = RowsArray::new(x, codebooks.dim(), copy)?;
     let (count, levels) = (x.count(), codebooks.levels().len());
+    arrays::affordable::<[f64; 2]>("alternatives", count * levels, alternatives)?;
     let codes = PyArray2::<u16>::zeros(py, [count, levels], false);
     let errors = PyArray1::<f64>::zeros(py, count, false);
     let nearest = PyArray3::<u16>::zeros(py, [count, levels, alternatives], false);

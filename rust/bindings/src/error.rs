@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use sidkit_core::Error;
@@ -11,6 +11,17 @@ use sidkit_core::Error;
 #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(to_python)`")]
 pub(crate) fn to_python(error: Error) -> PyErr {
     match error {
+        Error::Io {
+            ref path,
+            code: Some(code),
+            ref message,
+            ..
+        } => {
+            let said = message
+                .rsplit_once(" (os error")
+                .map_or(message.as_str(), |(said, _)| said);
+            PyOSError::new_err((code, said.to_owned(), path.clone()))
+        }
         Error::Io { kind, .. } => io::Error::new(kind, error.to_string()).into(),
         Error::Format { .. } => of_sidkit("FormatError", error.to_string()),
         _ => PyValueError::new_err(error.to_string()),

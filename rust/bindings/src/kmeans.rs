@@ -29,6 +29,7 @@ pub(crate) fn kmeans_fit<'py>(
     let rows = arrays::read::<f32, Ix2>(x, "x", "(n, dim)")?;
     let dim = rows.shape()[1];
     let threads = arrays::threads(threads)?;
+    arrays::affordable::<f32>("batch", batch.unwrap_or(0), dim)?;
     let init = init_of(init)?;
     let options = Options {
         codes,

@@ -11,7 +11,7 @@ use numpy::{
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use sidkit_core::trie::{BeamStep, Exclusion, States};
+use sidkit_core::trie::{BeamStep, Exclusion, Span, States};
 
 use crate::arrays;
 use crate::error::to_python;
@@ -94,8 +94,9 @@ impl Trie {
         self.0.len()
     }
 
-    fn start(&self, batch: usize) -> TrieStates {
-        self.states(self.0.start(batch))
+    fn start(&self, batch: usize) -> PyResult<TrieStates> {
+        arrays::affordable::<Span>("batch", batch, 1)?;
+        Ok(self.states(self.0.start(batch)))
     }
 
     #[pyo3(signature = (packed, depth=None))]
@@ -183,6 +184,7 @@ impl Trie {
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
         let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
         let (log_probs, scores, exclude) = (log_probs.as_slice()?, scores.as_slice()?, exclude.as_ref());
+        arrays::affordable::<[u64; 4]>("beam", states.len(), beam)?;
         let step = BeamStep {
             rows_per_group,
             beam,
@@ -215,6 +217,7 @@ impl Trie {
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
         let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
         let (scores, exclude) = (scores.as_slice()?, exclude.as_ref());
+        arrays::affordable::<u64>("k", states.len(), k)?;
         let top = py.detach(|| self.0.top_items(states, scores, rows_per_group, k, exclude));
         let (items, scores) = top.map_err(to_python)?;
         let shape = [states.len() / rows_per_group, k];

@@ -141,6 +141,8 @@ pub enum Error {
         path: String,
         /// The kind of refusal.
         kind: std::io::ErrorKind,
+        /// The number of the error where the system gave one, such as 28 for a full disk.
+        code: Option<i32>,
         /// What the system said.
         message: String,
     },

@@ -356,6 +356,7 @@ fn io_error(path: &Path, error: &io::Error) -> Error {
     Error::Io {
         path: path.display().to_string(),
         kind: error.kind(),
+        code: error.raw_os_error(),
         message: error.to_string(),
     }
 }
