@@ -225,7 +225,11 @@ def test_settings_beyond_reason(fails, data):
 
 def test_a_title_is_neither_markup_nor_control(run, monkeypatch, capsys):
     monkeypatch.setattr("sidkit.serve.Run.label", lambda run, item: "[bold]x[/] [/red] \x1b[31mred")
-    main(["recommend", str(run), "--history", "item-01, item-02,", "-k", "1"])
-    main(["inspect", str(run), "--item", "item-01"])
+    for command in (
+        ["recommend", run, "--history", "item-01, item-02,", "-k", "1"],
+        ["inspect", run, "--item", "item-01"],
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            main([str(argument) for argument in command])
     shown = capsys.readouterr().out
     assert shown.count("[bold]x[/] [/red] [31mred") == 2

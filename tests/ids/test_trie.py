@@ -176,7 +176,7 @@ BAD_CALLS = [
     (
         lambda t: t.find(np.array([0], np.uint64), 2),
         ValueError,
-        "a prefix of 2 digits is longer than the 1 levels",
+        "2 digits are asked for, but the layout has 1 levels",
     ),
     (
         lambda t: Trie.build([1]),
