@@ -183,7 +183,7 @@ BAD_CALLS = [
         TypeError,
         "`source` is a .*list.* without `packed` and `layout`; pass a SidTable",
     ),
-    (lambda t: Trie.build(np.array([3]), t.layout), TypeError, "`packed` has dtype int64, expected uint64"),
+    (lambda t: Trie.build(np.array([3]), t.layout), TypeError, "`packed` must be a C-contiguous uint64 array of shape"),
     (
         lambda t: build([3], [(0,), (2,)], np.array([1, 1])),
         ValueError,
