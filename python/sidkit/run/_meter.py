@@ -1,11 +1,13 @@
 """How long a stage took and how much memory it needed at most."""
 
 import contextlib
+import ctypes
+import gc
 import sys
 import time
 from pathlib import Path
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "return_memory"]
 
 _PROC = Path("/proc/self")
 
@@ -38,6 +40,17 @@ class Meter:
         except OSError:
             pass
         return _highest_of_process()
+
+
+def return_memory() -> None:
+    """Give freed memory back to the system, so that one stage does not pay for the one before it.
+
+    The C library keeps what large tensors have freed; with glibc it can be asked not to.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _highest_of_process() -> int:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sidkit._progress import Progress, silent
 from sidkit.errors import RunFolderError
-from sidkit.run._meter import Meter
+from sidkit.run._meter import Meter, return_memory
 from sidkit.run.folder import RunFolder, StageRecord, fingerprint
 
 __all__ = ["Observer", "Outcome", "Quiet", "Stage", "Task", "check_settings", "execute"]
@@ -135,6 +135,7 @@ def _perform(
     if not folder.was_interrupted(stage.name, wanted):
         shutil.rmtree(unfinished, ignore_errors=True)
     folder.begin(stage.name, wanted)
+    return_memory()
     meter = Meter()
     outcome = stage.work(Task(wanted, observer.started(stage.name), lambda: _made(unfinished)))
     record = StageRecord(
