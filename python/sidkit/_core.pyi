@@ -368,7 +368,11 @@ class Trie:
 
     @staticmethod
     def build(
-        source: Any, layout: SidLayout | None = None, items: npt.NDArray[np.integer] | None = None
+        source: Any,
+        layout: SidLayout | None = None,
+        items: npt.NDArray[np.integer] | None = None,
+        *,
+        storage: Literal["fast", "compact"] = "fast",
     ) -> Trie:
         """Build the trie of packed SIDs in any order; several items may share one SID.
 
@@ -377,6 +381,8 @@ class Trie:
                 anything that has them as `packed` beside their `layout`, such as a `SidTable`.
             layout: the layout of the packed SIDs.
             items: the number of the item of each row, below 2**32; by default 0 to n - 1.
+            storage: `fast`, about two bytes a SID and the quickest steps; or `compact`, within about half a bit of
+                the least that random SIDs can take, several times slower to walk.
 
         Raises:
             TypeError: if an array has another dtype, or `source` is neither.
@@ -384,11 +390,13 @@ class Trie:
         """
 
     @staticmethod
-    def open(path: str | os.PathLike[str], *, trusted: bool = False) -> Trie:
+    def open(path: str | os.PathLike[str], mmap: bool = False, trusted: bool = False) -> Trie:
         """Read a trie that `save` wrote.
 
         Args:
             path: the file.
+            mmap: map the file instead of reading it, so that it is read only where it is walked. It must not be
+                changed in place or cut while the trie lives (`save` never does: it puts a new file there).
             trusted: skip the checksum and the checks of the content. A damaged file may then give wrong
                 answers or an exception later.
 
@@ -407,6 +415,14 @@ class Trie:
     @property
     def layout(self) -> SidLayout:
         """The layout of the SIDs."""
+
+    @property
+    def storage(self) -> str:
+        """How the SIDs are stored: `fast` or `compact`."""
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the trie takes without the numbers of its items."""
 
     @property
     def item_count(self) -> int:
@@ -442,6 +458,43 @@ class Trie:
         Raises:
             TypeError: if `out` has another dtype.
             ValueError: if the states are complete or another trie's, or the shape of `out` does not fit.
+        """
+
+    def bitmask(self, states: TrieStates, out: npt.NDArray[np.int32] | None = None) -> npt.NDArray[np.int32]:
+        """Mark the codes that lead on from each state, one bit a code.
+
+        The layout is that of xgrammar's and vLLM's bitmasks: code c is bit c % 32 of word c // 32.
+
+        Args:
+            states: states that have not read all levels.
+            out: where to write; (states, ceil(codes of the next level / 32)).
+
+        Raises:
+            TypeError: if `out` has another dtype.
+            ValueError: as `allowed`.
+        """
+
+    def mask_logits(self, states: TrieStates, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Set the logits of codes that lead nowhere to -inf, in place.
+
+        Args:
+            states: states that have not read all levels.
+            logits: (states, codes of the next level).
+
+        Returns:
+            `logits`. The row of a dead state is all -inf.
+
+        Raises:
+            TypeError: if `logits` have another dtype.
+            ValueError: as `allowed`.
+        """
+
+    def sids(self, items: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
+        """Give the packed SID of each item, (n,) or (n, 2).
+
+        Raises:
+            TypeError: if `items` are no integers.
+            ValueError: if an item is not in the trie; names the row.
         """
 
     def step(self, states: TrieStates, codes: npt.NDArray[np.integer]) -> TrieStates:

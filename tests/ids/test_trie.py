@@ -23,10 +23,13 @@ def catalogues(draw):
     return sizes, draw(st.lists(digits, max_size=40))
 
 
-def build(sizes, rows, items=None):
+STORAGES = st.sampled_from(["fast", "compact"])
+
+
+def build(sizes, rows, items=None, storage="fast"):
     layout = SidLayout(sizes)
     codes = np.array(rows, np.uint16).reshape(-1, len(sizes))
-    return Trie.build(layout.pack(codes), layout, items)
+    return Trie.build(layout.pack(codes), layout, items, storage=storage)
 
 
 def oracle_of(rows):
@@ -61,10 +64,11 @@ def check_walk(trie, oracle):
     assert rows_of(trie.items(states)) == list(oracle.values())
 
 
-@given(catalogues())
-def test_walk_is_the_oracles(catalogue):
+@given(catalogues(), STORAGES)
+def test_walk_is_the_oracles(catalogue, storage):
     sizes, rows = catalogue
-    trie, oracle = build(sizes, rows), oracle_of(rows)
+    trie, oracle = build(sizes, rows, storage=storage), oracle_of(rows)
+    assert trie.storage == storage
     assert (len(trie), trie.item_count, trie.layout) == (len(oracle), len(rows), SidLayout(sizes))
     check_walk(trie, oracle)
 
@@ -80,24 +84,24 @@ def test_no_digits_lead_to_a_foreign_item(catalogue, data):
     assert rows_of(trie.items(states)) == [oracle.get(sid, [])]
 
 
-@given(catalogues())
-def test_lookup_gives_the_items_of_a_sid(catalogue):
+@given(catalogues(), STORAGES)
+def test_lookup_gives_the_items_of_a_sid(catalogue, storage):
     sizes, rows = catalogue
-    trie, oracle = build(sizes, rows), oracle_of(rows)
+    trie, oracle = build(sizes, rows, storage=storage), oracle_of(rows)
     probes = [*rows, tuple(size - 1 for size in sizes)]
     packed = trie.layout.pack(np.array(probes, np.uint16))
     assert rows_of(trie.lookup(packed)) == [oracle.get(sid, []) for sid in probes]
+    assert trie.sids(np.arange(len(rows))).tolist() == packed[:-1].tolist()
     under = [[item for sid in oracle if sid[:1] == probe[:1] for item in oracle[sid]] for probe in probes]
     assert rows_of(trie.items(trie.find(packed, 1))) == under
 
 
-@given(catalogues())
-def test_file_round_trip(tmp_path_factory, catalogue):
+@given(catalogues(), STORAGES, st.booleans(), st.booleans())
+def test_file_round_trip(tmp_path_factory, catalogue, storage, mmap, trusted):
     sizes, rows = catalogue
     path = tmp_path_factory.mktemp("trie") / "index.sidx"
-    build(sizes, rows).save(path)
-    for trusted in (False, True):
-        check_walk(Trie.open(path, trusted=trusted), oracle_of(rows))
+    build(sizes, rows, storage=storage).save(path)
+    check_walk(Trie.open(path, mmap=mmap, trusted=trusted), oracle_of(rows))
     assert [file.name for file in path.parent.iterdir()] == ["index.sidx"]
 
 
@@ -117,6 +121,35 @@ def test_allowed_writes_into_the_callers_buffer():
     out = np.ones((2, 4), bool)
     assert trie.allowed(trie.start(2), out=out) is out
     assert out.tolist() == [[True, False, False, True]] * 2
+
+
+@given(catalogues(), STORAGES)
+def test_every_form_of_the_mask_says_the_same(catalogue, storage):
+    sizes, rows = catalogue
+    trie = build(sizes, rows, storage=storage)
+    states = trie.start(2)
+    for depth, size in enumerate(sizes):
+        allowed = trie.allowed(states)
+        bits = np.unpackbits(trie.bitmask(states).view(np.uint8), axis=1, bitorder="little")
+        assert bits.shape[1] == -(-size // 32) * 32
+        assert not bits[:, size:].any()
+        assert (bits[:, :size] == allowed).all()
+        logits = np.arange(2 * size, dtype=np.float32).reshape(2, size)
+        expected = np.where(allowed, logits, -np.inf)
+        assert trie.mask_logits(states, logits) is logits
+        assert (logits == expected).all()
+        some = rows[0][depth] if rows else 0
+        states = trie.step(states, np.array([some, size - 1]))
+
+
+def test_crowded_states_and_many_levels():
+    rng = np.random.default_rng(0)
+    for sizes in ([3, 300, 70], [2] * 12, [1, 1000, 1, 5], [65536, 4]):
+        rows = sorted(
+            {tuple(row) for row in (rng.random((900, len(sizes))) ** 3 * sizes).astype(int).tolist()}
+        )
+        for storage in ("fast", "compact"):
+            check_walk(build(sizes, rows, storage=storage), oracle_of(rows))
 
 
 @pytest.mark.data
@@ -208,11 +241,12 @@ def test_bad_input_is_a_clear_error(call, error, message):
         call(build([4], [(1,)]))
 
 
-def test_damaged_files_are_refused(tmp_path):
+@pytest.mark.parametrize("storage", ["fast", "compact"])
+def test_damaged_files_are_refused(tmp_path, storage):
     path = tmp_path / "index.sidx"
-    build([4, 300], [(1, 2), (3, 299), (1, 2)]).save(path)
+    build([4, 300], [(1, 2), (3, 299), (1, 2)], storage=storage).save(path)
     whole = path.read_bytes()
-    for at in range(len(whole)):
+    for at in range(0, len(whole), 3):
         path.write_bytes(whole[:at])
         with pytest.raises(FormatError, match=r"^not a readable trie: "):
             Trie.open(path)

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use numpy::ndarray::{Ix1, Ix2};
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
+    PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use sidkit_core::trie::{BeamStep, Exclusion, Span, States};
+use sidkit_core::trie::{BeamStep, Exclusion, Span, States, Storage};
 
 use crate::arrays;
 use crate::error::to_python;
@@ -48,12 +49,22 @@ const TOO_BIG: &str =
 #[pymethods]
 impl Trie {
     #[staticmethod]
-    #[pyo3(signature = (source, layout=None, items=None))]
+    #[pyo3(signature = (source, layout=None, items=None, *, storage="fast"))]
     fn build(
         source: &Bound<'_, PyAny>,
         layout: Option<Bound<'_, SidLayout>>,
         items: Option<Bound<'_, PyAny>>,
+        storage: &str,
     ) -> PyResult<Self> {
+        let storage = match storage {
+            "fast" => Storage::Fast,
+            "compact" => Storage::Compact,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "`storage` is `{other}`, expected `fast` or `compact`"
+                )));
+            }
+        };
         let (packed, layout) = match layout {
             Some(layout) => (source.clone(), layout),
             None => packed_and_layout(source)?,
@@ -63,16 +74,16 @@ impl Trie {
         let keys = layout.packed("packed", &packed)?;
         let (keys, items, core) = (keys.as_slice()?, items.as_deref(), layout.0.clone());
         let built = packed.py().detach(|| match core.words() {
-            1 => sidkit_core::Trie::build(core, keys, items),
-            _ => sidkit_core::Trie::build(core, keys.as_chunks::<2>().0, items),
+            1 => sidkit_core::Trie::build_as(core, keys, items, storage),
+            _ => sidkit_core::Trie::build_as(core, keys.as_chunks::<2>().0, items, storage),
         });
         built.map(|trie| Self(Arc::new(trie))).map_err(to_python)
     }
 
     #[staticmethod]
-    #[pyo3(signature = (path, *, trusted=false))]
-    fn open(py: Python<'_>, path: PathBuf, trusted: bool) -> PyResult<Self> {
-        let opened = py.detach(|| sidkit_core::Trie::open(&path, trusted));
+    #[pyo3(signature = (path, mmap=false, trusted=false))]
+    fn open(py: Python<'_>, path: PathBuf, mmap: bool, trusted: bool) -> PyResult<Self> {
+        let opened = py.detach(|| sidkit_core::Trie::open(&path, mmap, trusted));
         opened.map(|trie| Self(Arc::new(trie))).map_err(to_python)
     }
 
@@ -83,6 +94,19 @@ impl Trie {
     #[getter]
     fn layout(&self) -> SidLayout {
         SidLayout(self.0.layout().clone())
+    }
+
+    #[getter]
+    fn storage(&self) -> &'static str {
+        match self.0.storage() {
+            Storage::Fast => "fast",
+            Storage::Compact => "compact",
+        }
+    }
+
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.key_bytes()
     }
 
     #[getter]
@@ -122,16 +146,42 @@ impl Trie {
         states: &TrieStates,
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let states = self.own(states)?;
-        let size = self.0.next_size(states).map_err(to_python)? as usize;
-        let shape = [states.len(), size];
-        let out = out.unwrap_or_else(|| PyArray2::<bool>::zeros(py, shape, false).into_any());
-        let mut mask = arrays::write::<bool, Ix2>(&out, "out", "(states, codes of the next level)")?;
-        arrays::check_axis("out", 0, mask.shape()[0], shape[0])?;
-        arrays::check_axis("out", 1, mask.shape()[1], shape[1])?;
-        let rows = mask.as_slice_mut()?;
-        py.detach(|| self.0.allowed(states, rows)).map_err(to_python)?;
-        Ok(out)
+        self.fill::<bool>(py, states, out, 1, |states, out| self.0.allowed(states, out))
+    }
+
+    #[pyo3(signature = (states, out=None))]
+    fn bitmask<'py>(
+        &self,
+        py: Python<'py>,
+        states: &TrieStates,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.fill::<i32>(py, states, out, 32, |states, out| self.0.bitmask(states, out))
+    }
+
+    fn mask_logits<'py>(
+        &self,
+        py: Python<'py>,
+        states: &TrieStates,
+        logits: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.fill::<f32>(py, states, Some(logits), 1, |states, out| {
+            self.0.mask_logits(states, out)
+        })
+    }
+
+    fn sids<'py>(&self, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, items) = (items.py(), integers("items", items)?);
+        if self.0.layout().words() == 1 {
+            let sids = self.0.sids::<u64>(&items).map_err(to_python)?;
+            return Ok(sids.into_pyarray(py).into_any());
+        }
+        let sids = self.0.sids::<[u64; 2]>(&items).map_err(to_python)?;
+        Ok(sids
+            .concat()
+            .into_pyarray(py)
+            .reshape([items.len(), 2])?
+            .into_any())
     }
 
     fn step(&self, states: &TrieStates, codes: &Bound<'_, PyAny>) -> PyResult<TrieStates> {
@@ -249,6 +299,27 @@ impl Trie {
             trie: Arc::clone(&self.0),
             states,
         }
+    }
+
+    /// Lets `write` fill `out`, or a new array of zeros, of as many rows as states and one element for `per` codes.
+    fn fill<'py, T: Element + Default>(
+        &self,
+        py: Python<'py>,
+        states: &TrieStates,
+        out: Option<Bound<'py, PyAny>>,
+        per: usize,
+        write: impl FnOnce(&States, &mut [T]) -> sidkit_core::Result<()> + Send,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let states = self.own(states)?;
+        let size = self.0.next_size(states).map_err(to_python)? as usize;
+        let shape = [states.len(), size.div_ceil(per)];
+        let out = out.unwrap_or_else(|| PyArray2::<T>::zeros(py, shape, false).into_any());
+        let mut array = arrays::write::<T, Ix2>(&out, "out", "(states, codes of the next level)")?;
+        arrays::check_axis("out", 0, array.shape()[0], shape[0])?;
+        arrays::check_axis("out", 1, array.shape()[1], shape[1])?;
+        let rows = array.as_slice_mut()?;
+        py.detach(|| write(states, rows)).map_err(to_python)?;
+        Ok(out)
     }
 
     /// The ragged rows of items that each group must not get: a pair of values and offsets, or an object that has them.

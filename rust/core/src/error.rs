@@ -104,6 +104,13 @@ pub enum Error {
         /// How many rows there are.
         rows: usize,
     },
+    /// An item is not in the trie.
+    UnknownItem {
+        /// The first row that asks for such an item.
+        row: usize,
+        /// The item.
+        item: i64,
+    },
     /// A batch does not fall into groups as it was said to.
     Groups {
         /// How many rows the batch has.
@@ -276,6 +283,9 @@ impl fmt::Display for Error {
                     f,
                     "`rows[{at}]` is {row}, but there are {rows} states: 0 to {rows} exclusive"
                 )
+            }
+            Self::UnknownItem { row, item } => {
+                write!(f, "row {row} asks for item {item}, which is not in the trie")
             }
             Self::Groups {
                 rows,

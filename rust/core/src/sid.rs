@@ -243,13 +243,22 @@ impl SidLayout {
     /// [`Error::KeyWords`], [`Error::KeyRange`], [`Error::DigitRange`] as [`SidLayout::unpack`].
     pub fn check<K: Key>(&self, keys: &[K]) -> Result<()> {
         self.check_key::<K>()?;
-        let mut digits = vec![0; self.levels()];
+        // A level whose codes are a power of two has every digit that its bits can hold.
+        let partial = |&level: &usize| self.sizes[level] != 1 << self.bits[level];
+        let partial: Vec<usize> = (0..self.levels()).filter(partial).collect();
         for (row, &key) in keys.iter().enumerate() {
             self.check_width(row, key)?;
-            for (level, digit) in digits.iter_mut().enumerate() {
-                *digit = self.digit(key, level);
+            for &level in &partial {
+                let (digit, size) = (self.digit(key, level), self.sizes[level]);
+                if u32::from(digit) >= size {
+                    return Err(Error::DigitRange {
+                        row,
+                        level,
+                        digit: digit.into(),
+                        size,
+                    });
+                }
             }
-            self.check_digits(row, &digits)?;
         }
         Ok(())
     }

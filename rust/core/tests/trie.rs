@@ -9,35 +9,42 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use sidkit_core::sid::Key;
-use sidkit_core::trie::States;
+use sidkit_core::trie::{States, Storage};
 use sidkit_core::{Error, SidLayout, Trie};
 
 type Oracle = BTreeMap<Vec<u16>, BTreeSet<u32>>;
 
 /// Sizes of the levels and rows of digits under them; narrow enough that prefixes and whole rows meet often.
 fn catalogues() -> impl Strategy<Value = (Vec<u32>, Vec<Vec<u16>>)> {
-    let size = prop_oneof![Just(1_u32), 2..6_u32, 250..300_u32, Just(65536_u32)];
+    let size = prop_oneof![Just(1_u32), 2..6_u32, 250..300_u32, Just(2048_u32)];
     prop::collection::vec(size, 1..8).prop_flat_map(|sizes| {
         let digits: Vec<_> = sizes
             .iter()
             .map(|&size| prop_oneof![0..size.min(3), 0..size])
             .collect();
-        let row = digits.prop_map(|row| row.into_iter().map(|digit| digit as u16).collect::<Vec<_>>());
-        (Just(sizes), prop::collection::vec(row, 0..80))
+        let row = digits.prop_map(|row| row.into_iter().map(|digit| digit as u16).collect::<Vec<_>>()).boxed();
+        (
+            Just(sizes),
+            prop_oneof![4 => prop::collection::vec(row.clone(), 0..80), 1 => prop::collection::vec(row, 300..600)],
+        )
     })
 }
 
-fn build<K: Key>(layout: &SidLayout, rows: &[Vec<u16>], items: Option<&[u32]>) -> Trie {
-    let mut keys = vec![K::from_u128(0); rows.len()];
-    layout.pack(&rows.concat(), &mut keys).unwrap();
-    Trie::build(layout.clone(), &keys, items).unwrap()
+fn storages() -> impl Strategy<Value = Storage> {
+    prop_oneof![Just(Storage::Fast), Just(Storage::Compact)]
 }
 
-fn trie_of(sizes: &[u32], rows: &[Vec<u16>]) -> (Trie, Oracle) {
+fn build<K: Key>(layout: &SidLayout, rows: &[Vec<u16>], storage: Storage) -> Trie {
+    let mut keys = vec![K::from_u128(0); rows.len()];
+    layout.pack(&rows.concat(), &mut keys).unwrap();
+    Trie::build_as(layout.clone(), &keys, None, storage).unwrap()
+}
+
+fn trie_of(sizes: &[u32], rows: &[Vec<u16>], storage: Storage) -> (Trie, Oracle) {
     let layout = SidLayout::new(sizes).unwrap();
     let trie = match layout.words() {
-        1 => build::<u64>(&layout, rows, None),
-        _ => build::<[u64; 2]>(&layout, rows, None),
+        1 => build::<u64>(&layout, rows, storage),
+        _ => build::<[u64; 2]>(&layout, rows, storage),
     };
     let mut oracle = Oracle::new();
     for (item, row) in rows.iter().enumerate() {
@@ -68,6 +75,7 @@ fn check_walk(trie: &Trie, oracle: &Oracle) {
         let size = trie.layout().sizes()[depth] as usize;
         let mut allowed = vec![true; size * prefixes.len()];
         trie.allowed(&states, &mut allowed).unwrap();
+        check_masks(trie, &states, &allowed);
         let (mut rows, mut codes, mut next) = (vec![], vec![], vec![]);
         for (row, prefix) in prefixes.iter().enumerate() {
             let under = oracle.keys().filter(|sid| sid.starts_with(prefix));
@@ -90,6 +98,26 @@ fn check_walk(trie: &Trie, oracle: &Oracle) {
     }
 }
 
+/// The other forms of the mask say the same.
+fn check_masks(trie: &Trie, states: &States, allowed: &[bool]) {
+    let size = trie.next_size(states).unwrap() as usize;
+    let width = size.div_ceil(32);
+    let mut bits = vec![-1; width * states.len()];
+    trie.bitmask(states, &mut bits).unwrap();
+    let mut logits: Vec<f32> = (0..allowed.len()).map(|at| at as f32).collect();
+    trie.mask_logits(states, &mut logits).unwrap();
+    for (at, &allowed) in allowed.iter().enumerate() {
+        let (row, code) = (at / size, at % size);
+        assert_eq!(bits[row * width + code / 32] >> (code % 32) & 1 == 1, allowed);
+        assert_eq!(
+            logits[at].to_bits(),
+            if allowed { at as f32 } else { f32::NEG_INFINITY }.to_bits()
+        );
+    }
+    let set: u32 = bits.iter().map(|word| word.count_ones()).sum();
+    assert_eq!(set as usize, allowed.iter().filter(|&&allowed| allowed).count());
+}
+
 fn check_items(trie: &Trie, states: &States, oracle: &Oracle, prefixes: &[Vec<u16>]) {
     let (values, offsets) = trie.items(states);
     let counts = trie.count(states);
@@ -103,16 +131,16 @@ fn check_items(trie: &Trie, states: &States, oracle: &Oracle, prefixes: &[Vec<u1
 
 proptest! {
     #[test]
-    fn walks_as_the_oracle((sizes, rows) in catalogues()) {
-        let (trie, oracle) = trie_of(&sizes, &rows);
+    fn walks_as_the_oracle((sizes, rows) in catalogues(), storage in storages()) {
+        let (trie, oracle) = trie_of(&sizes, &rows, storage);
         prop_assert_eq!(trie.len(), oracle.len());
         prop_assert_eq!(trie.item_count(), rows.len());
         check_walk(&trie, &oracle);
     }
 
     #[test]
-    fn finds_what_it_holds_and_nothing_else((sizes, rows) in catalogues(), probe in any::<u128>()) {
-        let (trie, oracle) = trie_of(&sizes, &rows);
+    fn finds_what_it_holds_and_nothing_else((sizes, rows) in catalogues(), storage in storages(), probe in any::<u128>()) {
+        let (trie, oracle) = trie_of(&sizes, &rows, storage);
         let layout = trie.layout();
         let strange: Vec<u16> = sizes.iter().enumerate()
             .map(|(level, &size)| ((probe >> (level * 16 % 112)) as u32 % size) as u16).collect();
@@ -133,14 +161,27 @@ proptest! {
     }
 
     #[test]
-    fn survives_its_bytes((sizes, rows) in catalogues(), trusted in any::<bool>()) {
-        let (trie, _) = trie_of(&sizes, &rows);
+    fn knows_the_sid_of_an_item((sizes, rows) in catalogues(), storage in storages()) {
+        let (trie, _) = trie_of(&sizes, &rows, storage);
+        let layout = trie.layout();
+        let items: Vec<i64> = (0..rows.len() as i64).rev().collect();
+        let mut digits = vec![0; rows.len() * sizes.len()];
+        match layout.words() {
+            1 => layout.unpack(&trie.sids::<u64>(&items).unwrap(), &mut digits).unwrap(),
+            _ => layout.unpack(&trie.sids::<[u64; 2]>(&items).unwrap(), &mut digits).unwrap(),
+        }
+        prop_assert_eq!(digits, rows.into_iter().rev().flatten().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn survives_its_bytes((sizes, rows) in catalogues(), storage in storages(), trusted in any::<bool>()) {
+        let (trie, _) = trie_of(&sizes, &rows, storage);
         prop_assert_eq!(Trie::from_bytes(&trie.to_bytes(), trusted).unwrap(), trie);
     }
 
     #[test]
-    fn notices_any_changed_byte((sizes, rows) in catalogues(), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
-        let mut bytes = trie_of(&sizes, &rows).0.to_bytes();
+    fn notices_any_changed_byte((sizes, rows) in catalogues(), storage in storages(), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+        let mut bytes = trie_of(&sizes, &rows, storage).0.to_bytes();
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
         let refused = |bytes: &[u8]| matches!(Trie::from_bytes(bytes, false), Err(Error::Format { .. }));

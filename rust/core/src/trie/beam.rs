@@ -230,6 +230,7 @@ impl Group<'_> {
     fn offer(&self, row: usize, allowed: &mut Vec<u64>, best: &mut Best) -> std::result::Result<(), usize> {
         let (span, score) = (self.spans[row], self.scores[row]);
         let log_probs = &self.log_probs[row * self.size..][..self.size];
+        allowed.resize(self.size.div_ceil(64), 0);
         self.trie.allowed_bits(self.depth, span, allowed);
         let excluded = self.excluded.within(&self.trie.slots(self.depth, span));
         let live = |code: usize| excluded.is_empty() || !self.is_covered(span, code, excluded);

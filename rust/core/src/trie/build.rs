@@ -1,6 +1,7 @@
 //! From keys in any order to a trie.
 
-use super::columns::Columns;
+use super::bits::Bits;
+use super::keys::{Keys, Storage};
 use super::{Shelves, Trie};
 use crate::error::{Error, Result};
 use crate::sid::{Key, SidLayout};
@@ -16,6 +17,19 @@ impl Trie {
     /// [`Error::Length`] unless there are as many items as keys, [`Error::TooManyItems`] from 2³² − 1 on,
     /// [`Error::RepeatedItem`] for an item with two keys, and as [`SidLayout::check`] for a key that the layout does not have.
     pub fn build<K: Key>(layout: SidLayout, keys: &[K], items: Option<&[u32]>) -> Result<Self> {
+        Self::build_as(layout, keys, items, Storage::Fast)
+    }
+
+    /// As [`Trie::build`], with the keys stored as said.
+    ///
+    /// # Errors
+    /// As [`Trie::build`].
+    pub fn build_as<K: Key>(
+        layout: SidLayout,
+        keys: &[K],
+        items: Option<&[u32]>,
+        storage: Storage,
+    ) -> Result<Self> {
         if keys.len() > MOST_ITEMS {
             return Err(Error::TooManyItems { got: keys.len() });
         }
@@ -38,26 +52,28 @@ impl Trie {
             .collect();
         pairs.sort_unstable();
 
-        let items = pairs.iter().map(|&(_, item)| item).collect();
+        let items = pairs.iter().map(|&(_, item)| item).collect::<Vec<_>>();
         let mut keys: Vec<K> = pairs.into_iter().map(|(key, _)| key).collect();
-        let starts = starts_of_runs(&keys);
+        let firsts = firsts_of_runs(&keys);
         keys.dedup();
         Ok(Self {
-            keys: Columns::new(&layout, &keys),
+            keys: Keys::build(&layout, &keys, storage),
+            shelves: Shelves::new(firsts, items.into()),
             layout,
-            shelves: Shelves::new(starts, items),
         })
     }
 }
 
-/// Where each run of equal keys begins, and the end of the last; nothing if no two are equal.
-fn starts_of_runs<K: Key>(sorted: &[K]) -> Vec<u32> {
+/// One bit for each key: whether it differs from the one before; none if no two are equal.
+fn firsts_of_runs<K: Key>(sorted: &[K]) -> Option<Bits> {
     if sorted.windows(2).all(|pair| pair[0] != pair[1]) {
-        return Vec::new();
+        return None;
     }
-    let begins = |&row: &usize| row == 0 || sorted[row] != sorted[row - 1];
-    let starts = (0..sorted.len()).filter(begins).map(|row| row as u32);
-    starts.chain([sorted.len() as u32]).collect()
+    let mut words = vec![0_u64; sorted.len().div_ceil(64)];
+    for row in (0..sorted.len()).filter(|&row| row == 0 || sorted[row] != sorted[row - 1]) {
+        words[row / 64] |= 1 << (row % 64);
+    }
+    Some(Bits::new(words))
 }
 
 pub(super) fn check_distinct(items: &[u32]) -> Result<()> {

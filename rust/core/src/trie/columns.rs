@@ -2,29 +2,35 @@
 
 use std::ops::Range;
 
+use super::array::Array;
+use super::fan::{Fan, FanBuilder, block_bits, row_words};
 use super::walk::Span;
 use crate::sid::{Key, SidLayout};
 
 /// Sorted distinct keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
+    /// The number of codes of each level.
+    sizes: Vec<u32>,
     /// For each head level, how many bits of the directory's index lie below its digit. Its length is the number of
     /// head levels.
-    pub(super) below: Vec<u32>,
+    below: Vec<u32>,
     /// `directory[p]` is the position of the first key whose head bits are `p` or more; `2^head bits + 1` entries,
     /// so that `directory[p]..directory[p + 1]` are the keys of one head.
-    pub(super) directory: Vec<u32>,
+    pub(super) directory: Array<u32>,
     /// The digits of each level below the head, by position; sorted within any range that shares the levels above.
     pub(super) tail: Vec<Column>,
+    /// The codes that follow crowded states, for each level.
+    pub(super) fans: Vec<Fan>,
 }
 
 /// The digits of one level, as narrow as its number of codes allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     /// At most 256 codes.
-    Narrow(Vec<u8>),
+    Narrow(Array<u8>),
     /// More.
-    Wide(Vec<u16>),
+    Wide(Array<u16>),
 }
 
 /// What a column is made of.
@@ -73,15 +79,12 @@ pub(super) fn head_levels(layout: &SidLayout, keys: usize) -> usize {
     layout.bits().iter().take_while(fits).count()
 }
 
-/// For each of the first `head` levels, how many of their bits lie below its digit.
-pub(super) fn bits_below(layout: &SidLayout, head: usize) -> Vec<u32> {
-    let total = layout.bits_below(head);
-    (1..=head).map(|depth| layout.bits_below(depth) - total).collect()
-}
+/// A head level has bitmaps from this many bits on; below, its few codes are tried one by one.
+const FAN_BITS: u32 = 6;
 
 impl Columns {
     /// The columns of keys that are sorted, distinct and valid under `layout`; fewer than `u32::MAX` of them.
-    pub(super) fn new<K: Key>(layout: &SidLayout, keys: &[K]) -> Self {
+    pub(super) fn build<K: Key>(layout: &SidLayout, keys: &[K]) -> Self {
         let head = head_levels(layout, keys.len());
         let rest = layout.bits_below(head);
         let slots = 1_usize << (layout.total_bits() - rest);
@@ -98,26 +101,106 @@ impl Columns {
         let column = |level| {
             let digits = keys.iter().map(|&key| layout.digit(key, level));
             if layout.sizes()[level] <= 256 {
-                Column::Narrow(digits.map(|digit| digit as u8).collect())
+                Column::Narrow(digits.map(|digit| digit as u8).collect::<Vec<_>>().into())
             } else {
-                Column::Wide(digits.collect())
+                Column::Wide(digits.collect::<Vec<_>>().into())
             }
         };
+        let tail = (head..layout.levels()).map(column).collect();
+        let mut columns = Self::new(layout, head, directory.into(), tail, Vec::new());
+        columns.fans = columns.build_fans(layout);
+        columns
+    }
+
+    /// Puts the parts together.
+    pub(super) fn new(
+        layout: &SidLayout,
+        head: usize,
+        directory: Array<u32>,
+        tail: Vec<Column>,
+        fans: Vec<Fan>,
+    ) -> Self {
+        let total = layout.bits_below(head);
+        let below = (1..=head).map(|depth| layout.bits_below(depth) - total).collect();
         Self {
-            below: bits_below(layout, head),
+            sizes: layout.sizes().to_vec(),
+            below,
             directory,
-            tail: (head..layout.levels()).map(column).collect(),
+            tail,
+            fans,
+        }
+    }
+
+    /// The bitmaps of all crowded states.
+    pub(super) fn build_fans(&self, layout: &SidLayout) -> Vec<Fan> {
+        let mut fans: Vec<Fan> = (0..self.head())
+            .map(|depth| self.head_fan(depth, layout.bits()[depth]))
+            .collect();
+        let heads = self.directory.windows(2).map(|ends| Span::new(ends[0], ends[1]));
+        let mut states: Vec<Span> = heads.filter(|span| !span.is_dead()).collect();
+        for depth in self.head()..self.sizes.len() {
+            let mut fan = FanBuilder::new(self.sizes[depth], self.len());
+            let mut next = Vec::new();
+            let block = 1 << block_bits(self.sizes[depth]);
+            for span in states {
+                if span.hi - span.lo > block {
+                    let row = fan.add(span.lo);
+                    self.for_each_run(depth, span, |code, run| {
+                        row[usize::from(code) / 64] |= 1 << (code % 64);
+                        // No block is smaller, so a shorter run is crowded at no level below.
+                        if run.hi - run.lo > 1 << block_bits(1) {
+                            next.push(run);
+                        }
+                    });
+                } else if depth + 1 < self.sizes.len() && span.hi - span.lo > 1 << block_bits(1) {
+                    self.for_each_run(depth, span, |_, run| {
+                        if run.hi - run.lo > 1 << block_bits(1) {
+                            next.push(run);
+                        }
+                    });
+                }
+            }
+            states = next;
+            fans.push(fan.finish());
+        }
+        fans
+    }
+
+    /// A bitmap for every prefix of `depth` digits.
+    fn head_fan(&self, depth: usize, bits: u32) -> Fan {
+        let words = row_words(self.sizes[depth]);
+        if bits < FAN_BITS {
+            return Fan::default();
+        }
+        let prefixes = self.slots() >> self.below[depth] >> bits;
+        let mut rows = vec![0; prefixes * words];
+        for (prefix, row) in rows.chunks_exact_mut(words).enumerate() {
+            let slot = (prefix << bits << self.below[depth]) as u32;
+            for code in (0..self.sizes[depth]).map(|code| code as u16) {
+                if !self.slot_child(depth, slot, code).is_dead() {
+                    row[usize::from(code) / 64] |= 1 << (code % 64);
+                }
+            }
+        }
+        Fan {
+            words,
+            rows: rows.into(),
+            ..Fan::default()
         }
     }
 
     /// How many keys there are.
     pub(super) fn len(&self) -> u32 {
-        self.directory[self.directory.len() - 1]
+        self.directory[self.slots()]
     }
 
     /// How many levels the directory resolves.
     pub(super) fn head(&self) -> usize {
         self.below.len()
+    }
+
+    fn slots(&self) -> usize {
+        self.directory.len() - 1
     }
 
     /// The state of the empty prefix.
@@ -127,7 +210,7 @@ impl Columns {
         } else if self.head() == 0 {
             Span::new(0, self.len())
         } else {
-            Span::new(0, (self.directory.len() - 1) as u32)
+            Span::new(0, self.slots() as u32)
         }
     }
 
@@ -148,16 +231,12 @@ impl Columns {
         if depth < self.head() {
             return self.slot_child(depth, span.lo, digit);
         }
-        with_digits!(&self.tail[depth - self.head()], digits => {
-            let run = &digits[span.lo as usize..span.hi as usize];
-            let start = run.partition_point(|&d| d.code() < digit);
-            let length = run[start..].partition_point(|&d| d.code() == digit);
-            Span::new(span.lo + start as u32, span.lo + (start + length) as u32)
-        })
+        let child = with_digits!(&self.tail[depth - self.head()], digits => narrow(digits, span, digit));
+        if child.is_dead() { Span::DEAD } else { child }
     }
 
     /// Where `digit` leads from the head state whose first slot is `slot`.
-    pub(super) fn slot_child(&self, depth: usize, slot: u32, digit: u16) -> Span {
+    fn slot_child(&self, depth: usize, slot: u32, digit: u16) -> Span {
         let below = self.below[depth];
         let first = slot + (u32::from(digit) << below);
         let (first, last) = (first as usize, first as usize + (1 << below));
@@ -171,47 +250,145 @@ impl Columns {
         }
     }
 
-    /// Calls `visit` with each child of a state: its digit and where it leads, ascending.
-    pub(super) fn for_each_child(
-        &self,
-        size: u32,
-        depth: usize,
-        span: Span,
-        mut visit: impl FnMut(u16, Span),
-    ) {
+    /// What the codes that lead on from a state are read from.
+    pub(super) fn next(&self, depth: usize, span: Span) -> Next<'_> {
         if span.is_dead() {
-            return;
+            return Next::Nothing;
         }
+        let fan = &self.fans[depth];
         if depth < self.head() {
-            for digit in 0..size {
-                let child = self.slot_child(depth, span.lo, digit as u16);
-                if !child.is_dead() {
-                    visit(digit as u16, child);
+            if fan.words == 0 {
+                return Next::Few;
+            }
+            let below = self.below[depth] + (self.sizes[depth] - 1).ilog2() + 1;
+            return Next::Bitmap(fan.row((span.lo >> below) as usize));
+        }
+        let bits = block_bits(self.sizes[depth]);
+        if span.hi - span.lo > 1 << bits {
+            Next::Bitmap(fan.crowded(span.lo, bits))
+        } else {
+            Next::Run(&self.tail[depth - self.head()])
+        }
+    }
+
+    /// Sets the bits of the codes that lead on from a state; `words` come as zeros.
+    pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
+        match self.next(depth, span) {
+            Next::Nothing => {}
+            Next::Bitmap(row) => words.copy_from_slice(row),
+            Next::Run(column) => with_digits!(column, digits => {
+                for digit in &digits[span.lo as usize..span.hi as usize] {
+                    words[usize::from(digit.code()) / 64] |= 1 << (digit.code() % 64);
+                }
+            }),
+            Next::Few => {
+                for code in (0..self.sizes[depth]).map(|code| code as u16) {
+                    let leads = !self.slot_child(depth, span.lo, code).is_dead();
+                    words[usize::from(code) / 64] |= u64::from(leads) << (code % 64);
                 }
             }
-            return;
         }
+    }
+
+    /// Calls `visit` with each child of a tail state: its code and where it leads, ascending.
+    fn for_each_run(&self, depth: usize, span: Span, mut visit: impl FnMut(u16, Span)) {
         with_digits!(&self.tail[depth - self.head()], digits => {
-            let digits = &digits[..span.hi as usize];
-            let mut lo = span.lo as usize;
-            while lo < digits.len() {
-                let hi = end_of_run(digits, lo);
-                visit(digits[lo].code(), Span::new(lo as u32, hi as u32));
+            let mut lo = span.lo;
+            for run in digits[span.lo as usize..span.hi as usize].chunk_by(|a, b| a == b) {
+                let hi = lo + run.len() as u32;
+                visit(run[0].code(), Span::new(lo, hi));
                 lo = hi;
             }
         });
     }
+
+    /// The states of the first `depth` digits of valid keys. Keys take each step together, so that their loads overlap.
+    pub(super) fn find<K: Key>(&self, layout: &SidLayout, keys: &[K], depth: usize, out: &mut [Span]) {
+        const TOGETHER: usize = 64;
+        let (head, rest) = (self.head(), layout.bits_below(self.head()));
+        for (keys, spans) in keys.chunks(TOGETHER).zip(out.chunks_mut(TOGETHER)) {
+            if depth < head {
+                for (key, span) in keys.iter().zip(spans) {
+                    let step = |span, level| self.child(level, span, layout.digit(*key, level));
+                    *span = (0..depth).fold(self.root(), step);
+                }
+                continue;
+            }
+            for (key, span) in keys.iter().zip(&mut *spans) {
+                let slot = key.to_u128().checked_shr(rest).unwrap_or(0) as usize;
+                *span = Span::new(self.directory[slot], self.directory[slot + 1]);
+            }
+            for level in head..depth {
+                with_digits!(&self.tail[level - head], digits => {
+                    touch(digits, spans);
+                    for (key, span) in keys.iter().zip(&mut *spans) {
+                        *span = narrow(digits, *span, layout.digit(*key, level));
+                    }
+                });
+            }
+            spans
+                .iter_mut()
+                .filter(|span| span.is_dead())
+                .for_each(|span| *span = Span::DEAD);
+        }
+    }
+
+    /// The key at a position.
+    pub(super) fn key(&self, layout: &SidLayout, position: u32) -> u128 {
+        let slot = self.directory.partition_point(|&start| start <= position) - 1;
+        let mut key = slot as u128;
+        for (column, bits) in self.tail.iter().zip(&layout.bits()[self.head()..]) {
+            let digit = with_digits!(column, digits => digits[position as usize].code());
+            key = key << bits | u128::from(digit);
+        }
+        key
+    }
 }
 
-/// The end of the run of equal digits that begins at `lo`, in sorted `digits`: doubling steps, then halving.
-pub(super) fn end_of_run<D: Digit>(digits: &[D], lo: usize) -> usize {
-    let digit = digits[lo];
-    let (mut hi, mut step) = (lo + 1, 1);
-    while hi < digits.len() && digits[hi] == digit {
-        hi += step;
-        step *= 2;
+/// The part of a run of sorted digits that equals `digit`.
+fn narrow<D: Digit>(digits: &[D], span: Span, digit: u16) -> Span {
+    let run = &digits[span.lo as usize..span.hi as usize];
+    if let [only] = run {
+        return Span::new(span.lo, span.lo + u32::from(only.code() == digit));
     }
-    let known = hi.saturating_sub(step / 2).max(lo + 1);
-    let end = hi.min(digits.len());
-    known + digits[known..end].partition_point(|&d| d == digit)
+    let start = run.partition_point(|&d| d.code() < digit);
+    let length = run[start..]
+        .iter()
+        .take(4)
+        .take_while(|d| d.code() == digit)
+        .count();
+    let length = if length < 4 {
+        length
+    } else {
+        run[start..].partition_point(|&d| d.code() == digit)
+    };
+    Span::new(span.lo + start as u32, span.lo + (start + length) as u32)
+}
+
+/// Reads a few digits of each run and forgets them, which brings them into the cache without waiting for one at a time.
+fn touch<D: Digit>(digits: &[D], spans: &[Span]) {
+    let line = 64 / size_of::<D>();
+    let mut sum = 0;
+    for span in spans {
+        let run = &digits[span.lo as usize..span.hi as usize];
+        for at in [run.len() / 2, run.len() / 4, run.len() * 3 / 4]
+            .into_iter()
+            .take(run.len().div_ceil(line).min(3))
+        {
+            sum ^= run[at].code();
+        }
+    }
+    std::hint::black_box(sum);
+}
+
+/// Where the codes after a state stand.
+pub(super) enum Next<'a> {
+    /// It is dead.
+    Nothing,
+    /// In a bitmap.
+    Bitmap(&'a [u64]),
+    /// At the state's positions of a column.
+    Run(&'a Column),
+    /// In the directory, few enough to try each.
+    Few,
 }

@@ -2,23 +2,37 @@
 //!
 //! ```text
 //!   0  magic "sidkTRIE"
-//!   8  u32 version             12  u32 levels
+//!   8  u32 version             12  u32 storage: 0 fast, 1 compact
 //!  16  u64 length of the file  24  u64 XXH3 of everything from byte 32 on
 //!  32  u64 distinct keys       40  u64 items
-//!  48  u32 head levels         52  u32 1 if some key has several items, else 0
-//!  56  u32 codes of each level
-//!      directory: u32; one column for each tail level: u8, or u16 above 256 codes; starts: u32, if any; items: u32
+//!  48  u32 levels              52  u32 1 if some key has several items, else 0
+//!  56  u32 number of arrays    60  u32 head levels (fast) or levels with bitmaps (compact)
+//!  64  u32 codes of each level, then u64 bytes of each array
+//!
+//! fast     directory u32; a column for each tail level: u8, or u16 above 256 codes;
+//!          for each level the bitmaps of its crowded states: marks u64, ranks u32, rows u64
+//! compact  low bits u64; high bits u64, ranks u32, ones u32, zeros u32; for each level with bitmaps: rows u64
+//! both     firsts of shared keys u64, ranks u32, ones u32, zeros u32 (if any); items u32
 //! ```
 //!
-//! Every length follows from the header, so nothing is allocated before the file has proved to be that long.
+//! Arrays stand in this order without holes, so that their places follow from their lengths, and no length is believed
+//! before all of them have been added up to the length of the file.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use xxhash_rust::xxh3::Xxh3;
+use memmap2::Mmap;
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{Column, Columns, bits_below, head_levels};
+use super::array::{Array, Number};
+use super::bits::Bits;
+use super::columns::{Column, Columns, head_levels};
+use super::compact::{self, Compact};
+use super::fan::{Fan, row_words};
+use super::keys::{Keys, Storage};
 use super::{Shelves, Trie};
 use crate::error::{Error, Result};
 use crate::sid::{MAX_LEVELS, SidLayout};
@@ -27,37 +41,41 @@ const MAGIC: &[u8; 8] = b"sidkTRIE";
 const VERSION: u32 = 1;
 /// Where the checksummed part begins.
 const CHECKED: usize = 32;
-/// The header without the sizes of the levels.
-const FIXED: usize = 56;
+/// The header up to the lists of sizes and lengths.
+const FIXED: usize = 64;
 const ALIGN: usize = 64;
 
 impl Trie {
     /// The bytes of the file format.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut arrays = Arrays::default();
+        let leading = match &self.keys {
+            Keys::Fast(keys) => keys.put(&mut arrays),
+            Keys::Compact(keys) => keys.put(&mut arrays),
+        };
+        self.shelves.put(&mut arrays);
+        let storage = u32::from(self.keys.storage() == Storage::Compact);
+        let shared = u32::from(self.shelves.firsts.is_some());
         let mut bytes = Vec::new();
         bytes.extend(MAGIC);
-        bytes.extend(VERSION.to_le_bytes());
-        bytes.extend((self.layout.levels() as u32).to_le_bytes());
-        bytes.extend([0; 16]);
-        bytes.extend(u64::from(self.keys.len()).to_le_bytes());
-        bytes.extend((self.shelves.items.len() as u64).to_le_bytes());
-        bytes.extend((self.keys.head() as u32).to_le_bytes());
-        bytes.extend(u32::from(!self.shelves.starts.is_empty()).to_le_bytes());
-        bytes.extend(self.layout.sizes().iter().flat_map(|size| size.to_le_bytes()));
-        put_words(&mut bytes, &self.keys.directory);
-        for column in &self.keys.tail {
-            align(&mut bytes);
-            match column {
-                Column::Narrow(digits) => bytes.extend(digits),
-                Column::Wide(digits) => bytes.extend(digits.iter().flat_map(|digit| digit.to_le_bytes())),
-            }
-        }
-        put_words(&mut bytes, &self.shelves.starts);
-        put_words(&mut bytes, &self.shelves.items);
+        u32::put_le(&[VERSION, storage], &mut bytes);
+        u64::put_le(
+            &[0, 0, u64::from(self.keys.len()), self.shelves.items.len() as u64],
+            &mut bytes,
+        );
+        let levels = self.layout.levels() as u32;
+        u32::put_le(
+            &[levels, shared, arrays.lengths.len() as u32, leading],
+            &mut bytes,
+        );
+        u32::put_le(self.layout.sizes(), &mut bytes);
+        u64::put_le(&arrays.lengths, &mut bytes);
+        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        bytes.append(&mut arrays.bytes);
         let length = bytes.len() as u64;
         bytes[16..24].copy_from_slice(&length.to_le_bytes());
-        let sum = checksum(&bytes);
+        let sum = xxh3_64(&bytes[CHECKED..]);
         bytes[24..32].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
@@ -68,21 +86,7 @@ impl Trie {
     /// # Errors
     /// [`Error::Format`] if the bytes are foreign, of another version, truncated or damaged.
     pub fn from_bytes(bytes: &[u8], trusted: bool) -> Result<Self> {
-        let header = Header::read(bytes)?;
-        if !trusted {
-            let stored = u64_at(bytes, 24);
-            let sum = checksum(bytes);
-            if sum != stored {
-                return Err(format(format!(
-                    "the checksum is {sum:016x}, the header says {stored:016x}; the file is damaged"
-                )));
-            }
-        }
-        let trie = header.arrays(bytes)?;
-        if !trusted {
-            trie.verify()?;
-        }
-        Ok(trie)
+        Self::read(bytes, None, trusted)
     }
 
     /// Writes the trie to `path`, whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
@@ -90,269 +94,373 @@ impl Trie {
     /// # Errors
     /// [`Error::Io`] if the system refuses.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(&self.to_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, path)
-        };
-        write().map_err(|error| {
-            // What is left of a failed write is of no use; that it cannot be removed changes nothing.
-            let _ = std::fs::remove_file(&temporary);
-            io_error(path, &error)
-        })
+        write_whole(path, &self.to_bytes())
     }
 
-    /// Reads the trie at `path`; as [`Trie::from_bytes`].
+    /// Reads the trie at `path`; as [`Trie::from_bytes`]. With `mmap` the file is mapped instead of read, and must not be
+    /// changed or cut while the trie lives; [`Trie::save`] never does that, since it puts a new file in its place.
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses, [`Error::Format`] if the file is not a trie.
-    pub fn open(path: &Path, trusted: bool) -> Result<Self> {
-        let read = || {
+    pub fn open(path: &Path, mmap: bool, trusted: bool) -> Result<Self> {
+        let open = || -> io::Result<_> {
+            let mut file = File::open(path)?;
+            if mmap && file.metadata()?.len() > 0 {
+                // SAFETY: the file is mapped read-only, and every access is bounds-checked. Whoever changes it while it is
+                // mapped breaks the contract above, as with any mapped file.
+                return Ok((Vec::new(), Some(Arc::new(unsafe { Mmap::map(&file) }?))));
+            }
             let mut bytes = Vec::new();
-            File::open(path)?.read_to_end(&mut bytes)?;
-            Ok(bytes)
+            file.read_to_end(&mut bytes)?;
+            Ok((bytes, None))
         };
-        let bytes = read().map_err(|error| io_error(path, &error))?;
-        Self::from_bytes(&bytes, trusted)
+        match open().map_err(|error| io_error(path, &error))? {
+            (_, Some(map)) => Self::read(&map, Some(&map), trusted),
+            (bytes, None) => Self::read(&bytes, None, trusted),
+        }
     }
 
-    /// Checks what the walk relies on.
-    fn verify(&self) -> Result<()> {
-        let (directory, positions) = (&self.keys.directory, self.len());
-        if directory[0] != 0 || directory.last() != Some(&(positions as u32)) || !directory.is_sorted() {
-            return Err(format(
-                "the directory does not ascend from 0 to the number of keys".into(),
-            ));
-        }
-        let heads = self.keys.head();
-        for (column, &size) in self.keys.tail.iter().zip(&self.layout.sizes()[heads..]) {
-            let most =
-                super::columns::with_digits!(column, digits => digits.iter().map(|&d| u32::from(d)).max());
-            if most.is_some_and(|digit| digit >= size) {
-                return Err(format(format!(
-                    "a digit is not below the {size} codes of its level"
+    fn read(bytes: &[u8], map: Option<&Arc<Mmap>>, trusted: bool) -> Result<Self> {
+        let header = Header::read(bytes)?;
+        if !trusted {
+            let (stored, sum) = (u64_at(bytes, 24), xxh3_64(&bytes[CHECKED..]));
+            if sum != stored {
+                return Err(damaged(format!(
+                    "the checksum is {sum:016x}, the header says {stored:016x}; the file is damaged"
                 )));
             }
         }
-        self.keys.verify_order(&self.layout)?;
-        self.shelves.verify(positions)
+        let mut reader = Reader {
+            bytes,
+            map,
+            arrays: header.arrays.into_iter(),
+        };
+        let (layout, keys) = (header.layout, header.keys);
+        let keys = match header.storage {
+            Storage::Fast => Keys::Fast(Columns::take(&layout, keys, header.leading, &mut reader)?),
+            Storage::Compact => Keys::Compact(Compact::take(&layout, keys, header.leading, &mut reader)?),
+        };
+        let shelves = Shelves::take(header.items, header.shared, &mut reader)?;
+        if reader.arrays.next().is_some() {
+            return Err(damaged("more arrays than this storage has".into()));
+        }
+        let trie = Self {
+            layout,
+            keys,
+            shelves,
+        };
+        if !trusted {
+            trie.verify()?;
+        }
+        Ok(trie)
+    }
+}
+
+/// Writes `bytes` to `path`, whole or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|error| {
+        // What is left of a failed write is of no use; that it cannot be removed changes nothing.
+        let _ = std::fs::remove_file(&temporary);
+        io_error(path, &error)
+    })
+}
+
+/// The arrays of a file that is being written.
+#[derive(Default)]
+struct Arrays {
+    bytes: Vec<u8>,
+    lengths: Vec<u64>,
+}
+
+impl Arrays {
+    fn put<T: Number>(&mut self, numbers: &[T]) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
+        self.lengths.push(size_of_val(numbers) as u64);
+        T::put_le(numbers, &mut self.bytes);
+    }
+
+    fn put_bits(&mut self, bits: &Bits) {
+        self.put(&bits.words);
+        for counts in [&bits.ranks, &bits.ones, &bits.zeros] {
+            self.put(counts);
+        }
+    }
+}
+
+/// The arrays of a file that is being read, in order.
+struct Reader<'a> {
+    bytes: &'a [u8],
+    map: Option<&'a Arc<Mmap>>,
+    arrays: std::vec::IntoIter<Range<usize>>,
+}
+
+impl Reader<'_> {
+    /// The next array.
+    fn take<T: Number>(&mut self) -> Result<Array<T>> {
+        let range = self
+            .arrays
+            .next()
+            .ok_or_else(|| damaged("fewer arrays than this storage has".into()))?;
+        if range.len() % size_of::<T>() != 0 {
+            return Err(damaged(format!(
+                "an array of {} bytes holds numbers of {}",
+                range.len(),
+                size_of::<T>()
+            )));
+        }
+        Ok(match self.map {
+            Some(map) => Array::mapped(map, range),
+            None => Array::read(&self.bytes[range]),
+        })
+    }
+
+    /// The next array, which must have `length` numbers.
+    fn take_exactly<T: Number>(&mut self, what: &str, length: usize) -> Result<Array<T>> {
+        let array = self.take()?;
+        if array.len() != length {
+            return Err(damaged(format!(
+                "{what}: {} numbers, expected {length}",
+                array.len()
+            )));
+        }
+        Ok(array)
+    }
+
+    /// Bits of which `at_least` are in use.
+    fn take_bits(&mut self, at_least: usize) -> Result<Bits> {
+        let words: Array<u64> = self.take()?;
+        let blocks = at_least.div_ceil(512).max(1);
+        if words.len() != 8 * blocks {
+            return Err(damaged(format!(
+                "{} words of bits, expected {}",
+                words.len(),
+                8 * blocks
+            )));
+        }
+        let ranks = self.take_exactly("counts of bits", blocks + 1)?;
+        Ok(Bits {
+            words,
+            ranks,
+            ones: self.take()?,
+            zeros: self.take()?,
+        })
     }
 }
 
 impl Columns {
-    /// Checks that the keys ascend strictly under the directory, and that no head has a digit its level does not have.
-    fn verify_order(&self, layout: &SidLayout) -> Result<()> {
-        for (slot, ends) in self.directory.windows(2).enumerate() {
-            let (lo, hi) = (ends[0] as usize, ends[1] as usize);
-            if lo == hi {
-                continue;
-            }
-            let exists = |(level, below): (usize, &u32)| {
-                let bits = layout.bits()[level];
-                (slot >> below) & ((1 << bits) - 1) < layout.sizes()[level] as usize
-            };
-            if !self.below.iter().enumerate().all(exists) {
-                return Err(format(
-                    "a key begins with a digit that its level does not have".into(),
-                ));
-            }
-            if (lo + 1..hi).any(|position| self.compare(position - 1, position).is_ge()) {
-                return Err(format("the keys do not ascend".into()));
+    fn put(&self, arrays: &mut Arrays) -> u32 {
+        arrays.put(&self.directory);
+        for column in &self.tail {
+            match column {
+                Column::Narrow(digits) => arrays.put(digits),
+                Column::Wide(digits) => arrays.put(digits),
             }
         }
-        Ok(())
+        for fan in &self.fans {
+            arrays.put(&fan.marks);
+            arrays.put(&fan.ranks);
+            arrays.put(&fan.rows);
+        }
+        self.head() as u32
     }
 
-    /// The order of the tails of two keys.
-    fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
-        let order =
-            |column: &Column| super::columns::with_digits!(column, digits => digits[a].cmp(&digits[b]));
-        self.tail
-            .iter()
-            .map(order)
-            .find(|order| order.is_ne())
-            .unwrap_or(std::cmp::Ordering::Equal)
+    fn take(layout: &SidLayout, keys: usize, head: u32, reader: &mut Reader<'_>) -> Result<Self> {
+        if head as usize != head_levels(layout, keys) {
+            return Err(damaged(format!(
+                "{head} head levels, expected {}",
+                head_levels(layout, keys)
+            )));
+        }
+        let head = head as usize;
+        let slots = 1_usize << (layout.total_bits() - layout.bits_below(head));
+        let directory: Array<u32> = reader.take_exactly("directory", slots + 1)?;
+        if directory[slots] as usize != keys {
+            return Err(damaged(format!(
+                "the directory ends at {}, the header says {keys} keys",
+                directory[slots]
+            )));
+        }
+        let mut tail = Vec::new();
+        for &size in &layout.sizes()[head..] {
+            tail.push(if size <= 256 {
+                Column::Narrow(reader.take_exactly("column", keys)?)
+            } else {
+                Column::Wide(reader.take_exactly("column", keys)?)
+            });
+        }
+        let mut fans = Vec::new();
+        for (level, &size) in layout.sizes().iter().enumerate() {
+            let (marks, ranks, rows) = (reader.take()?, reader.take()?, reader.take()?);
+            let empty = level < head && rows.is_empty();
+            fans.push(Fan {
+                words: if empty { 0 } else { row_words(size) },
+                marks,
+                ranks,
+                rows,
+            });
+        }
+        Ok(Self::new(layout, head, directory, tail, fans))
+    }
+}
+
+impl Compact {
+    fn put(&self, arrays: &mut Arrays) -> u32 {
+        arrays.put(&self.low);
+        arrays.put_bits(&self.high);
+        self.fans.iter().for_each(|fan| arrays.put(&fan.rows));
+        self.fans.len() as u32
+    }
+
+    fn take(layout: &SidLayout, keys: usize, levels: u32, reader: &mut Reader<'_>) -> Result<Self> {
+        let expected = compact::fan_levels(layout, keys);
+        if levels as usize != expected {
+            return Err(damaged(format!(
+                "bitmaps for {levels} levels, expected {expected}"
+            )));
+        }
+        let low_bits = compact::low_bits(layout, keys);
+        let low = reader.take_exactly("low bits", compact::low_words(low_bits, keys))?;
+        let high = reader.take_bits(keys + compact::high_values(layout, low_bits))?;
+        if high.count_ones() != keys {
+            return Err(damaged(format!(
+                "{} high parts for {keys} keys",
+                high.count_ones()
+            )));
+        }
+        let mut fans = Vec::new();
+        for level in 0..expected {
+            let words = row_words(layout.sizes()[level]);
+            let prefixes = 1_usize << (layout.total_bits() - layout.bits_below(level));
+            fans.push(Fan {
+                words,
+                rows: reader.take_exactly("bitmaps", prefixes * words)?,
+                ..Fan::default()
+            });
+        }
+        Ok(Self::new(layout, keys as u32, low, high, fans))
     }
 }
 
 impl Shelves {
-    fn verify(&self, keys: usize) -> Result<()> {
-        let ascends = |starts: &[u32]| starts.windows(2).all(|pair| pair[0] < pair[1]);
-        let ends = (self.starts.first(), self.starts.last());
-        let whole = ends == (Some(&0), Some(&(self.items.len() as u32)));
-        if self.starts.is_empty() {
-            if self.items.len() != keys {
-                return Err(format(format!(
-                    "{keys} keys with one item each, but {} items",
-                    self.items.len()
-                )));
-            }
-        } else if !whole || !ascends(&self.starts) {
-            return Err(format(
-                "the starts of the items do not ascend from 0 to their number".into(),
-            ));
-        } else if self
-            .starts
-            .windows(2)
-            .any(|pair| !ascends(&self.items[pair[0] as usize..pair[1] as usize]))
-        {
-            return Err(format("the items under a key do not ascend".into()));
+    fn put(&self, arrays: &mut Arrays) {
+        if let Some(firsts) = &self.firsts {
+            arrays.put_bits(firsts);
         }
-        super::build::check_distinct(&self.items).map_err(|error| format(error.to_string()))
+        arrays.put(&self.items);
+    }
+
+    fn take(items: usize, shared: bool, reader: &mut Reader<'_>) -> Result<Self> {
+        let firsts = if shared {
+            Some(reader.take_bits(items)?)
+        } else {
+            None
+        };
+        Ok(Self::new(firsts, reader.take_exactly("items", items)?))
     }
 }
 
-/// What the first bytes announce.
+/// What the first bytes announce, checked against the length of the file.
 struct Header {
     layout: SidLayout,
+    storage: Storage,
     keys: usize,
     items: usize,
-    head: usize,
     shared: bool,
-    /// Where the arrays begin, before alignment.
-    end: usize,
+    leading: u32,
+    /// Where each array stands.
+    arrays: Vec<Range<usize>>,
 }
 
 impl Header {
-    /// Reads and checks the header against the number of bytes that are there.
     fn read(bytes: &[u8]) -> Result<Self> {
         if bytes.len() < FIXED || &bytes[..8] != MAGIC {
-            return Err(format(
+            return Err(damaged(
                 "it does not begin as one; is it a file of another kind?".into(),
             ));
         }
         let version = u32_at(bytes, 8);
         if version != VERSION {
-            return Err(format(format!(
+            return Err(damaged(format!(
                 "version {version}, this sidkit reads version {VERSION}; build the trie again"
             )));
         }
         let length = u64_at(bytes, 16);
         if length != bytes.len() as u64 {
-            return Err(format(format!(
+            return Err(damaged(format!(
                 "{} bytes long, the header says {length}; the file is truncated or damaged",
                 bytes.len()
             )));
         }
-        let levels = u32_at(bytes, 12) as usize;
-        let end = FIXED + 4 * levels.min(MAX_LEVELS);
-        if levels > MAX_LEVELS || bytes.len() < end {
-            return Err(format(format!("{levels} levels do not fit the file")));
-        }
-        let sizes: Vec<u32> = bytes[FIXED..end]
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&word| u32::from_le_bytes(word))
-            .collect();
-        let layout = SidLayout::new(&sizes).map_err(|error| format(error.to_string()))?;
-        let [keys, items] = [32, 40].map(|at| u64_at(bytes, at));
-        if keys > items || items >= u64::from(u32::MAX) {
-            return Err(format(format!("{keys} keys and {items} items")));
-        }
-        let (keys, items) = (keys as usize, items as usize);
-        let head = head_levels(&layout, keys);
-        let [stored, shared] = [48, 52].map(|at| u32_at(bytes, at));
-        if stored as usize != head || shared > 1 {
-            return Err(format(format!(
-                "{stored} head levels and sharing {shared}, expected {head} and 0 or 1"
+        let storage = match u32_at(bytes, 12) {
+            0 => Storage::Fast,
+            1 => Storage::Compact,
+            other => return Err(damaged(format!("storage {other}, expected 0 or 1"))),
+        };
+        let [levels, shared, arrays, leading] = [48, 52, 56, 60].map(|at| u32_at(bytes, at));
+        let (levels, arrays) = (levels as usize, arrays as usize);
+        let end = FIXED + 4 * levels.min(MAX_LEVELS) + 8 * arrays.min(bytes.len());
+        if levels > MAX_LEVELS || end > bytes.len() || shared > 1 {
+            return Err(damaged(format!(
+                "{levels} levels and {arrays} arrays do not fit the file"
             )));
         }
-        let header = Self {
+        let sizes = (0..levels)
+            .map(|level| u32_at(bytes, FIXED + 4 * level))
+            .collect::<Vec<_>>();
+        let layout = SidLayout::new(&sizes).map_err(|error| damaged(error.to_string()))?;
+        let [keys, items] = [32, 40].map(|at| u64_at(bytes, at));
+        if keys > items || items >= u64::from(u32::MAX) || items > length {
+            return Err(damaged(format!("{keys} keys and {items} items")));
+        }
+        let lengths = (0..arrays).map(|array| u64_at(bytes, FIXED + 4 * levels + 8 * array));
+        let arrays = places(end, lengths, bytes.len())?;
+        let (keys, items, shared) = (keys as usize, items as usize, shared == 1);
+        Ok(Self {
             layout,
+            storage,
             keys,
             items,
-            head,
-            shared: shared == 1,
-            end,
-        };
-        let expected = header.length();
-        if expected != bytes.len() {
-            return Err(format(format!(
-                "{} bytes long, but what it holds takes {expected}",
-                bytes.len()
-            )));
-        }
-        Ok(header)
-    }
-
-    fn slots(&self) -> usize {
-        1 << (self.layout.total_bits() - self.layout.bits_below(self.head))
-    }
-
-    /// How many bytes each array takes, in order; none when it is not stored.
-    fn array_bytes(&self) -> impl Iterator<Item = usize> {
-        let digit = |&size: &u32| self.keys * if size <= 256 { 1 } else { 2 };
-        let columns = self.layout.sizes()[self.head..].iter().map(digit);
-        let starts = if self.shared { 4 * (self.keys + 1) } else { 0 };
-        [4 * (self.slots() + 1)]
-            .into_iter()
-            .chain(columns)
-            .chain([starts, 4 * self.items])
-    }
-
-    fn length(&self) -> usize {
-        self.array_bytes()
-            .fold(self.end, |at, bytes| at.next_multiple_of(ALIGN) + bytes)
-    }
-
-    /// Reads the arrays; the header has been checked against the length of `bytes`.
-    fn arrays(self, bytes: &[u8]) -> Result<Trie> {
-        let mut at = self.end;
-        let mut sections = self.array_bytes().map(|length| {
-            at = at.next_multiple_of(ALIGN) + length;
-            &bytes[at - length..at]
-        });
-        let mut next = || sections.next().unwrap_or_default();
-        let directory = words(next());
-        let column = |&size: &u32, bytes: &[u8]| {
-            if size <= 256 {
-                Column::Narrow(bytes.to_vec())
-            } else {
-                Column::Wide(
-                    bytes
-                        .as_chunks()
-                        .0
-                        .iter()
-                        .map(|&digit| u16::from_le_bytes(digit))
-                        .collect(),
-                )
-            }
-        };
-        let tail = self.layout.sizes()[self.head..]
-            .iter()
-            .map(|size| column(size, next()))
-            .collect();
-        let shelves = Shelves::new(words(next()), words(next()));
-        let keys = Columns {
-            below: bits_below(&self.layout, self.head),
-            directory,
-            tail,
-        };
-        if keys.len() as usize != self.keys {
-            return Err(format(format!(
-                "the directory ends at {}, the header says {} keys",
-                keys.len(),
-                self.keys
-            )));
-        }
-        Ok(Trie {
-            keys,
-            shelves,
-            layout: self.layout.clone(),
+            shared,
+            leading,
+            arrays,
         })
     }
 }
 
-fn format(problem: String) -> Error {
+/// Where arrays of these lengths stand; together they must end where the file does.
+fn places(header: usize, lengths: impl Iterator<Item = u64>, total: usize) -> Result<Vec<Range<usize>>> {
+    let mut at = header;
+    let mut places = Vec::new();
+    for length in lengths {
+        let start = at.next_multiple_of(ALIGN);
+        let end = usize::try_from(length)
+            .ok()
+            .and_then(|length| start.checked_add(length));
+        at = end
+            .filter(|&end| end <= total)
+            .ok_or_else(|| damaged(format!("an array of {length} bytes runs over its end")))?;
+        places.push(start..at);
+    }
+    if at != total {
+        return Err(damaged(format!("{} bytes after its last array", total - at)));
+    }
+    Ok(places)
+}
+
+pub(super) fn damaged(problem: String) -> Error {
     Error::Format { problem }
 }
 
-fn io_error(path: &Path, error: &io::Error) -> Error {
+pub(super) fn io_error(path: &Path, error: &io::Error) -> Error {
     Error::Io {
         path: path.display().to_string(),
         kind: error.kind(),
@@ -361,39 +469,10 @@ fn io_error(path: &Path, error: &io::Error) -> Error {
     }
 }
 
-/// The checksum of all that the checksum covers.
-fn checksum(bytes: &[u8]) -> u64 {
-    let mut hash = Xxh3::new();
-    hash.update(&bytes[CHECKED..]);
-    hash.digest()
-}
-
-fn align(bytes: &mut Vec<u8>) {
-    bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
-}
-
-fn put_words(bytes: &mut Vec<u8>, words: &[u32]) {
-    align(bytes);
-    bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-}
-
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&word| u32::from_le_bytes(word))
-        .collect()
-}
-
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..]
-        .first_chunk()
-        .map_or(0, |&word| u32::from_le_bytes(word))
+    u32::read_le(&bytes[at..])
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..]
-        .first_chunk()
-        .map_or(0, |&word| u64::from_le_bytes(word))
+    u64::read_le(&bytes[at..])
 }

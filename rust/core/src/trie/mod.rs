@@ -35,55 +35,84 @@
 //!
 //! At most 2³² − 2 items. A trie does not change; a changed catalogue is another trie.
 
+mod array;
 mod beam;
+mod bits;
 mod build;
 mod columns;
+mod compact;
 mod exclude;
+mod fan;
 mod format;
+mod keys;
+mod lookup;
 mod mask;
+mod verify;
 mod walk;
 
+use std::ops::Range;
+
 use crate::sid::SidLayout;
-use columns::Columns;
+use array::Array;
+use bits::Bits;
 use exclude::ByItem;
+use keys::Keys;
 
 pub use beam::{BeamStep, Beams};
 pub use exclude::Exclusion;
+pub use keys::Storage;
 pub use walk::{Span, States};
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trie {
     layout: SidLayout,
-    keys: Columns,
+    keys: Keys,
     shelves: Shelves,
 }
 
 /// The items in the order of their Semantic IDs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shelves {
-    /// `starts[position]..starts[position + 1]` are the slots of a key's items; empty when every key has exactly one.
-    starts: Vec<u32>,
+    /// One bit a slot: whether it is the first of its key's. None where every key has exactly one item.
+    firsts: Option<Bits>,
     /// The item in each slot, ascending under one key. No item is twice here.
-    items: Vec<u32>,
+    items: Array<u32>,
     by_item: ByItem,
 }
 
 impl Shelves {
-    fn new(starts: Vec<u32>, items: Vec<u32>) -> Self {
+    fn new(firsts: Option<Bits>, items: Array<u32>) -> Self {
         Self {
-            starts,
+            firsts,
             items,
             by_item: ByItem::default(),
         }
     }
 
+    /// The position of the key of the item in a slot.
+    fn position(&self, slot: u32) -> u32 {
+        self.firsts
+            .as_ref()
+            .map_or(slot, |firsts| firsts.rank(slot as usize + 1) as u32 - 1)
+    }
+
     /// The slots of the items under the keys at `positions`.
-    fn slots(&self, positions: std::ops::Range<u32>) -> std::ops::Range<usize> {
-        if self.starts.is_empty() {
-            positions.start as usize..positions.end as usize
-        } else {
-            self.starts[positions.start as usize] as usize..self.starts[positions.end as usize] as usize
+    fn slots(&self, positions: Range<u32>) -> Range<usize> {
+        let (start, end) = (positions.start as usize, positions.end as usize);
+        match &self.firsts {
+            None => start..end,
+            Some(_) if start == end => 0..0,
+            Some(firsts) => {
+                let first = |key| {
+                    if key == firsts.count_ones() {
+                        self.items.len()
+                    } else {
+                        firsts.select_one(key)
+                    }
+                };
+                first(start)..first(end)
+            }
         }
     }
 }
@@ -93,6 +122,18 @@ impl Trie {
     #[must_use]
     pub fn layout(&self) -> &SidLayout {
         &self.layout
+    }
+
+    /// How the keys are stored.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        self.keys.storage()
+    }
+
+    /// How many bytes all arrays but the items' numbers take: what the keys cost.
+    #[must_use]
+    pub fn key_bytes(&self) -> usize {
+        self.to_bytes().len() - 4 * self.item_count()
     }
 
     /// How many distinct Semantic IDs there are.

@@ -4,7 +4,11 @@ use std::ops::Range;
 
 use super::Trie;
 use crate::error::{Error, Result};
+use crate::pool;
 use crate::sid::Key;
+
+/// How many keys one thread finds before it asks for more.
+const FIND_TASK: usize = 8192;
 
 /// One state of a walk: a range of the directory's slots above the trie's head, of key positions below.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -142,14 +146,14 @@ impl Trie {
             });
         }
         self.layout.check(keys)?;
-        let walk = |&key: &K| {
-            let step = |span, level| self.keys.child(level, span, self.layout.digit(key, level));
-            (0..depth).fold(self.keys.root(), step)
-        };
-        Ok(States {
-            depth,
-            spans: keys.iter().map(walk).collect(),
-        })
+        let mut spans = vec![Span::DEAD; keys.len()];
+        // One thread, or 0 for all.
+        let threads = usize::from(keys.len() < 4 * FIND_TASK);
+        let tasks = keys.chunks(FIND_TASK).zip(spans.chunks_mut(FIND_TASK));
+        pool::for_each(threads, tasks, |(keys, spans)| {
+            self.keys.find(&self.layout, keys, depth, spans);
+        });
+        Ok(States { depth, spans })
     }
 
     /// How many items are under each state.

@@ -1,0 +1,108 @@
+//! Arrays that are ours, or lie in a mapped file.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use memmap2::Mmap;
+
+/// A number that a file holds in little-endian order.
+pub(super) trait Number: Pod + Eq + Send + Sync {
+    /// The number with these bytes; `bytes` is as long as a number.
+    fn read_le(bytes: &[u8]) -> Self;
+
+    /// Appends the bytes of `numbers`.
+    fn put_le(numbers: &[Self], bytes: &mut Vec<u8>);
+}
+
+macro_rules! number {
+    ($($type:ty),*) => { $(
+        impl Number for $type {
+            fn read_le(bytes: &[u8]) -> Self {
+                bytes.first_chunk().map_or(0, |&bytes| Self::from_le_bytes(bytes))
+            }
+
+            fn put_le(numbers: &[Self], bytes: &mut Vec<u8>) {
+                if cfg!(target_endian = "little") {
+                    bytes.extend_from_slice(bytemuck::cast_slice(numbers));
+                } else {
+                    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+                }
+            }
+        }
+    )* };
+}
+
+number!(u8, u16, u32, u64);
+
+/// A slice of numbers that never changes.
+#[derive(Clone)]
+pub(super) struct Array<T>(Place<T>);
+
+#[derive(Clone)]
+enum Place<T> {
+    Owned(Vec<T>),
+    /// The bytes of the file that hold the numbers; aligned and in the machine's own order.
+    Mapped(Arc<Mmap>, Range<usize>, PhantomData<T>),
+}
+
+impl<T: Number> Array<T> {
+    /// Copies the numbers out of little-endian `bytes`.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        bytes
+            .chunks_exact(size_of::<T>())
+            .map(T::read_le)
+            .collect::<Vec<_>>()
+            .into()
+    }
+
+    /// The numbers in a range of a mapped file; a copy where the machine could not read them in place.
+    pub(super) fn mapped(file: &Arc<Mmap>, range: Range<usize>) -> Self {
+        let in_place =
+            cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, T>(&file[range.clone()]).is_ok();
+        if in_place {
+            Self(Place::Mapped(Arc::clone(file), range, PhantomData))
+        } else {
+            Self::read(&file[range])
+        }
+    }
+}
+
+impl<T: Number> Deref for Array<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match &self.0 {
+            Place::Owned(numbers) => numbers,
+            Place::Mapped(file, range, _) => bytemuck::cast_slice(&file[range.clone()]),
+        }
+    }
+}
+
+impl<T> From<Vec<T>> for Array<T> {
+    fn from(numbers: Vec<T>) -> Self {
+        Self(Place::Owned(numbers))
+    }
+}
+
+impl<T> Default for Array<T> {
+    fn default() -> Self {
+        Vec::new().into()
+    }
+}
+
+impl<T: Number> PartialEq for Array<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Number> Eq for Array<T> {}
+
+impl<T: Number> fmt::Debug for Array<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} numbers]", self.len())
+    }
+}

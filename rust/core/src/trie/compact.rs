@@ -1,0 +1,277 @@
+//! The sorted keys in Elias–Fano form, within about half a bit of the least that random keys can take.
+//!
+//! A key is cut in two. The low bits stand packed side by side; the high bits are written in unary: for each value of
+//! them as many ones as there are keys with it, then a zero. With `n` keys of `b` bits, the high part has ⌈log2 n⌉ bits, so that a key
+//! takes `b − ⌈log2 n⌉` bits and 2 to 3 more.
+//!
+//! P. Elias, "Efficient storage and retrieval by content and address of static files", JACM 21 (1974); R. Fano, MIT memo 61 (1971).
+
+use super::array::Array;
+use super::bits::Bits;
+use super::fan::{Fan, row_words};
+use super::walk::Span;
+use crate::sid::{Key, SidLayout};
+
+/// Sorted distinct keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Compact {
+    layout: SidLayout,
+    len: u32,
+    /// How many bits of each key are in `low`.
+    low_bits: u32,
+    /// The low bits of all keys, side by side; two words more than they fill, so that reading never runs over.
+    pub(super) low: Array<u64>,
+    /// The unary code of the high bits; `2^high bits` zeros and one for each key.
+    pub(super) high: Bits,
+    /// For the first levels, the codes that follow each prefix.
+    pub(super) fans: Vec<Fan>,
+}
+
+/// Levels have bitmaps as long as they take at most one bit for so many keys.
+const KEYS_PER_FAN_BIT: usize = 8;
+
+impl Compact {
+    /// The Elias–Fano form of keys that are sorted, distinct and valid under `layout`; fewer than `u32::MAX` of them.
+    pub(super) fn build<K: Key>(layout: &SidLayout, keys: &[K]) -> Self {
+        let low_bits = low_bits(layout, keys.len());
+        let mut low = vec![0_u64; low_words(low_bits, keys.len())];
+        let mut high = vec![0_u64; (keys.len() + high_values(layout, low_bits)).div_ceil(64)];
+        for (position, key) in keys.iter().enumerate() {
+            let key = key.to_u128();
+            put(&mut low, position as u64 * u64::from(low_bits), low_bits, key);
+            let one = shr(key, low_bits) as usize + position;
+            high[one / 64] |= 1 << (one % 64);
+        }
+        let mut compact = Self::new(layout, keys.len() as u32, low.into(), Bits::new(high), Vec::new());
+        compact.fans = compact.build_fans();
+        compact
+    }
+
+    /// Puts the parts together.
+    pub(super) fn new(layout: &SidLayout, len: u32, low: Array<u64>, high: Bits, fans: Vec<Fan>) -> Self {
+        Self {
+            layout: layout.clone(),
+            len,
+            low_bits: low_bits(layout, len as usize),
+            low,
+            high,
+            fans,
+        }
+    }
+
+    /// The bitmaps of the first levels.
+    pub(super) fn build_fans(&self) -> Vec<Fan> {
+        let levels = fan_levels(&self.layout, self.len as usize);
+        let mut fans: Vec<Fan> = (0..levels)
+            .map(|level| {
+                let words = row_words(self.layout.sizes()[level]);
+                let prefixes = 1_usize << (self.layout.total_bits() - self.layout.bits_below(level));
+                Fan {
+                    words,
+                    rows: vec![0; prefixes * words].into(),
+                    ..Fan::default()
+                }
+            })
+            .collect();
+        for (level, fan) in fans.iter_mut().enumerate() {
+            let mut rows = fan.rows.to_vec();
+            let mut position = 0;
+            while position < self.len {
+                let prefix = shr(self.key(position), self.layout.bits_below(level + 1));
+                let bits = self.layout.bits()[level];
+                let (row, code) = (shr(prefix, bits) as usize, prefix as usize & ((1 << bits) - 1));
+                rows[row * fan.words + code / 64] |= 1 << (code % 64);
+                position = self.after(prefix, level + 1);
+            }
+            fan.rows = rows.into();
+        }
+        fans
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(super) fn root(&self) -> Span {
+        Span::new(0, self.len)
+    }
+
+    /// Where `digit`, a code of the level at `depth`, leads.
+    pub(super) fn child(&self, depth: usize, span: Span, digit: u16) -> Span {
+        if span.is_dead() {
+            return Span::DEAD;
+        }
+        let prefix = shr(self.key(span.lo), self.layout.bits_below(depth));
+        let prefix = shl(prefix, self.layout.bits()[depth]) | u128::from(digit);
+        let (lo, hi) = (self.before(prefix, depth + 1), self.after(prefix, depth + 1));
+        if lo == hi { Span::DEAD } else { Span::new(lo, hi) }
+    }
+
+    /// The state of a key's first `depth` digits.
+    pub(super) fn find(&self, key: u128, depth: usize) -> Span {
+        let prefix = shr(key, self.layout.bits_below(depth));
+        let (lo, hi) = (self.before(prefix, depth), self.after(prefix, depth));
+        if lo == hi { Span::DEAD } else { Span::new(lo, hi) }
+    }
+
+    /// Sets the bits of the codes that lead on from a state; `words` come as zeros.
+    pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
+        if span.is_dead() {
+            return;
+        }
+        if let Some(fan) = self.fans.get(depth) {
+            let prefix = shr(self.key(span.lo), self.layout.bits_below(depth));
+            return words.copy_from_slice(fan.row(prefix as usize));
+        }
+        let mut mark = |key: u128| {
+            let digit = usize::from(self.layout.digit(<[u64; 2]>::from_u128(key), depth));
+            words[digit / 64] |= 1 << (digit % 64);
+        };
+        // Where keys are many for each code, one search a code is cheaper than reading them all.
+        if span.hi - span.lo <= self.layout.sizes()[depth].saturating_mul(16) {
+            return self
+                .keys(span.lo)
+                .take((span.hi - span.lo) as usize)
+                .for_each(mark);
+        }
+        let mut position = span.lo;
+        while position < span.hi {
+            let key = self.key(position);
+            mark(key);
+            position = self.after(shr(key, self.layout.bits_below(depth + 1)), depth + 1);
+        }
+    }
+
+    /// The key at a position.
+    pub(super) fn key(&self, position: u32) -> u128 {
+        let high = self.high.select_one(position as usize) - position as usize;
+        shl(high as u128, self.low_bits) | self.low_at(position)
+    }
+
+    /// The keys from a position on.
+    pub(super) fn keys(&self, position: u32) -> impl Iterator<Item = u128> {
+        let rest = self.len - position;
+        let first = if rest == 0 {
+            0
+        } else {
+            self.high.select_one(position as usize)
+        };
+        let mut word = self.high.words[first / 64] & u64::MAX << (first % 64);
+        let mut at = first / 64;
+        (position..self.len).map(move |position| {
+            while word == 0 {
+                at += 1;
+                word = self.high.words[at];
+            }
+            let one = at * 64 + word.trailing_zeros() as usize;
+            word &= word - 1;
+            shl((one - position as usize) as u128, self.low_bits) | self.low_at(position)
+        })
+    }
+
+    /// How many keys are below all with this prefix of `depth` digits.
+    fn before(&self, prefix: u128, depth: usize) -> u32 {
+        let first = shl(prefix, self.layout.bits_below(depth));
+        self.partition(first, |low, bound| low < bound)
+    }
+
+    /// How many keys are below or within those with this prefix of `depth` digits.
+    fn after(&self, prefix: u128, depth: usize) -> u32 {
+        let free = self.layout.bits_below(depth);
+        let last = shl(prefix, free) | mask(free);
+        self.partition(last, |low, bound| low <= bound)
+    }
+
+    /// How many keys have lower high bits than `bound`, or the same and low bits that `is_before` those of `bound`.
+    fn partition(&self, bound: u128, is_before: impl Fn(u128, u128) -> bool) -> u32 {
+        let (high, low) = (shr(bound, self.low_bits) as usize, bound & mask(self.low_bits));
+        let (mut lo, mut hi) = (self.start_of(high), self.start_of(high + 1));
+        while lo < hi {
+            let middle = lo.midpoint(hi);
+            if is_before(self.low_at(middle), low) {
+                lo = middle + 1;
+            } else {
+                hi = middle;
+            }
+        }
+        lo
+    }
+
+    /// How many keys have high bits below `high`.
+    fn start_of(&self, high: usize) -> u32 {
+        if high == 0 {
+            0
+        } else {
+            (self.high.select_zero(high - 1) - (high - 1)) as u32
+        }
+    }
+
+    fn low_at(&self, position: u32) -> u128 {
+        get(
+            &self.low,
+            u64::from(position) * u64::from(self.low_bits),
+            self.low_bits,
+        )
+    }
+}
+
+/// How many bits of a key stand apart from the unary code.
+pub(super) fn low_bits(layout: &SidLayout, keys: usize) -> u32 {
+    let high = usize::BITS - keys.saturating_sub(1).leading_zeros();
+    layout.total_bits().saturating_sub(high)
+}
+
+/// How many values the high bits have.
+pub(super) fn high_values(layout: &SidLayout, low_bits: u32) -> usize {
+    1 << (layout.total_bits() - low_bits)
+}
+
+/// How many words the low bits of so many keys take.
+pub(super) fn low_words(low_bits: u32, keys: usize) -> usize {
+    (keys as u64 * u64::from(low_bits)).div_ceil(64) as usize + 2
+}
+
+/// How many of the first levels have bitmaps.
+pub(super) fn fan_levels(layout: &SidLayout, keys: usize) -> usize {
+    let fits = |&level: &usize| {
+        let prefixes = layout.total_bits() - layout.bits_below(level);
+        let words = row_words(layout.sizes()[level]);
+        prefixes < 32 && (words * 64) << prefixes <= keys / KEYS_PER_FAN_BIT
+    };
+    (0..layout.levels()).take_while(fits).count()
+}
+
+/// Writes the lowest `width` bits of `value` at bit `at`, where zeros stand.
+fn put(words: &mut [u64], at: u64, width: u32, value: u128) {
+    let (word, shift) = ((at / 64) as usize, at as u32 % 64);
+    let value = value & mask(width);
+    words[word] |= (value << shift) as u64;
+    words[word + 1] |= (value << shift >> 64) as u64;
+    if shift > 0 {
+        words[word + 2] |= (value >> 1 >> (127 - shift)) as u64;
+    }
+}
+
+/// The `width` bits at bit `at`.
+fn get(words: &[u64], at: u64, width: u32) -> u128 {
+    let (word, shift) = ((at / 64) as usize, at as u32 % 64);
+    let mut value = u128::from(words[word]) | u128::from(words[word + 1]) << 64;
+    value >>= shift;
+    if width > 64 && shift > 0 {
+        value |= u128::from(words[word + 2]) << (128 - shift);
+    }
+    value & mask(width)
+}
+
+/// The lowest `count` bits, for 0 to 128.
+fn mask(count: u32) -> u128 {
+    u128::MAX.checked_shr(128 - count).unwrap_or(0)
+}
+
+fn shl(value: u128, by: u32) -> u128 {
+    value.checked_shl(by).unwrap_or(0)
+}
+
+fn shr(value: u128, by: u32) -> u128 {
+    value.checked_shr(by).unwrap_or(0)
+}

@@ -1,0 +1,144 @@
+//! Whether what was read from a file keeps every promise that the walk relies on.
+
+use std::cmp::Ordering;
+
+use super::bits::Bits;
+use super::build::check_distinct;
+use super::columns::{Column, Columns, Digit, with_digits};
+use super::compact::Compact;
+use super::format::damaged;
+use super::keys::Keys;
+use super::{Shelves, Trie};
+use crate::error::Result;
+use crate::sid::SidLayout;
+
+impl Trie {
+    /// Checks the content; the lengths of all arrays have been checked against the header.
+    pub(super) fn verify(&self) -> Result<()> {
+        match &self.keys {
+            Keys::Fast(keys) => keys.verify(&self.layout)?,
+            Keys::Compact(keys) => keys.verify(&self.layout)?,
+        }
+        self.shelves.verify(self.len())
+    }
+}
+
+impl Bits {
+    /// Checks that the counts are those of the bits.
+    fn verify(&self) -> Result<()> {
+        check(
+            *self == Self::with_words(self.words.clone()),
+            "the counts are not those of the bits",
+        )
+    }
+}
+
+impl Columns {
+    fn verify(&self, layout: &SidLayout) -> Result<()> {
+        let ascends = self.directory[0] == 0 && self.directory.is_sorted();
+        check(
+            ascends,
+            "the directory does not ascend from 0 to the number of keys",
+        )?;
+        for (column, &size) in self.tail.iter().zip(&layout.sizes()[self.head()..]) {
+            let most =
+                with_digits!(column, digits => digits.iter().map(|&digit| u32::from(digit.code())).max());
+            check(
+                most.is_none_or(|digit| digit < size),
+                "a digit is not one of its level's codes",
+            )?;
+        }
+        let rest = layout.bits_below(self.head());
+        for (slot, ends) in self
+            .directory
+            .windows(2)
+            .enumerate()
+            .filter(|(_, ends)| ends[0] < ends[1])
+        {
+            let head = (slot as u128).checked_shl(rest).unwrap_or(0);
+            check(
+                exists(layout, head, self.head()),
+                "a key begins with a digit that its level does not have",
+            )?;
+            let mut within = ends[0] as usize + 1..ends[1] as usize;
+            check(
+                within.all(|position| self.compare(position - 1, position).is_lt()),
+                "the keys do not ascend",
+            )?;
+        }
+        check(
+            self.fans == self.build_fans(layout),
+            "the bitmaps are not those of the keys",
+        )
+    }
+
+    /// The order of the tails of two keys.
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        let order = |column: &Column| with_digits!(column, digits => digits[a].cmp(&digits[b]));
+        self.tail
+            .iter()
+            .map(order)
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+impl Compact {
+    fn verify(&self, layout: &SidLayout) -> Result<()> {
+        self.high.verify()?;
+        let mut last = None;
+        for key in self.keys(0) {
+            check(last < Some(key), "the keys do not ascend")?;
+            check(
+                exists(layout, key, layout.levels()),
+                "a digit is not one of its level's codes",
+            )?;
+            last = Some(key);
+        }
+        check(
+            self.fans == self.build_fans(),
+            "the bitmaps are not those of the keys",
+        )
+    }
+}
+
+impl Shelves {
+    fn verify(&self, keys: usize) -> Result<()> {
+        match &self.firsts {
+            None => check(self.items.len() == keys, "not as many items as keys")?,
+            Some(firsts) => {
+                firsts.verify()?;
+                let within = firsts.rank(self.items.len()) == keys;
+                check(
+                    within && firsts.count_ones() == keys,
+                    "not as many runs of items as keys",
+                )?;
+                check(
+                    keys == 0 || firsts.words[0] & 1 == 1,
+                    "an item before the first key",
+                )?;
+                let first = |slot: usize| firsts.words[slot / 64] >> (slot % 64) & 1 == 1;
+                let ascends = |slot: usize| first(slot) || self.items[slot - 1] < self.items[slot];
+                check(
+                    (1..self.items.len()).all(ascends),
+                    "the items under a key do not ascend",
+                )?;
+            }
+        }
+        check_distinct(&self.items).map_err(|error| damaged(error.to_string()))
+    }
+}
+
+/// Whether the first `levels` digits of a key are codes of their levels.
+fn exists(layout: &SidLayout, key: u128, levels: usize) -> bool {
+    let key = [(key >> 64) as u64, key as u64];
+    (0..levels).all(|level| u32::from(layout.digit(key, level)) < layout.sizes()[level])
+}
+
+fn check(holds: bool, otherwise: &str) -> Result<()> {
+    if holds {
+        Ok(())
+    } else {
+        Err(damaged(otherwise.into()))
+    }
+}
