@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidkit._core import (
     Codebooks,
+    ItemSet,
     SidLayout,
     Trie,
     TrieStates,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Codebooks",
+    "ItemSet",
     "RQKMeans",
     "SidLayout",
     "SidTable",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 __all__ = [
     "Assignment",
     "Codebooks",
+    "ItemSet",
     "SidLayout",
     "Trie",
     "TrieStates",
@@ -445,12 +446,23 @@ class Trie:
     def lookup(self, packed: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         """Give the items of each SID, as `items` of the states that `find` gives."""
 
-    def allowed(self, states: TrieStates, out: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
+    def allowed(
+        self,
+        states: TrieStates,
+        out: npt.NDArray[np.bool_] | None = None,
+        *,
+        exclude: _Ragged | None = None,
+        within: ItemSet | Sequence[ItemSet] | None = None,
+        rows_per_group: int = 1,
+    ) -> npt.NDArray[np.bool_]:
         """Mark the codes that lead on from each state; a dead state has none.
 
         Args:
             states: states that have not read all levels.
             out: where to write; (states, codes of the next level).
+            exclude: items that do not count, ragged: row g for the g-th group of states.
+            within: a set of items, or one for each group, that a request must stay within.
+            rows_per_group: how many states each group has.
 
         Returns:
             The mask, (states, codes of the next level): `out`, or a new array.
@@ -489,6 +501,9 @@ class Trie:
             ValueError: as `allowed`.
         """
 
+    def item_set(self, items: npt.NDArray[np.integer]) -> ItemSet:
+        """Make the set of these items; those that are not in the trie are ignored."""
+
     def sids(self, items: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
         """Give the packed SID of each item, (n,) or (n, 2).
 
@@ -513,6 +528,7 @@ class Trie:
         states: TrieStates,
         *,
         exclude: _Ragged | None = None,
+        within: ItemSet | Sequence[ItemSet] | None = None,
         rows_per_group: int = 1,
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         """Give the items under each state, ordered by SID and then by number.
@@ -520,6 +536,7 @@ class Trie:
         Args:
             states: states of any depth.
             exclude: items to leave out, ragged: row g for the g-th group of states.
+            within: a set of items, or one for each group, that a request must stay within.
             rows_per_group: how many states each group has.
 
         Returns:
@@ -538,6 +555,7 @@ class Trie:
         rows_per_group: int,
         beam: int,
         exclude: _Ragged | None = None,
+        within: ItemSet | Sequence[ItemSet] | None = None,
         renormalize: bool = False,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64], TrieStates]:
         """Take one exact step of beam search for many requests at once.
@@ -554,6 +572,7 @@ class Trie:
             beam: how many prefixes a request keeps.
             exclude: items that a request must not get, ragged: row g for group g, as `(values, offsets)` or an
                 object with these attributes. Items that are not in the trie are ignored.
+            within: a set of items, or one for each group, that a request must stay within.
             renormalize: make the probabilities of the allowed codes of each row add up to 1 first.
 
         Returns:
@@ -574,6 +593,7 @@ class Trie:
         rows_per_group: int,
         k: int,
         exclude: _Ragged | None = None,
+        within: ItemSet | Sequence[ItemSet] | None = None,
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Give the first `k` items of each group's finished beams, counting items, not SIDs.
 
@@ -583,6 +603,7 @@ class Trie:
             rows_per_group: how many states each group has.
             k: how many items to give.
             exclude: items that a group must not get, as for `beam_step`.
+            within: a set of items, or one for each group, that a request must stay within.
 
         Returns:
             Items and scores, both (groups, k), by falling score, ties by row and then by item; filled up with -1
@@ -591,6 +612,26 @@ class Trie:
         Raises:
             ValueError: as `beam_step`, and if an item number does not fit into int32.
         """
+
+@final
+class ItemSet:
+    """A set of a trie's items, such as stock, a category or what is fresh; one bit an item.
+
+    Sets of one trie combine: `fresh & in_stock - seen`, `a | b`, `a ^ b`, `~a`. Handed to `Trie.beam_step` as
+    `within`, a set makes a prefix dead as soon as none of its items is in the set.
+    """
+
+    def __len__(self) -> int:
+        """Count the items in the set."""
+
+    def items(self) -> npt.NDArray[np.uint32]:
+        """Give the items in the set, ascending."""
+
+    def __and__(self, other: ItemSet, /) -> ItemSet: ...
+    def __or__(self, other: ItemSet, /) -> ItemSet: ...
+    def __xor__(self, other: ItemSet, /) -> ItemSet: ...
+    def __sub__(self, other: ItemSet, /) -> ItemSet: ...
+    def __invert__(self) -> ItemSet: ...
 
 @final
 class TrieStates:

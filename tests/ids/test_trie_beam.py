@@ -216,6 +216,72 @@ def test_shared_sids_give_up_only_their_excluded_items():
     assert scores.tolist() == [[-1, -1, -2, -2, -np.inf]]
 
 
+@given(requests(), st.integers(1, 4), st.data())
+def test_item_sets_limit_as_excluding_the_rest_does(request, beam, data):
+    """Staying within sets must give what excluding everything else gives."""
+    sizes, rows, groups, seed, values, excluded = request
+    trie = build(sizes, rows)
+    numbers = st.sets(st.integers(0, max(len(rows) - 1, 0)))
+    chosen = [data.draw(numbers) for _ in range(groups)]
+    sets = [trie.item_set(np.array(sorted(items), np.int64)) for items in chosen]
+    outside = [
+        [i for i in range(len(rows)) if i not in items or i in out]
+        for items, out in zip(chosen, excluded, strict=True)
+    ]
+    states = [trie.start(groups)] * 2
+    scores = [np.zeros(groups, np.float32)] * 2
+    for depth, size in enumerate(sizes):
+        per_group = len(states[0]) // groups
+        log_probs = np.random.default_rng([seed, depth]).choice(values, (len(states[0]), size))
+        limits = [{"within": sets, "exclude": ragged(excluded)}, {"exclude": ragged(outside)}]
+        masks = [trie.allowed(states[i], rows_per_group=per_group, **limits[i]) for i in (0, 1)]
+        assert (masks[0] == masks[1]).all()
+        for row, mask in enumerate(masks[0]):
+            live = set(range(len(rows))) - set(outside[row // per_group])
+            assert np.flatnonzero(mask).tolist() == live_codes(trie, states[0], row, live)
+        steps = [
+            trie.beam_step(log_probs, states[i], scores[i], rows_per_group=per_group, beam=beam, **limits[i])
+            for i in (0, 1)
+        ]
+        for mine, theirs in zip(steps[0][:3], steps[1][:3], strict=True):
+            assert mine.tolist() == theirs.tolist()
+        scores, states = [step[0] for step in steps], [step[3] for step in steps]
+    limits = [{"within": sets, "exclude": ragged(excluded)}, {"exclude": ragged(outside)}]
+    tops = [trie.top_items(states[i], scores[i], rows_per_group=beam, k=5, **limits[i]) for i in (0, 1)]
+    assert tops[0][0].tolist() == tops[1][0].tolist()
+    lists = [rows_of(trie.items(states[i], rows_per_group=beam, **limits[i])) for i in (0, 1)]
+    assert lists[0] == lists[1]
+
+
+@given(st.sets(st.integers(0, 80)), st.sets(st.integers(0, 80)))
+def test_item_sets_combine_as_sets_do(a, b):
+    rng = np.random.default_rng(3)
+    trie = build([5, 5], rng.integers(0, 5, (70, 2)))
+    everything = set(range(70))
+    x, y = (trie.item_set(np.array(sorted(items), np.int64)) for items in (a, b))
+    a, b = a & everything, b & everything  # what is not in the trie is ignored
+    for made, expected in (
+        (x & y, a & b),
+        (x | y, a | b),
+        (x ^ y, a ^ b),
+        (x - y, a - b),
+        (~x, everything - a),
+    ):
+        assert made.items().tolist() == sorted(expected)
+        assert len(made) == len(expected)
+
+
+def test_item_sets_belong_to_their_trie():
+    one, other = build([4], [(1,)]), build([4], [(2,)])
+    foreign = other.item_set(np.array([0]))
+    with pytest.raises(ValueError, match=r"^a set of `within` was made by another trie"):
+        one.allowed(one.start(1), within=foreign)
+    with pytest.raises(ValueError, match=r"^the sets were made by different tries"):
+        foreign & one.item_set(np.array([0]))
+    with pytest.raises(TypeError, match=r"^`within` is a .*int.*, expected an ItemSet"):
+        one.allowed(one.start(1), within=3)
+
+
 def step(trie, **changes):
     arguments = {
         "log_probs": np.zeros((2, 4), np.float32),

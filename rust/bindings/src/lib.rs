@@ -6,6 +6,7 @@ mod arrays;
 mod assign;
 mod codebook;
 mod error;
+mod item_set;
 mod kmeans;
 mod ngram;
 mod rows;
@@ -21,6 +22,8 @@ mod _core {
     use crate::assign::{Assignment, assign_codes, assign_details};
     #[pymodule_export]
     use crate::codebook::Codebooks;
+    #[pymodule_export]
+    use crate::item_set::ItemSet;
     #[pymodule_export]
     use crate::kmeans::kmeans_fit;
     #[pymodule_export]

@@ -12,10 +12,11 @@ use numpy::{
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use sidkit_core::trie::{BeamStep, Exclusion, Span, States, Storage};
+use sidkit_core::trie::{BeamStep, Span, States, Storage};
 
 use crate::arrays;
 use crate::error::to_python;
+use crate::item_set::{ItemSet, OwnedLimits};
 use crate::sid::SidLayout;
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
@@ -136,17 +137,26 @@ impl Trie {
 
     fn lookup<'py>(&self, packed: &Bound<'py, PyAny>) -> PyResult<Ragged<'py, u32>> {
         let found = self.find(packed, None)?;
-        self.items(packed.py(), &found, None, 1)
+        self.items(packed.py(), &found, None, None, 1)
     }
 
-    #[pyo3(signature = (states, out=None))]
+    #[pyo3(signature = (states, out=None, *, exclude=None, within=None, rows_per_group=1))]
     fn allowed<'py>(
         &self,
         py: Python<'py>,
         states: &TrieStates,
         out: Option<Bound<'py, PyAny>>,
+        exclude: Option<Bound<'py, PyAny>>,
+        within: Option<Bound<'py, PyAny>>,
+        rows_per_group: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.fill::<bool>(py, states, out, 1, |states, out| self.0.allowed(states, out))
+        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        self.fill::<bool>(py, states, out, 1, |states, out| {
+            if limits.is_empty() {
+                return self.0.allowed(states, out);
+            }
+            limits.with(|limits| self.0.allowed_within(states, rows_per_group, limits, out))
+        })
     }
 
     #[pyo3(signature = (states, out=None))]
@@ -167,6 +177,14 @@ impl Trie {
     ) -> PyResult<Bound<'py, PyAny>> {
         self.fill::<f32>(py, states, Some(logits), 1, |states, out| {
             self.0.mask_logits(states, out)
+        })
+    }
+
+    fn item_set(&self, items: &Bound<'_, PyAny>) -> PyResult<ItemSet> {
+        let set = self.0.item_set(&integers("items", items)?);
+        Ok(ItemSet {
+            trie: Arc::clone(&self.0),
+            set,
         })
     }
 
@@ -194,25 +212,28 @@ impl Trie {
         Ok(self.0.count(self.own(states)?).into_pyarray(py))
     }
 
-    #[pyo3(signature = (states, *, exclude=None, rows_per_group=1))]
+    #[pyo3(signature = (states, *, exclude=None, within=None, rows_per_group=1))]
     fn items<'py>(
         &self,
         py: Python<'py>,
         states: &TrieStates,
         exclude: Option<Bound<'py, PyAny>>,
+        within: Option<Bound<'py, PyAny>>,
         rows_per_group: usize,
     ) -> PyResult<Ragged<'py, u32>> {
         let states = self.own(states)?;
-        let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
-        let items = py.detach(|| match exclude {
-            None => Ok(self.0.items(states)),
-            Some(exclude) => self.0.items_except(states, rows_per_group, &exclude),
+        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        let items = py.detach(|| {
+            if limits.is_empty() {
+                return Ok(self.0.items(states));
+            }
+            limits.with(|limits| self.0.items_within(states, rows_per_group, limits))
         });
         let (values, offsets) = items.map_err(to_python)?;
         Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
     }
 
-    #[pyo3(signature = (log_probs, states, scores, *, rows_per_group, beam, exclude=None, renormalize=false))]
+    #[pyo3(signature = (log_probs, states, scores, *, rows_per_group, beam, exclude=None, within=None, renormalize=false))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn beam_step<'py>(
         &self,
@@ -223,6 +244,7 @@ impl Trie {
         rows_per_group: usize,
         beam: usize,
         exclude: Option<Bound<'py, PyAny>>,
+        within: Option<Bound<'py, PyAny>>,
         renormalize: bool,
     ) -> PyResult<BeamArrays<'py>> {
         let states = self.own(states)?;
@@ -232,18 +254,21 @@ impl Trie {
         arrays::check_axis("log_probs", 0, log_probs.shape()[0], states.len())?;
         arrays::check_axis("log_probs", 1, log_probs.shape()[1], size)?;
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
-        let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
-        let (log_probs, scores, exclude) = (log_probs.as_slice()?, scores.as_slice()?, exclude.as_ref());
         arrays::affordable::<[u64; 4]>("beam", states.len(), beam)?;
-        let step = BeamStep {
-            rows_per_group,
-            beam,
-            exclude,
-            renormalize,
-        };
-        let beams = py
-            .detach(|| self.0.beam_step(log_probs, states, scores, &step))
-            .map_err(to_python)?;
+        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        let (log_probs, scores) = (log_probs.as_slice()?, scores.as_slice()?);
+        let beams = py.detach(|| {
+            limits.with(|&limits| {
+                let step = BeamStep {
+                    rows_per_group,
+                    beam,
+                    limits,
+                    renormalize,
+                };
+                self.0.beam_step(log_probs, states, scores, &step)
+            })
+        });
+        let beams = beams.map_err(to_python)?;
         let (scores, parents, codes) = (beams.scores, beams.parents, beams.codes);
         let arrays = (
             scores.into_pyarray(py),
@@ -253,7 +278,8 @@ impl Trie {
         Ok((arrays.0, arrays.1, arrays.2, self.states(beams.states)))
     }
 
-    #[pyo3(signature = (states, scores, *, rows_per_group, k, exclude=None))]
+    #[pyo3(signature = (states, scores, *, rows_per_group, k, exclude=None, within=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn top_items<'py>(
         &self,
         py: Python<'py>,
@@ -262,13 +288,15 @@ impl Trie {
         rows_per_group: usize,
         k: usize,
         exclude: Option<Bound<'py, PyAny>>,
+        within: Option<Bound<'py, PyAny>>,
     ) -> PyResult<TopItems<'py>> {
         let states = self.own(states)?;
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
-        let exclude = exclude.map(|exclude| self.exclusion(&exclude)).transpose()?;
-        let (scores, exclude) = (scores.as_slice()?, exclude.as_ref());
         arrays::affordable::<u64>("k", states.len(), k)?;
-        let top = py.detach(|| self.0.top_items(states, scores, rows_per_group, k, exclude));
+        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        let scores = scores.as_slice()?;
+        let top =
+            py.detach(|| limits.with(|limits| self.0.top_items(states, scores, rows_per_group, k, limits)));
         let (items, scores) = top.map_err(to_python)?;
         let shape = [states.len() / rows_per_group, k];
         let items = items
@@ -320,20 +348,6 @@ impl Trie {
         let rows = array.as_slice_mut()?;
         py.detach(|| write(states, rows)).map_err(to_python)?;
         Ok(out)
-    }
-
-    /// The ragged rows of items that each group must not get: a pair of values and offsets, or an object that has them.
-    fn exclusion(&self, exclude: &Bound<'_, PyAny>) -> PyResult<Exclusion> {
-        let pair = exclude.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>();
-        let read = || Some((exclude.getattr("values").ok()?, exclude.getattr("offsets").ok()?));
-        let (values, offsets) = pair.ok().or_else(read).ok_or_else(|| {
-            PyTypeError::new_err(format!(
-                "`exclude` is a {}, expected `(values, offsets)` or an object with these attributes, such as Sequences",
-                exclude.get_type()
-            ))
-        })?;
-        let (values, offsets) = (integers("values", &values)?, integers("offsets", &offsets)?);
-        self.0.exclusion(&values, &offsets).map_err(to_python)
     }
 
     /// The states, if they are this trie's.
@@ -396,7 +410,7 @@ fn packed_and_layout<'py>(
 }
 
 /// `value`, a one-dimensional array of any integers.
-fn integers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+pub(crate) fn integers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     let array = value.cast::<numpy::PyUntypedArray>().map_err(|_| {
         PyTypeError::new_err(format!(
             "`{what}` is a {}, expected a NumPy array of integers",

@@ -1,7 +1,7 @@
 //! One step of beam search, fused: log-probabilities in, the best next prefixes out.
 
 use super::Trie;
-use super::exclude::{Excluded, Exclusion};
+use super::limits::{Limits, Permit};
 use super::walk::{Span, States};
 use crate::error::{Error, Result};
 use crate::pool;
@@ -13,8 +13,8 @@ pub struct BeamStep<'a> {
     pub rows_per_group: usize,
     /// How many prefixes each group keeps.
     pub beam: usize,
-    /// What each group must not get.
-    pub exclude: Option<&'a Exclusion>,
+    /// What each group may get.
+    pub limits: Limits<'a>,
     /// Whether the probabilities of the allowed codes of a row are made to add up to 1.
     pub renormalize: bool,
 }
@@ -34,13 +34,13 @@ pub struct Beams {
 }
 
 /// A row of digits or parents takes 16 bits of a candidate.
-const MOST_ROWS: usize = 1 << 16;
+pub(super) const MOST_ROWS: usize = 1 << 16;
 
 /// Below this many scores a step is done before another thread would have woken up.
 const WORTH_THREADS: usize = 1 << 16;
 
 impl Trie {
-    /// Takes one step of beam search: of all children of each group's rows, those allowed by the trie and not wholly excluded,
+    /// Takes one step of beam search: of all children of each group's rows, those allowed by the trie and with an item that the group may get,
     /// the `beam` with the highest `scores[row] + log_probs[row, code]`. It is exact; ties go to the lower row, then the lower code.
     ///
     /// `log_probs` is (states, codes of the next level), `scores` (states). Scores are sums in f32, in f64 and then rounded when
@@ -60,7 +60,7 @@ impl Trie {
         let rows = states.len();
         check_length("log_probs", rows * size, log_probs.len())?;
         check_length("scores", rows, scores.len())?;
-        let groups = check_groups(rows, step.rows_per_group, step.exclude)?;
+        let groups = step.limits.check(self, rows, step.rows_per_group)?;
         if step.beam == 0 {
             return Err(Error::Groups {
                 rows,
@@ -80,9 +80,7 @@ impl Trie {
                 spans: &states.spans[rows.clone()],
                 scores: &scores[rows.clone()],
                 log_probs: &log_probs[rows.start * size..rows.end * size],
-                excluded: step
-                    .exclude
-                    .map_or(Excluded::NOTHING, |exclude| exclude.group(group)),
+                permit: step.limits.group(group),
                 renormalize: step.renormalize,
             }
         };
@@ -104,7 +102,7 @@ impl Trie {
         }
     }
 
-    /// The items that finished beams lead to: for each group the first `k` that are not excluded, by falling score of their state, ties by
+    /// The items that finished beams lead to: for each group the first `k` that it may get, by falling score of their state, ties by
     /// row and then by item. `scores` is (states); a state of score −∞ leads nowhere.
     ///
     /// Returns items and scores, both (groups, k), filled up with −1 and −∞.
@@ -117,17 +115,17 @@ impl Trie {
         scores: &[f32],
         rows_per_group: usize,
         k: usize,
-        exclude: Option<&Exclusion>,
+        limits: &Limits<'_>,
     ) -> Result<(Vec<i64>, Vec<f32>)> {
         check_length("scores", states.len(), scores.len())?;
-        let groups = check_groups(states.len(), rows_per_group, exclude)?;
+        let groups = limits.check(self, states.len(), rows_per_group)?;
         if let Some(row) = scores.iter().position(|score| score.is_nan()) {
             return Err(Error::NotFinite { what: "scores", row });
         }
         let (mut items, mut kept) = (vec![-1; groups * k], vec![f32::NEG_INFINITY; groups * k]);
         let mut order: Vec<usize> = Vec::new();
         for group in 0..groups {
-            let excluded = exclude.map_or(Excluded::NOTHING, |exclude| exclude.group(group));
+            let permit = limits.group(group);
             order.clear();
             order.extend(group * rows_per_group..(group + 1) * rows_per_group);
             order.retain(|&row| scores[row] > f32::NEG_INFINITY && !states.spans[row].is_dead());
@@ -135,7 +133,7 @@ impl Trie {
             let slots = order.iter().flat_map(|&row| {
                 let slots = self.slots(states.depth, states.spans[row]);
                 slots
-                    .filter(|&slot| !excluded.contains(slot))
+                    .filter(|&slot| permit.permits(slot))
                     .map(move |slot| (slot, scores[row]))
             });
             let places = items[group * k..].iter_mut().zip(&mut kept[group * k..]).take(k);
@@ -186,7 +184,7 @@ struct Group<'a> {
     spans: &'a [Span],
     scores: &'a [f32],
     log_probs: &'a [f32],
-    excluded: Excluded<'a>,
+    permit: Permit<'a>,
     renormalize: bool,
 }
 
@@ -232,8 +230,9 @@ impl Group<'_> {
         let log_probs = &self.log_probs[row * self.size..][..self.size];
         allowed.resize(self.size.div_ceil(64), 0);
         self.trie.allowed_bits(self.depth, span, allowed);
-        let excluded = self.excluded.within(&self.trie.slots(self.depth, span));
-        let live = |code: usize| excluded.is_empty() || !self.is_covered(span, code, excluded);
+        let permit = self.permit.narrow(&self.trie.slots(self.depth, span));
+        let live =
+            |code: usize| permit.is_none_or(|permit| self.trie.leads_to_any(self.depth, span, code, &permit));
         if codes(allowed).any(|code| log_probs[code].is_nan()) {
             return Err(self.first + row);
         }
@@ -258,12 +257,6 @@ impl Group<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Whether all items under a child are excluded.
-    fn is_covered(&self, span: Span, code: usize, excluded: Excluded<'_>) -> bool {
-        let child = self.trie.keys.child(self.depth, span, code as u16);
-        excluded.covers(&self.trie.slots(self.depth + 1, child))
     }
 }
 
@@ -369,26 +362,4 @@ fn check_length(what: &'static str, expected: usize, got: usize) -> Result<()> {
     } else {
         Err(Error::Length { what, expected, got })
     }
-}
-
-/// The number of groups.
-pub(super) fn check_groups(rows: usize, rows_per_group: usize, exclude: Option<&Exclusion>) -> Result<usize> {
-    let problem = |problem| {
-        Err(Error::Groups {
-            rows,
-            rows_per_group,
-            problem,
-        })
-    };
-    if rows_per_group == 0 || rows_per_group > MOST_ROWS {
-        return problem("a group has 1 to 65536 rows");
-    }
-    if !rows.is_multiple_of(rows_per_group) {
-        return problem("all groups have as many rows");
-    }
-    let groups = rows / rows_per_group;
-    if exclude.is_some_and(|exclude| exclude.groups() != groups) {
-        return problem("`exclude` has one row for each group");
-    }
-    Ok(groups)
 }

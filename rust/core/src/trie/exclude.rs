@@ -3,8 +3,6 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::beam::check_groups;
-use super::walk::States;
 use super::{Shelves, Trie};
 use crate::error::{Error, Result};
 
@@ -30,7 +28,7 @@ impl Exclusion {
 }
 
 /// The slots one group must not get, ascending.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Excluded<'a>(&'a [u32]);
 
 impl<'a> Excluded<'a> {
@@ -47,9 +45,12 @@ impl<'a> Excluded<'a> {
         self.0.is_empty()
     }
 
-    /// Whether all of `slots` are excluded.
-    pub(super) fn covers(self, slots: &Range<usize>) -> bool {
-        self.within(slots).0.len() == slots.len()
+    pub(super) fn len(self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|&slot| slot as usize)
     }
 
     pub(super) fn contains(self, slot: usize) -> bool {
@@ -130,28 +131,5 @@ impl Trie {
             exclusion.offsets.push(exclusion.slots.len());
         }
         Ok(exclusion)
-    }
-
-    /// As [`Trie::items`], without the items excluded for a state's group: `rows_per_group` states each.
-    ///
-    /// # Errors
-    /// [`Error::Groups`] unless the states fall into the groups of `exclude`.
-    pub fn items_except(
-        &self,
-        states: &States,
-        rows_per_group: usize,
-        exclude: &Exclusion,
-    ) -> Result<(Vec<u32>, Vec<i64>)> {
-        check_groups(states.len(), rows_per_group, Some(exclude))?;
-        let (mut values, mut offsets) = (Vec::new(), vec![0]);
-        for (row, &span) in states.spans.iter().enumerate() {
-            let excluded = exclude.group(row / rows_per_group);
-            let slots = self
-                .slots(states.depth, span)
-                .filter(|&slot| !excluded.contains(slot));
-            values.extend(slots.map(|slot| self.shelves.items[slot]));
-            offsets.push(values.len() as i64);
-        }
-        Ok((values, offsets))
     }
 }

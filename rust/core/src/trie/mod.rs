@@ -45,6 +45,7 @@ mod exclude;
 mod fan;
 mod format;
 mod keys;
+mod limits;
 mod lookup;
 mod mask;
 mod verify;
@@ -61,6 +62,7 @@ use keys::Keys;
 pub use beam::{BeamStep, Beams};
 pub use exclude::Exclusion;
 pub use keys::Storage;
+pub use limits::{ItemSet, Limits};
 pub use walk::{Span, States};
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.

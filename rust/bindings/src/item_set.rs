@@ -1,0 +1,139 @@
+//! `ItemSet`: sets of a trie's items, and the limits of requests made of them.
+
+use std::sync::Arc;
+
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use sidkit_core::trie::{Exclusion, Limits};
+
+use crate::error::to_python;
+use crate::trie::integers;
+
+/// A set of a trie's items.
+#[pyclass(frozen, module = "sidkit._core")]
+pub(crate) struct ItemSet {
+    pub(crate) trie: Arc<sidkit_core::Trie>,
+    pub(crate) set: sidkit_core::trie::ItemSet,
+}
+
+#[pymethods]
+impl ItemSet {
+    fn __len__(&self) -> usize {
+        self.set.len()
+    }
+
+    fn __and__(&self, other: &Self) -> PyResult<Self> {
+        self.join(other, |a, b| a & b)
+    }
+
+    fn __or__(&self, other: &Self) -> PyResult<Self> {
+        self.join(other, |a, b| a | b)
+    }
+
+    fn __xor__(&self, other: &Self) -> PyResult<Self> {
+        self.join(other, |a, b| a ^ b)
+    }
+
+    fn __sub__(&self, other: &Self) -> PyResult<Self> {
+        self.join(other, |a, b| a & &!b)
+    }
+
+    fn __invert__(&self) -> Self {
+        Self {
+            trie: Arc::clone(&self.trie),
+            set: !&self.set,
+        }
+    }
+
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        let items = self.trie.items_of(&self.set).map_err(to_python)?;
+        Ok(items.into_pyarray(py))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<ItemSet: {} of {} items>",
+            self.set.len(),
+            self.trie.item_count()
+        )
+    }
+}
+
+impl ItemSet {
+    fn join(
+        &self,
+        other: &Self,
+        join: impl Fn(&sidkit_core::trie::ItemSet, &sidkit_core::trie::ItemSet) -> sidkit_core::trie::ItemSet,
+    ) -> PyResult<Self> {
+        if !Arc::ptr_eq(&self.trie, &other.trie) {
+            return Err(PyValueError::new_err("the sets were made by different tries"));
+        }
+        Ok(Self {
+            trie: Arc::clone(&self.trie),
+            set: join(&self.set, &other.set),
+        })
+    }
+}
+
+/// The arguments `exclude` and `within`.
+pub(crate) struct OwnedLimits {
+    exclude: Option<Exclusion>,
+    within: Vec<Py<ItemSet>>,
+}
+
+impl OwnedLimits {
+    pub(crate) fn new(
+        trie: &Arc<sidkit_core::Trie>,
+        exclude: Option<Bound<'_, PyAny>>,
+        within: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let within = match within {
+            None => Vec::new(),
+            Some(within) => match within.cast::<ItemSet>() {
+                Ok(set) => vec![set.clone().unbind()],
+                Err(_) => within.extract::<Vec<Py<ItemSet>>>().map_err(|_| {
+                    PyTypeError::new_err(format!(
+                        "`within` is a {}, expected an ItemSet or a list of one for each group",
+                        within.get_type()
+                    ))
+                })?,
+            },
+        };
+        if within.iter().any(|set| !Arc::ptr_eq(&set.get().trie, trie)) {
+            return Err(PyValueError::new_err(
+                "a set of `within` was made by another trie; make it with this trie's `item_set`",
+            ));
+        }
+        let exclude = exclude.map(|exclude| exclusion(trie, &exclude)).transpose()?;
+        Ok(Self { exclude, within })
+    }
+
+    /// Calls `work` with the limits.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&Limits<'_>) -> R) -> R {
+        let within: Vec<_> = self.within.iter().map(|set| &set.get().set).collect();
+        work(&Limits {
+            exclude: self.exclude.as_ref(),
+            within: &within,
+        })
+    }
+
+    /// Whether everything is permitted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exclude.is_none() && self.within.is_empty()
+    }
+}
+
+/// The ragged rows of items that each group must not get: a pair of values and offsets, or an object that has them.
+fn exclusion(trie: &sidkit_core::Trie, exclude: &Bound<'_, PyAny>) -> PyResult<Exclusion> {
+    let pair = exclude.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>();
+    let read = || Some((exclude.getattr("values").ok()?, exclude.getattr("offsets").ok()?));
+    let (values, offsets) = pair.ok().or_else(read).ok_or_else(|| {
+        PyTypeError::new_err(format!(
+            "`exclude` is a {}, expected `(values, offsets)` or an object with these attributes, such as Sequences",
+            exclude.get_type()
+        ))
+    })?;
+    let (values, offsets) = (integers("values", &values)?, integers("offsets", &offsets)?);
+    trie.exclusion(&values, &offsets).map_err(to_python)
+}
