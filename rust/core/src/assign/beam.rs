@@ -1,10 +1,12 @@
 //! Several prefixes at a time: the best extensions of a few residuals, and the search that keeps them.
 
+use std::array;
 use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::codebook::Codebooks;
 
+use super::definition::{TOGETHER, distances};
 use super::filter::{Filter, Scratch};
 use super::{Outputs, square};
 
@@ -129,11 +131,17 @@ impl Filter<'_> {
             scratch.looks.second += rows.len() as u64;
             self.thin_out(scratch, rows.start, count, &mut choices);
         }
-        for choice in &mut choices {
-            choice.distance = self.exact(
-                scratch.residual(rows.start + choice.prefix, self.dim()),
-                choice.code,
-            );
+        for group in choices.chunks_mut(TOGETHER) {
+            let pair = |choice: &Choice| {
+                let residual = scratch.residual(rows.start + choice.prefix, self.dim());
+                (residual, self.word(choice.code))
+            };
+            let found = distances(array::from_fn::<_, TOGETHER, _>(|i| {
+                pair(group.get(i).unwrap_or(&group[0]))
+            }));
+            for (choice, distance) in group.iter_mut().zip(found) {
+                choice.distance = distance;
+            }
         }
         choices.sort_unstable_by(Choice::order);
         choices.truncate(count);

@@ -4,7 +4,7 @@ use crate::codebook::{Codebook, Codebooks};
 
 use super::beam::Choice;
 use super::bound::Bound;
-use super::definition::{distance, nearest_of};
+use super::definition::nearest_of;
 #[cfg(target_arch = "x86_64")]
 use super::int8::{self, ByteRows};
 use super::kernel::FloatKernel;
@@ -221,7 +221,7 @@ impl<'a> Filter<'a> {
         let bound = scratch.bounds[row];
         if !bound.safe {
             scratch.looks.exact += 1;
-            return nearest_of(residual, self.level.words(), 0..self.level.size()).0;
+            return nearest_of(residual, self.level.words(), 0..self.level.size());
         }
         let lower = &aligned(&scratch.lower)[row * scratch.lower_stride..][..self.packed.padded_size()];
         let candidates = &mut scratch.candidates;
@@ -245,7 +245,7 @@ impl<'a> Filter<'a> {
         }
         match candidates[..] {
             // Cannot be, unless the kernel is broken; the definition needs no filter.
-            [] => nearest_of(residual, self.level.words(), 0..self.level.size()).0,
+            [] => nearest_of(residual, self.level.words(), 0..self.level.size()),
             [only] => only as usize,
             _ => {
                 scratch.looks.second += 1;
@@ -276,7 +276,6 @@ impl<'a> Filter<'a> {
             self.level.words(),
             candidates.iter().map(|&code| code as usize),
         )
-        .0
     }
 
     /// The codes of a row whose distance, as far as the bounds tell, can be at most `limit`.
@@ -339,9 +338,9 @@ impl<'a> Filter<'a> {
         unsafe { (self.kernel.quick_distance)(residual, self.level.word(code)) }
     }
 
-    /// The squared distance to a codeword, as defined.
-    pub(super) fn exact(&self, residual: &[f32], code: usize) -> f64 {
-        distance(residual, self.level.word(code))
+    /// One codeword.
+    pub(super) fn word(&self, code: usize) -> &'a [f32] {
+        self.level.word(code)
     }
 
     /// Subtracts a codeword from a residual.

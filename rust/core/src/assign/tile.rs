@@ -77,8 +77,8 @@ pub(super) unsafe fn prepare<V: Lanes>(
         square_.store(square.as_mut_ptr());
     }
     Measure {
-        largest: largest.iter().copied().fold(0.0, f32::max),
-        square: square.iter().sum(),
+        largest: reduce(largest, |a, b| if b > a { b } else { a }),
+        square: reduce(square, |a, b| a + b),
         ..Measure::default()
     }
 }
@@ -173,7 +173,7 @@ pub(super) unsafe fn least<V: Lanes>(values: &[f32]) -> f32 {
         }
         least[0].min(least[1]).store(lanes.as_mut_ptr());
     }
-    lanes.iter().copied().fold(f32::INFINITY, f32::min)
+    reduce(lanes, |a, b| if b < a { b } else { a })
 }
 
 /// The places of the values that are at most `limit`, in order, after what `places` holds.
@@ -201,7 +201,7 @@ pub(super) unsafe fn at_most<V: Lanes>(values: &[f32], limit: f32, places: &mut 
 pub(super) unsafe fn quick_distance<V: Lanes>(residual: &[f32], word: &[f32]) -> f32 {
     let (residuals, residual_rest) = residual.as_chunks::<16>();
     let (words, word_rest) = word.as_chunks::<16>();
-    let mut lanes = [0.0; 64];
+    let mut lanes = [0.0; 16];
     // SAFETY: the caller has a CPU for V; V::N divides 16.
     unsafe {
         // Four sums, since one alone would wait for itself.
@@ -216,16 +216,28 @@ pub(super) unsafe fn quick_distance<V: Lanes>(residual: &[f32], word: &[f32]) ->
                 }
             }
         }
-        for (sum, lanes) in sums.iter().zip(lanes.chunks_exact_mut(V::N)) {
-            sum.store(lanes.as_mut_ptr());
-        }
+        sums[0]
+            .add(sums[1])
+            .add(sums[2].add(sums[3]))
+            .store(lanes.as_mut_ptr());
     }
     let rest: f32 = residual_rest
         .iter()
         .zip(word_rest)
         .map(|(a, b)| (a - b) * (a - b))
         .sum();
-    lanes.iter().sum::<f32>() + rest
+    reduce(lanes, |a, b| a + b) + rest
+}
+
+/// One number out of sixteen, by halves, which vectorizes.
+#[inline(always)]
+fn reduce(mut lanes: [f32; 16], operation: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] = operation(lanes[lane], lanes[lane + half]);
+        }
+    }
+    lanes[0]
 }
 
 /// The relative error of [`quick_distance`], beside what is under the limits of f32.

@@ -38,6 +38,11 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(unsafe { vaddq_f32(self.0, other.0) })
+    }
+
+    #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
         Self(unsafe { vsubq_f32(self.0, other.0) })
     }
