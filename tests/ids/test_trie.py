@@ -1,5 +1,6 @@
 """The trie against a dict from SIDs to items."""
 
+import hashlib
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -257,6 +258,20 @@ def test_damaged_files_are_refused(tmp_path, storage):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x11]) + whole[at + 1 :])
         with pytest.raises(FormatError, match=r"^not a readable trie: "):
             Trie.open(path)
+
+
+GOLDEN = {
+    "fast": (1168, "c04a0dc5aae960b6d40687ee6d61e6801ea8ce026ff0f5d78faebbdbd8c4e16d"),
+    "compact": (784, "5367c112e855f427987b3cee4b2816ab7b46d23f6151bcf5b6c77d66425fa966"),
+}
+
+
+@pytest.mark.parametrize("storage", ["fast", "compact"])
+def test_the_bytes_of_a_file_never_change(tmp_path, storage):
+    rows = [(12, 200, 0), (12, 200, 1), (12, 200, 1), (40, 7, 0)]
+    build([256, 256, 4], rows, storage=storage).save(tmp_path / "index.sidx")
+    data = (tmp_path / "index.sidx").read_bytes()
+    assert (len(data), hashlib.sha256(data).hexdigest()) == GOLDEN[storage]
 
 
 def test_missing_files_and_folders_are_named(tmp_path):

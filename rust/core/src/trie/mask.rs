@@ -45,10 +45,13 @@ impl Trie {
                 });
             } else {
                 self.allowed_bits(states.depth, span, &mut words);
-                let bytes = words.iter().flat_map(|word| word.to_le_bytes());
-                for (byte, row) in bytes.zip(row.chunks_mut(8)) {
-                    row.copy_from_slice(&SPREAD[usize::from(byte)][..row.len()]);
+                let mut bytes = words.iter().flat_map(|word| word.to_le_bytes());
+                let (eights, rest) = row.as_chunks_mut::<8>();
+                for (eight, byte) in eights.iter_mut().zip(&mut bytes) {
+                    *eight = SPREAD[usize::from(byte)];
                 }
+                let last = SPREAD[usize::from(bytes.next().unwrap_or(0))];
+                rest.copy_from_slice(&last[..rest.len()]);
             }
         }
         Ok(())
