@@ -22,6 +22,14 @@ pub const fn multiply_high(hash: u64, rows: u64) -> u64 {
     ((hash as u128 * rows as u128) >> 64) as u64
 }
 
+/// [`multiply_high`] for up to 2^32 rows, in halves that vector registers can multiply.
+#[must_use]
+#[inline]
+pub(crate) const fn multiply_high_32(hash: u64, rows: u64) -> u64 {
+    let low = (hash & 0xffff_ffff) * rows;
+    ((hash >> 32) * rows + (low >> 32)) >> 32
+}
+
 /// The first half of `MurmurHash3_x64_128` (Appleby, public domain) of `key` as 8 little-endian bytes:
 /// what `mmh3.hash64(key_bytes, seed, signed=False)[0]` gives in Python.
 #[must_use]

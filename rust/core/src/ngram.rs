@@ -26,6 +26,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::hash::{mix64, multiply_high, murmur3_8, murmur3_16};
+use crate::lanes::Lanes;
 use crate::pool;
 use crate::sid::{Key, SidLayout};
 
@@ -110,23 +111,25 @@ pub struct Ngrams {
     rows: u64,
     /// The first row of the pool and its length, which is 0 only if every window has a range of its own.
     pool: (u64, u64),
+    /// The same for many windows at once.
+    lanes: Lanes,
 }
 
 /// What one window needs to become a row.
 #[derive(Clone, Debug)]
-struct Gram {
+pub(crate) struct Gram {
     window: Window,
     /// Where the window's lowest bit lies in the packed Semantic ID.
-    shift: u32,
+    pub(crate) shift: u32,
     /// As many ones as the window has bits.
-    mask: u128,
+    pub(crate) mask: u128,
     /// Whether the mixed-radix number is not simply the packed bits: a level but the first is no power of two.
-    mixed_radix: bool,
-    way: Way,
+    pub(crate) mixed_radix: bool,
+    pub(crate) way: Way,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(crate) enum Way {
     /// The range begins at this row.
     Exact(u64),
     /// Salted with this number.
@@ -190,11 +193,13 @@ impl Ngrams {
             }
             grams.push(gram);
         }
+        let lanes = Lanes::new(&grams, pool);
         Ok(Self {
             layout,
             grams,
             rows,
             pool,
+            lanes,
         })
     }
 
@@ -247,11 +252,29 @@ impl Ngrams {
     }
 
     fn fill_block<K: Key>(&self, keys: &[K], out: &mut [i64]) {
-        for (&key, out) in keys.iter().zip(out.chunks_exact_mut(self.grams())) {
-            for (gram, row) in self.grams.iter().zip(out) {
-                *row = gram.row(&self.layout, key.to_u128(), self.pool).cast_signed();
+        let grams = self.grams.len();
+        let filled = if self.lanes.plain().len() == grams {
+            0
+        } else {
+            self.lanes.fill(keys, out)
+        };
+        let (by_lanes, rest) = out.split_at_mut(filled * grams);
+        for (&key, out) in keys.iter().zip(by_lanes.chunks_exact_mut(grams)) {
+            for &place in self.lanes.plain() {
+                out[place] = self.row(key, place);
             }
         }
+        for (&key, out) in keys[filled..].iter().zip(rest.chunks_exact_mut(grams)) {
+            for (place, row) in out.iter_mut().enumerate() {
+                *row = self.row(key, place);
+            }
+        }
+    }
+
+    fn row<K: Key>(&self, key: K, place: usize) -> i64 {
+        self.grams[place]
+            .row(&self.layout, key.to_u128(), self.pool)
+            .cast_signed()
     }
 }
 

@@ -26,6 +26,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::pack::{self, Places};
 
 /// The widest Semantic ID in bits.
 pub const MAX_BITS: u32 = 128;
@@ -44,11 +45,14 @@ pub trait Key: Copy + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// The key with the lowest `64 * WORDS` bits of `bits`.
     fn from_u128(bits: u128) -> Self;
 
-    /// The digit that sits at `shift` under `mask`.
-    fn digit(self, shift: u32, mask: u16) -> u16;
+    /// The lowest 64 bits of the key from `shift` on, which is below `64 * WORDS`.
+    fn bits_from(self, shift: u32) -> u64;
 
-    /// The bits of `digits`, each at its own shift. Nothing is checked.
-    fn gather(digits: &[u16], shifts: &[u32]) -> Self;
+    /// The key of `digits`, each at its place. Nothing is checked.
+    fn gather(digits: &[u16], places: Places<'_>) -> Self;
+
+    /// The digits of the key, each from its place.
+    fn scatter(self, digits: &mut [u16], places: Places<'_>);
 }
 
 impl Key for u64 {
@@ -62,13 +66,22 @@ impl Key for u64 {
         bits as u64
     }
 
-    fn digit(self, shift: u32, mask: u16) -> u16 {
-        (self >> shift) as u16 & mask
+    #[inline]
+    fn bits_from(self, shift: u32) -> u64 {
+        self >> shift
     }
 
-    fn gather(digits: &[u16], shifts: &[u32]) -> Self {
-        let placed = digits.iter().zip(shifts);
-        placed.fold(0, |key, (&digit, &shift)| key | u64::from(digit) << shift)
+    #[inline(always)]
+    fn gather(digits: &[u16], places: Places<'_>) -> Self {
+        let placed = digits.iter().zip(places.shifts);
+        placed.fold(0, |key, (&digit, &shift)| key | u64::from(digit) << (shift % 64))
+    }
+
+    #[inline(always)]
+    fn scatter(self, digits: &mut [u16], places: Places<'_>) {
+        for ((digit, &shift), &mask) in digits.iter_mut().zip(places.shifts).zip(places.masks) {
+            *digit = (self >> (shift % 64)) as u16 & mask;
+        }
     }
 }
 
@@ -83,13 +96,31 @@ impl Key for [u64; 2] {
         [(bits >> 64) as u64, bits as u64]
     }
 
-    fn digit(self, shift: u32, mask: u16) -> u16 {
-        (self.to_u128() >> shift) as u16 & mask
+    // Of the three shifts the one or two that do not concern a word shift everything out.
+    #[inline(always)]
+    fn bits_from(self, shift: u32) -> u64 {
+        let [high, low] = self;
+        let (beyond, short) = (shift.wrapping_sub(64), 64_u32.wrapping_sub(shift));
+        low.unbounded_shr(shift) | high.unbounded_shl(short) | high.unbounded_shr(beyond)
     }
 
-    fn gather(digits: &[u16], shifts: &[u32]) -> Self {
-        let placed = digits.iter().zip(shifts);
-        Self::from_u128(placed.fold(0, |key, (&digit, &shift)| key | u128::from(digit) << shift))
+    #[inline(always)]
+    fn gather(digits: &[u16], places: Places<'_>) -> Self {
+        let (mut high, mut low) = (0, 0);
+        for (&digit, &shift) in digits.iter().zip(places.shifts) {
+            let digit = u64::from(digit);
+            let (beyond, short) = (shift.wrapping_sub(64), 64_u32.wrapping_sub(shift));
+            low |= digit.unbounded_shl(shift);
+            high |= digit.unbounded_shl(beyond) | digit.unbounded_shr(short);
+        }
+        [high, low]
+    }
+
+    #[inline(always)]
+    fn scatter(self, digits: &mut [u16], places: Places<'_>) {
+        for ((digit, &shift), &mask) in digits.iter_mut().zip(places.shifts).zip(places.masks) {
+            *digit = self.bits_from(shift) as u16 & mask;
+        }
     }
 }
 
@@ -104,6 +135,10 @@ pub struct SidLayout {
     shifts: Box<[u32]>,
     /// `2^bits - 1` of each level.
     masks: Box<[u16]>,
+    /// `size - 1` of each level.
+    highest: Box<[u16]>,
+    /// The sum of `bits`, asked for too often to be added up each time.
+    total_bits: u32,
 }
 
 impl SidLayout {
@@ -137,11 +172,14 @@ impl SidLayout {
         });
         let shifts = shifts.collect();
         let masks = bits.iter().map(|&bits| ((1_u32 << bits) - 1) as u16).collect();
+        let highest = sizes.iter().map(|size| (size - 1) as u16).collect();
         Ok(Self {
             sizes: sizes.into(),
             bits,
             shifts,
             masks,
+            highest,
+            total_bits: total,
         })
     }
 
@@ -160,7 +198,7 @@ impl SidLayout {
     /// How many bits a whole Semantic ID takes.
     #[must_use]
     pub fn total_bits(&self) -> u32 {
-        self.bits.iter().sum()
+        self.total_bits
     }
 
     /// How many 64-bit words a packed Semantic ID takes: 1 or 2.
@@ -190,7 +228,7 @@ impl SidLayout {
     /// If there is no such level.
     #[must_use]
     pub fn digit<K: Key>(&self, key: K, level: usize) -> u16 {
-        key.digit(self.shifts[level], self.masks[level])
+        key.bits_from(self.shifts[level]) as u16 & self.masks[level]
     }
 
     /// Packs one Semantic ID of any width.
@@ -200,7 +238,7 @@ impl SidLayout {
     pub fn pack_one(&self, digits: &[u16]) -> Result<u128> {
         check_length("digits", self.levels(), digits.len())?;
         self.check_digits(0, digits)?;
-        Ok(<[u64; 2]>::gather(digits, &self.shifts).to_u128())
+        Ok(self.gather(digits))
     }
 
     /// Packs rows of `levels` digits each: `codes` (n, levels) row by row, `out` (n).
@@ -211,11 +249,12 @@ impl SidLayout {
     pub fn pack<K: Key>(&self, codes: &[u16], out: &mut [K]) -> Result<()> {
         self.check_key::<K>()?;
         check_length("codes", out.len() * self.levels(), codes.len())?;
-        for (row, (digits, key)) in codes.chunks_exact(self.levels()).zip(out).enumerate() {
-            self.check_digits(row, digits)?;
-            *key = K::gather(digits, &self.shifts);
+        if pack::pack(codes, self.places(), out) {
+            return Ok(());
         }
-        Ok(())
+        let rows = codes.chunks_exact(self.levels()).enumerate();
+        rows.into_iter()
+            .try_for_each(|(row, digits)| self.check_digits(row, digits))
     }
 
     /// Unpacks keys into rows of digits: `keys` (n), `out` (n, levels).
@@ -227,14 +266,13 @@ impl SidLayout {
     pub fn unpack<K: Key>(&self, keys: &[K], out: &mut [u16]) -> Result<()> {
         self.check_key::<K>()?;
         check_length("out", keys.len() * self.levels(), out.len())?;
-        for (row, (&key, digits)) in keys.iter().zip(out.chunks_exact_mut(self.levels())).enumerate() {
-            self.check_width(row, key)?;
-            for (level, digit) in digits.iter_mut().enumerate() {
-                *digit = self.digit(key, level);
-            }
-            self.check_digits(row, digits)?;
+        self.check_widths(keys)?;
+        if pack::unpack(keys, self.places(), out) {
+            return Ok(());
         }
-        Ok(())
+        let rows = out.chunks_exact(self.levels()).enumerate();
+        rows.into_iter()
+            .try_for_each(|(row, digits)| self.check_digits(row, digits))
     }
 
     /// Checks that `keys` are Semantic IDs of this layout.
@@ -243,21 +281,20 @@ impl SidLayout {
     /// [`Error::KeyWords`], [`Error::KeyRange`], [`Error::DigitRange`] as [`SidLayout::unpack`].
     pub fn check<K: Key>(&self, keys: &[K]) -> Result<()> {
         self.check_key::<K>()?;
-        // A level whose codes are a power of two has every digit that its bits can hold.
-        let partial = |&level: &usize| self.sizes[level] != 1 << self.bits[level];
-        let partial: Vec<usize> = (0..self.levels()).filter(partial).collect();
+        self.check_widths(keys)?;
+        // A level of a power of two has a code for every digit that its bits can hold.
+        let partial: Vec<usize> = (0..self.levels())
+            .filter(|&level| self.highest[level] < self.masks[level])
+            .collect();
         for (row, &key) in keys.iter().enumerate() {
-            self.check_width(row, key)?;
-            for &level in &partial {
-                let (digit, size) = (self.digit(key, level), self.sizes[level]);
-                if u32::from(digit) >= size {
-                    return Err(Error::DigitRange {
-                        row,
-                        level,
-                        digit: digit.into(),
-                        size,
-                    });
-                }
+            if let Some(&level) = partial
+                .iter()
+                .find(|&&level| self.digit(key, level) > self.highest[level])
+            {
+                return Err(self.digit_error(row, level, self.digit(key, level)));
+            }
+            if partial.is_empty() {
+                break;
             }
         }
         Ok(())
@@ -270,7 +307,7 @@ impl SidLayout {
     pub fn prefix_range(&self, digits: &[u16]) -> Result<RangeInclusive<u128>> {
         self.check_depth(digits.len())?;
         self.check_digits(0, digits)?;
-        let first = <[u64; 2]>::gather(digits, &self.shifts).to_u128();
+        let first = self.gather(digits);
         Ok(first..=first | low_bits(self.bits_below(digits.len())))
     }
 
@@ -285,8 +322,8 @@ impl SidLayout {
         self.check_depth(depth)?;
         check_length("out", keys.len(), out.len())?;
         let free = low_bits(self.bits_below(depth));
-        for (row, (&key, out)) in keys.iter().zip(out).enumerate() {
-            self.check_width(row, key)?;
+        self.check_widths(keys)?;
+        for (&key, out) in keys.iter().zip(out) {
             *out = K::from_u128(key.to_u128() & !free);
         }
         Ok(())
@@ -300,15 +337,33 @@ impl SidLayout {
         self.check_key::<K>()?;
         check_length("b", a.len(), b.len())?;
         check_length("out", a.len(), out.len())?;
-        for (row, ((&a, &b), out)) in a.iter().zip(b).zip(out).enumerate() {
-            self.check_width(row, a)?;
-            self.check_width(row, b)?;
+        self.check_widths(a)?;
+        self.check_widths(b)?;
+        let mut length = [self.levels() as u8; 129];
+        for level in (0..self.levels()).rev() {
+            // The keys first differ in this level if the bits in which they differ reach this high.
+            length[self.bits_below(level + 1) as usize + 1..=self.bits_below(level) as usize]
+                .fill(level as u8);
+        }
+        for ((&a, &b), out) in a.iter().zip(b).zip(out) {
             let differing = 128 - (a.to_u128() ^ b.to_u128()).leading_zeros();
-            // The first level that reaches down into the differing bits; levels without bits never differ.
-            let level = (0..self.levels()).position(|level| self.bits_below(level + 1) < differing);
-            *out = level.unwrap_or(self.levels()) as u8;
+            *out = length[differing as usize];
         }
         Ok(())
+    }
+
+    fn places(&self) -> Places<'_> {
+        Places {
+            shifts: &self.shifts,
+            masks: &self.masks,
+            highest: &self.highest,
+        }
+    }
+
+    /// The integer of the first digits, with zeros below.
+    fn gather(&self, digits: &[u16]) -> u128 {
+        let placed = digits.iter().zip(&self.shifts);
+        placed.fold(0, |key, (&digit, &shift)| key | u128::from(digit) << shift)
     }
 
     fn check_key<K: Key>(&self) -> Result<()> {
@@ -336,26 +391,34 @@ impl SidLayout {
     fn check_digits(&self, row: usize, digits: &[u16]) -> Result<()> {
         match digits
             .iter()
-            .zip(&self.sizes)
-            .position(|(&digit, &size)| u32::from(digit) >= size)
+            .zip(&self.highest)
+            .position(|(digit, highest)| digit > highest)
         {
             None => Ok(()),
-            Some(level) => Err(Error::DigitRange {
-                row,
-                level,
-                digit: digits[level].into(),
-                size: self.sizes[level],
-            }),
+            Some(level) => Err(self.digit_error(row, level, digits[level])),
         }
     }
 
-    fn check_width<K: Key>(&self, row: usize, key: K) -> Result<()> {
-        let bits = self.total_bits();
-        if key.to_u128() & !low_bits(bits) == 0 {
-            Ok(())
-        } else {
-            Err(Error::KeyRange { row, bits })
+    fn digit_error(&self, row: usize, level: usize, digit: u16) -> Error {
+        Error::DigitRange {
+            row,
+            level,
+            digit: digit.into(),
+            size: self.sizes[level],
         }
+    }
+
+    fn check_widths<K: Key>(&self, keys: &[K]) -> Result<()> {
+        let bits = self.total_bits;
+        let beyond = !low_bits(bits);
+        if keys.iter().fold(0, |seen, key| seen | key.to_u128()) & beyond == 0 {
+            return Ok(());
+        }
+        let row = keys
+            .iter()
+            .position(|key| key.to_u128() & beyond != 0)
+            .unwrap_or(0);
+        Err(Error::KeyRange { row, bits })
     }
 }
 

@@ -91,14 +91,17 @@ fn any_case() -> impl Strategy<Value = (Vec<u32>, Kind, Vec<u16>)> {
     })
 }
 
-fn rows_of(plan: &Ngrams, layout: &SidLayout, digits: &[u16]) -> Vec<i64> {
-    let mut out = vec![-1; plan.grams()];
-    let key = layout.pack_one(digits).unwrap();
+fn rows_of(plan: &Ngrams, layout: &SidLayout, codes: &[u16]) -> Vec<i64> {
+    let count = codes.len() / layout.levels();
+    let mut out = vec![-1; count * plan.grams()];
     if layout.words() == 1 {
-        plan.fill(&[key as u64], &mut out, 1).unwrap();
+        let mut keys = vec![0_u64; count];
+        layout.pack(codes, &mut keys).unwrap();
+        plan.fill(&keys, &mut out, 1).unwrap();
     } else {
-        plan.fill(&[[(key >> 64) as u64, key as u64]], &mut out, 1)
-            .unwrap();
+        let mut keys = vec![[0_u64; 2]; count];
+        layout.pack(codes, &mut keys).unwrap();
+        plan.fill(&keys, &mut out, 1).unwrap();
     }
     out
 }
@@ -114,7 +117,10 @@ proptest! {
         let layout = SidLayout::new(&sizes).unwrap();
         let windows = kind.windows(sizes.len()).unwrap();
         let plan = Ngrams::new(layout.clone(), &windows, rows, seed, mode).unwrap();
+        // Twenty times the same: some are computed side by side, the last ones by the plain loop.
+        let many = rows_of(&plan, &layout, &[digits.as_slice(); 20].concat());
         let got = rows_of(&plan, &layout, &digits);
+        prop_assert_eq!(many, got.repeat(20));
         prop_assert!(got.iter().all(|&row| (0..rows.cast_signed()).contains(&row)));
         prop_assert_eq!(got, slow_rows(&sizes, &windows, rows, seed, mode, &digits));
     }
