@@ -4,6 +4,11 @@
 //! instructions without being told. A register may have more lanes than there are windows; what the surplus lanes
 //! write is overwritten by the next Semantic ID, and the last few Semantic IDs are left to the plain loop.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined is compiled anew for wider registers"
+)]
+
 use std::array;
 
 use crate::hash::{mix64, multiply_high_32};

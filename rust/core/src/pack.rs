@@ -3,6 +3,11 @@
 //! Nothing here can fail halfway: a loop runs through all its rows and says in the end whether every digit was one of
 //! its level's codes. Only when one was not are the rows looked at again, one by one, to name it.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined is compiled anew for wider registers"
+)]
+
 use std::array;
 
 use crate::sid::Key;

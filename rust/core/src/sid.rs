@@ -20,6 +20,11 @@
 //! # Ok::<(), sidkit_core::Error>(())
 //! ```
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined is compiled anew for wider registers"
+)]
+
 use std::fmt;
 use std::hash::Hash;
 use std::ops::RangeInclusive;
