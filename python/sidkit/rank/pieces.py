@@ -1,0 +1,132 @@
+"""Runs of digits, of any length, learned from the Semantic IDs of a catalogue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit import SidLayout
+from sidkit._extras import require
+from sidkit.errors import ConfigError, FormatError, NotFittedError
+
+__all__ = ["Pieces"]
+
+# Every digit at its level is one character of the planes that Unicode leaves to private use.
+FIRST_CHARACTER = 0xF0000
+CHARACTERS = 0x10FFFE - FIRST_CHARACTER
+
+
+class Pieces:
+    """A vocabulary of digit runs: frequent runs become one piece, rare ones stay several.
+
+    This is the SentencePiece variant of arXiv 2306.08121 (section on adaptation): popular and dense
+    corners of the catalogue get long pieces, and so rows of their own. Trained and applied by the
+    `tokenizers` library (byte-pair merges); a digit carries its level, so pieces keep their place.
+
+    Args:
+        layout: the layout of the Semantic IDs; the sum of its sizes is the number of base symbols.
+        pieces: the size of the vocabulary, base symbols included.
+
+    Raises:
+        ConfigError: if `pieces` is fewer than the base symbols, or there are too many of those.
+        MissingExtraError: if `tokenizers` is not installed.
+    """
+
+    def __init__(self, layout: SidLayout, pieces: int) -> None:
+        symbols = sum(layout.sizes)
+        if symbols > CHARACTERS:
+            raise ConfigError(
+                f"pieces are made of at most {CHARACTERS:,} base symbols; this layout has {symbols:,}"
+            )
+        if pieces < symbols:
+            raise ConfigError(
+                f"a vocabulary holds every digit of every level: {symbols:,} pieces at least; got {pieces:,}"
+            )
+        self.layout, self.pieces = layout, pieces
+        self._first = FIRST_CHARACTER + np.concatenate([[0], np.cumsum(layout.sizes)[:-1]])
+        self._tokenizer: Any = None
+
+    def fit(self, codes: npt.NDArray[np.uint16]) -> Pieces:
+        """Learn the pieces from the digits of items, uint16 (n, levels); an item given twice weighs double.
+
+        Raises:
+            ValueError: if the digits are not of the layout.
+        """
+        library = require("tokenizers", extra="rank")
+        alphabet = [chr(FIRST_CHARACTER + symbol) for symbol in range(sum(self.layout.sizes))]
+        self._tokenizer = library.Tokenizer(library.models.BPE())
+        trainer = library.trainers.BpeTrainer(
+            vocab_size=self.pieces,
+            initial_alphabet=alphabet,
+            limit_alphabet=len(alphabet),
+            show_progress=False,
+        )
+        self._tokenizer.train_from_iterator(self._texts(codes), trainer)
+        return self
+
+    def encode(self, codes: npt.NDArray[np.uint16]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Cut Semantic IDs into pieces.
+
+        Args:
+            codes: their digits, uint16 (n, levels).
+
+        Returns:
+            The numbers of the pieces, int64 (total,), each below `pieces`, and the offsets of the items in
+            them, int64 (n + 1,).
+
+        Raises:
+            NotFittedError: if no pieces were learned.
+            ValueError: if the digits are not of the layout.
+        """
+        if self._tokenizer is None:
+            raise NotFittedError("there are no pieces yet; call `fit` with the digits of the catalogue first")
+        encoded = [each.ids for each in self._tokenizer.encode_batch(list(self._texts(codes)))]
+        offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in encoded], dtype=np.int64)])
+        return np.concatenate([np.empty(0, np.int64), *encoded]).astype(np.int64), offsets
+
+    def runs(self) -> list[tuple[int, tuple[int, ...]]]:
+        """List the pieces by their numbers: the level where each begins, and its digits.
+
+        Raises:
+            NotFittedError: if no pieces were learned.
+        """
+        if self._tokenizer is None:
+            raise NotFittedError("there are no pieces yet; call `fit` with the digits of the catalogue first")
+        vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])
+        return [self._run(text) for text, _ in vocabulary]
+
+    def to_json(self) -> str:
+        """The pieces as JSON text, for `from_json`."""
+        trained = None if self._tokenizer is None else json.loads(self._tokenizer.to_str())
+        return json.dumps({"sizes": list(self.layout.sizes), "pieces": self.pieces, "tokenizer": trained})
+
+    @classmethod
+    def from_json(cls, text: str) -> Pieces:
+        """Read pieces that `to_json` wrote.
+
+        Raises:
+            FormatError: if the text is something else.
+        """
+        library = require("tokenizers", extra="rank")
+        try:
+            stored = json.loads(text)
+            made = cls(SidLayout(stored["sizes"]), stored["pieces"])
+            if stored["tokenizer"] is not None:
+                made._tokenizer = library.Tokenizer.from_str(json.dumps(stored["tokenizer"]))
+        except Exception as error:  # tokenizers raises bare exceptions
+            raise FormatError(f"this is no JSON of `Pieces.to_json`: {error}") from error
+        return made
+
+    def _texts(self, codes: npt.NDArray[np.uint16]) -> Iterable[str]:
+        self.layout.pack(codes)  # raises for what is no digit of its level
+        for row in (codes + self._first).tolist():
+            yield "".join(map(chr, row))
+
+    def _run(self, text: str) -> tuple[int, tuple[int, ...]]:
+        symbols = np.array([ord(character) for character in text])
+        level = int(np.searchsorted(self._first, symbols[0], side="right")) - 1
+        return level, tuple(int(each) for each in symbols - self._first[level : level + len(symbols)])
