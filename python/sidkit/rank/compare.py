@@ -85,7 +85,7 @@ class Comparison:
             asdict(each) | {"value": None if each.value != each.value else each.value}
             for each in self.results
         ]
-        return json.dumps({**stored, "results": figures}, indent=1)
+        return json.dumps({**stored, "results": figures})
 
 
 def compare(
