@@ -62,13 +62,16 @@ class SidEmbedding(nn.Module):
         empty = layout.pack(np.empty((0, layout.levels), np.uint16))
         # Hashing nothing at all checks the settings and counts the n-grams.
         self.grams = [part.shape[1] for part in self._parts(empty)]
-        self.tables = nn.ModuleList(nn.EmbeddingBag(rows, dim, mode="sum", sparse=sparse) for _ in self.kinds)
-        for table in self.tables:
+        tables = [nn.EmbeddingBag(rows, dim, mode="sum", sparse=sparse) for _ in self.kinds]
+        for table in tables:
             nn.init.normal_(table.weight, std=(0.01 / sum(self.grams)) ** 0.5)
+        self.tables = nn.ModuleList(tables)
 
     def _parts(self, packed: npt.NDArray[np.uint64]) -> list[Rows]:
-        settings = {"rows": self.table_rows, "seed": self.seed}
-        return [ngram_rows(packed, self.layout, kind=kind, mode=self.mode, **settings) for kind in self.kinds]
+        rows, seed, mode = self.table_rows, self.seed, self.mode
+        return [
+            ngram_rows(packed, self.layout, kind=kind, rows=rows, seed=seed, mode=mode) for kind in self.kinds
+        ]
 
     def rows(self, packed: npt.NDArray[np.uint64]) -> Tensor:
         """Find the rows of packed Semantic IDs, int64 (n, grams): the columns of one kind after the other.
@@ -81,12 +84,9 @@ class SidEmbedding(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Embed the items with these rows: int64 (n, grams) to float (n, dim)."""
-        vectors = None
-        for table, part in zip(self.tables, rows.split(self.grams, dim=1), strict=True):
-            summed = table(part)  # (n, dim)
-            vectors = summed if vectors is None else vectors + summed
-        assert vectors is not None
-        return vectors
+        parts = torch.split(rows, self.grams, dim=1)
+        summed = [table(part) for table, part in zip(self.tables, parts, strict=True)]  # each (n, dim)
+        return torch.stack(summed).sum(dim=0)
 
 
 def id_rows(item_ids: pl.Series, *, rows: int, seed: int = 0, mode: Mode = "mix") -> Rows:

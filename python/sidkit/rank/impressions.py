@@ -42,8 +42,14 @@ class Impressions:
 
     def take(self, rows: npt.NDArray[np.integer] | slice) -> Impressions:
         """The events in these rows."""
-        columns = (self.users, self.items, self.times, self.labels, self.histories, self.context)
-        return Impressions(*(column[rows] for column in columns))
+        return Impressions(
+            self.users[rows],
+            self.items[rows],
+            self.times[rows],
+            self.labels[rows],
+            self.histories[rows],
+            self.context[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False)
