@@ -14,6 +14,7 @@ from sidkit.report.examples import prefixes, users
 from sidkit.report.identifiers import identifiers, level_facts, sid_markup, unique_rate
 from sidkit.report.markup import Child, Markup, tag
 from sidkit.report.origin import data_facts, data_section, origin
+from sidkit.report.remarks import remarks_section
 from sidkit.report.training import duration, training
 from sidkit.report.vocabulary import metric_name, model_name
 
@@ -55,6 +56,7 @@ def page(run: RunData) -> str:
         f"{run.name} · sidkit",
         _header(run),
         accuracy(run),
+        remarks_section(run),
         users(run),
         identifiers(run),
         prefixes(run),

@@ -14,6 +14,7 @@ from sidkit.report.charts import number
 from sidkit.report.collect import RunData, read_run
 from sidkit.report.identifiers import level_facts, unique_rate
 from sidkit.report.markup import clean
+from sidkit.report.remarks import remarks
 from sidkit.report.vocabulary import baseline_last, metric_name, model_name
 
 __all__ = ["accuracy_table", "print_report", "tokenizer_table"]
@@ -42,6 +43,9 @@ def print_report(
             out.print()
     if data.metrics is not None:
         out.print(Text(data.metrics.protocol.sentence(), style="dim"))
+    for remark in remarks(data):
+        out.print()
+        out.print(Text(remark))
 
 
 def accuracy_table(run: RunData, width: int = 120) -> Table | None:

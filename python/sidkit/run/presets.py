@@ -28,7 +28,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
         "train": {
             "sasrec": {"batch_size": 64, "max_steps": 600, "evaluate_every_steps": 100},
             "tiger": {
-                "max_steps": 3000,
+                "max_steps": 1500,
                 "learning_rate": 2e-3,
                 "warmup_steps": 100,
                 "evaluate_every_steps": 300,

@@ -1,0 +1,114 @@
+"""What stands out in a run, in words: models that fell short of what they should reach, and the likely cause.
+
+Each remark comes from stored figures alone, so that it can be checked against them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sidkit.evaluate import Metrics
+from sidkit.report.accuracy import headline_metric
+from sidkit.report.charts import number
+from sidkit.report.collect import RunData
+from sidkit.report.markup import Markup, tag
+from sidkit.report.vocabulary import baseline_last, metric_name, model_name
+
+__all__ = ["remarks", "remarks_section"]
+
+_BASELINE = "popularity"
+_ENOUGH = 2.0  # times the metric of popularity: less, and a model has learned little of its users
+_EARLY = 0.7  # share of the training after which the best weights are "late"
+_DRIFT = 0.8  # test below this share of validation: the last events differ from those before
+_FEW = 0.5  # share of the distinct items of the most varied model
+
+
+def remarks_section(run: RunData) -> list[Markup]:
+    """Show the remarks, if there are any."""
+    found = remarks(run)
+    if not found:
+        return []
+    return [tag("h3", "What stands out"), tag("ul", [tag("li", text) for text in found])]
+
+
+def remarks(run: RunData) -> list[str]:
+    """Say of every trained model that falls short why that is likely.
+
+    A model falls short if its headline metric is less than twice that of popularity, or if all its lists
+    together hold less than half the items of the most varied model.
+    """
+    metrics = run.metrics
+    headline = headline_metric(metrics) if metrics is not None else None
+    if metrics is None or headline is None:
+        return []
+    found = []
+    for model in baseline_last(metrics.models):
+        if model != _BASELINE:
+            found += [*_weak(run, metrics, model, headline), *_narrow(metrics, model, headline)]
+    return found
+
+
+def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator[str]:
+    ours, base = metrics.find(model, headline), metrics.find(_BASELINE, headline)
+    if ours is None or base is None or base.value <= 0 or ours.value >= _ENOUGH * base.value:
+        return
+    causes = [*_course(run.histories.get(model, {}), ours.value, headline)]
+    others = [
+        (result.value, other)
+        for other in metrics.models
+        if other not in (model, _BASELINE) and (result := metrics.find(other, headline))
+    ]
+    best = max(others, default=None)
+    if best is not None:
+        share = best[0] / base.value
+        reach = f"The best other model, {model_name(best[1])}, reaches {share:.1f} times popularity"
+        causes.append(
+            f"{reach}: there is little to learn from the order of events here"
+            if best[0] < 1.25 * _ENOUGH * base.value
+            else f"{reach}, so the data holds more than this model found"
+        )
+    times = ours.value / base.value
+    yield (
+        f"{model_name(model)} reaches {metric_name(headline)} {number(ours.value)}, {times:.1f} times "
+        f"that of popularity ({number(base.value)}), where {_ENOUGH:.0f} times is expected. "
+        + ". ".join(causes)
+        + "."
+    )
+
+
+def _course(history: Mapping[str, Any], test: float, headline: str) -> Iterator[str]:
+    """What the course of a training says."""
+    steps = history.get("steps") or [{}]
+    last, best = steps[-1].get("step", 0), history.get("best_step", 0)
+    measured = [entry["metrics"].get(headline) for entry in history.get("evaluations", [])]
+    values = [value for value in measured if isinstance(value, int | float)]
+    if not last or not values:
+        return
+    if best >= _EARLY * last:
+        yield (
+            f"It was still improving on validation near its end (best at step {best:,} of {last:,}): "
+            "train it longer"
+        )
+    else:
+        yield (
+            f"On validation it was best at step {best:,} of {last:,}: more steps do not help, "
+            "more dropout or other sizes may"
+        )
+    if test < _DRIFT * max(values):
+        yield (
+            f"On validation it reached {number(max(values))}: the last event of a user is harder to foresee "
+            "than the one before it, for every model"
+        )
+
+
+def _narrow(metrics: Metrics, model: str, headline: str) -> Iterator[str]:
+    k = headline.partition("@")[2]
+    distinct = {
+        other: result.value for other in metrics.models if (result := metrics.find(other, f"distinct@{k}"))
+    }
+    widest = max(distinct, key=lambda other: distinct[other], default=model)
+    if model in distinct and distinct[model] < _FEW * distinct[widest]:
+        yield (
+            f"All lists of {model_name(model)} together hold {distinct[model]:,.0f} different items, "
+            f"those of {model_name(widest)} {distinct[widest]:,.0f}: it recommends nearly the same to "
+            "everyone, as a model does that is not trained to its end."
+        )

@@ -1,0 +1,93 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sidkit.evaluate import Metrics, Protocol, Result
+from sidkit.report import print_report
+from sidkit.report.collect import RunData
+from sidkit.report.page import page
+from sidkit.report.remarks import remarks
+
+
+def run_of(values, *, distinct=None, history=None):
+    """A run whose models reached `values`; `history` is that of TIGER: (last step, best step, validation)."""
+    results = [Result(model, "all", "ndcg@10", value, (value, value)) for model, value in values.items()]
+    results += [
+        Result(model, "all", "distinct@10", float(value)) for model, value in (distinct or {}).items()
+    ]
+    histories = {}
+    if history is not None:
+        last, best, valid = history
+        evaluations = [
+            {"step": best, "metrics": {"ndcg@10": valid}},
+            {"step": last, "metrics": {"ndcg@10": valid / 2}},
+        ]
+        steps = [{"step": last, "loss": 1.0}]
+        histories["tiger"] = {"steps": steps, "evaluations": evaluations, "best_step": best}
+    metrics = Metrics(Protocol(candidates=100, users=10, dataset="world"), results)
+    return RunData(path=Path("run"), metrics=metrics, histories=histories)
+
+
+def test_nothing_is_said_of_a_model_that_does_well():
+    run = run_of({"tiger": 0.05, "popularity": 0.02}, distinct={"tiger": 90, "popularity": 10})
+    assert remarks(run) == []
+
+
+def test_twice_popularity_is_enough_and_a_little_less_is_not():
+    assert remarks(run_of({"tiger": 0.04, "popularity": 0.02})) == []
+    (said,) = remarks(run_of({"tiger": 0.0399, "popularity": 0.02}))
+    assert "TIGER reaches NDCG@10 0.0399, 2.0 times that of popularity (0.0200)" in said
+
+
+@pytest.mark.parametrize(
+    ("history", "cause"),
+    [
+        (
+            (1000, 900, 0.03),
+            "still improving on validation near its end (best at step 900 of 1,000)",
+        ),
+        ((1000, 300, 0.03), "best at step 300 of 1,000: more steps do not help"),
+        ((1000, 900, 0.06), "On validation it reached 0.0600: the last event of a user is harder to foresee"),
+    ],
+)
+def test_the_course_of_the_training_names_the_cause(history, cause):
+    (said,) = remarks(run_of({"tiger": 0.03, "popularity": 0.02}, history=history))
+    assert cause in said
+
+
+@pytest.mark.parametrize(
+    ("sasrec", "cause"),
+    [
+        (0.045, "2.2 times popularity: there is little to learn"),
+        (0.09, "the data holds more than"),
+    ],
+)
+def test_other_models_show_what_there_is_to_learn(sasrec, cause):
+    (said,) = remarks(run_of({"tiger": 0.03, "sasrec": sasrec, "popularity": 0.02}))
+    assert cause in said
+
+
+def test_lists_that_are_the_same_for_everyone():
+    (said,) = remarks(
+        run_of(
+            {"tiger": 0.05, "sasrec": 0.06, "popularity": 0.02},
+            distinct={"tiger": 549, "sasrec": 8000, "popularity": 20},
+        )
+    )
+    assert "All lists of TIGER together hold 549 different items, those of SASRec 8,000" in said
+
+
+def test_nothing_to_compare_with():
+    assert remarks(run_of({"tiger": 0.01})) == []
+    assert remarks(run_of({"tiger": 0.01, "popularity": 0.0})) == []
+    assert remarks(RunData(path=Path("run"))) == []
+
+
+def test_page_and_terminal_show_the_remarks():
+    run = run_of({"tiger": 0.03, "popularity": 0.02}, history=(1000, 900, 0.03))
+    out = io.StringIO()
+    print_report(run, console=Console(file=out, width=400, color_system=None))
+    assert "train it longer" in out.getvalue()
+    assert "What stands out" in page(run) and "train it longer" in page(run)
