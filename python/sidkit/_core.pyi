@@ -546,6 +546,53 @@ class Trie:
             ValueError: if the states are another trie's, or `exclude` has not one row a group.
         """
 
+    def longest_prefix(self, packed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+        """Count the leading digits of each SID that begin one of the catalogue; all of them for one that exists.
+
+        Returns:
+            The counts, (n,), from 0 to the number of levels.
+
+        Raises:
+            TypeError: if `packed` has another dtype.
+            ValueError: if its shape does not fit, or a SID is not of the layout.
+        """
+
+    def neighbours(
+        self, items: npt.NDArray[np.integer], k: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+        """Give the items that share the most leading digits with each item, nearest first.
+
+        First come the other items of its own SID, then those that share all digits but the last, and so on up to
+        those that share none; ties by SID and then by item. An item is no neighbour of itself.
+
+        Args:
+            items: item numbers, (n,).
+            k: how many neighbours to give.
+
+        Returns:
+            Items and how many leading digits each shares, both (n, k); filled up with -1 and 0 where the trie has
+            fewer items.
+
+        Raises:
+            TypeError: if `items` are no integers.
+            ValueError: if an item is not in the trie, which names the row, or a number does not fit into int32.
+        """
+
+    def sample(self, states: TrieStates, k: int, *, seed: int) -> npt.NDArray[np.int32]:
+        """Draw up to `k` different items under each state, each as likely as any other.
+
+        Args:
+            states: states of any depth.
+            k: how many items to draw.
+            seed: 0 to 2**64 - 1. A row's items depend on the seed, the row's number and what is under its state.
+
+        Returns:
+            Items in the order drawn, (states, k), filled up with -1 where a state has fewer.
+
+        Raises:
+            ValueError: if the states are another trie's, or an item number does not fit into int32.
+        """
+
     def beam_step(
         self,
         log_probs: npt.NDArray[np.float32],

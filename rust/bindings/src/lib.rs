@@ -8,6 +8,7 @@ mod codebook;
 mod error;
 mod item_set;
 mod kmeans;
+mod nearby;
 mod ngram;
 mod rows;
 mod sid;

@@ -17,6 +17,7 @@ use sidkit_core::trie::{BeamStep, Span, States, Storage};
 use crate::arrays;
 use crate::error::to_python;
 use crate::item_set::{ItemSet, OwnedLimits};
+use crate::nearby::{self, Near};
 use crate::sid::SidLayout;
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
@@ -43,9 +44,6 @@ type BeamArrays<'py> = (
 
 /// Items and scores, a row a group.
 type TopItems<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
-
-const TOO_BIG: &str =
-    "an item number is above 2147483647 and does not fit the int32 result; use `items` instead";
 
 #[pymethods]
 impl Trie {
@@ -233,6 +231,26 @@ impl Trie {
         Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
     }
 
+    fn longest_prefix<'py>(&self, packed: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<u8>>> {
+        let keys = self.layout().packed("packed", packed)?;
+        nearby::longest_prefix(packed.py(), &self.0, keys.as_slice()?)
+    }
+
+    fn neighbours<'py>(&self, items: &Bound<'py, PyAny>, k: usize) -> PyResult<Near<'py>> {
+        nearby::neighbours(items.py(), &self.0, &integers("items", items)?, k)
+    }
+
+    #[pyo3(signature = (states, k, *, seed))]
+    fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        states: &TrieStates,
+        k: usize,
+        seed: u64,
+    ) -> PyResult<Bound<'py, PyArray2<i32>>> {
+        nearby::sample(py, &self.0, self.own(states)?, k, seed)
+    }
+
     #[pyo3(signature = (log_probs, states, scores, *, rows_per_group, beam, exclude=None, within=None, renormalize=false))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn beam_step<'py>(
@@ -299,13 +317,8 @@ impl Trie {
             py.detach(|| limits.with(|limits| self.0.top_items(states, scores, rows_per_group, k, limits)));
         let (items, scores) = top.map_err(to_python)?;
         let shape = [states.len() / rows_per_group, k];
-        let items = items
-            .into_iter()
-            .map(i32::try_from)
-            .collect::<Result<Vec<_>, _>>();
-        let items = items.map_err(|_| PyValueError::new_err(TOO_BIG))?;
         Ok((
-            items.into_pyarray(py).reshape(shape)?,
+            nearby::numbers(py, items, shape)?,
             scores.into_pyarray(py).reshape(shape)?,
         ))
     }

@@ -48,6 +48,8 @@ mod keys;
 mod limits;
 mod lookup;
 mod mask;
+mod nearby;
+mod sample;
 mod verify;
 mod walk;
 
@@ -63,6 +65,7 @@ pub use beam::{BeamStep, Beams};
 pub use exclude::Exclusion;
 pub use keys::Storage;
 pub use limits::{ItemSet, Limits};
+pub use nearby::Neighbours;
 pub use walk::{Span, States};
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.

@@ -1,0 +1,103 @@
+//! What is near in the tree: how far a Semantic ID is known, and which items share most of an item's digits.
+
+use std::ops::Range;
+
+use super::Trie;
+use crate::error::{Error, Result};
+use crate::sid::Key;
+
+/// How many keys are unpacked at a time.
+const BLOCK: usize = 4096;
+
+/// The items nearest some items, as two matrices of (items, `k`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbours {
+    /// The neighbours of each item, filled up with −1.
+    pub items: Vec<i64>,
+    /// How many leading digits each shares with the item, filled up with 0.
+    pub shared: Vec<u8>,
+}
+
+impl Trie {
+    /// How many leading digits of each key begin a Semantic ID that exists: all of them for one that exists itself.
+    ///
+    /// # Errors
+    /// As [`crate::SidLayout::unpack`].
+    pub fn longest_prefix<K: Key>(&self, keys: &[K]) -> Result<Vec<u8>> {
+        self.layout.check(keys)?;
+        let levels = self.layout.levels();
+        let mut digits = vec![0; BLOCK.min(keys.len()) * levels];
+        let mut lengths = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BLOCK) {
+            let digits = &mut digits[..keys.len() * levels];
+            self.layout.unpack(keys, digits)?;
+            lengths.extend(
+                digits
+                    .chunks_exact(levels)
+                    .map(|digits| self.known_digits(digits)),
+            );
+        }
+        Ok(lengths)
+    }
+
+    fn known_digits(&self, digits: &[u16]) -> u8 {
+        let mut span = self.keys.root();
+        let walk = digits.iter().enumerate().take_while(|&(depth, &digit)| {
+            span = self.keys.child(depth, span, digit);
+            !span.is_dead()
+        });
+        walk.count() as u8
+    }
+
+    /// The items that share the most leading digits with each item: first those under its own Semantic ID, then those under its
+    /// prefix of one digit less, and so on up to all items; ties by Semantic ID and then by item. At most `k`, never the item itself.
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`] for an item that is not in the trie.
+    pub fn neighbours(&self, items: &[i64], k: usize) -> Result<Neighbours> {
+        let mut neighbours = Neighbours {
+            items: vec![-1; items.len() * k],
+            shared: vec![0; items.len() * k],
+        };
+        for (row, &item) in items.iter().enumerate() {
+            let slot = u32::try_from(item)
+                .ok()
+                .and_then(|item| self.shelves.slot_of(item));
+            let slot = slot.ok_or(Error::UnknownItem { row, item })?;
+            let ranges = self.ranges_around(slot)?;
+            let rings = ranges.windows(2).enumerate().rev();
+            let found = rings.flat_map(|(depth, ends)| {
+                let (outer, inner) = (&ends[0], &ends[1]);
+                let ring = (outer.start..inner.start).chain(inner.end..outer.end);
+                ring.map(move |slot| (slot, depth as u8))
+            });
+            let places = row * k..(row + 1) * k;
+            let places = neighbours.items[places.clone()]
+                .iter_mut()
+                .zip(&mut neighbours.shared[places]);
+            for ((slot, depth), (item, shared)) in found.zip(places) {
+                (*item, *shared) = (i64::from(self.shelves.items[slot]), depth);
+            }
+        }
+        Ok(neighbours)
+    }
+
+    /// The slots of the items under each prefix of a slot's Semantic ID, from the empty prefix to all its digits, and last the
+    /// slot alone: each range within the one before.
+    fn ranges_around(&self, slot: u32) -> Result<Vec<Range<usize>>> {
+        let key = self.keys.key(&self.layout, self.shelves.position(slot));
+        let mut digits = vec![0; self.layout.levels()];
+        match self.layout.words() {
+            1 => self.layout.unpack(&[u64::from_u128(key)], &mut digits)?,
+            _ => self.layout.unpack(&[<[u64; 2]>::from_u128(key)], &mut digits)?,
+        }
+        let mut span = self.keys.root();
+        let mut ranges = vec![self.slots(0, span)];
+        for (depth, &digit) in digits.iter().enumerate() {
+            span = self.keys.child(depth, span, digit);
+            ranges.push(self.slots(depth + 1, span));
+        }
+        ranges.push(slot as usize..slot as usize + 1);
+        Ok(ranges)
+    }
+}
