@@ -86,7 +86,7 @@ def test_a_folder_of_something_else(fails, data, tmp_path):
     assert "has files in it but no run.toml" in fails("run", data, "--out", tmp_path / "thesis")
 
 
-@pytest.mark.parametrize("name", ["sids.parquet", "index.sidx", "models/tiger/model.safetensors"])
+@pytest.mark.parametrize("name", ["sids.parquet", "index.sidx", "models/rqtransformer/model.safetensors"])
 def test_a_truncated_file_of_ours(fails, run, name):
     with (run / name).open("rb+") as file:
         file.truncate(100)
@@ -164,7 +164,7 @@ def test_nothing_to_inspect(fails, tmp_path):
     assert "there is nothing to inspect in" in fails("inspect", tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("name", ["sids.parquet", "models/tiger/model.safetensors"])
+@pytest.mark.parametrize("name", ["sids.parquet", "models/rqtransformer/model.safetensors"])
 def test_a_flipped_bit(fails, run, name):
     content = bytearray((run / name).read_bytes())
     content[len(content) // 2] ^= 0x10

@@ -81,7 +81,7 @@ def test_evaluate_and_report_show_the_metrics(sid, run):
 def test_recommend_to_a_user(sid, run):
     code, said, wrong = sid("recommend", run, "--user", "1007", "-k", "3")
     assert (code, wrong) == (0, "")
-    assert "of user 1007" in said and "tiger recommends" in said and "thing" in said
+    assert "of user 1007" in said and "rqtransformer recommends" in said and "thing" in said
 
 
 @pytest.mark.parametrize("model", ["tiger", "sasrec"])

@@ -23,9 +23,11 @@ ALL = [
     "train.popularity",
     "train.sasrec",
     "train.tiger",
+    "train.rqtransformer",
     "decode.popularity",
     "decode.sasrec",
     "decode.tiger",
+    "decode.rqtransformer",
     "evaluate",
     "report",
 ]
@@ -74,8 +76,9 @@ def test_every_stage_leaves_what_it_promises(finished):
 
 def test_the_models_understand_the_world(finished):
     metrics = Metrics.load(finished / "metrics.json")
-    assert metrics.models == ["popularity", "sasrec", "tiger"]
-    for model in ("sasrec", "tiger"):
+    ways = ["rqtransformer", "rqtransformer-dense", "rqtransformer-fused"]
+    assert metrics.models == ["popularity", "sasrec", "tiger", *ways]
+    for model in ("sasrec", "tiger", *ways):
         assert metrics.find(model, "recall@1").value > 0.7
     assert metrics.find("popularity", "recall@1").value < 0.2
     protocol = metrics.protocol

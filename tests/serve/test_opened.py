@@ -45,7 +45,7 @@ def test_what_an_item_is(finished):
     run = sidkit.open_run(finished)
     assert run.label("item-06") == "green thing 6"
     assert "item-06" in run.table.items(run.sid("item-06"))
-    assert repr(run) == f"Run({str(finished)!r}, model='tiger')"
+    assert repr(run) == f"Run({str(finished)!r}, model='rqtransformer')"
 
 
 def test_mistakes(finished, tmp_path):
@@ -59,7 +59,8 @@ def test_mistakes(finished, tmp_path):
     with pytest.raises(DataError, match="99"):
         run.recommend_user(99)
     with pytest.raises(
-        RunFolderError, match=re.escape("no model `gru`; trained there: popularity, sasrec, tiger")
+        RunFolderError,
+        match=re.escape("no model `gru`; trained there: popularity, sasrec, tiger, rqtransformer"),
     ):
         sidkit.open_run(finished, model="gru")
     with pytest.raises(RunFolderError, match="there is no run in"):

@@ -29,4 +29,6 @@ Settings = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Run finished stages again whose settings or data have changed.")
 ]
-Model = Annotated[str | None, typer.Option("--model", help="`tiger`, `sasrec` or `popularity`.")]
+Model = Annotated[
+    str | None, typer.Option("--model", help="`rqtransformer`, `tiger`, `sasrec` or `popularity`.")
+]

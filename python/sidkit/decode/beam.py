@@ -23,20 +23,22 @@ State = TypeVar("State")
 
 
 class SidGenerator(Protocol[State]):
-    """A model that writes Semantic IDs digit by digit; `TIGER` is one.
+    """A model that writes Semantic IDs digit by digit: `TIGER` and `RQTransformer` do.
 
     Attributes:
         sizes: how many digits each level has.
+        reads: whether it is given the digits of a history, or its items.
         max_items: how many items of a history it reads.
         user_buckets: size of its table of user tokens, 0 for none.
     """
 
     sizes: tuple[int, ...]
+    reads: str
     max_items: int
     user_buckets: int
 
     def start(self, history: Tensor, users: Tensor | None = None) -> State:
-        """Read histories of equal length, digits int64 (B, n, L)."""
+        """Read histories of equal length, digits int64 (B, n, L) or items int64 (B, n)."""
         ...
 
     def next_log_probs(self, state: State, parents: Tensor | None, digits: Tensor | None) -> Tensor:
@@ -98,7 +100,9 @@ def beam_search(
     done = 0
     for rows in _batches_of_one_length(recent.lengths, batch_size):
         known = torch.from_numpy(recent.take(rows).values.astype(np.int64))
-        history = spelled[known].view(len(rows), int(recent.lengths[rows[0]]), spelled.shape[1])  # (B, n, L)
+        history = known.view(len(rows), int(recent.lengths[rows[0]]))  # (B, n)
+        if model.reads == "digits":
+            history = spelled[history]  # (B, n, L)
         buckets = None
         if model.user_buckets and users is not None:
             buckets = torch.from_numpy(users[rows].astype(np.int64) % model.user_buckets)

@@ -1,12 +1,25 @@
-"""Models that recommend: the TIGER generator of Semantic IDs, and the baselines it is measured against."""
+"""Models that recommend: generators of Semantic IDs, and the baselines they are measured against."""
 
 from sidkit._extras import require
 
 require("torch", extra="train")
 
 from sidkit.models.popularity import Popularity
+from sidkit.models.rqtransformer import RQState, RQTransformer
 from sidkit.models.sasrec import SASRec
-from sidkit.models.saving import load_model, save_model
+from sidkit.models.saving import Trained, load_model, save_model
+from sidkit.models.sid_tree import SidTree
 from sidkit.models.tiger import TIGER, TigerState
 
-__all__ = ["TIGER", "Popularity", "SASRec", "TigerState", "load_model", "save_model"]
+__all__ = [
+    "TIGER",
+    "Popularity",
+    "RQState",
+    "RQTransformer",
+    "SASRec",
+    "SidTree",
+    "TigerState",
+    "Trained",
+    "load_model",
+    "save_model",
+]

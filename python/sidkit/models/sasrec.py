@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sidkit.models.blocks import CausalBlock
 from sidkit.models.dropout import ByteDropout
 
 __all__ = ["SASRec"]
@@ -55,7 +56,7 @@ class SASRec(nn.Module):
         self.max_items = max_items
         self.item = nn.Embedding(items + 1, d_model, padding_idx=items)  # the last row stands for padding
         self.position = nn.Embedding(max_items, d_model)
-        self.blocks = nn.ModuleList(_Block(d_model, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(CausalBlock(d_model, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
         nn.init.normal_(self.item.weight, std=0.02)
@@ -96,33 +97,3 @@ class SASRec(nn.Module):
     def scores(self, hidden: Tensor) -> Tensor:
         """Inner products of (P, D) vectors with all items, (P, N)."""
         return F.linear(hidden, self.item.weight[: self.items])
-
-
-class _Block(nn.Module):
-    def __init__(self, d_model: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(d_model)
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.out = nn.Linear(d_model, d_model)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(d_model),
-            nn.Linear(d_model, 4 * d_model),
-            nn.GELU(),
-            ByteDropout(dropout),
-            nn.Linear(4 * d_model, d_model),
-            ByteDropout(dropout),
-        )
-        self.dropout = ByteDropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D/H)
-            for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
-        )
-        mixed = (
-            F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
-        )  # (B, T, D)
-        x = x + self.dropout(self.out(mixed))
-        out: Tensor = x + self.feed_forward(x)
-        return out

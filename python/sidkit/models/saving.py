@@ -9,15 +9,18 @@ from safetensors import SafetensorError
 
 from sidkit._files import atomic_path, write_text
 from sidkit.errors import FormatError
+from sidkit.models.rqtransformer import RQTransformer
 from sidkit.models.sasrec import SASRec
 from sidkit.models.tiger import TIGER
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["Trained", "load_model", "save_model"]
 
-_KINDS: dict[str, type[TIGER] | type[SASRec]] = {TIGER.kind: TIGER, SASRec.kind: SASRec}
+Trained = TIGER | RQTransformer | SASRec
+
+_KINDS: dict[str, type[Trained]] = {kind.kind: kind for kind in (TIGER, RQTransformer, SASRec)}
 
 
-def save_model(model: TIGER | SASRec, folder: str | Path) -> None:
+def save_model(model: Trained, folder: str | Path) -> None:
     """Write `model.safetensors` and `model.json` into `folder`, each whole or not at all."""
     folder = Path(folder)
     weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
@@ -27,7 +30,7 @@ def save_model(model: TIGER | SASRec, folder: str | Path) -> None:
     write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
 
 
-def load_model(folder: str | Path) -> TIGER | SASRec:
+def load_model(folder: str | Path) -> Trained:
     """Read what `save_model` wrote, ready for evaluation.
 
     Raises:
@@ -57,7 +60,7 @@ def load_model(folder: str | Path) -> TIGER | SASRec:
     return model.eval()
 
 
-def _build(path: Path) -> TIGER | SASRec:
+def _build(path: Path) -> Trained:
     try:
         description = json.loads(path.read_text())
         kind = _KINDS[description["kind"]]

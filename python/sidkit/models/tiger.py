@@ -45,6 +45,7 @@ class TIGER(nn.Module):
     """
 
     kind = "tiger"
+    reads = "digits"
     offsets: Tensor
 
     def __init__(

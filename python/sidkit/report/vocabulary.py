@@ -5,7 +5,15 @@ from itertools import count
 
 __all__ = ["baseline_last", "metric_name", "model_classes", "model_name"]
 
-_MODELS = {"tiger": "TIGER", "sasrec": "SASRec", "popularity": "Popularity"}
+_MODELS = {
+    "rqtransformer": "RQTransformer",
+    "rqtransformer-dense": "its dense head",
+    "rqtransformer-fused": "both together",
+    "tiger": "TIGER",
+    "sasrec": "SASRec",
+    "popularity": "Popularity",
+}
+_FIRST = list(_MODELS)[:4]
 _METRICS = {
     "recall": "Recall",
     "ndcg": "NDCG",
@@ -30,8 +38,9 @@ def metric_name(metric: str) -> str:
 
 
 def baseline_last(models: Sequence[str]) -> list[str]:
-    """Order models for a table: the generator first, popularity last, others in between as they come."""
-    return sorted(models, key=lambda model: {"tiger": 0, "popularity": 2}.get(model, 1))
+    """Order models for a table: generators first, popularity last, others in between as they come."""
+    place = {model: index for index, model in enumerate(_FIRST)} | {"popularity": len(_FIRST) + 1}
+    return sorted(models, key=lambda model: place.get(model, len(_FIRST)))
 
 
 def model_classes(models: Sequence[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "GENERATORS",
     "DataConfig",
     "DecodeConfig",
     "EmbedConfig",
@@ -17,6 +18,8 @@ __all__ = [
     "ModelName",
     "ModelsConfig",
     "QuantizeConfig",
+    "RqTransformerConfig",
+    "RqTransformerTrainingConfig",
     "RunConfig",
     "SasrecConfig",
     "TigerConfig",
@@ -25,7 +28,10 @@ __all__ = [
     "TrainingConfig",
 ]
 
-ModelName = Literal["popularity", "sasrec", "tiger"]
+ModelName = Literal["popularity", "sasrec", "tiger", "rqtransformer"]
+
+GENERATORS: frozenset[str] = frozenset({"tiger", "rqtransformer"})
+"""The models that write Semantic IDs."""
 
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Width = Annotated[int, Field(ge=1, le=65536)]
@@ -152,13 +158,41 @@ class TigerConfig(_Section):
     """Buckets into which users are hashed for the token in front of the history; 0 for no such token."""
 
 
+class RqTransformerConfig(_Section):
+    """Sizes of RQTransformer."""
+
+    d_model: Width = 128
+    """Width of the model."""
+    layers: Depth = 2
+    """Transformer blocks over the items of a history."""
+    heads: Width = 2
+    """Attention heads."""
+    dropout: Fraction = 0.3
+    """Share of activations dropped in training."""
+    max_items: Width = 50
+    """Items of a history that are read, the latest ones."""
+    content: bool = True
+    """Whether the items' vectors are read beside their Semantic IDs."""
+    dense: bool = False
+    """Whether a softmax over all items is trained beside the digits; then it ranks too, and so do both."""
+
+    @model_validator(mode="after")
+    def _heads_part_the_width(self) -> "RqTransformerConfig":
+        if self.d_model % self.heads:
+            raise ValueError(
+                f"`d_model` must be a multiple of `heads`, it is {self.d_model} with {self.heads} heads"
+            )
+        return self
+
+
 class ModelsConfig(_Section):
     """Which recommenders, and their sizes."""
 
-    use: list[ModelName] = ["popularity", "sasrec", "tiger"]
+    use: list[ModelName] = ["popularity", "sasrec", "rqtransformer"]
     """The models of this run, in the order in which they are trained."""
     sasrec: SasrecConfig = SasrecConfig()
     tiger: TigerConfig = TigerConfig()
+    rqtransformer: RqTransformerConfig = RqTransformerConfig()
 
     @model_validator(mode="after")
     def _each_once(self) -> "ModelsConfig":
@@ -206,18 +240,32 @@ class TigerTrainingConfig(TrainingConfig):
     evaluate_every_steps: Count = 1000
 
 
+class RqTransformerTrainingConfig(TrainingConfig):
+    """The same keys with RQTransformer's defaults; its length is given in passes over the data."""
+
+    epochs: Positive = 15.0
+    """Passes over all histories, if `max_steps` is 0."""
+    max_steps: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Steps of the whole training; 0 for what `epochs` need."""
+    evaluate_every_steps: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Steps between two evaluations on the validation items; 0 for those of an epoch."""
+    dense_weight: NonNegative = 1.0
+    """Weight of the loss of the softmax over all items, beside that of the digits."""
+
+
 class TrainConfig(_Section):
     """Training, one table per model."""
 
     sasrec: TrainingConfig = TrainingConfig()
     tiger: TigerTrainingConfig = TigerTrainingConfig()
+    rqtransformer: RqTransformerTrainingConfig = RqTransformerTrainingConfig()
 
 
 class DecodeConfig(_Section):
     """How items are recommended to every test user."""
 
     beam: Count = 50
-    """Prefixes kept at every level by TIGER."""
+    """Prefixes kept at every level by a generator."""
     k: Count = 50
     """Items kept for every user, of every model."""
     mask_seen: bool = False

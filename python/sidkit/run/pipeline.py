@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sidkit.errors import ConfigError
-from sidkit.run.config import ModelName, RunConfig
+from sidkit.run.config import GENERATORS, ModelName, RunConfig
 from sidkit.run.engine import Observer, Outcome, Quiet, Stage, Task, check_settings, execute
 from sidkit.run.folder import RunFolder
 from sidkit.run.settings import flatten, write_config
@@ -66,7 +66,7 @@ def run_pipeline(
 def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
     """List the stages that a configuration asks for, in order, up to and with `until`."""
     models = config.models.use
-    with_sids = "tiger" in models or until in _SID_STAGES
+    with_sids = bool(GENERATORS & set(models)) or until in _SID_STAGES
     stages = [Stage("data", _settings(config, "data"), (), work.data, work.source_files)]
     if with_sids:
         stages += [
@@ -75,7 +75,9 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
             Stage("ids", _settings(config, "ids"), ("data", "quantize"), work.ids),
         ]
     for name in models:
-        inputs = ("data", "ids") if name == "tiger" else ("data",)
+        inputs: tuple[str, ...] = ("data", "ids") if name in GENERATORS else ("data",)
+        if name == "rqtransformer" and config.models.rqtransformer.content:
+            inputs = ("data", "embed", "ids")
         settings = _settings(config, f"models.{name}", f"train.{name}")
         stages.append(Stage(f"train.{name}", settings, inputs, _bound(work.train, name)))
     for name in models:

@@ -12,7 +12,9 @@ PRESETS: Mapping[str, dict[str, Any]] = {
     # The whole of ml-100k in minutes on two cores.
     "demo": {
         "models": {
+            "use": ["popularity", "sasrec", "tiger", "rqtransformer"],
             "sasrec": {"d_model": 64},
+            "rqtransformer": {"d_model": 64},
             "tiger": {
                 "d_model": 64,
                 "encoder_layers": 2,
@@ -39,6 +41,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
     # TIGER as published: 3 x 256 codes and a collision digit, 4 + 4 layers.
     "paper": {
         "models": {
+            "use": ["popularity", "sasrec", "tiger"],
             "tiger": {
                 "d_model": 128,
                 "encoder_layers": 4,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sidkit import Trie
 from sidkit._files import atomic_path, sha256_of
 from sidkit.data import Dataset, Split, built_in_names, cache_folder, load_dataset, split_dataset, statistics
-from sidkit.run.config import ModelName, RunConfig
+from sidkit.run.config import GENERATORS, ModelName, RunConfig
 from sidkit.run.engine import Outcome, Task
 from sidkit.run.folder import RunFolder
 
@@ -146,9 +146,21 @@ class Work:
         return Outcome(self._move(workspace, f"models/{model}"), facts)
 
     def _fit(self, model: ModelName, workspace: Path, task: Task) -> "History":
-        from sidkit.run.training import train_sasrec, train_tiger
+        from sidkit.run.training import train_rqtransformer, train_sasrec, train_tiger
 
         models, train = self.config.models, self.config.train
+        if model == "rqtransformer":
+            _, history = train_rqtransformer(
+                self.split,
+                self._table(),
+                self._vectors() if models.rqtransformer.content else None,
+                models.rqtransformer,
+                train.rqtransformer,
+                workspace,
+                data=task.fingerprint,
+                progress=task.progress,
+            )
+            return history
         if model == "sasrec":
             _, history = train_sasrec(
                 self.split,
@@ -173,13 +185,13 @@ class Work:
         return history
 
     def decode(self, model: ModelName, task: Task) -> Outcome:
-        """Rank items for every test user, and keep the lists."""
+        """Rank items for every test user, and keep the lists, those of every way in which a model ranks."""
         from sidkit.evaluate import Predictions
-        from sidkit.serve import load_ranker
+        from sidkit.serve import load_rankers
 
         decode, test = self.config.decode, self.split.test
-        generator = model == "tiger"
-        rank = load_ranker(
+        generator = model in GENERATORS
+        rankers = load_rankers(
             model,
             self.folder.path / "models" / model,
             table=self._table() if generator else None,
@@ -188,14 +200,22 @@ class Work:
             batch_size=decode.batch_size,
         )
         seen = test.histories if decode.mask_seen else None
-        items, scores = rank(
-            test.histories, test.users, decode.k, seen, lambda done: task.progress(done, len(test))
-        )
-        name = f"predictions/{model}.parquet"
-        Predictions(model, test.users, items, scores, test.targets).save(
-            self.folder.path / name, user_ids=self.dataset.user_ids, item_ids=self.dataset.item_ids
-        )
-        return Outcome((name,))
+        total, outputs = len(rankers) * len(test), []
+        for place, (ranking, rank) in enumerate(rankers.items()):
+            before = place * len(test)
+            items, scores = rank(
+                test.histories,
+                test.users,
+                decode.k,
+                seen,
+                lambda done, before=before: task.progress(before + done, total),  # type: ignore[misc]
+            )
+            name = f"predictions/{ranking}.parquet"
+            Predictions(ranking, test.users, items, scores, test.targets).save(
+                self.folder.path / name, user_ids=self.dataset.user_ids, item_ids=self.dataset.item_ids
+            )
+            outputs.append(name)
+        return Outcome(outputs)
 
     def evaluate(self, task: Task) -> Outcome:
         """Measure the lists of every model under one protocol."""
@@ -207,10 +227,12 @@ class Work:
         test = self.split.test
         slices = user_slices(test.histories.lengths, popularity[test.targets])
         results = []
-        for done, model in enumerate(models):
-            task.progress(done, len(models))
+        records = self.folder.records
+        lists = [name for model in models for name in records[f"decode.{model}"].outputs]
+        for done, name in enumerate(lists):
+            task.progress(done, len(lists))
             results += measure(
-                Predictions.load(self.folder.path / f"predictions/{model}.parquet"),
+                Predictions.load(self.folder.path / name),
                 n_items,
                 ks=evaluate.ks,
                 slices=slices,
@@ -218,12 +240,11 @@ class Work:
                 resamples=evaluate.bootstrap_samples,
                 seed=evaluate.seed,
             )
-        records = self.folder.records
         peaks = {name: record.peak_memory_bytes for name, record in records.items()}
         Metrics(
             self._protocol(),
             results,
-            tokenizer=dict(records["quantize"].facts) if "tiger" in models else {},
+            tokenizer=dict(records["quantize"].facts) if GENERATORS & set(models) else {},
             seconds={name: record.seconds for name, record in records.items()},
             machine=machine_facts() | {"peak_memory_bytes": peaks},
             versions=version_facts(),
@@ -241,7 +262,7 @@ class Work:
     def _protocol(self) -> "Protocol":
         from sidkit.evaluate import Protocol
 
-        config, generator = self.config, "tiger" in self.config.models.use
+        config, generator = self.config, bool(GENERATORS & set(self.config.models.use))
         return Protocol(
             split=config.data.split,
             ties=config.data.ties,
@@ -250,11 +271,22 @@ class Work:
             collisions=config.ids.collisions if generator else None,
             candidates=len(self.dataset.items),
             beam=config.decode.beam if generator else None,
-            seeds=tuple(sorted({config.train.sasrec.seed, config.train.tiger.seed})),
+            seeds=self._seeds(),
             users=len(self.split.test),
             dataset=self.dataset.name,
             resamples=config.evaluate.bootstrap_samples,
         )
+
+    def _seeds(self) -> tuple[int, ...]:
+        """The seeds of the models that are trained; without one, that of the settings."""
+        train = self.config.train
+        seeds = {
+            "sasrec": train.sasrec.seed,
+            "tiger": train.tiger.seed,
+            "rqtransformer": train.rqtransformer.seed,
+        }
+        used = {seed for name, seed in seeds.items() if name in self.config.models.use}
+        return tuple(sorted(used or {train.sasrec.seed}))
 
     def _tokenizer(self) -> "Tokenizer":
         quantize = self.config.quantize

@@ -16,6 +16,7 @@ from sidkit.data import Dataset, Sequences, load_dataset
 from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
 from sidkit.ids import SidTable
 from sidkit.run import RunConfig, RunFolder, read_config
+from sidkit.run.config import GENERATORS
 from sidkit.run.settings import flatten
 from sidkit.run.stages import source_files
 from sidkit.serve.ranker import Ranker, load_ranker
@@ -24,13 +25,16 @@ __all__ = ["Run", "open_run"]
 
 ItemId = int | str
 
+_PREFERRED = ("rqtransformer", "tiger")  # who recommends if nobody is asked for
+
 
 def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run":
     """Open a finished run.
 
     Args:
         path: the run folder.
-        model: which of its models recommends; `tiger` if it was trained, else the last of the run.
+        model: which of its models recommends; if not given `rqtransformer`, else `tiger`, else the last
+            one that was trained.
 
     Raises:
         RunFolderError: if it is not a run, the model has not been trained in it, or what it was trained on
@@ -65,17 +69,23 @@ class Run:
             raise RunFolderError(
                 f"no model of the run `{self.path}` is trained yet: go on with `sidkit run {self.path}`"
             )
-        if model is not None and model not in trained:
+        if model is not None and model.partition("-")[0] not in trained:
             raise RunFolderError(
                 f"the run `{self.path}` has no model `{model}`; trained there: {', '.join(trained)}"
             )
-        self.model: str = model or ("tiger" if "tiger" in trained else trained[-1])
+        preferred = [name for name in _PREFERRED if name in trained]
+        self.model: str = model or (preferred or trained[-1:])[0]
         settings = flatten(self.config)
-        for stage in ("data", *(("ids",) if self.has_sids else ()), f"train.{self.model}"):
+        for stage in ("data", *(("ids",) if self.has_sids else ()), f"train.{self._trained}"):
             self._folder.check(stage, settings)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, model={self.model!r})"
+
+    @property
+    def _trained(self) -> str:
+        """The model whose files are read: one model may rank in several ways, named with a dash."""
+        return self.model.partition("-")[0]
 
     @property
     def has_sids(self) -> bool:
@@ -128,7 +138,7 @@ class Run:
 
         Returns:
             item ids, best first, at most k of them; and their scores, f32 of the same length: natural-log
-            probabilities (`tiger`), inner products (`sasrec`), counts (`popularity`).
+            probabilities (of a generator), inner products (`sasrec`), counts (`popularity`).
 
         Raises:
             DataError: if an item is unknown, or there is none.
@@ -179,10 +189,10 @@ class Run:
 
     @cached_property
     def _rank(self) -> Ranker:
-        generator = self.model == "tiger"
+        generator = self._trained in GENERATORS
         return load_ranker(
             self.model,
-            self.path / "models" / self.model,
+            self.path / "models" / self._trained,
             table=self.table if generator else None,
             trie=self.trie if generator else None,
             beam=self.config.decode.beam,

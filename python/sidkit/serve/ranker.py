@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from sidkit import Trie
 from sidkit.data import Sequences
-from sidkit.decode import beam_search, rank_by_sasrec, top_k
+from sidkit.decode import SidGenerator, beam_search, rank_by_rqtransformer, rank_by_sasrec, top_k
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.models import TIGER, Popularity, SASRec, load_model
+from sidkit.models import Popularity, RQTransformer, SASRec, load_model
 
-__all__ = ["Ranker", "load_ranker"]
+__all__ = ["Ranker", "load_ranker", "load_rankers"]
 
 Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
@@ -57,7 +57,8 @@ def load_ranker(
     """Load a trained model and say how it ranks.
 
     Args:
-        name: `tiger`, `sasrec` or `popularity`.
+        name: `rqtransformer`, `tiger`, `sasrec` or `popularity`; `rqtransformer-dense` and
+            `rqtransformer-fused` rank by its dense head, or by that and its digits.
         folder: where it was saved.
         table: the Semantic IDs of the items, for a generator.
         trie: their trie, for a generator.
@@ -66,16 +67,36 @@ def load_ranker(
 
     Raises:
         FormatError: if the model's files are missing, damaged or of another model.
-        ConfigError: if it is a generator, and `table` or `trie` is missing.
+        ConfigError: if it is a generator, and `table` or `trie` is missing, or it does not rank that way.
     """
+    rankers = load_rankers(name.partition("-")[0], folder, table, trie, beam=beam, batch_size=batch_size)
+    if name not in rankers:
+        raise ConfigError(f"the model in `{folder}` ranks as {', '.join(rankers)}, not as `{name}`")
+    return rankers[name]
+
+
+def load_rankers(
+    name: str,
+    folder: str | Path,
+    table: SidTable | None = None,
+    trie: Trie | None = None,
+    *,
+    beam: int = 50,
+    batch_size: int = 64,
+) -> dict[str, Ranker]:
+    """Load a trained model with every way in which it ranks, by name; otherwise as `load_ranker`."""
     if name == "popularity":
-        return _by_popularity(Popularity.load(folder))
+        return {name: _by_popularity(Popularity.load(folder))}
     model = load_model(folder)
     if isinstance(model, SASRec):
-        return _by_sasrec(model, batch_size)
+        return {name: _by_sasrec(model, batch_size)}
     if table is None or trie is None:
         raise ConfigError(f"the model in `{folder}` writes Semantic IDs: pass their `table` and `trie`")
-    return _by_tiger(model, table, trie, beam, batch_size)
+    rankers = {name: _by_beam(model, table, trie, beam, batch_size)}
+    if isinstance(model, RQTransformer) and model.dense:
+        rankers[f"{name}-dense"] = _by_scores(model, "dense", batch_size)
+        rankers[f"{name}-fused"] = _by_scores(model, "fused", batch_size)
+    return rankers
 
 
 def _by_popularity(model: Popularity) -> Ranker:
@@ -90,6 +111,22 @@ def _by_popularity(model: Popularity) -> Ranker:
         ranked = top_k(model.scores(len(histories)), k, exclude)
         on_progress(len(histories))
         return ranked
+
+    return rank
+
+
+def _by_scores(model: RQTransformer, by: Literal["dense", "fused"], batch_size: int) -> Ranker:
+    def rank(
+        histories: Sequences,
+        users: npt.NDArray[np.int32] | None,
+        k: int,
+        exclude: Sequences | None,
+        on_progress: Callable[[int], None],
+        /,
+    ) -> Ranked:
+        return rank_by_rqtransformer(
+            model, histories, k, by=by, exclude=exclude, batch_size=batch_size, on_progress=on_progress
+        )
 
     return rank
 
@@ -110,7 +147,7 @@ def _by_sasrec(model: SASRec, batch_size: int) -> Ranker:
     return rank
 
 
-def _by_tiger(model: TIGER, table: SidTable, trie: Trie, beam: int, batch_size: int) -> Ranker:
+def _by_beam(model: SidGenerator[Any], table: SidTable, trie: Trie, beam: int, batch_size: int) -> Ranker:
     def rank(
         histories: Sequences,
         users: npt.NDArray[np.int32] | None,

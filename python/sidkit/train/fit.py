@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sidkit.models import TIGER, SASRec, save_model
+from sidkit.models import TIGER, RQTransformer, SASRec, save_model
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History, peak_memory_bytes
@@ -27,7 +27,7 @@ __all__ = ["TrainProgress", "fit"]
 
 _LOG_EVERY = 20  # steps between two entries of the history
 
-Model = TypeVar("Model", TIGER, SASRec)
+Model = TypeVar("Model", TIGER, RQTransformer, SASRec)
 
 
 @dataclass(frozen=True)

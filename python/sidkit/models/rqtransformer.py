@@ -1,0 +1,390 @@
+"""RQTransformer: one causal pass over items, then the next item's Semantic ID digit by digit.
+
+After Lee et al., "Autoregressive Image Generation using Residual Quantization", CVPR 2022 (arXiv 2203.01941):
+a transformer over positions, each position the sum of its code vectors, and a small model over the codes of
+one position. All positions of a history train in one pass, and a history is encoded once however wide the
+beam.
+
+The small model is not a transformer here. A digit is chosen among the children of the prefix written so far,
+by the inner product of the position's vector with a vector of each child (a hierarchical softmax, Morin and
+Bengio, AISTATS 2005), and the vector of a prefix is
+
+    code of its last digit + a vector of its own + the mean content of its items, projected
+
+The second is what a prefix n-gram is to a ranking model (Zheng et al., arXiv 2504.02137): rich for prefixes
+with much data; the first and third serve those with little. An item is read as the sum of the vectors of all
+its prefixes, so input and output share them. Probabilities are spread over prefixes that exist and sum to one
+over the catalogue.
+
+The inner product with an item's whole vector is a score too: with `dense`, it is trained beside the digits as
+a softmax over all items (the idea of LIGER, Yang et al., arXiv 2411.18814).
+
+Shapes: B users, T positions, P real positions, N items, L levels, M nodes of the tree, D = d_model.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from sidkit.errors import ConfigError
+from sidkit.models.blocks import CausalBlock
+from sidkit.models.dropout import ByteDropout
+from sidkit.models.sid_tree import SidTree
+
+__all__ = ["RQState", "RQTransformer"]
+
+# Positions whose losses are computed at once: their scores of a catalogue of 10,000 items are 100 MB.
+_POSITIONS = 2048
+
+# One product reads a prefix's vector for all users at once, pairs read it for each user and beam: the product
+# is taken while it computes at most so many times as many scores.
+_PRODUCT = 16
+
+
+class RQTransformer(nn.Module):
+    """A generator of Semantic IDs that knows the tree of those that exist.
+
+    `RQTransformer.for_items` builds one for a table; the constructor is for loading.
+
+    Args:
+        sizes: how many digits each level has, collision digit included.
+        level_nodes: how many prefixes of each length occur.
+        items: how many items there are.
+        content: dimensions of the items' content vectors, 0 for none.
+        d_model: width of the residual stream.
+        layers: transformer blocks.
+        heads: attention heads; must divide `d_model`.
+        dropout: rate on item vectors and in the blocks.
+        max_items: the most recent items of a history that are read.
+        dense: whether the softmax over all items is trained beside the digits.
+        sid_share: the weight of the digits where both rank together; chosen on validation.
+
+    Raises:
+        ConfigError: if `heads` does not divide `d_model`.
+    """
+
+    kind = "rqtransformer"
+    reads = "items"
+    user_buckets = 0
+    content: Tensor
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        level_nodes: Sequence[int],
+        items: int,
+        *,
+        content: int = 0,
+        d_model: int = 128,
+        layers: int = 2,
+        heads: int = 2,
+        dropout: float = 0.3,
+        max_items: int = 50,
+        dense: bool = True,
+        sid_share: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if d_model % heads:
+            raise ConfigError(f"`heads` must divide `d_model`, but {d_model} % {heads} = {d_model % heads}")
+        self.settings = {
+            "sizes": [int(size) for size in sizes],
+            "level_nodes": [int(count) for count in level_nodes],
+            "items": items,
+            "content": content,
+            "d_model": d_model,
+            "layers": layers,
+            "heads": heads,
+            "dropout": dropout,
+            "max_items": max_items,
+            "dense": dense,
+            "sid_share": sid_share,
+        }
+        self.sizes = tuple(int(size) for size in sizes)
+        self.items = items
+        self.max_items = max_items
+        self.dense = dense
+        self.sid_share = sid_share
+        self.tree = SidTree(level_nodes, items)
+        self.register_buffer("content", torch.zeros(items, content))
+        self.offsets = [0, *np.cumsum(self.sizes)[:-1].tolist()]  # first row of each level in the code table
+        self.code = nn.Embedding(sum(self.sizes), d_model)
+        self.prefix = nn.Embedding(sum(level_nodes), d_model)
+        self.bias = nn.Parameter(torch.zeros(sum(level_nodes)))
+        self.project = nn.Linear(content, d_model, bias=False) if content else None
+        self.position = nn.Embedding(max_items, d_model)
+        blocks = [CausalBlock(d_model, heads, dropout) for _ in range(layers)]
+        self.blocks = cast("list[CausalBlock]", nn.ModuleList(blocks))
+        self.norm = nn.LayerNorm(d_model)
+        self.dropout = ByteDropout(dropout)
+        for table in (self.code, self.prefix, self.position):
+            nn.init.normal_(table.weight, std=0.02)
+        if self.project is not None:
+            nn.init.normal_(self.project.weight, std=0.02)
+
+    @classmethod
+    def for_items(
+        cls,
+        sizes: Sequence[int],
+        digits: npt.NDArray[np.integer],
+        vectors: npt.NDArray[np.float32] | None = None,
+        **settings: Any,
+    ) -> "RQTransformer":
+        """Build a model for a table of Semantic IDs.
+
+        Args:
+            sizes: how many digits each level has.
+            digits: of every item, (N, L).
+            vectors: content of every item, f32 (N, F); they are standardized here.
+            settings: see the class.
+
+        Raises:
+            ConfigError: if `vectors` is not one row an item.
+        """
+        if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(digits)):
+            raise ConfigError(
+                f"`vectors` must be one row for each of the {len(digits)} items, got {vectors.shape}"
+            )
+        tree = SidTree.of(digits)
+        width = 0 if vectors is None else vectors.shape[1]
+        model = cls(sizes, tree.level_nodes, len(digits), content=width, **settings)
+        model.tree = tree
+        if vectors is not None:
+            model.content.copy_(_standardized(torch.from_numpy(vectors).float()))
+        return model
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """The vectors of all prefixes, (M, D), and of all items, (N, D)."""
+        tree = self.tree
+        levels = []
+        projected = self.project(self.content).float() if self.project else None  # (N, D)
+        above = None  # mean content of each item's prefix one digit shorter
+        for level, offset in enumerate(self.offsets):
+            nodes = tree.level(level)
+            vector = self.code.weight[tree.digit[nodes] + offset] + self.prefix.weight[nodes]
+            if projected is not None:
+                # What this digit adds to the mean content of the prefix, so that an item sums up to its own.
+                mean = _means(projected, tree.path[:, level] - nodes.start, nodes.stop - nodes.start)
+                vector = vector + (mean if above is None else mean - above[tree.parent[nodes]])
+                above = torch.cat([mean.new_zeros(nodes.start, mean.shape[1]), mean])  # by node
+            levels.append(vector)
+        prefixes = torch.cat(levels)
+        return prefixes, F.embedding_bag(tree.path, prefixes, mode="sum")
+
+    def hidden(self, history: Tensor, items: Tensor) -> Tensor:
+        """Read histories, padded on the right with anything of `items` or above.
+
+        Args:
+            history: item indices, oldest first, int64 (B, T) with T <= `max_items`.
+            items: the vectors of all items, (N, D).
+
+        Returns:
+            (B, T, D). Attention is causal, so padding on the right never reaches a real position.
+        """
+        positions = torch.arange(history.shape[1], device=history.device)
+        x = F.embedding(history.clamp(max=self.items - 1), items)  # (B, T, D)
+        x = x.masked_fill((history >= self.items)[..., None], 0.0)
+        x = self.dropout(x + self.position(positions))
+        for block in self.blocks:
+            x = block(x)  # (B, T, D)
+        out: Tensor = self.norm(x)
+        return out
+
+    def forward(self, history: Tensor, target: Tensor) -> Tensor:
+        """The mean cross-entropy of the next item over all real positions, digit by digit and as a whole.
+
+        Args:
+            history: int64 (B, T), padded on the right with `items`.
+            target: the item that followed each position, int64 (B, T), padded likewise.
+
+        Returns:
+            Natural-log losses, f32 (L,) or, with `dense`, (L + 1,): of each digit among those that exist
+            after the digits before it, and last of the item among all items.
+        """
+        prefixes, items = self.vectors()
+        real = target < self.items  # (B, T)
+        h, wanted = self.hidden(history, items)[real].float(), target[real]  # (P, D), (P,)
+        if len(h) <= _POSITIONS:
+            return self._losses(h, wanted, prefixes, items) / len(h)
+        # One part after the other, forgotten and computed again on the way back: memory of one part.
+        total = h.new_zeros(len(self.sizes) + self.dense)
+        for part, goal in zip(torch.split(h, _POSITIONS), torch.split(wanted, _POSITIONS), strict=True):
+            total = total + checkpoint(
+                self._losses, part, goal, prefixes, items, use_reentrant=False, preserve_rng_state=False
+            )
+        return total / len(h)
+
+    def _losses(self, h: Tensor, wanted: Tensor, prefixes: Tensor, items: Tensor) -> Tensor:
+        """Sums over positions of the losses of `forward`."""
+        tree = self.tree
+        path = tree.path[wanted]  # (P, L)
+        first = F.linear(h, prefixes[tree.level(0)]).float() + self.bias[tree.level(0)]  # (P, M_0)
+        losses = [F.cross_entropy(first, path[:, 0], reduction="sum")]
+        for level in range(1, len(self.sizes)):
+            open_ = (tree.branches[path[:, level - 1]] > 1).nonzero()[:, 0]  # where there is a choice
+            if len(open_) == 0:
+                losses.append(h.new_zeros(()))
+                continue
+            parents = path[open_, level - 1]
+            row, place, node = tree.siblings(parents)
+            logits = self._pairs(h[open_], prefixes, row, node)  # (R,)
+            width = int(tree.branches[parents].max())
+            padded = logits.new_full((len(open_), width), -torch.inf).index_put((row, place), logits)
+            goal = path[open_, level] - tree.first_child[parents]
+            losses.append(F.cross_entropy(padded, goal, reduction="sum"))
+        if self.dense:
+            losses.append(F.cross_entropy(F.linear(h, items).float(), wanted, reduction="sum"))
+        return torch.stack(losses)
+
+    def _pairs(self, h: Tensor, prefixes: Tensor, row: Tensor, node: Tensor) -> Tensor:
+        """Scores (R,) of nodes under the vectors of the rows they belong to."""
+        return (h.index_select(0, row) * prefixes.index_select(0, node)).sum(-1) + self.bias[node]
+
+    def item_log_probs(self, hidden: Tensor, prefixes: Tensor) -> Tensor:
+        """Natural-log probabilities of all items' Semantic IDs, (B, N): every prefix is scored once.
+
+        Args:
+            hidden: the vector at the end of each history, f32 (B, D).
+            prefixes: the vectors of all prefixes, f32 (M, D).
+        """
+        tree = self.tree
+        logits = F.linear(hidden, prefixes).float() + self.bias  # (B, M)
+        reached = logits[:, tree.level(0)].log_softmax(-1)  # (B, M_0)
+        for level in range(1, len(self.sizes)):
+            nodes, above = tree.level(level), tree.level(level - 1)
+            scores, parents = logits[:, nodes], tree.parent[nodes] - above.start
+            reached = (reached - _log_sums(scores, parents, above.stop - above.start))[:, parents] + scores
+        return reached[:, tree.path[:, -1] - tree.starts[-2]]
+
+    def last_hidden(self, history: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """The vector at the end of each history, from which its next item is foretold.
+
+        Args:
+            history: item indices, int64 (B, T), padded on the right with `items` where `lengths` are given.
+            lengths: of the histories, int64 (B,); all T if not given. An empty one has a vector too.
+
+        Returns:
+            f32 (B, D), and the vectors of all prefixes, f32 (M, D), and of all items, f32 (N, D).
+        """
+        prefixes, items = self._frozen()
+        if history.shape[1] == 0:
+            history = history.new_full((len(history), 1), self.items)
+        hidden = self.hidden(history, items)
+        if lengths is None:
+            return hidden[:, -1].float(), prefixes, items
+        ends = (lengths - 1).clamp(min=0)
+        return hidden[torch.arange(len(history)), ends].float(), prefixes, items
+
+    def start(self, history: Tensor, users: Tensor | None = None) -> "RQState":
+        """Encode histories once and prepare to decode: one beam a user, nothing written yet.
+
+        Args:
+            history: item indices, int64 (B, n), all of equal length.
+            users: not used.
+        """
+        hidden, prefixes, _ = self.last_hidden(history[:, -self.max_items :])
+        return RQState(hidden, prefixes)
+
+    def next_log_probs(self, state: "RQState", parents: Tensor | None, digits: Tensor | None) -> Tensor:
+        """Log-probabilities of the next digit for every beam, and one more step of the state.
+
+        Args:
+            state: from `start`, changed in place.
+            parents: which former row each row continues, int64 (B·W,); `None` at the first level.
+            digits: the digit each row has just been given, int64 (B·W,); `None` at the first level.
+
+        Returns:
+            f32 (B·W, K_level): -inf where no item is, normalized over the others.
+        """
+        tree, level = self.tree, state.level
+        users = len(state.hidden)
+        if parents is None or digits is None:
+            count = tree.starts[1]
+            row = torch.arange(users).repeat_interleave(count)
+            node = torch.arange(count).repeat(users)
+            rows, user = users, torch.arange(users)
+        else:
+            # A row without a prefix (the beam was wider than there are prefixes) has no children.
+            at = state.child[parents, digits]
+            rows = len(at)
+            user = torch.arange(users).repeat_interleave(rows // users)
+            alive = (at >= 0).nonzero()[:, 0]
+            row, _, node = tree.siblings(at[alive])
+            row = alive[row]
+        logits = self._scores(state, user, row, node, level)
+        digit = tree.digit[node]
+        table = logits.new_full((rows, self.sizes[level]), -torch.inf)
+        table[row, digit] = logits
+        state.child = torch.full((rows, self.sizes[level]), -1, dtype=torch.int64)
+        state.child[row, digit] = node
+        state.level += 1
+        # A row of nothing but -inf stays so.
+        sums = table.logsumexp(-1, keepdim=True)
+        return torch.where(sums.isneginf(), table, table - sums)
+
+    def _scores(self, state: "RQState", user: Tensor, row: Tensor, node: Tensor, level: int) -> Tensor:
+        nodes = self.tree.level(level)
+        count = nodes.stop - nodes.start
+        if count * len(state.hidden) <= _PRODUCT * len(row):
+            scores = F.linear(state.hidden, state.prefixes[nodes]) + self.bias[nodes]  # (B, M_level)
+            return scores[user[row], node - nodes.start]
+        return self._pairs(state.hidden, state.prefixes, user[row], node)
+
+    def train(self, mode: bool = True) -> "RQTransformer":
+        """Vectors computed for decoding are forgotten: training changes what they are made of."""
+        self._ready: tuple[Tensor, Tensor] | None = None
+        return super().train(mode)
+
+    def _frozen(self) -> tuple[Tensor, Tensor]:
+        """The vectors of prefixes and items, computed once while nothing is trained."""
+        if self.training:
+            return self.vectors()
+        if self._ready is None:
+            self._ready = self.vectors()
+        return self._ready
+
+
+class RQState:
+    """What decoding keeps between digits.
+
+    Attributes:
+        hidden: the vector at the end of each history, f32 (B, D).
+        prefixes: the vectors of all prefixes, f32 (M, D).
+        level: the level whose digit comes next.
+        child: the node that each digit would lead to, int64 (B·W, K); -1 where there is none.
+    """
+
+    def __init__(self, hidden: Tensor, prefixes: Tensor) -> None:
+        self.hidden = hidden
+        self.prefixes = prefixes
+        self.level = 0
+        self.child = torch.empty(0, 0, dtype=torch.int64)
+
+
+def _standardized(vectors: Tensor) -> Tensor:
+    """Zero mean and unit deviation in every dimension, scaled to rows of about unit length."""
+    centred = vectors - vectors.mean(0)
+    deviation = centred.std(0, unbiased=False)
+    # A dimension that is the same for all items says nothing and stays at zero.
+    deviation[deviation < 1e-6] = torch.inf
+    scaled: Tensor = centred / deviation / vectors.shape[1] ** 0.5
+    return scaled
+
+
+def _means(rows: Tensor, group: Tensor, groups: int) -> Tensor:
+    """The mean of the rows of each group, (groups, D)."""
+    sums = rows.new_zeros(groups, rows.shape[1]).index_add(0, group, rows)
+    return sums / torch.bincount(group, minlength=groups)[:, None]
+
+
+def _log_sums(scores: Tensor, parents: Tensor, count: int) -> Tensor:
+    """The logarithm of the summed exponentials of the children of each parent, (B, count)."""
+    index = parents.expand(len(scores), -1)
+    most = scores.new_full((len(scores), count), -torch.inf).scatter_reduce(1, index, scores, "amax")
+    sums = scores.new_zeros(len(scores), count).index_add(1, parents, (scores - most[:, parents]).exp())
+    return most + sums.log()

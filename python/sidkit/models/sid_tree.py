@@ -1,0 +1,104 @@
+"""The tree of all Semantic IDs as tensors: a node for every prefix that occurs.
+
+Shapes: N items, L levels, M nodes of all levels together.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from sidkit.errors import DataError
+
+__all__ = ["SidTree"]
+
+
+class SidTree(nn.Module):
+    """Nodes in the order of their levels, within a level in the order of their prefixes.
+
+    So the children of a node are neighbours, and a level is a slice.
+
+    Args:
+        level_nodes: how many nodes each level has.
+        items: how many items there are.
+
+    Attributes:
+        path: the node of every prefix of every item, int64 (N, L).
+        digit: the last digit of each node's prefix, int64 (M,).
+        parent: the node one digit shorter, int64 (M,); -1 at the first level.
+        first_child: the node's first child, int64 (M,); meaningless where there is none.
+        branches: how many children the node has, int64 (M,); 0 at the last level.
+        starts: the first node of each level, and M: L + 1 numbers.
+    """
+
+    path: Tensor
+    digit: Tensor
+    parent: Tensor
+    first_child: Tensor
+    branches: Tensor
+
+    def __init__(self, level_nodes: Sequence[int], items: int) -> None:
+        super().__init__()
+        self.starts = [0, *np.cumsum(level_nodes).tolist()]
+        nodes = self.starts[-1]
+        self.register_buffer("path", torch.zeros(items, len(level_nodes), dtype=torch.int64))
+        for name in ("digit", "parent", "first_child", "branches"):
+            self.register_buffer(name, torch.zeros(nodes, dtype=torch.int64))
+
+    @classmethod
+    def of(cls, digits: npt.NDArray[np.integer]) -> "SidTree":
+        """Build the tree of the digits (N, L) of all items.
+
+        Raises:
+            DataError: if there is no item or no level.
+        """
+        if digits.ndim != 2 or 0 in digits.shape:
+            raise DataError(f"`digits` must be (items, levels) with at least one of each, got {digits.shape}")
+        items, levels = digits.shape
+        order = np.lexsort(digits.T[::-1])
+        ordered = digits[order].astype(np.int64)
+        begins = np.ones((items, levels), bool)  # where a prefix differs from that of the item before
+        begins[1:] = np.logical_or.accumulate(ordered[1:] != ordered[:-1], axis=1)
+        tree = cls(begins.sum(0).tolist(), items)
+        starts = np.array(tree.starts)
+        within = begins.cumsum(0) - 1  # (N, L): number of the node within its level
+        path = np.empty((items, levels), np.int64)
+        path[order] = within + starts[:-1]
+        first = [np.flatnonzero(begins[:, level]) for level in range(levels)]  # an item under each node
+        parent = [np.full(len(first[0]), -1)]
+        parent += [within[first[level], level - 1] + starts[level - 1] for level in range(1, levels)]
+        parents = np.concatenate(parent)
+        children = np.bincount(parents[starts[1] :], minlength=starts[-1])
+        tree.path.copy_(torch.from_numpy(path))
+        tree.digit.copy_(torch.from_numpy(np.concatenate([ordered[f, lv] for lv, f in enumerate(first)])))
+        tree.parent.copy_(torch.from_numpy(parents))
+        tree.branches.copy_(torch.from_numpy(children))
+        # Children come in the order of their parents, after the first level.
+        tree.first_child.copy_(torch.from_numpy(starts[1] + np.cumsum(children) - children))
+        return tree
+
+    @property
+    def level_nodes(self) -> list[int]:
+        """How many nodes each level has."""
+        return [stop - start for start, stop in zip(self.starts, self.starts[1:], strict=False)]
+
+    def level(self, level: int) -> slice:
+        """The nodes of a level."""
+        return slice(self.starts[level], self.starts[level + 1])
+
+    def siblings(self, parents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Lay out the children of some nodes one after the other.
+
+        Args:
+            parents: nodes, int64 (P,); one may occur several times.
+
+        Returns:
+            `row`, which of the parents, `place`, which of its children from 0, and `node`, the child; int64
+            (R,) each, where R is how many children they have together.
+        """
+        counts = self.branches[parents]
+        row = torch.repeat_interleave(torch.arange(len(parents), device=parents.device), counts)
+        place = torch.arange(len(row), device=parents.device) - (counts.cumsum(0) - counts)[row]
+        return row, place, self.first_child[parents][row] + place
