@@ -41,20 +41,24 @@ def test_every_prefix_is_an_example_once(rows):
 
 
 @given(histories.filter(lambda rows: any(len(row) > 1 for row in rows)))
-def test_every_sequence_is_read_once_and_shifted_by_one(rows):
+def test_every_event_is_a_target_once_after_those_before_it(rows):
     batches = SequenceBatches(Sequences.from_rows(rows), batch_size=2, max_items=5, padding=ITEMS, seed=0)
-    seen = {}
+    assert len(batches.epoch(0)) == batches.steps
+    seen = {user: [] for user in range(len(rows))}
     for chosen in batches.epoch(0):
         batch = batches.load(chosen)
         assert batch.tokens == int((batch.target < ITEMS).sum())
         for history, target, user in zip(batch.history, batch.target, batch.users, strict=True):
-            assert int(user) not in seen
-            seen[int(user)] = history[history < ITEMS].tolist(), target[target < ITEMS].tolist()
-    recent = {user: row[-6:] for user, row in enumerate(rows) if len(row) > 1}
-    # The last item is a target only, so it is also padded away where the sequence is shorter than the batch.
-    assert {user: targets for user, (_, targets) in seen.items()} == {u: row[1:] for u, row in recent.items()}
-    for user, (inputs, _) in seen.items():
-        assert inputs[: len(recent[user]) - 1] == recent[user][:-1]
+            count = int((target < ITEMS).sum())
+            assert target[:count].tolist() == [*history[1:count].tolist(), target[count - 1]]
+            seen[int(user)].append((history[:count].tolist(), target[:count].tolist()))
+    for user, row in enumerate(rows):
+        # From the end, windows of five targets; together they hold every event but the first as a target.
+        expected = []
+        for stop in range(len(row), 1, -5):
+            start = max(stop - 5, 1)
+            expected.append((row[start - 1 : stop - 1], row[start:stop]))
+        assert sorted(seen[user]) == sorted(expected)
 
 
 @pytest.mark.parametrize("make", [next_items])

@@ -11,7 +11,15 @@ require("pydantic", extra="cli")
 require("tomli_w", extra="cli")
 require("polars", extra="data")
 
-from sidkit.run.config import RunConfig, SasrecConfig, TigerConfig, TrainingConfig
+from sidkit.run.config import (
+    RqTransformerConfig,
+    RqTransformerTrainingConfig,
+    RunConfig,
+    SasrecConfig,
+    TigerConfig,
+    TigerTrainingConfig,
+    TrainingConfig,
+)
 from sidkit.run.engine import Observer, Quiet
 from sidkit.run.folder import RunFolder, StageRecord
 from sidkit.run.pipeline import STAGES, run_pipeline
@@ -23,11 +31,14 @@ __all__ = [
     "STAGES",
     "Observer",
     "Quiet",
+    "RqTransformerConfig",
+    "RqTransformerTrainingConfig",
     "RunConfig",
     "RunFolder",
     "SasrecConfig",
     "StageRecord",
     "TigerConfig",
+    "TigerTrainingConfig",
     "TrainingConfig",
     "build_config",
     "differences",

@@ -112,14 +112,15 @@ class NextItemBatches:
 
 
 class SequenceBatches:
-    """Whole histories, each position predicting the next: SASRec's examples.
+    """Whole histories, each position predicting the next: the examples of models that read items.
 
-    Sequences of similar length share a batch; the shorter are padded on the right with `padding`.
+    A history longer than the model reads is cut into windows from its end, so that every event is a target
+    once. Windows of similar length share a batch; the shorter are padded on the right with `padding`.
 
     Args:
         histories: training histories, one row a user; those with fewer than two items are left out.
-        batch_size: sequences a batch.
-        max_items: the most recent positions that are kept.
+        batch_size: windows a batch.
+        max_items: positions of a window.
         padding: the item index that stands for no item.
         seed: of the order.
     """
@@ -129,37 +130,39 @@ class SequenceBatches:
     ) -> None:
         self._histories = histories
         self._batch_size = batch_size
-        self._max_items = max_items
         self._padding = padding
         self._seed = seed
-        self._users = np.flatnonzero(histories.lengths > 1)
-        self._kept = np.minimum(histories.lengths[self._users] - 1, max_items)
+        targets = np.maximum(histories.lengths - 1, 0)  # of each user
+        windows = -(-targets // max_items)
+        self._users = np.repeat(np.arange(len(targets)), windows)
+        place = np.arange(len(self._users)) - np.repeat(windows.cumsum() - windows, windows)
+        after = place * max_items  # events of the user after the window
+        self._kept = np.minimum(targets[self._users] - after, max_items)  # targets in the window
+        self._stops = histories.offsets[1:][self._users] - after
         self.steps = -(-len(self._users) // batch_size)
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Shuffle, sort by length within windows of 32 batches, cut into batches, shuffle the batches."""
+        """Shuffle, sort by length within groups of 32 batches, cut into batches, shuffle the batches."""
         random = np.random.default_rng((self._seed, epoch))
         order = random.permutation(len(self._users))
-        window = np.arange(len(order)) // (32 * self._batch_size)
-        order = order[np.lexsort((self._kept[order], window))]
+        group = np.arange(len(order)) // (32 * self._batch_size)
+        order = order[np.lexsort((self._kept[order], group))]
         batches = [
             order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)
         ]
         return [batches[index] for index in random.permutation(len(batches))]
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
-        """Gather sequences `rows`, padded to the longest of them."""
-        width = int(self._kept[rows].max())
-        filled = np.full((len(rows), width + 1), self._padding, np.int64)
-        for row, user in zip(filled, self._users[rows], strict=True):
-            recent = self._histories[int(user)][-(self._max_items + 1) :]
-            row[: len(recent)] = recent
+        """Gather windows `rows`, padded to the longest of them."""
+        kept = self._kept[rows]
+        filled = np.full((len(rows), int(kept.max()) + 1), self._padding, np.int64)
+        for row, stop, count in zip(filled, self._stops[rows], kept, strict=True):
+            row[: count + 1] = self._histories.values[stop - count - 1 : stop]
         items = torch.from_numpy(filled)
-        tokens = int(self._kept[rows].sum())
         return Batch(
             history=items[:, :-1],
             target=items[:, 1:],
             users=torch.from_numpy(self._users[rows]),
             weight=1.0,
-            tokens=tokens,
+            tokens=int(kept.sum()),
         )
