@@ -7,6 +7,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
+from sidkit.decode import TrieTensors
+
 __all__ = [
     "Assignment",
     "Codebooks",
@@ -630,6 +632,16 @@ class Trie:
             TypeError: if an array has another dtype.
             ValueError: if a shape does not fit, rows do not fall into groups, the states are complete or another
                 trie's, or the score of an allowed code is NaN.
+        """
+
+    def to_torch(self, device: Any = None) -> TrieTensors:
+        """Copy the trie to a device as tensors, where batches of states are masked and stepped without the host.
+
+        Args:
+            device: what `torch` takes for one; the CPU if None.
+
+        Raises:
+            MissingExtraError: without torch.
         """
 
     def top_items(

@@ -7,5 +7,16 @@ require("torch", extra="train")
 from sidkit.decode.beam import SidGenerator, beam_search
 from sidkit.decode.dense import rank_by_rqtransformer, rank_by_sasrec
 from sidkit.decode.ranking import top_k
+from sidkit.decode.static_layout import StaticLayout, to_static
+from sidkit.decode.tensors import TrieTensors
 
-__all__ = ["SidGenerator", "beam_search", "rank_by_rqtransformer", "rank_by_sasrec", "top_k"]
+__all__ = [
+    "SidGenerator",
+    "StaticLayout",
+    "TrieTensors",
+    "beam_search",
+    "rank_by_rqtransformer",
+    "rank_by_sasrec",
+    "to_static",
+    "top_k",
+]

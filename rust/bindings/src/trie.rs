@@ -323,6 +323,18 @@ impl Trie {
         ))
     }
 
+    #[pyo3(signature = (device=None))]
+    fn to_torch<'py>(
+        slf: Bound<'py, Self>,
+        device: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let tensors = slf.py().import("sidkit.decode")?.getattr("TrieTensors")?;
+        match device {
+            Some(device) => tensors.call_method1("of", (slf, device)),
+            None => tensors.call_method1("of", (slf,)),
+        }
+    }
+
     fn __repr__(&self) -> String {
         let sizes = self.0.layout().sizes();
         format!(

@@ -1,0 +1,107 @@
+"""The trie in the layout of STATIC, for kernels that read that.
+
+Su et al., *Vectorizing the Trie: Efficient Constrained Decoding for LLM-based Generative Retrieval on
+Accelerators*, 2026 (arXiv 2602.22647): dense tables for the first levels, one sparse matrix of transitions
+for the others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sidkit._core import Trie
+from sidkit.decode.prefixes import levels_of
+from sidkit.errors import ConfigError
+
+__all__ = ["StaticLayout", "to_static"]
+
+
+@dataclass(frozen=True)
+class StaticLayout:
+    """The tensors of STATIC. Tokens are digits, V is the number of codes of the widest level.
+
+    States: 0 is behind the last digit, t + 1 behind the first digit t, and from V + 1 on every longer prefix
+    has its number, level after level in sorted order.
+
+    Attributes:
+        packed_csr: int32 (transitions + V, 2), digit and next state of every transition from the second
+            digit on, by state and digit; then V rows (V, 0) for reads beyond the end.
+        indptr: int32 (states + 2,), where the transitions of each state begin; the last state is the filling.
+        layer_max_branches: the most children of a prefix at each level.
+        start_mask: bool (V,), the first digits that exist.
+        dense_mask: bool (V,) or (V, V), the first one or two digits that exist.
+        dense_states: int32 of the same shape, the states they lead to; 0 where none.
+        vocab_size: V.
+    """
+
+    packed_csr: Tensor
+    indptr: Tensor
+    layer_max_branches: tuple[int, ...]
+    start_mask: Tensor
+    dense_mask: Tensor
+    dense_states: Tensor
+    vocab_size: int
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the tensors take."""
+        tensors = (self.packed_csr, self.indptr, self.start_mask, self.dense_mask, self.dense_states)
+        return sum(tensor.nbytes for tensor in tensors)
+
+
+def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str | int = "cpu") -> StaticLayout:
+    """Lay a trie out as STATIC does.
+
+    Args:
+        trie: of at least one level more than `dense_levels`, and not empty.
+        dense_levels: how many digits the dense tables take, 1 or 2.
+        device: where the tensors go.
+
+    Raises:
+        ConfigError: for other numbers of levels, an empty trie, or more transitions than int32 counts.
+    """
+    levels = levels_of(trie)
+    if dense_levels not in (1, 2) or dense_levels >= len(levels):
+        raise ConfigError(
+            f"`dense_levels` is {dense_levels} for Semantic IDs of {len(levels)} digits; "
+            "it is 1 or 2, and less than the number of digits"
+        )
+    if not len(trie):
+        raise ConfigError("the trie is empty, and STATIC has no layout for that")
+    size = max(trie.layout.sizes)
+    behind = levels[1:]  # the transitions of the matrix
+    edges = sum(len(level.codes) for level in behind)
+    if edges + size >= 1 << 31:
+        raise ConfigError(f"{edges} transitions are more than int32 can count; STATIC takes fewer items")
+
+    first = levels[0].codes.astype(np.int64)
+    branches = [np.diff(level.starts) for level in behind]
+    counts = np.concatenate([np.zeros(size + 1, np.int64), *branches[1:], [size]])
+    counts[first + 1] = branches[0]
+    transitions = np.empty((edges + size, 2), np.int32)
+    transitions[:, 0] = np.concatenate([*(level.codes for level in behind), np.full(size, size)])
+    ends = len(behind[-1].codes) + size  # the last digits and the filling lead to state 0
+    transitions[:-ends, 1] = np.arange(size + 1, size + 1 + edges + size - ends)
+    transitions[-ends:, 1] = 0
+
+    start_mask = np.zeros(size, np.bool_)
+    start_mask[first] = True
+    states = np.zeros((size,) * dense_levels, np.int32)
+    if dense_levels == 1:
+        states[first] = first + 1
+    else:
+        second = behind[0]
+        parents = np.repeat(first, branches[0])
+        states[parents, second.codes] = size + 1 + np.arange(len(second.codes))
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return StaticLayout(
+        packed_csr=torch.from_numpy(transitions).to(device),
+        indptr=torch.from_numpy(indptr).to(device),
+        layer_max_branches=tuple(level.width for level in levels),
+        start_mask=torch.from_numpy(start_mask).to(device),
+        dense_mask=torch.from_numpy(states != 0).to(device),
+        dense_states=torch.from_numpy(states).to(device),
+        vocab_size=size,
+    )

@@ -1,0 +1,241 @@
+"""The trie as tensors, so that a device masks logits without a word from the host."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sidkit._core import Trie
+from sidkit.decode.prefixes import levels_of
+from sidkit.errors import ConfigError, DataError
+
+__all__ = ["TrieTensors"]
+
+# The logarithm of how many prefixes share one entry of `LevelTensors.blocks`.
+_BLOCK_BITS = 6
+
+
+@dataclass(frozen=True)
+class LevelTensors:
+    """The prefixes of one length as compressed sparse rows.
+
+    Attributes:
+        codes: the digits that lead on, ascending under each prefix: uint8 (children,) up to 256 codes, else
+            int16 with the bits of uint16. A child's place is its state, so that no column of states is
+            needed.
+        blocks: where the children of every 64th prefix begin, int32 or int64; None where each prefix has one
+            child and so its children begin at its own number.
+        within: how many children further those of each prefix begin, (prefixes + 1,), in the least type that
+            holds them; None beside `blocks`.
+        width: the most children that a prefix has.
+    """
+
+    codes: Tensor
+    blocks: Tensor | None
+    within: Tensor | None
+    width: int
+
+    def begins(self, states: Tensor) -> Tensor:
+        """Where the children of `states` begin, int64 of the same shape."""
+        if self.blocks is None or self.within is None:
+            return states
+        return self.blocks[states >> _BLOCK_BITS].long() + self.within[states].long()
+
+    def code_at(self, places: Tensor) -> Tensor:
+        """The digits at some places, int64 of the same shape."""
+        codes = self.codes[places].long()
+        return codes & 0xFFFF if self.codes.dtype == torch.int16 else codes
+
+    def tensors(self) -> list[Tensor]:
+        """All that is on the device."""
+        return [tensor for tensor in (self.codes, self.blocks, self.within) if tensor is not None]
+
+
+class TrieTensors:
+    """A trie in the memory of a device: masks, children and steps for batches of states.
+
+    A state is the number of its prefix among the sorted prefixes of its length, int64; -1 is dead. No
+    operation waits for the device or has a shape that depends on the states, which is what CUDA graphs ask
+    for. It holds what the trie held when it was made; make it with `Trie.to_torch`.
+
+    >>> tensors = trie.to_torch("cuda")
+    >>> states = tensors.start(rows)
+    >>> for depth in range(tensors.levels):
+    ...     logits = tensors.mask_logits(states, depth, model(...))
+    ...     codes = logits.argmax(-1)
+    ...     states = tensors.step(states, depth, codes)
+
+    Memory: one or two bytes a prefix for its digit, and about one for where its children begin, which levels
+    without branches do without. A mask costs (rows × width) reads, where `width` is the most children on
+    that level.
+
+    Attributes:
+        sizes: how many codes each level has.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], levels: list[LevelTensors]) -> None:
+        self.sizes = sizes
+        self._levels = levels
+
+    @classmethod
+    def of(cls, trie: Trie, device: torch.device | str | int = "cpu") -> "TrieTensors":
+        """Copy a trie to a device."""
+        sizes = tuple(trie.layout.sizes)
+        levels = []
+        for size, level in zip(sizes, levels_of(trie), strict=True):
+            codes = torch.from_numpy(
+                level.codes.astype(np.uint8) if size <= 256 else level.codes.view(np.int16)
+            )
+            blocks = within = None
+            if len(level.starts) - 1 != len(level.codes):
+                blocks, within = (torch.from_numpy(part).to(device) for part in _shortened(level.starts))
+            levels.append(LevelTensors(codes.to(device), blocks, within, level.width))
+        return cls(sizes, levels)
+
+    @property
+    def levels(self) -> int:
+        """How many digits a Semantic ID has."""
+        return len(self.sizes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self._levels[0].codes.device
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes they take."""
+        return sum(tensor.nbytes for level in self._levels for tensor in level.tensors())
+
+    def width(self, depth: int) -> int:
+        """The most children that a prefix of `depth` digits has."""
+        return self._level(depth).width
+
+    def __repr__(self) -> str:
+        return (
+            f"<TrieTensors of {len(self._levels[-1].codes)} SIDs under {list(self.sizes)} on {self.device}>"
+        )
+
+    def start(self, rows: int) -> Tensor:
+        """The empty prefix for each row, int64 (rows,); dead if the trie is empty."""
+        return torch.full((rows,), 0 if self._levels[0].width else -1, device=self.device)
+
+    def allowed(self, states: Tensor, depth: int) -> Tensor:
+        """Mark the codes that lead on from each state; a dead state has none.
+
+        Args:
+            states: of prefixes of `depth` digits, int64 (rows,).
+            depth: how many digits they have.
+
+        Returns:
+            bool (rows, codes of the next level), what `Trie.allowed` gives.
+
+        Raises:
+            ConfigError: if there is no level at `depth`.
+            DataError: if the states have another shape or are on another device.
+        """
+        level, begin, end = self._children(states, depth)
+        # Places behind the last child repeat it, so that all writes of one element agree.
+        places = torch.minimum(begin[:, None] + self._offsets(level), end[:, None] - 1)
+        live = (states >= 0)[:, None].expand(places.shape)
+        mask = torch.zeros(len(states), self.sizes[depth], dtype=torch.bool, device=self.device)
+        return mask.scatter_(1, level.code_at(places), live)
+
+    def mask_logits(self, states: Tensor, depth: int, logits: Tensor) -> Tensor:
+        """Set the logits of codes that lead nowhere to -inf, in place.
+
+        Args:
+            states: of prefixes of `depth` digits, int64 (rows,).
+            depth: how many digits they have.
+            logits: floats (rows, codes of the next level).
+
+        Returns:
+            `logits`. The row of a dead state is all -inf.
+
+        Raises:
+            ConfigError, DataError: as `allowed`, and if the logits have another shape.
+        """
+        allowed = self.allowed(states, depth)
+        if logits.shape != allowed.shape:
+            raise DataError(
+                f"expected logits of (states, codes of level {depth}) = {tuple(allowed.shape)}, "
+                f"not {tuple(logits.shape)}"
+            )
+        return logits.masked_fill_(~allowed, -torch.inf)
+
+    def children(self, states: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+        """The codes that lead on from each state, and where they lead.
+
+        For a search that never looks at the whole level; a dead state has none.
+
+        Returns:
+            Codes, ascending, and states, both int64 (rows, width of the level) filled up with -1.
+
+        Raises:
+            ConfigError, DataError: as `allowed`.
+        """
+        level, begin, end = self._children(states, depth)
+        places = begin[:, None] + self._offsets(level)
+        exists = (places < end[:, None]) & (states >= 0)[:, None]
+        codes = level.code_at(torch.minimum(places, end[:, None] - 1))
+        return codes.masked_fill_(~exists, -1), places.masked_fill_(~exists, -1)
+
+    def step(self, states: Tensor, depth: int, codes: Tensor) -> Tensor:
+        """Read one more code for each state. A code that leads nowhere gives a dead state, whatever it is.
+
+        Args:
+            states: of prefixes of `depth` digits, int64 (rows,).
+            depth: how many digits they have.
+            codes: integers (rows,).
+
+        Returns:
+            States of `depth + 1` digits, int64 (rows,).
+
+        Raises:
+            ConfigError, DataError: as `allowed`, and if there is not one code for each state.
+        """
+        level, low, end = self._children(states, depth)
+        if codes.shape != states.shape:
+            raise DataError(f"expected one code for each of {len(states)} states, not {tuple(codes.shape)}")
+        if not level.width:
+            return torch.full_like(states, -1)
+        codes, high = codes.to(torch.int64), end
+        for _ in range(level.width.bit_length()):  # halves the children until one place is left
+            middle = (low + high) >> 1
+            open_, less = low < high, level.code_at(torch.minimum(middle, end - 1)) < codes
+            low = torch.where(open_ & less, middle + 1, low)
+            high = torch.where(open_ & ~less, middle, high)
+        found = (low < end) & (level.code_at(torch.minimum(low, end - 1)) == codes) & (states >= 0)
+        return torch.where(found, low, -1)
+
+    def _level(self, depth: int) -> LevelTensors:
+        if not 0 <= depth < self.levels:
+            raise ConfigError(
+                f"`depth` is {depth}; states that can read a digit have 0 to {self.levels - 1} digits"
+            )
+        return self._levels[depth]
+
+    def _children(self, states: Tensor, depth: int) -> tuple[LevelTensors, Tensor, Tensor]:
+        """The level, and the range of each state's children; of dead states that of the first prefix."""
+        level = self._level(depth)
+        if states.ndim != 1 or states.dtype != torch.int64 or states.device != self.device:
+            raise DataError(
+                f"expected states int64 (rows,) on {self.device}, "
+                f"not {states.dtype} {tuple(states.shape)} on {states.device}"
+            )
+        states = states.clamp(min=0)
+        return level, level.begins(states), level.begins(states + 1)
+
+    def _offsets(self, level: LevelTensors) -> Tensor:
+        return torch.arange(level.width, device=self.device)
+
+
+def _shortened(starts: NDArray[np.int64]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """`starts` as the first of each block and what is added to it."""
+    blocks = starts[:: 1 << _BLOCK_BITS]
+    within = starts - np.repeat(blocks, 1 << _BLOCK_BITS)[: len(starts)]
+    most = int(within.max())
+    least = np.uint8 if most < 1 << 8 else np.int16 if most < 1 << 15 else np.int32
+    return blocks.astype(np.int32 if starts[-1] < 1 << 31 else np.int64), within.astype(least)
