@@ -193,7 +193,7 @@ def kmeans_fit(
     codes: int,
     *,
     iterations: int = 25,
-    init: Literal["random", "k-means++", "k-means||"] = "k-means||",
+    init: Literal["random", "k-means++", "k-means||", "bisect"] | npt.NDArray[np.float32] | None = None,
     seed: int = 0,
     batch: int | None = None,
     capacity: int | None = None,
@@ -210,7 +210,10 @@ def kmeans_fit(
         codes: the number of centroids, 1 to 65,536.
         iterations: the most iterations, or the number of mini-batches.
         init: `random` takes different rows. `k-means++` (Arthur and Vassilvitskii, 2007) works on a random
-            sample of 32 rows a code; `k-means||` (Bahmani et al., 2012) on all rows.
+            sample of 32 rows a code; `k-means||` (Bahmani et al., 2012), the default, on all rows. `bisect`
+            takes means of parts: of a random sample of 256 rows a code, always the part with the largest
+            squared error is cut in two at its mean, across its principal direction; codes are used evenly
+            even where rows have no clusters. An array, float32 (codes, dim), is taken as it is.
         seed: determines every random choice; 0 to 2**64 - 1.
         batch: rows of a mini-batch (Sculley, 2010); all rows in every iteration if None.
         capacity: the most rows that a centroid may take; no limit if None. Rows and centroids are then
@@ -223,9 +226,10 @@ def kmeans_fit(
         distances of the rows to their centroids.
 
     Raises:
-        TypeError: `x` is no float32 array.
-        ValueError: fewer rows than `codes`, a row with NaN or infinity, which is named, a capacity that does
-            not hold all rows, or another argument that makes no sense.
+        TypeError: `x` is no float32 array, or `init` neither a name nor one.
+        ValueError: fewer rows than `codes`, a row with NaN or infinity, which is named, an `init` of another
+            shape, a capacity that does not hold all rows, or another argument that makes no sense.
+        KeyboardInterrupt: within an iteration or so, if the user asks for it.
     """
 
 @final

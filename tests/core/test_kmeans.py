@@ -1,5 +1,8 @@
 """`kmeans_fit` against scikit-learn's objective, and its arguments."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ def clustered(n=2000, dim=8, clusters=12, seed=0):
     return (centers[rng.integers(clusters, size=n)] + rng.normal(size=(n, dim))).astype(np.float32)
 
 
-@pytest.mark.parametrize("init", ["k-means++", "k-means||"])
+@pytest.mark.parametrize("init", ["k-means++", "k-means||", "bisect"])
 def test_objective_is_that_of_scikit_learn(init):
     cluster = pytest.importorskip("sklearn.cluster")
     x = clustered()
@@ -58,8 +61,20 @@ def test_mini_batches():
     [
         ("`rows of x` is 10, but must be from 11 to", 11, {}),
         ("`codes` is 0, but must be from 1 to 65536", 0, {}),
-        ('`init` is "best", but must be "random", "k-means++" or "k-means||"', 3, {"init": "best"}),
+        (
+            '`init` is "best", but must be "random", "k-means++", "k-means||", "bisect" or centroids',
+            3,
+            {"init": "best"},
+        ),
         ("`capacity` is 3, but must be at least 4", 3, {"capacity": 3}),
+        ("axis 0 of `init` has length 2, but must have 3", 3, {"init": np.zeros((2, 2), np.float32)}),
+        ("axis 1 of `init` has length 5, but must have 2", 3, {"init": np.zeros((3, 5), np.float32)}),
+        (
+            "row 2 of `init` holds NaN or infinity",
+            3,
+            {"init": np.array([[0, 0], [1, 1], [0, np.inf]], np.float32)},
+        ),
+        ("its shape is [3]", 3, {"init": np.zeros(3, np.float32)}),
         ("`batch` is 0, but must be at least 1", 3, {"batch": 0}),
         ("`threads` is 0, but must be at least 1", 3, {"threads": 0}),
     ],
@@ -68,6 +83,46 @@ def test_bad_arguments_are_named(message, codes, options):
     with pytest.raises(ValueError) as caught:
         kmeans_fit(np.zeros((10, 2), np.float32), codes, **options)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("init", "came"), [(7, "not int"), (np.zeros((3, 2)), "not float64"), ([[0.0, 0.0]] * 3, "not list")]
+)
+def test_a_start_of_another_type(init, came):
+    expected = r"`init` must be a C-contiguous float32 array of shape \(codes, dim\), or a name, "
+    with pytest.raises(TypeError, match=expected + came):
+        kmeans_fit(np.zeros((10, 2), np.float32), 3, init=init)
+
+
+def test_given_centroids_are_the_start():
+    """One step of Lloyd's algorithm from them, by hand."""
+    x = clustered()
+    given = x[[5, 100, 700, 1300]].copy()
+    nearest = ((x[:, None].astype(float) - given) ** 2).sum(2).argmin(1)
+    centroids, _, _ = kmeans_fit(x, 4, init=given, iterations=1)
+    means = [x[nearest == code].mean(0, dtype=float) for code in range(4)]
+    np.testing.assert_allclose(centroids, means, rtol=1e-6)
+    np.testing.assert_array_equal(given, x[[5, 100, 700, 1300]])
+
+
+def test_an_interrupt_ends_it():
+    """The work would take days."""
+    script = """
+import os, signal, threading
+import numpy as np
+from sidkit._core import kmeans_fit
+
+x = np.random.default_rng(0).normal(size=(1000, 8)).astype(np.float32)
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    kmeans_fit(x, 50, batch=100, iterations=10**12)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert answer.stdout.strip() == "interrupted", answer.stderr
 
 
 def test_a_row_that_is_not_finite_is_named():

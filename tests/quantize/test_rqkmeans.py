@@ -6,6 +6,7 @@ from tests.contracts.tokenizer_contract import TokenizerContract
 
 from sidkit.errors import ConfigError
 from sidkit.quantize import RQKMeans, load_tokenizer, quality_report
+from sidkit.quantize.quality import perplexity
 
 
 class TestContract(TokenizerContract):
@@ -26,6 +27,66 @@ def test_a_grid_of_sums_is_found_exactly(start):
     assert (codes[:, 0].reshape(4, 4) == codes[::4, :1]).all()
     np.testing.assert_allclose(tokenizer.decode(codes), places, atol=1e-4)
     assert quality_report(tokenizer, x).levels[1].mse == pytest.approx(0, abs=1e-9)
+
+
+class TestBalancedContract(TokenizerContract):
+    def make(self, **settings):
+        return RQKMeans(3, 8, balanced=True, **settings)
+
+
+class TestMiniBatchContract(TokenizerContract):
+    def make(self, **settings):
+        return RQKMeans(3, 8, batch_size=50, iterations=2, **settings)
+
+
+def skewed(n=3000, dim=16):
+    """One dense cloud that holds nearly all vectors, and a thin far-reaching one."""
+    rng = np.random.default_rng(0)
+    scale = np.where(rng.random(n) < 0.1, 5.0, 1.0)[:, None]
+    return (scale * rng.normal(size=(n, dim))).astype(np.float32)
+
+
+def test_balanced_codes_are_used_more_evenly():
+    x = skewed()
+    plain, balanced = RQKMeans(2, 32).fit(x), RQKMeans(2, 32, balanced=True).fit(x)
+    for level in range(2):
+        plainly, evenly = (
+            np.bincount(fitted.encode(x)[:, level], minlength=32) for fitted in (plain, balanced)
+        )
+        assert evenly.max() < 0.8 * plainly.max()
+        assert perplexity(evenly) > 1.2 * perplexity(plainly)
+
+
+def test_codewords_of_a_balanced_level_are_means_of_equal_shares():
+    """Then their mean is that of all vectors, here of a dense group of nine and a far one of three."""
+    x = np.array([[place] for place in [*range(9), 100, 101, 102]], np.float32)
+    plain, balanced = (
+        RQKMeans(1, 3, balanced=balanced, standardize=False).fit(x).codebooks_[0]
+        for balanced in (False, True)
+    )
+    assert balanced.mean() == pytest.approx(x.mean())
+    assert plain.mean() > 1.2 * x.mean()
+
+
+def test_mini_batches_come_near_the_whole():
+    x = skewed()
+    full = quality_report(RQKMeans(2, 32).fit(x), x).levels[-1]
+    quick = quality_report(RQKMeans(2, 32, batch_size=256, iterations=4).fit(x), x).levels[-1]
+    assert quick.mse < 1.1 * full.mse
+    assert quick.perplexity > 0.9 * full.perplexity
+
+
+@pytest.mark.parametrize("settings", [{}, {"balanced": True}, {"batch_size": 300}, {"start": "kmeans++"}])
+def test_threads_leave_no_trace(settings):
+    x = skewed()
+    one, three = (RQKMeans(2, 32, iterations=5, threads=threads, **settings).fit(x) for threads in (1, 3))
+    assert one.fingerprint == three.fingerprint
+
+
+def test_progress_comes_after_every_level():
+    calls = []
+    RQKMeans(3, 8).fit(skewed(), progress=lambda *call: calls.append(call))
+    assert calls == [(1, 3, {}), (2, 3, {}), (3, 3, {})]
 
 
 def test_levels_of_different_sizes():
@@ -50,6 +111,12 @@ def test_settings_that_make_no_sense():
         ({"codes": 65537}, r"codes must be integers in 1..65536, not 65537"),
         ({"codes": [4, 4]}, "codes has 2 sizes for 3 levels; hint: one number, or one a level"),
         ({"iterations": 0}, "iterations must be at least 1, not 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, or None for all vectors, not 0"),
+        (
+            {"balanced": True, "batch_size": 9},
+            "balanced=True needs all vectors at once, but batch_size is 9; hint: leave one out",
+        ),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"start": "random"}, r"unknown start `random`; hint: one of bisect, kmeans\+\+"),
     ]:
         with pytest.raises(ConfigError, match=message):

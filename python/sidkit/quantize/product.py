@@ -10,7 +10,7 @@ from sidkit._core import assign_codes
 from sidkit.errors import ConfigError
 from sidkit.quantize.additive import cheapest_codes
 from sidkit.quantize.files import take
-from sidkit.quantize.kmeans import kmeans
+from sidkit.quantize.kmeans import Start, kmeans, level_seed
 from sidkit.quantize.perceptron import Perceptron
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors, check_sizes
@@ -85,8 +85,7 @@ class PQ(Tokenizer):
         self._rotation = _linear(rotation)
         words = []
         for level, part in enumerate(self._parts(self._rotation(z))):
-            rng = np.random.default_rng([self.seed, level])
-            words.append(kmeans(part, self.sizes[level], iterations=self.iterations, rng=rng))
+            words.append(self._kmeans(part, level, iterations=self.iterations))
         self.codewords_ = words
         if progress is not None:
             progress(self.rounds + 1, self.rounds + 1, {})
@@ -102,9 +101,7 @@ class PQ(Tokenizer):
             for level, (part, out) in enumerate(
                 zip(self._parts(turned), self._parts(near, copy=False), strict=True)
             ):
-                rng = np.random.default_rng([self.seed, level, number])
-                first = words[level] if number else None
-                found = kmeans(part, self.sizes[level], iterations=1, rng=rng, first=first)
+                found = self._kmeans(part, level, iterations=1, start=words[level] if number else "bisect")
                 words[level : level + 1] = [found]
                 out[:] = found[assign_codes(part, [found], threads=self.threads)[:, 0]]
             left, _, right = np.linalg.svd(z.T.astype(np.float64) @ near, full_matrices=False)
@@ -112,6 +109,18 @@ class PQ(Tokenizer):
             if progress is not None:
                 progress(number + 1, self.rounds + 1, {"mse": float(np.square(turned - near).mean())})
         return rotation
+
+    def _kmeans(
+        self, part: Vectors, level: int, *, iterations: int, start: Start | Vectors = "bisect"
+    ) -> Vectors:
+        return kmeans(
+            part,
+            self.sizes[level],
+            iterations=iterations,
+            seed=level_seed(self.seed, level),
+            start=start,
+            threads=self.threads,
+        )
 
     def _encode(self, x: Vectors) -> Codes:
         parts = self._parts(self._rotation(self.standardizer_.apply(x)))

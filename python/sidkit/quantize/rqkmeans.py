@@ -24,9 +24,16 @@ class RQKMeans(ResidualTokenizer):
         levels: codes per item.
         codes: codes per level; one number, or one a level.
         standardize: give every dimension mean 0 and variance 1 first.
-        iterations: of Lloyd's algorithm, at most, per level.
+        iterations: of Lloyd's algorithm, at most, per level; with `batch_size`, passes over the vectors, of
+            which one or two are enough.
         start: `bisect` (means of parts of the data; even use of codes) or `kmeans++` (single vectors).
-        seed: of the random start.
+        balanced: learn codewords from clusters of equal size, by a stable matching of vectors and codewords,
+            for still more even use of codes; slower. Codes are the nearest codewords all the same, so that a
+            vector's codes do not depend on other vectors, and use is even on the vectors learned from only
+            as far as that allows.
+        batch_size: learn from mini-batches of so many vectors (Sculley, 2010), for millions of vectors; from
+            all vectors in every iteration if None.
+        seed: of the random start and of the mini-batches.
         threads: at most; all cores if None. The codes do not depend on it.
 
     Attributes:
@@ -45,6 +52,8 @@ class RQKMeans(ResidualTokenizer):
         standardize: bool = True,
         iterations: int = 25,
         start: str = "bisect",
+        balanced: bool = False,
+        batch_size: int | None = None,
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
@@ -53,6 +62,8 @@ class RQKMeans(ResidualTokenizer):
         self.standardize = standardize
         self.iterations = iterations
         self.start = start
+        self.balanced = balanced
+        self.batch_size = batch_size
         self.seed = seed
         self.threads = threads
         self._sizes = check_sizes(levels, self.codes)
@@ -60,6 +71,15 @@ class RQKMeans(ResidualTokenizer):
             raise ConfigError(f"iterations must be at least 1, not {iterations}")
         if start not in STARTS:
             raise ConfigError(f"unknown start `{start}`; hint: one of {', '.join(STARTS)}")
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, or None for all vectors, not {batch_size}")
+        if balanced and batch_size is not None:
+            raise ConfigError(
+                f"balanced=True needs all vectors at once, but batch_size is {batch_size}; "
+                "hint: leave one out"
+            )
+        if seed < 0:
+            raise ConfigError(f"seed must be at least 0, not {seed}")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -75,6 +95,8 @@ class RQKMeans(ResidualTokenizer):
             iterations=self.iterations,
             seed=self.seed,
             start=self.start,
+            balanced=self.balanced,
+            batch_size=self.batch_size,
             threads=self.threads,
         ):
             found.append(codebook)

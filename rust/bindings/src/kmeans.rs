@@ -1,9 +1,11 @@
 //! `kmeans_fit` for Python.
 
+use std::time::{Duration, Instant};
+
 use numpy::{Ix2, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sidkit_core::kmeans::{Init, Options, fit};
+use sidkit_core::kmeans::{Init, Options, fit_watched};
 
 use crate::arrays;
 use crate::error::to_python;
@@ -11,16 +13,19 @@ use crate::error::to_python;
 /// Centroids, the centroid of every row, and the objective.
 type Clusters<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u16>>, f64);
 
+/// How often the interpreter is asked whether the user wants to stop.
+const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
+
 /// Clusters the rows of `x` around `codes` centroids.
 #[pyfunction]
-#[pyo3(signature = (x, codes, *, iterations=25, init="k-means||", seed=0, batch=None, capacity=None, threads=None))]
+#[pyo3(signature = (x, codes, *, iterations=25, init=None, seed=0, batch=None, capacity=None, threads=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
 pub(crate) fn kmeans_fit<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
     codes: usize,
     iterations: usize,
-    init: &str,
+    init: Option<&Bound<'py, PyAny>>,
     seed: u64,
     batch: Option<usize>,
     capacity: Option<usize>,
@@ -30,7 +35,7 @@ pub(crate) fn kmeans_fit<'py>(
     let dim = rows.shape()[1];
     let threads = arrays::threads(threads)?;
     arrays::affordable::<f32>("batch", batch.unwrap_or(0), dim)?;
-    let init = init_of(init)?;
+    let init = init.map_or(Ok(Init::Parallel), |init| init_of(init, codes, dim))?;
     let options = Options {
         codes,
         iterations,
@@ -41,7 +46,21 @@ pub(crate) fn kmeans_fit<'py>(
         threads,
     };
     let rows = rows.as_slice()?;
-    let clusters = py.detach(|| fit(rows, dim, &options)).map_err(to_python)?;
+    let mut interrupt = None;
+    let mut asked = Instant::now();
+    let clusters = py.detach(|| {
+        fit_watched(rows, dim, &options, &mut || {
+            if asked.elapsed() > BETWEEN_SIGNALS {
+                interrupt = signal();
+                asked = Instant::now();
+            }
+            interrupt.is_none()
+        })
+    });
+    if let Some(interrupt) = interrupt {
+        return Err(interrupt);
+    }
+    let clusters = clusters.map_err(to_python)?;
     let centroids = PyArray1::from_vec(py, clusters.centroids).reshape([codes, dim])?;
     Ok((
         centroids,
@@ -50,13 +69,25 @@ pub(crate) fn kmeans_fit<'py>(
     ))
 }
 
-fn init_of(name: &str) -> PyResult<Init> {
-    match name {
+/// What the user's Ctrl-C, or a handler of another signal, raises.
+fn signal() -> Option<PyErr> {
+    Python::attach(|py: Python<'_>| Python::check_signals(py).err())
+}
+
+fn init_of(value: &Bound<'_, PyAny>, codes: usize, dim: usize) -> PyResult<Init> {
+    let Ok(name) = value.extract::<String>() else {
+        let given = arrays::read::<f32, Ix2>(value, "init", "(codes, dim), or a name")?;
+        arrays::check_axis("init", 0, given.shape()[0], codes)?;
+        arrays::check_axis("init", 1, given.shape()[1], dim)?;
+        return Ok(Init::Given(given.as_slice()?.to_vec()));
+    };
+    match name.as_str() {
         "random" => Ok(Init::Random),
         "k-means++" => Ok(Init::PlusPlus),
         "k-means||" => Ok(Init::Parallel),
+        "bisect" => Ok(Init::Bisect),
         _ => Err(PyValueError::new_err(format!(
-            "`init` is {name:?}, but must be \"random\", \"k-means++\" or \"k-means||\""
+            "`init` is {name:?}, but must be \"random\", \"k-means++\", \"k-means||\", \"bisect\" or centroids"
         ))),
     }
 }

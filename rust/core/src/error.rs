@@ -29,6 +29,8 @@ pub enum Error {
         /// The most that makes sense; `usize::MAX` stands for no limit.
         max: usize,
     },
+    /// Whoever watched the work said to stop it.
+    Stopped,
     /// This CPU lacks the instructions of a kernel. Take one of [`crate::Kernel::available`].
     Kernel {
         /// The name of the kernel.
@@ -231,6 +233,7 @@ impl fmt::Display for Error {
             Self::Range { what, got, min, max } => {
                 write!(f, "`{what}` is {got}, but must be from {min} to {max}")
             }
+            Self::Stopped => write!(f, "the work was stopped before its end; nothing was made"),
             Self::Kernel { name } => {
                 write!(f, "this CPU cannot run kernel {name:?}; available are")?;
                 crate::Kernel::available().try_for_each(|kernel| write!(f, " {:?}", kernel.name()))

@@ -1,10 +1,11 @@
 //! k-means on worlds whose clusters are visible by eye, and its promises on random ones.
 
 use proptest::prelude::*;
+use sidkit_core::Error;
 use sidkit_core::assign::distance;
-use sidkit_core::kmeans::{Clusters, Init, Options, fit};
+use sidkit_core::kmeans::{Clusters, Init, Options, fit, fit_watched};
 
-const INITS: [Init; 3] = [Init::Random, Init::PlusPlus, Init::Parallel];
+const INITS: [Init; 4] = [Init::Random, Init::PlusPlus, Init::Parallel, Init::Bisect];
 
 fn options(codes: usize) -> Options {
     Options {
@@ -41,13 +42,13 @@ fn objective(rows: &[f32], dim: usize, clusters: &Clusters) -> f64 {
 #[test]
 fn four_corners_are_found_from_any_start() {
     let rows = square(200);
-    for init in [Init::PlusPlus, Init::Parallel] {
+    for init in [Init::PlusPlus, Init::Parallel, Init::Bisect] {
         for seed in 0..5 {
             let clusters = fit(
                 &rows,
                 2,
                 &Options {
-                    init,
+                    init: init.clone(),
                     seed,
                     ..options(4)
                 },
@@ -74,7 +75,7 @@ fn threads_leave_no_trace() {
                     &rows,
                     4,
                     &Options {
-                        init,
+                        init: init.clone(),
                         batch,
                         capacity,
                         threads,
@@ -85,6 +86,131 @@ fn threads_leave_no_trace() {
             };
             assert_eq!(fit(1), fit(2));
             assert_eq!(fit(1), fit(5));
+        }
+    }
+}
+
+/// The parts' means by the book, in a plane: the direction of the largest variance in closed form.
+fn bisected(rows: &[f32], codes: usize) -> Vec<[f32; 2]> {
+    let mean = |part: &[[f64; 2]]| {
+        let sum = part
+            .iter()
+            .fold([0.0; 2], |sum, row| [sum[0] + row[0], sum[1] + row[1]]);
+        sum.map(|value| value / part.len() as f64)
+    };
+    let error = |part: &[[f64; 2]]| -> f64 {
+        let [x, y] = mean(part);
+        part.iter()
+            .map(|row| (row[0] - x).powi(2) + (row[1] - y).powi(2))
+            .sum()
+    };
+    let mut parts: Vec<Vec<[f64; 2]>> = vec![
+        rows.chunks(2)
+            .map(|row| [f64::from(row[0]), f64::from(row[1])])
+            .collect(),
+    ];
+    while parts.len() < codes {
+        parts.sort_by(|a, b| error(a).total_cmp(&error(b)));
+        let part = parts.pop().unwrap();
+        let [x, y] = mean(&part);
+        let moment =
+            |f: fn(f64, f64) -> f64| -> f64 { part.iter().map(|row| f(row[0] - x, row[1] - y)).sum() };
+        let (xx, xy, yy) = (moment(|x, _| x * x), moment(|x, y| x * y), moment(|_, y| y * y));
+        let angle = 0.5 * (2.0 * xy).atan2(xx - yy);
+        let (left, right) = part
+            .iter()
+            .partition(|row| (row[0] - x) * angle.cos() + (row[1] - y) * angle.sin() < 0.0);
+        parts.extend([left, right]);
+    }
+    let mut means: Vec<_> = parts
+        .iter()
+        .map(|part| mean(part).map(|value| value as f32))
+        .collect();
+    means.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    means
+}
+
+#[test]
+fn bisecting_gives_the_means_of_parts() {
+    // A thin, bent band of uneven density, whose parts all have a clear principal direction.
+    let rows: Vec<f32> = (0..3000)
+        .map(|i| (i * 7919 % 3001) as f32 / 3001.0)
+        .flat_map(|t| [100.0 * t * t, 5.0 * t + (t * 5000.0).sin()])
+        .collect();
+    let init = Init::Bisect;
+    let clusters = fit(
+        &rows,
+        2,
+        &Options {
+            init,
+            iterations: 0,
+            ..options(12)
+        },
+    )
+    .unwrap();
+    let mut found: Vec<_> = clusters.centroids.chunks(2).map(|row| [row[0], row[1]]).collect();
+    found.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    for (found, expected) in found.iter().zip(bisected(&rows, 12)) {
+        assert!(
+            (found[0] - expected[0]).abs() < 0.05 && (found[1] - expected[1]).abs() < 0.05,
+            "{found:?}, {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn given_centroids_are_the_start() {
+    let rows = square(50);
+    let given = vec![90.0, 90.0, 10.0, 90.0, 90.0, 10.0, 10.0, 10.0];
+    let with = |iterations, given| {
+        fit(
+            &rows,
+            2,
+            &Options {
+                init: Init::Given(given),
+                iterations,
+                ..options(4)
+            },
+        )
+    };
+    assert_eq!(with(0, given.clone()).unwrap().centroids, given);
+    let clusters = with(9, given.clone()).unwrap();
+    // Rows of corner 0 are nearest to the last of those given, and so on backwards.
+    assert_eq!(clusters.assignment[..4], [3, 2, 1, 0]);
+    let message = |given| with(9, given).unwrap_err().to_string();
+    assert_eq!(
+        message(vec![0.0; 6]),
+        "`init` has 6 elements, but its shape asks for 8"
+    );
+    let broken = [vec![f32::INFINITY], given[1..].to_vec()].concat();
+    assert!(message(broken).starts_with("row 0 of `init` holds NaN or infinity"));
+}
+
+#[test]
+fn whoever_watches_may_stop_it_anywhere() {
+    let rows = square(100);
+    for init in INITS {
+        for (batch, capacity) in [(None, None), (Some(50), None), (None, Some(60))] {
+            let options = Options {
+                init: init.clone(),
+                batch,
+                capacity,
+                ..options(9)
+            };
+            let stopped_at = |last: usize| {
+                let mut asked = 0;
+                let result = fit_watched(&rows, 2, &options, &mut || {
+                    asked += 1;
+                    asked <= last
+                });
+                (result, asked)
+            };
+            let (whole, asked) = stopped_at(usize::MAX);
+            assert_eq!(whole.unwrap(), fit(&rows, 2, &options).unwrap());
+            assert!(asked > 5);
+            for last in 0..asked {
+                assert_eq!(stopped_at(last), (Err(Error::Stopped), last + 1));
+            }
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::assign::distance;
-use crate::pool;
+use crate::assign::{self, Outputs, Rows, assign_with, distance};
+use crate::{Codebooks, Result};
 
-use super::row;
+use super::{Watch, keep_going, row};
 
-/// Rows that one task ranks.
-const BLOCK: usize = 64;
+/// Rows that are ranked between two looks at the watch.
+const BLOCK: usize = 16_384;
 
 /// A row's request for a centroid. The greatest is the first to be turned away.
 #[derive(Clone, Copy)]
@@ -35,17 +35,15 @@ pub(super) fn assign(
     centroids: &[f32],
     capacity: usize,
     threads: usize,
-) -> Vec<u16> {
+    watch: Watch<'_>,
+) -> Result<Vec<u16>> {
     let count = rows.len() / dim;
-    let mut choices = vec![Choices::default(); count];
-    let blocks = choices.chunks_mut(BLOCK).zip(rows.chunks(BLOCK * dim));
-    pool::for_each(threads, blocks, |(choices, rows)| {
-        for (choices, row) in choices.iter_mut().zip(rows.chunks_exact(dim)) {
-            choices.rank(row, centroids);
-        }
-    });
+    let mut choices = first_choices(rows, dim, centroids, threads, watch)?;
     let mut kept: Vec<BinaryHeap<Request>> = vec![BinaryHeap::new(); centroids.len() / dim];
     for first in 0..count {
+        if first % BLOCK == 0 {
+            keep_going(watch)?;
+        }
         let mut asking = Some(first);
         while let Some(place) = asking {
             let (distance, code) = choices[place].next(row(rows, dim, place), centroids);
@@ -67,7 +65,45 @@ pub(super) fn assign(
             assignment[request.row as usize] = code as u16;
         }
     }
-    assignment
+    Ok(assignment)
+}
+
+/// The nearest centroids of every row, by the kernel of assignment.
+fn first_choices(
+    rows: &[f32],
+    dim: usize,
+    centroids: &[f32],
+    threads: usize,
+    watch: Watch<'_>,
+) -> Result<Vec<Choices>> {
+    let codebooks = Codebooks::new(dim, vec![centroids.to_vec()])?;
+    let ranked = RANKED.min(centroids.len() / dim);
+    let mut choices = Vec::with_capacity(rows.len() / dim);
+    for rows in rows.chunks(BLOCK * dim) {
+        keep_going(watch)?;
+        let count = rows.len() / dim;
+        let (mut codes, mut nearest) = (vec![0; count], vec![0; count * ranked]);
+        let mut distances = vec![0.0; count * ranked];
+        let outputs = Outputs {
+            codes: &mut codes,
+            alternatives: ranked,
+            nearest: &mut nearest,
+            distances: &mut distances,
+            ..Outputs::default()
+        };
+        assign_with(
+            Rows::F32(rows),
+            &codebooks,
+            outputs,
+            assign::Options { threads, beam: 1 },
+        )?;
+        let ranks = distances.chunks_exact(ranked).zip(nearest.chunks_exact(ranked));
+        choices.extend(ranks.map(|(distances, codes)| Choices {
+            ranked: distances.iter().copied().zip(codes.iter().copied()).collect(),
+            next: 0,
+        }));
+    }
+    Ok(choices)
 }
 
 impl Choices {

@@ -3,7 +3,7 @@
 use crate::rng::Rng;
 use crate::{Result, pool};
 
-use super::{BLOCK, Init, Options, nearest, row};
+use super::{BLOCK, Init, Options, Watch, bisect, keep_going, nearest, row};
 
 /// Rows per code that k-means++ looks at.
 const SAMPLE: usize = 32;
@@ -14,30 +14,40 @@ const ROUNDS: u64 = 5;
 /// The most candidates of k-means||, so that their numbers stay codes.
 const MOST: usize = crate::codebook::MAX_CODES;
 
-pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options) -> Result<Vec<f32>> {
+pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watch<'_>) -> Result<Vec<f32>> {
     let count = rows.len() / dim;
     let mut rng = Rng::new(options.seed);
-    match options.init {
+    match &options.init {
+        Init::Given(centroids) => Ok(centroids.clone()),
+        Init::Bisect => bisect::centroids(rows, dim, options, watch),
         Init::Random => Ok(gather(rows, dim, &rng.sample(count, options.codes))),
         Init::PlusPlus => {
             let places = rng.sample(count, count.min(options.codes.saturating_mul(SAMPLE)));
             let sample = gather(rows, dim, &places);
-            let chosen = plus_plus(&sample, dim, &vec![1.0; places.len()], options, &mut rng);
+            let chosen = plus_plus(&sample, dim, &vec![1.0; places.len()], options, &mut rng, watch)?;
             Ok(gather(&sample, dim, &chosen))
         }
-        Init::Parallel => parallel(rows, dim, options, &mut rng),
+        Init::Parallel => parallel(rows, dim, options, &mut rng, watch),
     }
 }
 
 /// Weighted greedy k-means++: the places of `options.codes` of the rows.
 ///
 /// Each choice is the best of a few draws, which needs far fewer restarts than a single draw.
-fn plus_plus(rows: &[f32], dim: usize, weights: &[f64], options: &Options, rng: &mut Rng) -> Vec<usize> {
+fn plus_plus(
+    rows: &[f32],
+    dim: usize,
+    weights: &[f64],
+    options: &Options,
+    rng: &mut Rng,
+    watch: Watch<'_>,
+) -> Result<Vec<usize>> {
     let trials = 2 + options.codes.ilog2() as usize;
     let mut costs = weights.to_vec();
     let mut chosen = vec![draw(&costs, rng)];
     costs = costs_with(rows, dim, weights, None, chosen[0], options.threads);
     while chosen.len() < options.codes {
+        keep_going(watch)?;
         let mut best: Option<(f64, usize, Vec<f64>)> = None;
         for _ in 0..trials {
             let place = draw(&costs, rng);
@@ -51,7 +61,7 @@ fn plus_plus(rows: &[f32], dim: usize, weights: &[f64], options: &Options, rng: 
         chosen.push(place);
         costs = after;
     }
-    chosen
+    Ok(chosen)
 }
 
 /// What every row costs once row `place` is a centroid too: its weight times the squared distance to the nearest.
@@ -78,7 +88,13 @@ fn costs_with(
     costs
 }
 
-fn parallel(rows: &[f32], dim: usize, options: &Options, rng: &mut Rng) -> Result<Vec<f32>> {
+fn parallel(
+    rows: &[f32],
+    dim: usize,
+    options: &Options,
+    rng: &mut Rng,
+    watch: Watch<'_>,
+) -> Result<Vec<f32>> {
     let count = rows.len() / dim;
     let mut places = vec![rng.below(count)];
     let mut owners = vec![0_u16; count];
@@ -88,6 +104,7 @@ fn parallel(rows: &[f32], dim: usize, options: &Options, rng: &mut Rng) -> Resul
         .map(|row| quick_distance(row, first))
         .collect();
     for round in 0..ROUNDS {
+        keep_going(watch)?;
         let total: f64 = distances.iter().copied().map(f64::from).sum();
         let fresh: Vec<usize> = (0..count)
             .filter(|&place| {
@@ -120,7 +137,7 @@ fn parallel(rows: &[f32], dim: usize, options: &Options, rng: &mut Rng) -> Resul
         weights.push(1.0);
     }
     let candidates = gather(rows, dim, &places);
-    let chosen = plus_plus(&candidates, dim, &weights, options, rng);
+    let chosen = plus_plus(&candidates, dim, &weights, options, rng, watch)?;
     Ok(gather(&candidates, dim, &chosen))
 }
 
@@ -144,7 +161,7 @@ fn draw(costs: &[f64], rng: &mut Rng) -> usize {
     last
 }
 
-fn gather(rows: &[f32], dim: usize, places: &[usize]) -> Vec<f32> {
+pub(super) fn gather(rows: &[f32], dim: usize, places: &[usize]) -> Vec<f32> {
     places
         .iter()
         .flat_map(|&place| row(rows, dim, place))
@@ -155,15 +172,23 @@ fn gather(rows: &[f32], dim: usize, places: &[usize]) -> Vec<f32> {
 /// A squared distance in f32 whose order of summation is fixed and suits vector units, so that it is the same on every
 /// machine, though not the exact one: good enough to draw by.
 fn quick_distance(a: &[f32], b: &[f32]) -> f32 {
+    in_lanes(a, b, |a, b| (a - b) * (a - b))
+}
+
+/// A scalar product, summed in the same way.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    in_lanes(a, b, |a, b| a * b)
+}
+
+fn in_lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let (a, a_rest) = a.as_chunks::<16>();
     let (b, b_rest) = b.as_chunks::<16>();
     let mut sums = [0.0_f32; 16];
     for (a, b) in a.iter().zip(b) {
         for lane in 0..16 {
-            let difference = a[lane] - b[lane];
-            sums[lane] += difference * difference;
+            sums[lane] += term(a[lane], b[lane]);
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b)).sum();
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(&a, &b)| term(a, b)).sum();
     sums.iter().sum::<f32>() + rest
 }

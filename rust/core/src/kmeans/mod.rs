@@ -5,6 +5,7 @@
 //! from its own. Stops early when no row changes its centroid.
 
 mod balance;
+mod bisect;
 mod init;
 
 use crate::assign::distance;
@@ -14,8 +15,12 @@ use crate::{Codebooks, Error, Result, assign, codebook, pool};
 /// Rows that one task measures.
 const BLOCK: usize = 1024;
 
+/// How many rows a first centroid counts for in mini-batches. With none, the first row that comes would replace it, and
+/// single rows are poor centroids.
+const START_WEIGHT: u64 = 16;
+
 /// How the first centroids are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Init {
     /// Different rows, uniformly at random.
     Random,
@@ -25,6 +30,11 @@ pub enum Init {
     /// k-means|| (Bahmani et al., VLDB 2012) on all rows: five rounds that each draw about as many candidates as
     /// there are codes, then weighted k-means++ among the candidates.
     Parallel,
+    /// Means of parts: of a random sample of at most 256 rows a code, always the part with the largest squared error
+    /// is cut in two at its mean, across its principal direction. Uses codes evenly where rows have no clusters.
+    Bisect,
+    /// These, `codes × dim`.
+    Given(Vec<f32>),
 }
 
 /// What [`fit`] is to do.
@@ -68,10 +78,25 @@ pub struct Clusters {
 /// # Errors
 ///
 /// [`Error::Range`] for a zero `dim`, `codes` that are none, more than the rows or than [`codebook::MAX_CODES`], a zero
-/// batch, or a capacity that does not hold all rows; [`Error::Length`] and [`Error::NotFinite`] for bad `rows`.
+/// batch, or a capacity that does not hold all rows; [`Error::Length`] and [`Error::NotFinite`] for bad `rows` or
+/// centroids to start with.
 pub fn fit(rows: &[f32], dim: usize, options: &Options) -> Result<Clusters> {
+    fit_watched(rows, dim, options, &mut || true)
+}
+
+/// As [`fit`], but asks `watch` many times an iteration whether to go on.
+///
+/// # Errors
+///
+/// Those of [`fit`], and [`Error::Stopped`] once `watch` has said no.
+pub fn fit_watched(
+    rows: &[f32],
+    dim: usize,
+    options: &Options,
+    watch: &mut dyn FnMut() -> bool,
+) -> Result<Clusters> {
     check(rows, dim, options)?;
-    let centroids = init::centroids(rows, dim, options)?;
+    let centroids = init::centroids(rows, dim, options, watch)?;
     let mut fit = Fit {
         rows,
         dim,
@@ -80,8 +105,8 @@ pub fn fit(rows: &[f32], dim: usize, options: &Options) -> Result<Clusters> {
         assignment: vec![0; rows.len() / dim],
     };
     let iterations = match options.batch {
-        None => fit.lloyd()?,
-        Some(batch) => fit.mini_batches(batch)?,
+        None => fit.lloyd(watch)?,
+        Some(batch) => fit.mini_batches(batch, watch)?,
     };
     let distances = fit.distances();
     Ok(Clusters {
@@ -101,7 +126,18 @@ fn check(rows: &[f32], dim: usize, options: &Options) -> Result<()> {
     Error::check_range("batch", options.batch.unwrap_or(1), 1, usize::MAX)?;
     let least = count.div_ceil(options.codes);
     Error::check_range("capacity", options.capacity.unwrap_or(least), least, usize::MAX)?;
+    if let Init::Given(centroids) = &options.init {
+        Error::check_length("init", centroids.len(), options.codes.saturating_mul(dim))?;
+        Error::check_finite("init", dim, centroids)?;
+    }
     Error::check_finite("x", dim, rows)
+}
+
+/// Says whether to go on.
+type Watch<'a> = &'a mut dyn FnMut() -> bool;
+
+fn keep_going(watch: Watch<'_>) -> Result<()> {
+    if watch() { Ok(()) } else { Err(Error::Stopped) }
 }
 
 /// A fit under way.
@@ -114,25 +150,26 @@ struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    fn lloyd(&mut self) -> Result<usize> {
+    fn lloyd(&mut self, watch: Watch<'_>) -> Result<usize> {
         for iteration in 0..self.options.iterations {
             let before = self.assignment.clone();
-            self.assign()?;
+            self.assign(watch)?;
             let restarted = self.restart_empty();
             if iteration > 0 && !restarted && before == self.assignment {
                 return Ok(iteration);
             }
             self.move_centroids();
         }
-        self.assign()?;
+        self.assign(watch)?;
         Ok(self.options.iterations)
     }
 
-    fn mini_batches(&mut self, batch: usize) -> Result<usize> {
+    fn mini_batches(&mut self, batch: usize, watch: Watch<'_>) -> Result<usize> {
         let mut rng = Rng::at(self.options.seed, u64::MAX);
-        let mut seen = vec![0_u64; self.options.codes];
+        let mut seen = vec![START_WEIGHT; self.options.codes];
         let count = self.assignment.len();
         for _ in 0..self.options.iterations {
+            keep_going(watch)?;
             let places: Vec<usize> = (0..batch).map(|_| rng.below(count)).collect();
             let rows: Vec<f32> = places
                 .iter()
@@ -149,15 +186,16 @@ impl Fit<'_> {
                 }
             }
         }
-        self.assign()?;
+        self.assign(watch)?;
         if self.restart_empty() {
             self.move_centroids();
-            self.assign()?;
+            self.assign(watch)?;
         }
         Ok(self.options.iterations)
     }
 
-    fn assign(&mut self) -> Result<()> {
+    fn assign(&mut self, watch: Watch<'_>) -> Result<()> {
+        keep_going(watch)?;
         self.assignment = match self.options.capacity {
             None => nearest(self.rows, self.dim, &self.centroids, self.options.threads)?,
             Some(capacity) => balance::assign(
@@ -166,7 +204,8 @@ impl Fit<'_> {
                 &self.centroids,
                 capacity,
                 self.options.threads,
-            ),
+                watch,
+            )?,
         };
         Ok(())
     }
