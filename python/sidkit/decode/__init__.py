@@ -4,9 +4,12 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
-from sidkit.decode.beam import SidGenerator, beam_search
+from sidkit.decode.beam import beam_search
 from sidkit.decode.dense import rank_by_rqtransformer, rank_by_sasrec
+from sidkit.decode.diverse import diverse_beam_search
+from sidkit.decode.generator import SidGenerator
 from sidkit.decode.ranking import top_k
+from sidkit.decode.sampling import sample_items
 from sidkit.decode.static_layout import StaticLayout, to_static
 from sidkit.decode.tensors import TrieTensors
 
@@ -15,8 +18,10 @@ __all__ = [
     "StaticLayout",
     "TrieTensors",
     "beam_search",
+    "diverse_beam_search",
     "rank_by_rqtransformer",
     "rank_by_sasrec",
+    "sample_items",
     "to_static",
     "top_k",
 ]
