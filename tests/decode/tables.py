@@ -39,7 +39,7 @@ class Tables:
 
 
 def catalogue(items=14, seed=0, shared=0):
-    """Digits (items, 3) of different Semantic IDs, but the last `shared` ones repeat the first; and the trie."""
+    """Digits (items, 3) of different Semantic IDs, the last `shared` ones repeating the first; the trie."""
     every = np.array(list(itertools.product(*map(range, SIZES))), np.uint16)
     digits = every[np.random.default_rng(seed).permutation(len(every))[:items]]
     if shared:

@@ -46,13 +46,20 @@ def diverse_beam_search(
     same.
 
     Args:
-        model, trie, digits, histories, users, exclude, temperature, batch_size, on_progress: as
-        `beam_search`.
+        model: a generator in evaluation mode.
+        trie: the Semantic IDs that exist, with their items.
+        digits: the digits of all items, (items, L), to spell the histories.
+        histories: m rows of item indices, oldest first.
         beam: how many prefixes are kept at each level, by all groups together.
         groups: how many groups they fall into; divides `beam`.
         penalty: in nats, 0 or more, one for all levels or one each. The first digit is the broadest: a
             penalty there alone, such as (2, 0, 0, 0), spreads the list over parts of the catalogue.
         k: how many items to return; `beam` if not given.
+        users: user indices int32 (m,), needed if the model has user tokens.
+        exclude: m rows of items that must not be returned.
+        temperature: as for `beam_search`.
+        batch_size: histories at a time, of equal length.
+        on_progress: called with the number of histories done.
 
     Returns:
         items int32 (m, k) padded with -1, and their natural-log probabilities f32 (m, k) padded with -inf;

@@ -42,10 +42,17 @@ def sample_items(
     scores that Gumbel noise perturbs. It is exact: nothing is cut off that could still be drawn.
 
     Args:
-        model, trie, digits, histories, users, exclude, batch_size, on_progress: as `beam_search`.
+        model: a generator in evaluation mode.
+        trie: the Semantic IDs that exist, with their items.
+        digits: the digits of all items, (items, L), to spell the histories.
+        histories: m rows of item indices, oldest first.
         k: how many to draw.
         seed: 0 or more. What a history draws depends on the seed, its row and its scores, not on the batch.
+        users: user indices int32 (m,), needed if the model has user tokens.
+        exclude: m rows of items that must not be returned.
         temperature: one for all levels or one each; above 1 draws more evenly.
+        batch_size: histories at a time, of equal length.
+        on_progress: called with the number of histories done.
 
     Returns:
         items int32 (m, k) in the order drawn, padded with -1, and the natural-log probabilities of their
@@ -116,7 +123,8 @@ def _normalized(log_probs: Float64, allowed: NDArray[np.bool_]) -> Float64:
     with np.errstate(divide="ignore"):
         total = np.log(np.exp(masked - top).sum(axis=1, keepdims=True))
     total[np.isneginf(total)] = 0.0
-    return masked - top - total
+    normalized: Float64 = masked - top - total
+    return normalized
 
 
 def _conditional(gumbels: Float64, greatest: Float64) -> Float64:
