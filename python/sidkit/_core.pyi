@@ -17,6 +17,8 @@ __all__ = [
     "Trie",
     "TrieStates",
     "__version__",
+    "_trie_from_bytes",
+    "_trie_from_file",
     "assign_codes",
     "assign_details",
     "kmeans_fit",
@@ -359,6 +361,9 @@ class Trie:
     There are no nodes: the distinct packed SIDs stand in sorted order, a prefix is a range of them, and a
     step narrows the range. A trie does not change; a changed catalogue is another trie.
 
+    A trie can be pickled, so it works in spawned processes: one that was opened from a file as the path of that
+    file while it is the same, so that workers share a mapped one; any other as its bytes.
+
     >>> layout = SidLayout([256, 256, 4])
     >>> trie = Trie.build(layout.pack(np.array([[12, 200, 0], [12, 200, 1], [40, 7, 0]], np.uint16)), layout)
     >>> states = trie.start(2)
@@ -412,6 +417,7 @@ class Trie:
             FormatError: if it is not a trie, or truncated, damaged or of another version.
         """
 
+    def __reduce__(self) -> tuple[Any, ...]: ...
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trie to a file, whole or not at all.
 
@@ -699,6 +705,11 @@ class ItemSet:
     def __sub__(self, other: ItemSet, /) -> ItemSet: ...
     def __rsub__(self, value: ItemSet, /) -> ItemSet: ...
     def __invert__(self) -> ItemSet: ...
+
+def _trie_from_bytes(bytes: bytes) -> Trie: ...
+def _trie_from_file(
+    path: str | os.PathLike[str], mmap: bool, trusted: bool, was: tuple[int, int]
+) -> Trie: ...
 
 @final
 class TrieStates:

@@ -190,6 +190,23 @@ def test_data_that_changed_since(fails, run, data):
     assert "has changed since the run" in fails("recommend", run, "--user", "1003")
 
 
+@pytest.mark.parametrize(
+    "name", ["sids.parquet", "metrics.json", "predictions/tiger.parquet", "models/sasrec/history.json"]
+)
+def test_a_report_of_other_files_than_the_run_wrote(fails, run, finished, name):
+    (run / name).write_bytes((run / name).read_bytes() + b" ")
+    for runs in ([run], [finished, run]):
+        assert f"{name}` is not the file that stage" in fails("report", *runs)
+    (run / name).unlink()
+    assert f"{name}` of stage" in fails("report", run)
+
+
+def test_a_page_of_one_run_has_its_place(fails, run, tmp_path):
+    line = fails("report", run, "--out", tmp_path / "page.html")
+    assert "--out is for the page that compares several runs" in line
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_a_lack_of_memory(fails, run, monkeypatch):
     def lack(*arguments, **settings):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes\nException raised")

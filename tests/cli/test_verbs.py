@@ -10,6 +10,7 @@ from tests.run.world import QUICK
 
 import sidkit
 from sidkit.cli import main
+from sidkit.report import comparison_page, read_run
 
 VERBS = ["fetch", "run", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report"]
 
@@ -76,6 +77,16 @@ def test_evaluate_and_report_show_the_metrics(sid, run):
         assert "NDCG@10" in said and "opularity" in said and "TIGER" in said
         assert "report.html" in said
     assert sid("run", run)[0] == 0
+
+
+def test_report_compares_runs(sid, run, finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, said, wrong = sid("report", run, finished)
+    assert (code, said, wrong) == (0, "comparison.html\n", "")
+    page = (tmp_path / "comparison.html").read_text()
+    assert page == comparison_page([read_run(run), read_run(finished)])
+    assert sid("report", finished, run, "--out", tmp_path / "page.html")[:2] == (0, f"{tmp_path}/page.html\n")
+    assert (tmp_path / "page.html").read_text() != page
 
 
 def test_recommend_to_a_user(sid, run):

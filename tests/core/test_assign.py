@@ -136,6 +136,7 @@ INFINITE = [np.array([[0, 0, 0], [0, np.inf, 0]], np.float32)]
         (ValueError, "axis 1 of `out` has length 1, but must have 2", X, WORDS, {"out": OUT[:, :1].copy()}),
         (ValueError, "`out` must be writable", X, WORDS, {"out": FROZEN}),
         (ValueError, "`threads` is 0, but must be at least 1", X, WORDS, {"threads": 0}),
+        (ValueError, "`threads` is -1, but must be at least 1", X, WORDS, {"threads": -1}),
         (ValueError, "`beam` is 0, but must be from 1 to 64", X, WORDS, {"beam": 0}),
         (ValueError, "`beam` is 65, but must be from 1 to 64", X, WORDS, {"beam": 65}),
     ],

@@ -77,6 +77,9 @@ def test_mini_batches():
         ("its shape is [3]", 3, {"init": np.zeros(3, np.float32)}),
         ("`batch` is 0, but must be at least 1", 3, {"batch": 0}),
         ("`threads` is 0, but must be at least 1", 3, {"threads": 0}),
+        ("`threads` is -1, but must be at least 1", 3, {"threads": -1}),
+        ("`codes` is -3, but must be from 0 to", -3, {}),
+        ("`batch` is -9, but must be from 0 to", 3, {"batch": -9}),
     ],
 )
 def test_bad_arguments_are_named(message, codes, options):

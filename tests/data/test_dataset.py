@@ -84,8 +84,8 @@ def test_finding_ids():
         (
             ITEMS.head(1),
             EVENTS,
-            "1 items of `interactions` are not in `items`, such as 'c'; add them, or leave such events out "
-            "(in Python: load_dataset(..., unknown_items='drop'))",
+            "1 items of `interactions` are not in `items`, such as 'c'; add them, or leave such events out: "
+            "--set data.unknown_items=drop (in Python: load_dataset(..., unknown_items='drop'))",
         ),
         (
             ITEMS,

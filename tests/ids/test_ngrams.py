@@ -156,6 +156,8 @@ refusals = [
         '`kind` is 2, expected a name such as "bigram" or a list of windows (start, length)',
     ),
     ({"rows": 0}, ValueError, "an embedding table has 1 to 2^63 - 1 rows, got 0"),
+    ({"rows": -5}, ValueError, "an embedding table has 1 to 2^63 - 1 rows, got -5"),
+    ({"rows": 2**70}, ValueError, f"an embedding table has 1 to 2^63 - 1 rows, got {2**70}"),
     ({"mode": "md5"}, ValueError, '`mode` is "md5", expected "mix", "modulo" or "murmur3"'),
     ({"out": np.zeros((1, 3), np.int64)}, ValueError, "axis 1 of `out` has length 3, but must have 1"),
     (
@@ -164,6 +166,8 @@ refusals = [
         "`out` must be a C-contiguous int64 array of shape (n, grams), not int32",
     ),
     ({"threads": 0}, ValueError, "`threads` is 0, but must be at least 1; pass None for all cores"),
+    ({"threads": -2}, ValueError, "`threads` is -2, but must be at least 1; pass None for all cores"),
+    ({"threads": 2**80}, ValueError, f"`threads` is {2**80}, but must be a number of threads; pass None"),
     ({"packed": np.array([16], np.uint64)}, ValueError, "row 0 has bits set beyond the 4 of the layout"),
     (
         {"packed": np.zeros((1, 2), np.uint64)},

@@ -108,6 +108,12 @@ def test_bad_ids(ids, message):
         SidTable.from_codes(CODES, ids, sizes=[16, 16])
 
 
+@pytest.mark.parametrize("codes", [5, [1, 2], [["a"]], None])
+def test_codes_that_are_no_table(codes):
+    with pytest.raises(DataError, match=r"codes must be an integer array \(n, levels\), not "):
+        SidTable.from_codes(codes, ["a"], sizes=[16])
+
+
 def test_bad_lookups(table):
     with pytest.raises(DataError, match="item 'z' is not among the 4 items of the table"):
         table.sid("z")

@@ -13,7 +13,9 @@ from tests.run.world import QUICK
 
 from sidkit.errors import ConfigError, DataError, RunFolderError
 from sidkit.evaluate import Metrics
+from sidkit.report import read_run
 from sidkit.run import Quiet, RunFolder, build_config, read_config, run_pipeline
+from sidkit.serve import open_run
 
 ALL = [
     "data",
@@ -179,6 +181,40 @@ def test_changed_data_are_refused(world, tmp_path):
     log = pl.read_parquet(data / "interactions.parquet")
     log.head(-1).write_parquet(data / "interactions.parquet")
     with pytest.raises(RunFolderError, match=r"other inputs \(`interactions.parquet` changed\)"):
+        run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
+
+
+def test_paths_seen_from_another_directory(world, tmp_path, monkeypatch):
+    """A run goes on, from wherever it is called, with the data and vectors that it began with."""
+    shutil.copytree(world, tmp_path / "data")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    relative = ["data.source=data", "embed.vectors=data/vectors.npy"]
+    config = build_config(assignments=[*relative, *QUICK, 'models.use=["popularity"]'])
+    run_pipeline(config, "run", until="ids")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert rerun(tmp_path / "run", until="train") == ["train.popularity"]
+    # Moved together with its data, it finds them from where it began as before.
+    shutil.move(tmp_path / "data", tmp_path / "elsewhere" / "data")
+    assert rerun(tmp_path / "run", until="decode") == ["decode.popularity"]
+    # Another source that is asked for is another source.
+    with pytest.raises(RunFolderError, match=r"data\.source is 'data' there, 'nowhere' now"):
+        rerun(tmp_path / "run", "data.source=nowhere")
+
+
+def test_events_of_unknown_items_are_left_out_if_wanted(world, tmp_path):
+    shutil.copytree(world, tmp_path / "data")
+    items = pl.read_parquet(tmp_path / "data" / "items.parquet")
+    items.head(-1).write_parquet(tmp_path / "data" / "items.parquet")
+    settings = [f"data.source={tmp_path / 'data'}", *QUICK, 'models.use=["popularity"]']
+    with pytest.raises(DataError, match=r"leave such events out: --set data\.unknown_items=drop"):
+        run_pipeline(build_config(assignments=settings), tmp_path / "run", until="data")
+    wanted = build_config(assignments=[*settings, "data.unknown_items=drop"])
+    folder = run_pipeline(wanted, tmp_path / "run", until="train")
+    assert folder.records["data"].facts["items"] == 23
+    assert len(open_run(tmp_path / "run").dataset.items) == 23
+    assert read_run(tmp_path / "run").titles is not None
+    with pytest.raises(RunFolderError, match=r"data\.unknown_items is 'drop' there, unset now"):
         run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
 
 

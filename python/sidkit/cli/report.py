@@ -1,9 +1,11 @@
-"""`sidkit report`: a run as tables on the terminal, and as one HTML page."""
+"""`sidkit report`: a run as tables on the terminal and as one HTML page, or several side by side."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from sidkit.cli.options import RunPath
-from sidkit.errors import RunFolderError
+from sidkit.errors import ConfigError, RunFolderError
 from sidkit.run import RunFolder
 
 __all__ = ["NAME", "command"]
@@ -11,16 +13,44 @@ __all__ = ["NAME", "command"]
 NAME = "report"
 
 
-def command(run: RunPath) -> None:
+def command(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="One run folder, or several to compare.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The page that compares several runs; `comparison.html` if not given."),
+    ] = None,
+) -> None:
     """Show what a run has come to so far, and write its page; no stage is run.
+
+    Several runs are put side by side on one page; the first is what the others are compared with.
 
     For example:
 
     `sidkit report runs/ml-100k`
-    """
-    from sidkit.report import print_report, write_page
 
-    if not RunFolder(run).records:
+    `sidkit report runs/plain runs/better --out better.html`
+    """
+    from sidkit.report import print_report, write_comparison, write_page
+
+    if len(runs) == 1 and out is not None:
+        raise ConfigError(
+            "--out is for the page that compares several runs; that of one run is in its folder"
+        )
+    for run in runs:
+        _check(run)
+    if len(runs) > 1:
+        typer.echo(write_comparison(runs, out or Path("comparison.html")))
+        return
+    print_report(runs[0])
+    typer.echo(f"\n{write_page(runs[0])}")
+
+
+def _check(run: Path) -> None:
+    from sidkit.report.collect import READ
+
+    folder = RunFolder(run)
+    if not folder.records:
         raise RunFolderError(f"there is nothing to report in `{run}`: make a run with `sidkit run`")
-    print_report(run)
-    typer.echo(f"\n{write_page(run)}")
+    folder.verify(READ)

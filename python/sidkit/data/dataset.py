@@ -222,7 +222,8 @@ def _check_known(interactions: pl.DataFrame, items: pl.DataFrame) -> None:
     if len(unknown):
         raise DataError(
             f"{len(unknown)} items of `interactions` are not in `items`, such as {some(unknown)}; "
-            "add them, or leave such events out (in Python: load_dataset(..., unknown_items='drop'))"
+            "add them, or leave such events out: --set data.unknown_items=drop "
+            "(in Python: load_dataset(..., unknown_items='drop'))"
         )
 
 

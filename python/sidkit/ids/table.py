@@ -83,7 +83,8 @@ class SidTable:
             ConfigError: if the policy is unknown, or its arguments are missing or senseless.
             CollisionError: if the policy cannot tell all items apart.
         """
-        ids = _checked_ids(item_ids, len(np.asarray(codes)))
+        codes = check_codes(codes, sizes)
+        ids = _checked_ids(item_ids, len(codes))
         digits, all_sizes = resolve_collisions(
             codes,
             sizes,

@@ -23,7 +23,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["RunData", "read_run"]
+__all__ = ["READ", "RunData", "read_run"]
+
+#: Patterns of the files in a run folder that stages wrote and `read_run` believes.
+READ = ("sids.parquet", "metrics.json", "models/*/history.json", "predictions/*.parquet")
 
 _TITLE_COLUMNS = ("title", "name", "text", "description")
 _LONGEST_TITLE = 140
@@ -164,9 +167,10 @@ def _load_dataset(
     source = stages.get("data", {}).get("facts", {}).get("source") or data.get("source")
     if source is None:
         return None, "the run folder does not say where the data is"
-    least = {name: data[name] for name in ("min_user_events", "min_item_events") if name in data}
+    names = ("min_user_events", "min_item_events", "unknown_items")
+    options = {name: data[name] for name in names if name in data}
     try:
-        return load_dataset(source, **least), None
+        return load_dataset(source, **options), None
     except (SidkitError, OSError) as error:
         return None, str(error)
 

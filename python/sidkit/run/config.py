@@ -59,6 +59,8 @@ class DataConfig(_Section):
     """Users with fewer events are left out (k-core, repeated until it holds)."""
     min_item_events: int = Field(default=0, ge=0, le=2**31 - 1)
     """Items with fewer events are left out (k-core, repeated until it holds)."""
+    unknown_items: Literal["error", "drop"] = "error"
+    """What to do with events whose item is not in `items`: refuse the data, or leave such events out."""
     split: Literal["leave_last_out", "global_time"] = "leave_last_out"
     """`leave_last_out`: every user's last event is the test, the one before it validation."""
     ties: Literal["source", "shuffle"] = "source"

@@ -10,8 +10,9 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -187,6 +188,25 @@ class RunFolder:
                 f"stage `{stage}` of the run `{self.path}` was made before `{stale[0]}` changed; "
                 f"bring it up to date with: sidkit run {self.path} --force"
             )
+
+    def verify(self, patterns: Sequence[str]) -> None:
+        """Check that the files that match one of the patterns are those that finished stages wrote.
+
+        A stage that is being done anew is not asked: its files may be old or new.
+
+        Args:
+            patterns: of paths within the folder, such as `predictions/*.parquet`.
+
+        Raises:
+            RunFolderError: naming the first file that has gone or is another one.
+        """
+        for stage, record in self._records.items():
+            if stage in self._started:
+                continue
+            for name in record.outputs:
+                if any(fnmatchcase(name, pattern) for pattern in patterns):
+                    self.output(stage, name)
+                    self._check_file(stage, name)
 
     def _record(self, stage: str) -> StageRecord:
         if stage not in self._records:

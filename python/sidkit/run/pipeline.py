@@ -67,7 +67,11 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
     """List the stages that a configuration asks for, in order, up to and with `until`."""
     models = config.models.use
     with_sids = bool(GENERATORS & set(models)) or until in _SID_STAGES
-    stages = [Stage("data", _settings(config, "data"), (), work.data, work.source_files)]
+    settings = _settings(config, "data")
+    if config.data.unknown_items == "error":
+        # As if there were no choice, so that runs made before there was one stay current.
+        del settings["data.unknown_items"]
+    stages = [Stage("data", settings, (), work.data, work.source_files)]
     if with_sids:
         stages += [
             Stage("embed", _settings(config, "embed"), ("data",), work.embed, work.vector_file),

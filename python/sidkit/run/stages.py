@@ -48,8 +48,34 @@ class Work:
         """The data set of the run."""
         data = self.config.data
         return load_dataset(
-            data.source, min_user_events=data.min_user_events, min_item_events=data.min_item_events
+            self.source,
+            min_user_events=data.min_user_events,
+            min_item_events=data.min_item_events,
+            unknown_items=data.unknown_items,
         )
+
+    @cached_property
+    def source(self) -> str:
+        """Where the data set is, as seen from here."""
+        source = self.config.data.source
+        return source if source in built_in_names() else self._seen_from_here("data", "source", source)
+
+    @cached_property
+    def vectors(self) -> str | None:
+        """Where the file of precomputed vectors is, as seen from here, if the run uses one."""
+        vectors = self.config.embed.vectors
+        return None if vectors is None else self._seen_from_here("embed", "vectors", vectors)
+
+    def _seen_from_here(self, stage: str, key: str, given: str) -> str:
+        """Where the stage found the file or folder of a setting, if that has not changed since.
+
+        A relative path is as seen from where the run began, which may be another place than here.
+        """
+        record = self.folder.records.get(stage)
+        if record is None or record.settings.get(f"{stage}.{key}") != given:
+            return given
+        noted = record.facts.get(key)
+        return noted if isinstance(noted, str) and Path(noted).exists() else given
 
     @cached_property
     def split(self) -> Split:
@@ -59,18 +85,17 @@ class Work:
 
     def source_files(self) -> dict[str, str]:
         """Digests of the data set's files."""
-        return source_files(self.config.data.source)
+        return source_files(self.source)
 
     def vector_file(self) -> dict[str, str]:
         """Digest of the file of precomputed vectors, if the run uses one."""
-        vectors = self.config.embed.vectors
-        if vectors is None or not Path(vectors).is_file():
+        if self.vectors is None or not Path(self.vectors).is_file():
             return {}
-        return {Path(vectors).name: sha256_of(vectors)}
+        return {Path(self.vectors).name: sha256_of(self.vectors)}
 
     def data(self, task: Task) -> Outcome:
         """Load, check and split; nothing is written, since the data set stays where it is."""
-        source = self.config.data.source
+        source = self.source
         return Outcome(
             facts={
                 "source": source if source in built_in_names() else str(Path(source).resolve()),
@@ -86,8 +111,10 @@ class Work:
         from sidkit.embed import embed_texts, item_texts, load_vectors
 
         embed = self.config.embed
-        if embed.vectors is not None:
-            vectors = load_vectors(embed.vectors, self.dataset.item_ids)
+        facts: dict[str, Any] = {}
+        if self.vectors is not None:
+            vectors = load_vectors(self.vectors, self.dataset.item_ids)
+            facts["vectors"] = str(Path(self.vectors).resolve())
         else:
             texts = item_texts(self.dataset.items, embed.template)
             vectors = embed_texts(
@@ -98,7 +125,8 @@ class Work:
                 progress=task.progress,
             )
         _save_vectors(self.folder.path / EMBEDDINGS, vectors)
-        return Outcome((EMBEDDINGS,), {"items": vectors.shape[0], "dimensions": vectors.shape[1]})
+        facts |= {"items": vectors.shape[0], "dimensions": vectors.shape[1]}
+        return Outcome((EMBEDDINGS,), facts)
 
     def quantize(self, task: Task) -> Outcome:
         """Fit the tokenizer, and measure it."""

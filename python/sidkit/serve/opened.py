@@ -109,7 +109,10 @@ class Run:
                 "rows are no longer those of the model; make a run of the new data with --out"
             )
         return load_dataset(
-            source, min_user_events=data.min_user_events, min_item_events=data.min_item_events
+            source,
+            min_user_events=data.min_user_events,
+            min_item_events=data.min_item_events,
+            unknown_items=data.unknown_items,
         )
 
     @cached_property

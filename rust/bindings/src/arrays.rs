@@ -65,17 +65,6 @@ pub(crate) fn affordable<T>(what: &str, rows: usize, columns: usize) -> PyResult
     })
 }
 
-/// The thread count of the argument `threads`, where `None` is 0 to the core: all cores.
-pub(crate) fn threads(threads: Option<usize>) -> PyResult<usize> {
-    match threads {
-        None => Ok(0),
-        Some(0) => Err(PyValueError::new_err(
-            "`threads` is 0, but must be at least 1; pass None for all cores",
-        )),
-        Some(count) => Ok(count),
-    }
-}
-
 fn contiguous<'a, 'py, T: Element, D: Dimension>(
     value: &'a Bound<'py, PyAny>,
     name: &str,

@@ -4,6 +4,7 @@ use numpy::{Ix2, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyUntypedArrayMet
 use pyo3::prelude::*;
 use sidkit_core::assign::{Looks, Options, Outputs, assign_with};
 
+use crate::count::Count;
 use crate::error::to_python;
 use crate::rows::RowsArray;
 use crate::{arrays, codebook};
@@ -17,10 +18,10 @@ pub(crate) fn assign_codes<'py>(
     codebooks: &Bound<'py, PyAny>,
     beam: usize,
     out: Option<Bound<'py, PyAny>>,
-    threads: Option<usize>,
+    threads: Option<Count>,
     copy: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let threads = arrays::threads(threads)?;
+    let threads = Count::threads(threads)?;
     let codebooks = codebook::extract(codebooks)?;
     let levels = codebooks.levels().len();
     let x = RowsArray::new(x, codebooks.dim(), copy)?;
@@ -67,10 +68,10 @@ pub(crate) fn assign_details<'py>(
     codebooks: &Bound<'py, PyAny>,
     beam: usize,
     alternatives: usize,
-    threads: Option<usize>,
+    threads: Option<Count>,
     copy: bool,
 ) -> PyResult<Assignment> {
-    let threads = arrays::threads(threads)?;
+    let threads = Count::threads(threads)?;
     let codebooks = codebook::extract(codebooks)?;
     let x = RowsArray::new(x, codebooks.dim(), copy)?;
     let (count, levels) = (x.count(), codebooks.levels().len());

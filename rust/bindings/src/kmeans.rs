@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use sidkit_core::kmeans::{Init, Options, fit_watched};
 
 use crate::arrays;
+use crate::count::Count;
 use crate::error::to_python;
 
 /// Centroids, the centroid of every row, and the objective.
@@ -23,17 +24,19 @@ const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
 pub(crate) fn kmeans_fit<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
-    codes: usize,
+    codes: Count,
     iterations: usize,
     init: Option<&Bound<'py, PyAny>>,
     seed: u64,
-    batch: Option<usize>,
-    capacity: Option<usize>,
-    threads: Option<usize>,
+    batch: Option<Count>,
+    capacity: Option<Count>,
+    threads: Option<Count>,
 ) -> PyResult<Clusters<'py>> {
     let rows = arrays::read::<f32, Ix2>(x, "x", "(n, dim)")?;
     let dim = rows.shape()[1];
-    let threads = arrays::threads(threads)?;
+    let (codes, threads) = (codes.get("codes")?, Count::threads(threads)?);
+    let batch = batch.map(|batch| batch.get("batch")).transpose()?;
+    let capacity = capacity.map(|capacity| capacity.get("capacity")).transpose()?;
     arrays::affordable::<f32>("batch", batch.unwrap_or(0), dim)?;
     let init = init.map_or(Ok(Init::Parallel), |init| init_of(init, codes, dim))?;
     let options = Options {

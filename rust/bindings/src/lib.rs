@@ -5,11 +5,13 @@ use pyo3::prelude::*;
 mod arrays;
 mod assign;
 mod codebook;
+mod count;
 mod error;
 mod item_set;
 mod kmeans;
 mod nearby;
 mod ngram;
+mod origin;
 mod rows;
 mod sid;
 mod trie;
@@ -29,6 +31,8 @@ mod _core {
     use crate::kmeans::kmeans_fit;
     #[pymodule_export]
     use crate::ngram::{ngram_rows, ngram_windows};
+    #[pymodule_export]
+    use crate::origin::{trie_from_bytes, trie_from_file};
     #[pymodule_export]
     use crate::sid::SidLayout;
     #[pymodule_export]

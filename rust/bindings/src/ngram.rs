@@ -2,11 +2,12 @@
 
 use numpy::ndarray::Ix2;
 use numpy::{PyArray2, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use sidkit_core::ngram::{Kind, Mode, Ngrams, Window};
 
 use crate::arrays::{self, check_axis};
+use crate::count::Count;
 use crate::error::to_python;
 use crate::sid::SidLayout;
 
@@ -28,11 +29,11 @@ pub(crate) fn ngram_rows<'py>(
     packed: &Bound<'py, PyAny>,
     layout: &SidLayout,
     kind: &Bound<'py, PyAny>,
-    rows: i64,
+    rows: &Bound<'py, PyAny>,
     seed: u64,
     mode: &str,
     out: Option<Bound<'py, PyAny>>,
-    threads: Option<usize>,
+    threads: Option<Count>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = packed.py();
     let plan = plan(layout, kind, rows, seed, mode)?;
@@ -42,7 +43,7 @@ pub(crate) fn ngram_rows<'py>(
     let mut table_rows = arrays::write::<i64, Ix2>(&out, "out", "(n, grams)")?;
     check_axis("out", 0, table_rows.shape()[0], count)?;
     check_axis("out", 1, table_rows.shape()[1], grams)?;
-    let threads = arrays::threads(threads)?;
+    let threads = Count::threads(threads)?;
     let (keys, table_rows) = (keys.as_slice()?, table_rows.as_slice_mut()?);
     py.detach(|| match layout.0.words() {
         1 => plan.fill(keys, table_rows, threads),
@@ -52,7 +53,13 @@ pub(crate) fn ngram_rows<'py>(
     Ok(out)
 }
 
-fn plan(layout: &SidLayout, kind: &Bound<'_, PyAny>, rows: i64, seed: u64, mode: &str) -> PyResult<Ngrams> {
+fn plan(
+    layout: &SidLayout,
+    kind: &Bound<'_, PyAny>,
+    rows: &Bound<'_, PyAny>,
+    seed: u64,
+    mode: &str,
+) -> PyResult<Ngrams> {
     let windows = match kind.extract::<&str>() {
         Ok(name) => named(layout, name)?,
         Err(_) => explicit(kind)?,
@@ -67,9 +74,21 @@ fn plan(layout: &SidLayout, kind: &Bound<'_, PyAny>, rows: i64, seed: u64, mode:
             )));
         }
     };
-    // A negative count is no more a table than none at all.
-    let rows = u64::try_from(rows).unwrap_or(0);
+    let rows = table_rows(rows)?;
     Ngrams::new(layout.0.clone(), &windows, rows, seed, mode).map_err(to_python)
+}
+
+/// The argument `rows`; the core says what it thinks of 0 and of 2^63.
+fn table_rows(rows: &Bound<'_, PyAny>) -> PyResult<u64> {
+    rows.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(rows.py()) {
+            let got = rows
+                .str()
+                .map_or_else(|_| "a huge number".to_owned(), |text| text.to_string());
+            return PyValueError::new_err(format!("an embedding table has 1 to 2^63 - 1 rows, got {got}"));
+        }
+        error
+    })
 }
 
 fn named(layout: &SidLayout, name: &str) -> PyResult<Vec<Window>> {

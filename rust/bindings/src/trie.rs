@@ -15,14 +15,16 @@ use pyo3::prelude::*;
 use sidkit_core::trie::{BeamStep, Span, States, Storage};
 
 use crate::arrays;
+use crate::count::Count;
 use crate::error::to_python;
 use crate::item_set::{ItemSet, OwnedLimits};
 use crate::nearby::{self, Near};
+use crate::origin::{Origin, Pickled};
 use crate::sid::SidLayout;
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
 #[pyclass(frozen, module = "sidkit._core")]
-pub(crate) struct Trie(Arc<sidkit_core::Trie>);
+pub(crate) struct Trie(Arc<sidkit_core::Trie>, Option<Origin>);
 
 /// A batch of prefixes of one depth, all in one trie.
 #[pyclass(frozen, module = "sidkit._core")]
@@ -76,14 +78,23 @@ impl Trie {
             1 => sidkit_core::Trie::build_as(core, keys, items, storage),
             _ => sidkit_core::Trie::build_as(core, keys.as_chunks::<2>().0, items, storage),
         });
-        built.map(|trie| Self(Arc::new(trie))).map_err(to_python)
+        built.map(|trie| Self(Arc::new(trie), None)).map_err(to_python)
     }
 
     #[staticmethod]
     #[pyo3(signature = (path, mmap=false, trusted=false))]
-    fn open(py: Python<'_>, path: PathBuf, mmap: bool, trusted: bool) -> PyResult<Self> {
+    pub(crate) fn open(py: Python<'_>, path: PathBuf, mmap: bool, trusted: bool) -> PyResult<Self> {
+        // Looked at before the file is opened: should another one take its place in between, a pickle is refused, not wrong.
+        let origin = Origin::of(&path, mmap, trusted);
         let opened = py.detach(|| sidkit_core::Trie::open(&path, mmap, trusted));
-        opened.map(|trie| Self(Arc::new(trie))).map_err(to_python)
+        opened.map(|trie| Self(Arc::new(trie), origin)).map_err(to_python)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Pickled<'py>> {
+        self.1.as_ref().filter(|origin| origin.holds()).map_or_else(
+            || Origin::pickle_bytes(py, &self.0.to_bytes()),
+            |origin| origin.pickle(py),
+        )
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
@@ -117,7 +128,8 @@ impl Trie {
         self.0.len()
     }
 
-    fn start(&self, batch: usize) -> PyResult<TrieStates> {
+    fn start(&self, batch: Count) -> PyResult<TrieStates> {
+        let batch = batch.get("batch")?;
         arrays::affordable::<Span>("batch", batch, 1)?;
         Ok(self.states(self.0.start(batch)))
     }
@@ -259,8 +271,8 @@ impl Trie {
         log_probs: Bound<'py, PyAny>,
         states: &TrieStates,
         scores: Bound<'py, PyAny>,
-        rows_per_group: usize,
-        beam: usize,
+        rows_per_group: Count,
+        beam: Count,
         exclude: Option<Bound<'py, PyAny>>,
         within: Option<Bound<'py, PyAny>>,
         renormalize: bool,
@@ -272,6 +284,7 @@ impl Trie {
         arrays::check_axis("log_probs", 0, log_probs.shape()[0], states.len())?;
         arrays::check_axis("log_probs", 1, log_probs.shape()[1], size)?;
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
+        let (rows_per_group, beam) = (rows_per_group.get("rows_per_group")?, beam.get("beam")?);
         arrays::affordable::<[u64; 4]>("beam", states.len(), beam)?;
         let limits = OwnedLimits::new(&self.0, exclude, within)?;
         let (log_probs, scores) = (log_probs.as_slice()?, scores.as_slice()?);
@@ -303,13 +316,14 @@ impl Trie {
         py: Python<'py>,
         states: &TrieStates,
         scores: Bound<'py, PyAny>,
-        rows_per_group: usize,
-        k: usize,
+        rows_per_group: Count,
+        k: Count,
         exclude: Option<Bound<'py, PyAny>>,
         within: Option<Bound<'py, PyAny>>,
     ) -> PyResult<TopItems<'py>> {
         let states = self.own(states)?;
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
+        let (rows_per_group, k) = (rows_per_group.get("rows_per_group")?, k.get("k")?);
         arrays::affordable::<u64>("k", states.len(), k)?;
         let limits = OwnedLimits::new(&self.0, exclude, within)?;
         let scores = scores.as_slice()?;
@@ -347,6 +361,11 @@ impl Trie {
 }
 
 impl Trie {
+    /// What [`Origin`] unpickles.
+    pub(crate) fn of(trie: sidkit_core::Trie) -> Self {
+        Self(Arc::new(trie), None)
+    }
+
     fn states(&self, states: States) -> TrieStates {
         TrieStates {
             trie: Arc::clone(&self.0),

@@ -1,0 +1,57 @@
+//! Counts among the arguments: a number that cannot be one is named, where pyo3 alone would say that it overflows.
+
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+
+/// An argument that should be a count: any integer. [`Count::get`] says whether it is.
+pub(crate) enum Count {
+    Fits(usize),
+    /// Negative or beyond 64 bits; the digits, if Python writes out so many.
+    Beyond(String),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Count {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match value.extract::<usize>() {
+            Ok(count) => Ok(Self::Fits(count)),
+            Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
+                let text = value.str().map(|text| text.to_string());
+                Ok(Self::Beyond(text.unwrap_or_else(|_| "huge".to_owned())))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Count {
+    /// The count, or `ValueError` that names the argument.
+    pub(crate) fn get(self, name: &str) -> PyResult<usize> {
+        match self {
+            Self::Fits(count) => Ok(count),
+            Self::Beyond(text) => Err(PyValueError::new_err(format!(
+                "`{name}` is {text}, but must be from 0 to {}",
+                usize::MAX
+            ))),
+        }
+    }
+
+    /// The thread count of the argument `threads`, where `None` is 0 to the core: all cores.
+    pub(crate) fn threads(threads: Option<Self>) -> PyResult<usize> {
+        let got = match threads {
+            None => return Ok(0),
+            Some(Self::Fits(count)) if count > 0 => return Ok(count),
+            Some(Self::Fits(count)) => count.to_string(),
+            Some(Self::Beyond(text)) => text,
+        };
+        let rule = if got.starts_with(|first: char| first != '-' && first != '0') {
+            "must be a number of threads"
+        } else {
+            "must be at least 1"
+        };
+        Err(PyValueError::new_err(format!(
+            "`threads` is {got}, but {rule}; pass None for all cores"
+        )))
+    }
+}
