@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sidkit._core import (
     Codebooks,
     ItemSet,
+    LiveTrie,
     SidLayout,
     Trie,
     TrieStates,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Codebooks",
     "ItemSet",
+    "LiveTrie",
     "RQKMeans",
     "SidLayout",
     "SidTable",

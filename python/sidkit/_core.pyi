@@ -13,6 +13,7 @@ __all__ = [
     "Assignment",
     "Codebooks",
     "ItemSet",
+    "LiveTrie",
     "SidLayout",
     "Trie",
     "TrieStates",
@@ -359,7 +360,7 @@ class Trie:
     """The Semantic IDs that exist and the items under each: what keeps generation to real items.
 
     There are no nodes: the distinct packed SIDs stand in sorted order, a prefix is a range of them, and a
-    step narrows the range. A trie does not change; a changed catalogue is another trie.
+    step narrows the range. A trie does not change; see `LiveTrie` for a catalogue that does.
 
     A trie can be pickled, so it works in spawned processes: one that was opened from a file as the path of that
     file while it is the same, so that workers share a mapped one; any other as its bytes.
@@ -680,6 +681,133 @@ class Trie:
 
         Raises:
             ValueError: as `beam_step`, and if an item number does not fit into int32.
+        """
+
+@final
+class LiveTrie:
+    """A trie whose items come and go, in batches, while others read it.
+
+    Readers take a `snapshot`, which is a `Trie` like any other, equal to one built from the items that are left, and
+    stays as it is. A batch is seen whole or not at all; the SIDs of items it does not name do not change. Batches wait for
+    one another, readers for nobody. All calls release the GIL. In a folder (`create`, `open`), a batch is on the disk
+    before it is seen, and survives a crash at any moment.
+
+    >>> layout = SidLayout([4, 4])
+    >>> live = LiveTrie(Trie.build(np.array([3, 9], np.uint64), layout))
+    >>> before = live.snapshot()
+    >>> live.update(sids=np.array([12], np.uint64), items=np.array([7]), remove=np.array([0]))
+    >>> live.snapshot().item_count
+    2
+    >>> before.sids(np.array([0]))
+    array([3], dtype=uint64)
+
+    Args:
+        trie: what it begins as; kept in memory, shared and not changed.
+        unique: refuse two items with one SID, as after the collision policies `token` and `reassign`.
+
+    Raises:
+        CollisionError: `unique`, but items of `trie` share a SID.
+    """
+
+    def __new__(cls, trie: Trie, *, unique: bool = False) -> LiveTrie: ...
+    @staticmethod
+    def create(
+        path: str | os.PathLike[str], trie: Trie, *, unique: bool = False, mmap: bool = False
+    ) -> LiveTrie:
+        """Make a folder that begins as `trie`, and open it.
+
+        Args:
+            path: the folder; made where there is none.
+            trie: what it begins as.
+            unique: refuse two items with one SID; remembered in the folder.
+            mmap: as for `open`.
+
+        Raises:
+            CollisionError: as the constructor.
+            OSError: if the folder cannot be written, or holds a live trie already.
+        """
+
+    @staticmethod
+    def open(path: str | os.PathLike[str], mmap: bool = False, trusted: bool = False) -> LiveTrie:
+        """Open a folder: its base, and the batches since. One LiveTrie at a time may have it open.
+
+        Args:
+            path: the folder.
+            mmap: map the base instead of reading it, here and after `compact`.
+            trusted: skip the check of the base, as for `Trie.open`; the journal is always checked.
+
+        Raises:
+            OSError: if a file cannot be read, or the folder is open already (BlockingIOError).
+            FormatError: if the base or a finished batch is damaged. A last batch that was never finished is no damage:
+                it is cut off, see `torn`.
+        """
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trie as it is now to a new folder, for `open`.
+
+        Raises:
+            OSError: as `create`.
+        """
+
+    @property
+    def layout(self) -> SidLayout:
+        """The layout of the SIDs."""
+
+    @property
+    def unique(self) -> bool:
+        """Whether no two items may share a SID."""
+
+    @property
+    def torn(self) -> int:
+        """How many bytes of an unfinished batch were cut off when the folder was opened."""
+
+    @property
+    def batches(self) -> int:
+        """How many batches there have been, in all processes that had the folder open."""
+
+    @property
+    def pending(self) -> tuple[int, int]:
+        """Items gone from the base, and items come since: what the next `compact` settles."""
+
+    def snapshot(self) -> Trie:
+        """Give the trie as it is now. States and item sets belong to the snapshot that made them."""
+
+    def add(self, sids: npt.NDArray[np.uint64], items: npt.NDArray[np.integer]) -> None:
+        """Add items, as `update`."""
+
+    def remove(self, items: npt.NDArray[np.integer]) -> None:
+        """Remove items, as `update`."""
+
+    def update(
+        self,
+        *,
+        sids: npt.NDArray[np.uint64] | None = None,
+        items: npt.NDArray[np.integer] | None = None,
+        remove: npt.NDArray[np.integer] | None = None,
+    ) -> None:
+        """Remove items and add others as one batch: all of it or, where an error is raised, nothing.
+
+        Args:
+            sids: the packed SIDs of the items that come, (n,) or (n, 2).
+            items: their numbers, (n,), 0 to 2**32 - 1; such as go in the same batch may come again, with another SID.
+            remove: the items that go, (m,).
+
+        Raises:
+            TypeError: if an array has another dtype.
+            ValueError: if an item to remove is not there, one to add is, one is named twice, a SID is not of the layout, or the
+                shapes do not fit.
+            CollisionError: `unique`, but two items would share a SID.
+            OSError: if the journal cannot be written.
+        """
+
+    def compact(self) -> None:
+        """Make the trie as it is now the base, and empty the journal; in one moment, as far as a crash can tell.
+
+        Takes about as long as writing the trie to the disk. Readers go on, batches wait; call it from a thread of its own
+        where that matters.
+
+        Raises:
+            OSError: if the folder cannot be written.
         """
 
 @final

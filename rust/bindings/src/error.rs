@@ -24,6 +24,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         }
         Error::Io { kind, .. } => io::Error::new(kind, error.to_string()).into(),
         Error::Format { .. } => of_sidkit("FormatError", error.to_string()),
+        Error::SharedKey { .. } => of_sidkit("CollisionError", error.to_string()),
         _ => PyValueError::new_err(error.to_string()),
     }
 }

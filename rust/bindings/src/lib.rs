@@ -9,6 +9,7 @@ mod count;
 mod error;
 mod item_set;
 mod kmeans;
+mod live;
 mod nearby;
 mod ngram;
 mod origin;
@@ -29,6 +30,8 @@ mod _core {
     use crate::item_set::ItemSet;
     #[pymodule_export]
     use crate::kmeans::kmeans_fit;
+    #[pymodule_export]
+    use crate::live::LiveTrie;
     #[pymodule_export]
     use crate::ngram::{ngram_rows, ngram_windows};
     #[pymodule_export]

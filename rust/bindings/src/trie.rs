@@ -24,7 +24,7 @@ use crate::sid::SidLayout;
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
 #[pyclass(frozen, module = "sidkit._core")]
-pub(crate) struct Trie(Arc<sidkit_core::Trie>, Option<Origin>);
+pub(crate) struct Trie(pub(crate) Arc<sidkit_core::Trie>, pub(crate) Option<Origin>);
 
 /// A batch of prefixes of one depth, all in one trie.
 #[pyclass(frozen, module = "sidkit._core")]
@@ -479,7 +479,7 @@ pub(crate) fn integers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64
 }
 
 /// `value`, a one-dimensional array of item numbers, 0 to 2³² − 1.
-fn item_numbers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+pub(crate) fn item_numbers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     let number = |item: i64| {
         u32::try_from(item).map_err(|_| {
             PyValueError::new_err(format!(

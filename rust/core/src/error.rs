@@ -113,6 +113,20 @@ pub enum Error {
         /// The item.
         item: i64,
     },
+    /// An item that is to be added is in the trie already. Remove it in the same batch, or give the new one another number.
+    ItemExists {
+        /// The first row that adds such an item.
+        row: usize,
+        /// The item.
+        item: u32,
+    },
+    /// Two items would share a Semantic ID where each must have its own. Give one of them another.
+    SharedKey {
+        /// The item that was to come.
+        item: u32,
+        /// The other.
+        other: u32,
+    },
     /// A batch does not fall into groups as it was said to.
     Groups {
         /// How many rows the batch has.
@@ -290,6 +304,14 @@ impl fmt::Display for Error {
             Self::UnknownItem { row, item } => {
                 write!(f, "row {row} asks for item {item}, which is not in the trie")
             }
+            Self::ItemExists { row, item } => write!(
+                f,
+                "row {row} adds item {item}, which is in the trie already; remove it in the same batch to change its Semantic ID"
+            ),
+            Self::SharedKey { item, other } => write!(
+                f,
+                "items {item} and {other} would share a Semantic ID, but here every item has its own; give one of them another"
+            ),
             Self::Groups {
                 rows,
                 rows_per_group,

@@ -55,6 +55,35 @@ impl Bits {
         self.ranks.last().map_or(0, |&count| count as usize)
     }
 
+    /// The bit at a position.
+    pub(super) fn get(&self, position: usize) -> bool {
+        self.words[position / 64] >> (position % 64) & 1 == 1
+    }
+
+    /// The position of the last one at `position` or before it; there must be one.
+    pub(super) fn one_to(&self, position: usize) -> usize {
+        let mut at = position / 64;
+        let mut word = self.words[at] << (63 - position % 64) >> (63 - position % 64);
+        while word == 0 && at > 0 {
+            at -= 1;
+            word = self.words[at];
+        }
+        at * 64 + (63 - word.leading_zeros().min(63)) as usize
+    }
+
+    /// The position of the first one at `position` or behind it; the end where there is none.
+    pub(super) fn one_from(&self, position: usize) -> usize {
+        let mut at = position / 64;
+        let mut mask = u64::MAX << (position % 64);
+        while let Some(word) = self.words.get(at) {
+            if word & mask != 0 {
+                return at * 64 + (word & mask).trailing_zeros() as usize;
+            }
+            (at, mask) = (at + 1, u64::MAX);
+        }
+        at * 64
+    }
+
     /// How many ones stand before `position`, which is within the bits or their end.
     pub(super) fn rank(&self, position: usize) -> usize {
         let block = position / BLOCK;
@@ -140,6 +169,12 @@ mod tests {
             let (mut ones, mut zeros) = (0, 0);
             for at in 0..bits.words.len() * 64 {
                 prop_assert_eq!(bits.rank(at), ones);
+                prop_assert_eq!(bits.get(at), bit(at));
+                let from = (at..bits.words.len() * 64).find(|&at| bit(at));
+                prop_assert_eq!(bits.one_from(at), from.unwrap_or(bits.words.len() * 64));
+                if let Some(last) = (0..=at).rev().find(|&at| bit(at)) {
+                    prop_assert_eq!(bits.one_to(at), last);
+                }
                 if bit(at) {
                     prop_assert_eq!(bits.select_one(ones), at);
                     ones += 1;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::sid::{Key, SidLayout};
 
 /// Positions and slots are 32 bits wide, and one value beyond the last must exist.
-const MOST_ITEMS: usize = u32::MAX as usize - 1;
+pub(super) const MOST_ITEMS: usize = u32::MAX as usize - 1;
 
 impl Trie {
     /// The trie of `keys`, in any order. Key `i` is the Semantic ID of `items[i]`, or of item `i` if there are no `items`; several

@@ -33,6 +33,17 @@ pub(super) enum Column {
     Wide(Array<u16>),
 }
 
+impl Column {
+    /// The column of `digits` of a level with `size` codes.
+    pub(super) fn of(size: u32, digits: impl Iterator<Item = u16>) -> Self {
+        if size <= 256 {
+            Self::Narrow(digits.map(|digit| digit as u8).collect::<Vec<_>>().into())
+        } else {
+            Self::Wide(digits.collect::<Vec<_>>().into())
+        }
+    }
+}
+
 /// What a column is made of.
 pub(super) trait Digit: Copy + Ord {
     /// The code it stands for.
@@ -100,11 +111,7 @@ impl Columns {
         }
         let column = |level| {
             let digits = keys.iter().map(|&key| layout.digit(key, level));
-            if layout.sizes()[level] <= 256 {
-                Column::Narrow(digits.map(|digit| digit as u8).collect::<Vec<_>>().into())
-            } else {
-                Column::Wide(digits.collect::<Vec<_>>().into())
-            }
+            Column::of(layout.sizes()[level], digits)
         };
         let tail = (head..layout.levels()).map(column).collect();
         let mut columns = Self::new(layout, head, directory.into(), tail, Vec::new());
@@ -142,24 +149,17 @@ impl Columns {
             let mut fan = FanBuilder::new(self.sizes[depth], self.len());
             let mut next = Vec::new();
             let block = 1 << block_bits(self.sizes[depth]);
-            for span in states {
-                if span.hi - span.lo > block {
-                    let row = fan.add(span.lo);
-                    self.for_each_run(depth, span, |code, run| {
-                        row[usize::from(code) / 64] |= 1 << (code % 64);
-                        // No block is smaller, so a shorter run is crowded at no level below.
-                        if run.hi - run.lo > 1 << block_bits(1) {
-                            next.push(run);
-                        }
-                    });
-                } else if depth + 1 < self.sizes.len() && span.hi - span.lo > 1 << block_bits(1) {
-                    self.for_each_run(depth, span, |_, run| {
-                        if run.hi - run.lo > 1 << block_bits(1) {
-                            next.push(run);
-                        }
-                    });
+            with_digits!(&self.tail[depth - self.head()], digits => {
+                for span in states {
+                    let run = &digits[span.lo as usize..span.hi as usize];
+                    if span.hi - span.lo > block {
+                        mark(run, fan.add(span.lo));
+                    }
+                    if depth + 1 < self.sizes.len() {
+                        long_runs(run, span.lo, 1 << block_bits(1), &mut next);
+                    }
                 }
-            }
+            });
             states = next;
             fans.push(fan.finish());
         }
@@ -290,18 +290,6 @@ impl Columns {
         }
     }
 
-    /// Calls `visit` with each child of a tail state: its code and where it leads, ascending.
-    fn for_each_run(&self, depth: usize, span: Span, mut visit: impl FnMut(u16, Span)) {
-        with_digits!(&self.tail[depth - self.head()], digits => {
-            let mut lo = span.lo;
-            for run in digits[span.lo as usize..span.hi as usize].chunk_by(|a, b| a == b) {
-                let hi = lo + run.len() as u32;
-                visit(run[0].code(), Span::new(lo, hi));
-                lo = hi;
-            }
-        });
-    }
-
     /// The states of the first `depth` digits of valid keys. Keys take each step together, so that their loads overlap.
     pub(super) fn find<K: Key>(&self, layout: &SidLayout, keys: &[K], depth: usize, out: &mut [Span]) {
         const TOGETHER: usize = 64;
@@ -331,6 +319,24 @@ impl Columns {
                 .filter(|span| span.is_dead())
                 .for_each(|span| *span = Span::DEAD);
         }
+    }
+
+    /// How many keys are below `key`, and whether the key itself is here.
+    pub(super) fn rank(&self, layout: &SidLayout, key: u128) -> (u32, bool) {
+        let slot = key.checked_shr(layout.bits_below(self.head())).unwrap_or(0) as usize;
+        let mut span = Span::new(self.directory[slot], self.directory[slot + 1]);
+        for (column, level) in self.tail.iter().zip(self.head()..) {
+            let digit = layout.digit(<[u64; 2]>::from_u128(key), level);
+            with_digits!(column, digits => {
+                let next = narrow(digits, span, digit);
+                if next.is_dead() {
+                    let run = &digits[span.lo as usize..span.hi as usize];
+                    return (span.lo + run.partition_point(|d| d.code() < digit) as u32, false);
+                }
+                span = next;
+            });
+        }
+        (span.lo, !span.is_dead())
     }
 
     /// The key at a position.
@@ -363,6 +369,38 @@ fn narrow<D: Digit>(digits: &[D], span: Span, digit: u16) -> Span {
         run[start..].partition_point(|&d| d.code() == digit)
     };
     Span::new(span.lo + start as u32, span.lo + (start + length) as u32)
+}
+
+/// Sets the bits of sorted digits, a word at a time.
+fn mark<D: Digit>(digits: &[D], row: &mut [u64]) {
+    let (mut at, mut word) = (0, 0);
+    for digit in digits {
+        let code = usize::from(digit.code());
+        if code / 64 != at {
+            row[at] |= word;
+            (at, word) = (code / 64, 0);
+        }
+        word |= 1 << (code % 64);
+    }
+    row[at] |= word;
+}
+
+/// Appends the runs of equal digits that are longer than `block`, as states; `digits` are sorted and begin at position `lo`. No
+/// shorter run is crowded at any level below, since no level has smaller blocks.
+fn long_runs<D: Digit>(digits: &[D], lo: u32, block: u32, runs: &mut Vec<Span>) {
+    let block = block as usize;
+    let Some(ahead) = digits.get(block..) else { return };
+    // In a sorted sequence that is what a long run takes, and most states have none.
+    if ahead.iter().zip(digits).filter(|(a, b)| a == b).count() == 0 {
+        return;
+    }
+    let mut at = 0;
+    for run in digits.chunk_by(|a, b| a == b) {
+        if run.len() > block {
+            runs.push(Span::new(lo + at as u32, lo + (at + run.len()) as u32));
+        }
+        at += run.len();
+    }
 }
 
 /// Reads a few digits of each run and forgets them, which brings them into the cache without waiting for one at a time.

@@ -148,6 +148,14 @@ impl Compact {
         shl(high as u128, self.low_bits) | self.low_at(position)
     }
 
+    /// Whether the last key, and so every key, has high bits that exist.
+    pub(super) fn ends_within(&self) -> bool {
+        let Some(last) = (self.len as usize).checked_sub(1) else {
+            return true;
+        };
+        self.high.select_one(last) - last < high_values(&self.layout, self.low_bits)
+    }
+
     /// The keys from a position on.
     pub(super) fn keys(&self, position: u32) -> impl Iterator<Item = u128> {
         let rest = self.len - position;
@@ -167,6 +175,12 @@ impl Compact {
             word &= word - 1;
             shl((one - position as usize) as u128, self.low_bits) | self.low_at(position)
         })
+    }
+
+    /// How many keys are below `key`, and whether the key itself is here.
+    pub(super) fn rank(&self, key: u128) -> (u32, bool) {
+        let position = self.partition(key, |low, bound| low < bound);
+        (position, position < self.len && self.key(position) == key)
     }
 
     /// How many keys are below all with this prefix of `depth` digits.

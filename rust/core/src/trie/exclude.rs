@@ -1,8 +1,10 @@
 //! Items that a request must not get.
 
+use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use super::live::Moved;
 use super::{Shelves, Trie};
 use crate::error::{Error, Result};
 
@@ -58,9 +60,20 @@ impl<'a> Excluded<'a> {
     }
 }
 
-/// The slots ordered by their item, made when first asked for. It follows from the items, so it takes no part in equality.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ByItem(OnceLock<Vec<u32>>);
+/// Where each item is. It follows from the items, so it takes no part in equality.
+#[derive(Clone, Debug)]
+pub(super) enum ByItem {
+    /// The slots ordered by their item, made when first asked for.
+    Sorted(OnceLock<Vec<u32>>),
+    /// What differs from the trie that this one was made from.
+    Moved(Arc<Moved>),
+}
+
+impl Default for ByItem {
+    fn default() -> Self {
+        Self::Sorted(OnceLock::new())
+    }
+}
 
 impl PartialEq for ByItem {
     fn eq(&self, _: &Self) -> bool {
@@ -70,18 +83,47 @@ impl PartialEq for ByItem {
 
 impl Eq for ByItem {}
 
-impl Shelves {
+impl Trie {
     /// The slot of an item, if it is here.
     pub(super) fn slot_of(&self, item: u32) -> Option<u32> {
-        let by_item = self.by_item.0.get_or_init(|| slots_by_item(&self.items));
-        // Where the items are 0 to n - 1, an item is its own rank.
-        let guess = by_item.get(item as usize).copied();
-        guess
-            .filter(|&slot| self.items[slot as usize] == item)
-            .or_else(|| {
-                let rank = by_item.binary_search_by_key(&item, |&slot| self.items[slot as usize]);
-                rank.ok().map(|rank| by_item[rank])
-            })
+        match &self.shelves.by_item {
+            ByItem::Sorted(by_item) => self
+                .shelves
+                .find(by_item.get_or_init(|| slots_by_item(&self.shelves.items)), item),
+            ByItem::Moved(moved) => moved.slot_of(self, item),
+        }
+    }
+
+    /// The slots of many items; faster than one at a time where there are many.
+    pub(super) fn slots_of(&self, items: &[u32]) -> Vec<Option<u32>> {
+        match &self.shelves.by_item {
+            ByItem::Sorted(_) => items.iter().map(|&item| self.slot_of(item)).collect(),
+            ByItem::Moved(moved) => moved.slots_of(self, items),
+        }
+    }
+}
+
+impl Shelves {
+    /// The slot of an item among the slots ordered by item.
+    fn find(&self, by_item: &[u32], item: u32) -> Option<u32> {
+        let item_at = |rank: usize| self.items[by_item[rank] as usize];
+        let last = by_item.len().checked_sub(1)?;
+        let beyond = item_at(last).checked_sub(item)? as usize;
+        // So many items are above this one at most, and so many below it. Where that is all the others, no number is left out.
+        let (low, high) = (last.saturating_sub(beyond), last.min(item as usize));
+        if item as usize + beyond == last {
+            return Some(by_item[low]);
+        }
+        let (mut low, mut high) = (low, high + 1);
+        while low < high {
+            let middle = low.midpoint(high);
+            match item_at(middle).cmp(&item) {
+                Ordering::Equal => return Some(by_item[middle]),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 }
 
@@ -122,7 +164,7 @@ impl Trie {
         let mut group = Vec::new();
         for ends in offsets.windows(2) {
             let items = &values[ends[0].unsigned_abs() as usize..ends[1].unsigned_abs() as usize];
-            let known = |&item: &i64| self.shelves.slot_of(u32::try_from(item).ok()?);
+            let known = |&item: &i64| self.slot_of(u32::try_from(item).ok()?);
             group.clear();
             group.extend(items.iter().filter_map(known));
             group.sort_unstable();

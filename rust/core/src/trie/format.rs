@@ -39,6 +39,8 @@ use crate::sid::{MAX_LEVELS, SidLayout};
 
 const MAGIC: &[u8; 8] = b"sidkTRIE";
 const VERSION: u32 = 1;
+/// Where the checksum is.
+pub(super) const SUM_AT: usize = 24;
 /// Where the checksummed part begins.
 const CHECKED: usize = 32;
 /// The header up to the lists of sizes and lengths.
@@ -76,7 +78,7 @@ impl Trie {
         let length = bytes.len() as u64;
         bytes[16..24].copy_from_slice(&length.to_le_bytes());
         let sum = xxh3_64(&bytes[CHECKED..]);
-        bytes[24..32].copy_from_slice(&sum.to_le_bytes());
+        bytes[SUM_AT..CHECKED].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
 
@@ -123,7 +125,7 @@ impl Trie {
     fn read(bytes: &[u8], map: Option<&Arc<Mmap>>, trusted: bool) -> Result<Self> {
         let header = Header::read(bytes)?;
         if !trusted {
-            let (stored, sum) = (u64_at(bytes, 24), xxh3_64(&bytes[CHECKED..]));
+            let (stored, sum) = (u64_at(bytes, SUM_AT), xxh3_64(&bytes[CHECKED..]));
             if sum != stored {
                 return Err(damaged(format!(
                     "the checksum is {sum:016x}, the header says {stored:016x}; the file is damaged"
@@ -469,10 +471,10 @@ pub(super) fn io_error(path: &Path, error: &io::Error) -> Error {
     }
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::read_le(&bytes[at..])
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::read_le(&bytes[at..])
 }

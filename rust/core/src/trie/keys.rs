@@ -97,4 +97,12 @@ impl Keys {
             Self::Compact(keys) => keys.key(position),
         }
     }
+
+    /// How many keys are below `key`, and whether the key itself is here.
+    pub(super) fn rank(&self, layout: &SidLayout, key: u128) -> (u32, bool) {
+        match self {
+            Self::Fast(keys) => keys.rank(layout, key),
+            Self::Compact(keys) => keys.rank(key),
+        }
+    }
 }

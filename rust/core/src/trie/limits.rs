@@ -182,7 +182,7 @@ impl Trie {
         let mut words = vec![0; slots.div_ceil(64)];
         for slot in items
             .iter()
-            .filter_map(|&item| self.shelves.slot_of(u32::try_from(item).ok()?))
+            .filter_map(|&item| self.slot_of(u32::try_from(item).ok()?))
         {
             words[slot as usize / 64] |= 1 << (slot % 64);
         }

@@ -12,9 +12,7 @@ impl Trie {
     pub fn sids<K: Key>(&self, items: &[i64]) -> Result<Vec<K>> {
         self.layout.check::<K>(&[])?;
         let sid = |(row, &item): (usize, &i64)| {
-            let slot = u32::try_from(item)
-                .ok()
-                .and_then(|item| self.shelves.slot_of(item));
+            let slot = u32::try_from(item).ok().and_then(|item| self.slot_of(item));
             let slot = slot.ok_or(Error::UnknownItem { row, item })?;
             Ok(K::from_u128(
                 self.keys.key(&self.layout, self.shelves.position(slot)),

@@ -33,7 +33,7 @@
 //!
 //! # Limits
 //!
-//! At most 2³² − 2 items. A trie does not change; a changed catalogue is another trie.
+//! At most 2³² − 2 items. A trie does not change; a changed catalogue is another trie, which [`live`] makes quickly.
 
 mod array;
 mod beam;
@@ -46,6 +46,7 @@ mod fan;
 mod format;
 mod keys;
 mod limits;
+pub mod live;
 mod lookup;
 mod mask;
 mod nearby;
@@ -108,16 +109,25 @@ impl Shelves {
         match &self.firsts {
             None => start..end,
             Some(_) if start == end => 0..0,
-            Some(firsts) => {
-                let first = |key| {
-                    if key == firsts.count_ones() {
-                        self.items.len()
-                    } else {
-                        firsts.select_one(key)
-                    }
-                };
-                first(start)..first(end)
-            }
+            Some(_) => self.first(positions.start)..self.first(positions.end),
+        }
+    }
+
+    /// The slots of the key whose item is in `slot`.
+    fn shelf(&self, slot: usize) -> Range<usize> {
+        match &self.firsts {
+            None => slot..slot + 1,
+            Some(firsts) => firsts.one_to(slot)..firsts.one_from(slot + 1).min(self.items.len()),
+        }
+    }
+
+    /// The first slot of the key at `position`; behind the last key, the number of slots.
+    fn first(&self, position: u32) -> usize {
+        let position = position as usize;
+        match &self.firsts {
+            None => position,
+            Some(firsts) if position == firsts.count_ones() => self.items.len(),
+            Some(firsts) => firsts.select_one(position),
         }
     }
 }

@@ -60,9 +60,7 @@ impl Trie {
             shared: vec![0; items.len() * k],
         };
         for (row, &item) in items.iter().enumerate() {
-            let slot = u32::try_from(item)
-                .ok()
-                .and_then(|item| self.shelves.slot_of(item));
+            let slot = u32::try_from(item).ok().and_then(|item| self.slot_of(item));
             let slot = slot.ok_or(Error::UnknownItem { row, item })?;
             let ranges = self.ranges_around(slot)?;
             let rings = ranges.windows(2).enumerate().rev();

@@ -86,6 +86,10 @@ impl Columns {
 impl Compact {
     fn verify(&self, layout: &SidLayout) -> Result<()> {
         self.high.verify()?;
+        check(
+            self.ends_within(),
+            "a key is longer than the levels of the layout together",
+        )?;
         let mut last = None;
         for key in self.keys(0) {
             check(last < Some(key), "the keys do not ascend")?;

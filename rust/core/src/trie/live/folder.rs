@@ -1,0 +1,225 @@
+//! A live trie on the disk: a folder with a base, which is a trie file, and the journal of what happened since.
+//!
+//! The journal names its base, so that renaming a new journal into place is the one moment in which a compaction happens.
+//! Bases that no journal names are what an interruption left, and go when the folder is next opened.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::journal::{HEADER, Header, Record};
+use crate::error::{Error, Result};
+use crate::trie::Trie;
+use crate::trie::format::{SUM_AT, damaged, io_error, u64_at, write_whole};
+
+const JOURNAL: &str = "journal";
+const LOCK: &str = "lock";
+
+/// An open folder; nobody else has it open.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    header: Header,
+    journal: File,
+    /// Where the last whole record ends.
+    end: u64,
+    /// Whether the journal may hold what it should not, after a write that failed and could not be undone.
+    broken: bool,
+    /// Held for as long as the folder is open.
+    _lock: File,
+    /// The process that opened it; one made by `fork` shares the lock and must not write.
+    process: u32,
+}
+
+impl Folder {
+    /// Makes a folder that holds `trie` and an empty journal.
+    pub(super) fn create(path: &Path, trie: &Trie, unique: bool, batches: u64) -> Result<()> {
+        std::fs::create_dir_all(path).map_err(|error| io_error(path, &error))?;
+        let _lock = lock(path)?;
+        let journal = path.join(JOURNAL);
+        if journal.exists() {
+            let error = io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "there is a live trie already; open it",
+            );
+            return Err(io_error(path, &error));
+        }
+        let header = write_base(path, trie, unique, batches)?;
+        write_whole(&journal, &header.to_bytes())?;
+        sync_folder(path)
+    }
+
+    /// Opens a folder and reads its journal; what is behind the whole records is cut off by [`Folder::cut`].
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
+        let place = path.join(JOURNAL);
+        // Before the lock, so that a mistaken path is not given one.
+        let open = || OpenOptions::new().read(true).write(true).open(&place);
+        open().map_err(|error| io_error(&place, &error))?;
+        let lock = lock(path)?;
+        let (journal, bytes) = open()
+            .and_then(|journal| Ok((journal, std::fs::read(&place)?)))
+            .map_err(|error| io_error(&place, &error))?;
+        let folder = Self {
+            path: path.to_owned(),
+            header: Header::read(&bytes)?,
+            journal,
+            end: bytes.len() as u64,
+            broken: false,
+            _lock: lock,
+            process: std::process::id(),
+        };
+        folder.tidy();
+        Ok((folder, bytes))
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The base, if it is the one that the journal was written for.
+    pub(super) fn base(&self, mmap: bool, trusted: bool) -> Result<Trie> {
+        let path = base_path(&self.path, self.header.batches);
+        let trie = Trie::open(&path, mmap, trusted)?;
+        let sum = trie_sum(&path).map_err(|error| io_error(&path, &error))?;
+        if sum == self.header.base {
+            return Ok(trie);
+        }
+        Err(damaged(format!(
+            "the base has the checksum {sum:016x}, but the journal was written for one with {:016x}; restore both from one copy",
+            self.header.base
+        )))
+    }
+
+    /// Forgets what is behind byte `end` of the journal; returns how many bytes that were.
+    pub(super) fn cut(&mut self, end: usize) -> Result<u64> {
+        let torn = self.end - end as u64;
+        if torn > 0 {
+            self.end = end as u64;
+            let cut = self
+                .journal
+                .set_len(self.end)
+                .and_then(|()| self.journal.sync_all());
+            cut.map_err(|error| io_error(&self.path.join(JOURNAL), &error))?;
+        }
+        Ok(torn)
+    }
+
+    /// Writes batch `number` and waits until it is on the disk.
+    pub(super) fn append(&mut self, record: &Record, number: u64) -> Result<()> {
+        let path = self.path.join(JOURNAL);
+        let refuse = |why| Err(io_error(&path, &io::Error::other(why)));
+        if self.process != std::process::id() {
+            return refuse("the process that opened this live trie is another one; open it after the fork");
+        }
+        if self.broken {
+            return refuse("an earlier write failed and could not be undone; open the live trie again");
+        }
+        let bytes = record.to_bytes(&self.header, number);
+        let mut write = || {
+            self.journal.seek(SeekFrom::Start(self.end))?;
+            self.journal.write_all(&bytes)?;
+            self.journal.sync_data()
+        };
+        if let Err(error) = write() {
+            let undo = self
+                .journal
+                .set_len(self.end)
+                .and_then(|()| self.journal.sync_all());
+            self.broken = undo.is_err();
+            return Err(io_error(&path, &error));
+        }
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Puts `trie`, which holds so many batches, in the place of the base and an empty journal in that of the journal.
+    pub(super) fn compact(&mut self, trie: &Trie, batches: u64) -> Result<()> {
+        let place = self.path.join(JOURNAL);
+        let old = self.header.batches;
+        let header = write_base(&self.path, trie, self.header.unique, batches)?;
+        write_whole(&place, &header.to_bytes())?;
+        // From here on the new journal is the journal, so nothing may be appended to the old one.
+        self.broken = true;
+        sync_folder(&self.path)?;
+        let open = OpenOptions::new().read(true).write(true).open(&place);
+        self.journal = open.map_err(|error| io_error(&place, &error))?;
+        (self.header, self.end, self.broken) = (header, HEADER as u64, false);
+        // The next opening tries again.
+        let _ = std::fs::remove_file(base_path(&self.path, old));
+        Ok(())
+    }
+
+    /// Removes what interrupted writes have left; what cannot be removed does no harm.
+    fn tidy(&self) {
+        let current = base_path(&self.path, self.header.batches);
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let ours = name.starts_with("base-") || name.starts_with(JOURNAL);
+            let kind = path.extension().unwrap_or_default();
+            let left = kind == "tmp" || kind == "sidx" && path != current;
+            if ours && left {
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+/// Writes a base and waits until it is on the disk; returns the header of its journal.
+fn write_base(folder: &Path, trie: &Trie, unique: bool, batches: u64) -> Result<Header> {
+    let bytes = trie.to_bytes();
+    write_whole(&base_path(folder, batches), &bytes)?;
+    sync_folder(folder)?;
+    Ok(Header {
+        unique,
+        batches,
+        base: u64_at(&bytes, SUM_AT),
+    })
+}
+
+fn base_path(folder: &Path, batches: u64) -> PathBuf {
+    folder.join(format!("base-{batches:020}.sidx"))
+}
+
+/// The checksum in the header of a trie file.
+fn trie_sum(path: &Path) -> io::Result<u64> {
+    let mut header = [0; SUM_AT + 8];
+    io::Read::read_exact(&mut File::open(path)?, &mut header)?;
+    Ok(u64_at(&header, SUM_AT))
+}
+
+/// Makes the folder this process's alone until the file is dropped.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let file = file.map_err(|error| io_error(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Io {
+            path: folder.display().to_string(),
+            kind: io::ErrorKind::WouldBlock,
+            code: None,
+            message: "this live trie is open already, here or in another process; close it there first"
+                .into(),
+        }),
+        Err(TryLockError::Error(error)) => Err(io_error(&path, &error)),
+    }
+}
+
+/// Waits until renames within a folder are on the disk.
+fn sync_folder(path: &Path) -> Result<()> {
+    // Other systems cannot open a folder, and keep renames in order by themselves.
+    if cfg!(unix) {
+        let synced = File::open(path).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| io_error(path, &error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! A trie whose items come and go while others read it.
+//!
+//! # How does it work?
+//!
+//! A [`LiveTrie`] holds a *base*, a trie that does not change, and what all batches since have changed in it. A batch
+//! makes the next [`Trie`]: the sorted arrays of the base are copied in runs with the changes put in between, which is
+//! one pass over memory, and the finished trie takes the place of the one before. So what readers hold is always a
+//! plain trie, equal in every array to one built from the items that are left, and as fast to walk.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use sidkit_core::trie::live::{Batch, LiveTrie};
+//! use sidkit_core::{SidLayout, Trie};
+//!
+//! let layout = SidLayout::new(&[4, 4])?;
+//! let live = LiveTrie::new(Arc::new(Trie::build(layout, &[3_u64, 9], None)?), false)?;
+//! let before = live.snapshot();
+//! live.apply(&Batch { removed: &[0], keys: &[12_u64, 9], items: &[7, 8] })?;
+//! let after = live.snapshot();
+//! assert_eq!(before.items(&before.start(1)).0, [0, 1]);
+//! assert_eq!(after.items(&after.start(1)).0, [1, 8, 7]);
+//! # Ok::<(), sidkit_core::Error>(())
+//! ```
+
+mod edits;
+mod fold;
+mod folder;
+mod journal;
+mod moved;
+mod splice;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use edits::Change;
+use fold::Fold;
+use folder::Folder;
+use journal::{Header, Record, Records};
+
+use super::Trie;
+use super::exclude::ByItem;
+use super::format::damaged;
+use crate::error::{Error, Result};
+use crate::sid::Key;
+
+pub use fold::Batch;
+pub(super) use moved::Moved;
+
+/// A trie whose items come and go, in memory or in a folder that survives a crash.
+#[derive(Debug)]
+pub struct LiveTrie {
+    /// What readers get; the lock is held for as long as it takes to copy or replace the pointer.
+    current: RwLock<Arc<Trie>>,
+    writer: Mutex<Writer>,
+}
+
+/// What only one batch at a time may touch.
+#[derive(Debug)]
+struct Writer {
+    unique: bool,
+    /// How many batches there have been.
+    batches: u64,
+    /// How many of them the base holds.
+    settled: u64,
+    folder: Option<Folder>,
+    mmap: bool,
+}
+
+impl LiveTrie {
+    /// A live trie in memory that begins as `trie`. With `unique`, no two items may share a Semantic ID.
+    ///
+    /// # Errors
+    /// [`Error::SharedKey`] if some do already.
+    pub fn new(trie: Arc<Trie>, unique: bool) -> Result<Self> {
+        check_unique(&trie, unique)?;
+        let writer = Writer {
+            unique,
+            batches: 0,
+            settled: 0,
+            folder: None,
+            mmap: false,
+        };
+        Ok(Self {
+            current: RwLock::new(if matches!(trie.shelves.by_item, ByItem::Moved(_)) {
+                Arc::new(settled(&trie))
+            } else {
+                let _ = trie.slot_of(0);
+                trie
+            }),
+            writer: Mutex::new(writer),
+        })
+    }
+
+    /// Makes a folder at `path` that [`LiveTrie::open`] opens and that begins as `trie`.
+    ///
+    /// # Errors
+    /// As [`LiveTrie::new`], and [`Error::Io`] if the system refuses or there is a live trie already.
+    pub fn create(path: &Path, trie: &Trie, unique: bool) -> Result<()> {
+        check_unique(trie, unique)?;
+        Folder::create(path, trie, unique, 0)
+    }
+
+    /// Opens the folder at `path`: the base, and the batches of the journal. A batch at its end that was never finished
+    /// is cut off; the second value is how many bytes that were. `mmap` and `trusted` are those of [`Trie::open`] and
+    /// concern the base, whose file stays as it is until [`LiveTrie::compact`] puts another in its place.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses or the folder is open already, [`Error::Format`] if the base or the journal is
+    /// damaged.
+    pub fn open(path: &Path, mmap: bool, trusted: bool) -> Result<(Self, u64)> {
+        let (mut folder, bytes) = Folder::open(path)?;
+        let base = Arc::new(ordered(folder.base(mmap, trusted)?));
+        let Header {
+            unique,
+            batches: settled,
+            ..
+        } = *folder.header();
+        let mut records = Records::new(&bytes, base.layout.words())?;
+        let (mut fold, mut batches) = (Fold::default(), settled);
+        let unfit = |error: Error| damaged(format!("the journal does not fit its base: {error}"));
+        while let Some(record) = records.next()? {
+            batches += 1;
+            replay(&mut fold, &base, &record).map_err(unfit)?;
+        }
+        let current = if batches == settled {
+            base
+        } else {
+            Arc::new(splice::splice(&base, &fold.change(), unique).map_err(unfit)?)
+        };
+        let torn = folder.cut(records.end)?;
+        let writer = Writer {
+            unique,
+            batches,
+            settled,
+            folder: Some(folder),
+            mmap,
+        };
+        let live = Self {
+            current: RwLock::new(current),
+            writer: Mutex::new(writer),
+        };
+        Ok((live, torn))
+    }
+
+    /// The trie as it is now; it stays as it is.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Trie> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether no two items may share a Semantic ID.
+    #[must_use]
+    pub fn unique(&self) -> bool {
+        self.writer().unique
+    }
+
+    /// How many batches there have been.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.writer().batches
+    }
+
+    /// How many items of the base are not where they were, and how many others there are: what [`LiveTrie::compact`]
+    /// settles.
+    #[must_use]
+    pub fn pending(&self) -> (usize, usize) {
+        match &self.snapshot().shelves.by_item {
+            ByItem::Moved(moved) => moved.counts(),
+            ByItem::Sorted(_) => (0, 0),
+        }
+    }
+
+    /// Removes items and adds others, all or none: whoever asks for a snapshot gets the trie before or the trie after. In
+    /// a folder the batch is on the disk before it is seen. One batch runs at a time; others wait.
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`] for an item that goes and is not there, [`Error::ItemExists`] for one that comes and is,
+    /// [`Error::RepeatedItem`] for one that goes or comes twice, [`Error::SharedKey`] for two items with one Semantic ID where
+    /// that must not be, [`Error::TooManyItems`], [`Error::Length`] and as [`crate::SidLayout::check`] for keys that do not
+    /// fit, [`Error::Io`] if the journal cannot be written. Then nothing has changed.
+    pub fn apply<K: Key>(&self, batch: &Batch<'_, K>) -> Result<()> {
+        let mut writer = self.writer();
+        let current = self.snapshot();
+        let change = batch.change(&current)?;
+        if change == Change::default() {
+            return Ok(());
+        }
+        let next = splice::splice(&current, &change, writer.unique)?;
+        let number = writer.batches + 1;
+        if let Some(folder) = &mut writer.folder {
+            folder.append(&record_of(batch), number)?;
+        }
+        writer.batches = number;
+        self.publish(next);
+        Ok(())
+    }
+
+    /// Makes the trie as it is now the base. Batches wait meanwhile; readers do not. In a folder, the base and an empty
+    /// journal are written anew, in one moment as far as a crash can tell.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub fn compact(&self) -> Result<()> {
+        let mut writer = self.writer();
+        let (current, batches, mmap) = (self.snapshot(), writer.batches, writer.mmap);
+        if batches == writer.settled {
+            return Ok(());
+        }
+        let mut base = None;
+        if let Some(folder) = &mut writer.folder {
+            folder.compact(&current, batches)?;
+            // We have just written it. If it cannot be mapped, the copy in memory serves as well.
+            base = mmap.then(|| folder.base(true, true).ok()).flatten();
+        }
+        let base = base.map_or_else(|| settled(&current), ordered);
+        writer.settled = batches;
+        self.publish(base);
+        Ok(())
+    }
+
+    /// Writes the trie as it is now to a new folder at `path`, for [`LiveTrie::open`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses or there is a live trie already.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let (current, unique, batches) = {
+            let writer = self.writer();
+            (self.snapshot(), writer.unique, writer.batches)
+        };
+        Folder::create(path, &current, unique, batches)
+    }
+
+    fn publish(&self, next: Trie) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, Arc::new(next));
+        drop(current);
+        // Outside the lock, since giving so much memory back takes milliseconds.
+        drop(before);
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A batch changes nothing before it has succeeded, so a panic leaves nothing half done.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A copy that knows by itself where its items are.
+fn settled(trie: &Trie) -> Trie {
+    let mut trie = trie.clone();
+    if matches!(trie.shelves.by_item, ByItem::Moved(_)) {
+        trie.shelves.by_item = ByItem::default();
+    }
+    ordered(trie)
+}
+
+/// Orders the items now, so that neither a reader nor the first batch has to wait for it.
+fn ordered(trie: Trie) -> Trie {
+    let _ = trie.slot_of(0);
+    trie
+}
+
+fn check_unique(trie: &Trie, unique: bool) -> Result<()> {
+    if let (true, Some(firsts)) = (unique, &trie.shelves.firsts) {
+        let shared = (1..trie.item_count()).find(|&slot| !firsts.get(slot));
+        if let Some(slot) = shared {
+            let (item, other) = (trie.shelves.items[slot], trie.shelves.items[slot - 1]);
+            return Err(Error::SharedKey { item, other });
+        }
+    }
+    Ok(())
+}
+
+fn record_of<K: Key>(batch: &Batch<'_, K>) -> Record {
+    let words = |key: &K| {
+        let bits = key.to_u128();
+        [(bits >> 64) as u64, bits as u64].into_iter().skip(2 - K::WORDS)
+    };
+    Record {
+        // All of them are, or the batch had been refused.
+        removed: batch
+            .removed
+            .iter()
+            .filter_map(|&item| u32::try_from(item).ok())
+            .collect(),
+        items: batch.items.to_vec(),
+        words: batch.keys.iter().flat_map(words).collect(),
+    }
+}
+
+/// Folds a batch of the journal.
+fn replay(fold: &mut Fold, base: &Trie, record: &Record) -> Result<()> {
+    let removed: Vec<i64> = record.removed.iter().map(|&item| item.into()).collect();
+    let (removed, items) = (&removed[..], &record.items[..]);
+    if base.layout.words() == 1 {
+        let keys = &record.words[..];
+        return fold.take(base, &Batch { removed, keys, items });
+    }
+    let keys = record.words.as_chunks::<2>().0;
+    fold.take(base, &Batch { removed, keys, items })
+}
