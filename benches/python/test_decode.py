@@ -5,6 +5,8 @@ The same weights in both, so the same lists must come out; that is asserted befo
 are renormalized over the allowed digits on both sides, as `generate` does after its processors.
 """
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,8 @@ from tests.models.t5 import as_t5
 
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
-from sidkit.decode import beam_search
-from sidkit.models import TIGER
+from sidkit.decode import beam_search, rank_by_rqtransformer
+from sidkit.models import TIGER, RQTransformer
 
 SIZES = (256, 256, 256, 16)
 ITEMS, USERS, HISTORY = 12_101, 64, 10
@@ -91,3 +93,74 @@ def test_users_per_second(benchmark, world, beam, side):
     benchmark.extra_info["users"] = USERS
     benchmark.pedantic(getattr(world, side), args=(beam,), rounds=5, warmup_rounds=1)
     benchmark.extra_info["users_per_second"] = USERS / benchmark.stats.stats.median
+
+
+class Timed:
+    """A trie that counts the seconds spent in it."""
+
+    def __init__(self, trie: Trie) -> None:
+        self._trie, self.seconds = trie, 0.0
+        self.layout = trie.layout
+
+    def __getattr__(self, name: str):
+        method = getattr(self._trie, name)
+
+        def timed(*args, **kwargs):
+            started = time.perf_counter()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        return timed
+
+
+@pytest.mark.parametrize("beam", [20, 50])
+def test_share_of_the_trie(benchmark, world, beam):
+    """What masks, beam steps and exclusions take of TIGER's decoding."""
+    trie, shares = Timed(world.trie), []
+
+    def decode():
+        trie.seconds, started = 0.0, time.perf_counter()
+        beam_search(
+            world.model,
+            trie,
+            world.digits,
+            world.histories,
+            beam=beam,
+            exclude=world.histories,
+            batch_size=USERS,
+        )
+        shares.append(trie.seconds / (time.perf_counter() - started))
+
+    benchmark.group = "share of the trie"
+    benchmark.pedantic(decode, rounds=5, warmup_rounds=1)
+    benchmark.extra_info["trie_share"] = float(np.median(shares[1:]))
+
+
+@pytest.fixture(scope="module")
+def one_pass(world) -> RQTransformer:
+    """RQTransformer at its default size for the same items, its weights far from uniform."""
+    torch.manual_seed(0)
+    vectors = np.random.default_rng(0).normal(size=(ITEMS, 384)).astype(np.float32)
+    model = RQTransformer.for_items(SIZES, world.digits, vectors)
+    for table in (model.code, model.prefix):
+        torch.nn.init.normal_(table.weight, std=0.3)
+    return model.eval()
+
+
+@pytest.mark.parametrize("beam", [10, 20, 50, 100, "exact"])
+def test_users_per_second_of_one_pass(benchmark, world, one_pass, beam):
+    users = Sequences.from_rows([*world.histories] * 8)
+
+    def search(width: int, histories: Sequences = users):
+        return beam_search(one_pass, world.trie, world.digits, histories, beam=width, k=10, batch_size=64)
+
+    def exact():
+        return rank_by_rqtransformer(one_pass, users, 10)
+
+    if beam == "exact":
+        np.testing.assert_array_equal(exact()[0][:64], search(1000, world.histories)[0])
+    benchmark.group = "RQTransformer"
+    benchmark.pedantic(exact if beam == "exact" else lambda: search(beam), rounds=5, warmup_rounds=1)
+    benchmark.extra_info["users_per_second"] = len(users) / benchmark.stats.stats.median
