@@ -253,13 +253,15 @@ class RQTransformer(nn.Module):
             prefixes: the vectors of all prefixes, f32 (M, D).
         """
         tree = self.tree
-        logits = F.linear(hidden, prefixes).float() + self.bias  # (B, M)
-        reached = logits[:, tree.level(0)].log_softmax(-1)  # (B, M_0)
+        # Nodes as rows: what is gathered and summed by parent is contiguous then.
+        logits = (prefixes @ hidden.T).float() + self.bias[:, None]  # (M, B)
+        reached = logits[tree.level(0)].log_softmax(0)  # (M_0, B)
         for level in range(1, len(self.sizes)):
             nodes, above = tree.level(level), tree.level(level - 1)
-            scores, parents = logits[:, nodes], tree.parent[nodes] - above.start
-            reached = (reached - _log_sums(scores, parents, above.stop - above.start))[:, parents] + scores
-        return reached[:, tree.path[:, -1] - tree.starts[-2]]
+            scores, families = logits[nodes], tree.branches[above]
+            spare = reached - _log_sums(scores, families)  # (M_above, B)
+            reached = spare.index_select(0, tree.parent[nodes] - above.start) + scores
+        return reached.index_select(0, tree.path[:, -1] - tree.starts[-2]).T.contiguous()
 
     def last_hidden(self, history: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The vector at the end of each history, from which its next item is foretold.
@@ -382,9 +384,15 @@ def _means(rows: Tensor, group: Tensor, groups: int) -> Tensor:
     return sums / torch.bincount(group, minlength=groups)[:, None]
 
 
-def _log_sums(scores: Tensor, parents: Tensor, count: int) -> Tensor:
-    """The logarithm of the summed exponentials of the children of each parent, (B, count)."""
-    index = parents.expand(len(scores), -1)
-    most = scores.new_full((len(scores), count), -torch.inf).scatter_reduce(1, index, scores, "amax")
-    sums = scores.new_zeros(len(scores), count).index_add(1, parents, (scores - most[:, parents]).exp())
+def _log_sums(scores: Tensor, families: Tensor) -> Tensor:
+    """The logarithm of the summed exponentials of every family, (families, B).
+
+    Args:
+        scores: rows of one family after the other, f32 (R, B).
+        families: how many rows each has, at least one, int64 (families,).
+    """
+    most: Tensor = torch.segment_reduce(scores, "max", lengths=families, axis=0)
+    row = torch.repeat_interleave(torch.arange(len(families)), families)
+    raised = (scores - most.index_select(0, row)).exp_()
+    sums: Tensor = torch.segment_reduce(raised, "sum", lengths=families, axis=0)
     return most + sums.log()

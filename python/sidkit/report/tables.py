@@ -69,13 +69,20 @@ def stored_runs(results: str | os.PathLike[str], dataset: str) -> list[StoredRun
 
 
 def results_table(runs: Sequence[StoredRun], metrics: Iterable[str] = METRICS) -> str:
-    """Write a Markdown table, one row a run, each number with its interval, and the protocols under it."""
+    """Write a Markdown table, each number with its interval, and the protocols under it.
+
+    A run has one row, or one for every way in which its model ranks; beside them the seconds of its training.
+    """
     shown = [name for name in metrics if any(run.metrics.find(run.model, name) for run in runs)]
-    head = ["model", "setting", "seed", *map(metric_name, shown)]
-    lines = [_row(head), _row(["---", "---", "---:", *["---:"] * len(shown)])]
+    head = ["model", "setting", "seed", *map(metric_name, shown), "training, s"]
+    lines = [_row(head), _row(["---", "---", "---:", *["---:"] * len(shown), "---:"])]
     for run in runs:
-        cells = [model_name(run.model), run.setting or "default", str(run.seed)]
-        lines.append(_row([*cells, *(_cell(run, name) for name in shown)]))
+        seconds = run.metrics.seconds.get(f"train.{run.model}")
+        cost = "–" if seconds is None else f"{seconds:,.0f}"
+        for model in run.metrics.models:
+            if model.partition("-")[0] == run.model:
+                cells = [model_name(model), run.setting or "default", str(run.seed)]
+                lines.append(_row([*cells, *(_cell(run, model, name) for name in shown), cost]))
     protocols = list(dict.fromkeys(run.metrics.protocol.sentence() for run in runs))
     notes = [f"Measured on: {sentence}." for sentence in protocols]
     return "\n".join([*lines, "", *_between(notes)]) + "\n"
@@ -151,8 +158,8 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _cell(run: StoredRun, metric: str) -> str:
-    result = run.metrics.find(run.model, metric)
+def _cell(run: StoredRun, model: str, metric: str) -> str:
+    result = run.metrics.find(model, metric)
     if result is None:
         return "–"
     interval = f" ({number(result.ci95[0])}–{number(result.ci95[1])})" if result.ci95 else ""

@@ -7,8 +7,8 @@ __all__ = ["baseline_last", "metric_name", "model_classes", "model_name"]
 
 _MODELS = {
     "rqtransformer": "RQTransformer",
-    "rqtransformer-dense": "its dense head",
-    "rqtransformer-fused": "both together",
+    "rqtransformer-dense": "RQ dense",
+    "rqtransformer-fused": "RQ fused",
     "tiger": "TIGER",
     "sasrec": "SASRec",
     "popularity": "Popularity",
