@@ -58,6 +58,8 @@ def beam_search(
     Raises:
         ConfigError: if the trie's digits are not the model's, the model wants users and got none, or a
             setting is out of range.
+        DataError: if a history names an item that the model cannot read, or `exclude` or `users` are not one
+            row a history.
     """
     if beam < 1:
         raise ConfigError(f"`beam` must be 1 or more, not {beam}")

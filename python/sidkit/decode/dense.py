@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sidkit.data import Sequences
+from sidkit.decode.arguments import check_arguments
 from sidkit.decode.ranking import top_k
 from sidkit.errors import ConfigError
 from sidkit.models import RQTransformer, SASRec
@@ -41,13 +42,17 @@ def rank_by_sasrec(
 
     Returns:
         items int32 (m, k) padded with -1, and their inner products f32 (m, k) padded with -inf.
+
+    Raises:
+        ConfigError: if `k` or `batch_size` is below 1.
+        DataError: if a history names an unknown item, or `exclude` is not one row a history.
     """
 
     def scores(padded: Tensor, lengths: Tensor) -> Tensor:
         ends = (lengths - 1).clamp(min=0)
         return model.scores(model.hidden(padded)[torch.arange(len(padded)), ends])
 
-    return _rank(scores, histories.tail(model.max_items), model.items, k, exclude, batch_size, on_progress)
+    return _rank(scores, histories, model.max_items, model.items, k, exclude, batch_size, on_progress)
 
 
 @torch.inference_mode()
@@ -83,8 +88,12 @@ def rank_by_rqtransformer(
         (m, k) padded with -inf.
 
     Raises:
-        ConfigError: if the model has no dense head and `by` needs it, or `sid_share` is outside [0, 1].
+        ConfigError: if `by` is none of the three, the model has no dense head and `by` needs it, `sid_share`
+            is outside [0, 1], or `k` or `batch_size` is below 1.
+        DataError: if a history names an unknown item, or `exclude` is not one row a history.
     """
+    if by not in ("sid", "dense", "fused"):
+        raise ConfigError(f"`by` must be `sid`, `dense` or `fused`, not `{by}`")
     if by != "sid" and not model.dense:
         raise ConfigError(f"this model was trained without `dense`, so it cannot rank by `{by}`; use `sid`")
     share = model.sid_share if sid_share is None else sid_share
@@ -100,12 +109,13 @@ def rank_by_rqtransformer(
             return dense
         return torch.lerp(dense, model.item_log_probs(hidden, prefixes), share)
 
-    return _rank(scores, histories.tail(model.max_items), model.items, k, exclude, batch_size, on_progress)
+    return _rank(scores, histories, model.max_items, model.items, k, exclude, batch_size, on_progress)
 
 
 def _rank(
     scores: Callable[[Tensor, Tensor], Tensor],
-    recent: Sequences,
+    histories: Sequences,
+    max_items: int,
     padding: int,
     k: int,
     exclude: Sequences | None,
@@ -113,6 +123,8 @@ def _rank(
     on_progress: Callable[[int], None],
 ) -> Ranked:
     """Rank by what `scores` gives for histories (B, T), padded on the right, and their lengths (B,)."""
+    check_arguments(histories, padding, k=k, batch_size=batch_size, exclude=exclude)
+    recent = histories.tail(max_items)
     items = np.empty((len(recent), k), np.int32)
     best = np.empty((len(recent), k), np.float32)
     order = np.argsort(recent.lengths, kind="stable")  # similar lengths together: little padding

@@ -39,8 +39,7 @@ def diverse_beam_search(
     At every level the groups take their steps one after the other, each an exact step of beam search under
     the trie with `beam / groups` prefixes. From a group's scores, a digit loses `penalty` for every prefix
     of an earlier group that has just taken it, and this stays in the scores of what follows. The results of
-    all
-    groups are merged: an item that several found comes once, with its log-probability without penalties.
+    all groups are merged: an item that several found comes once, with its log-probability without penalties.
 
     The first group is a plain beam search of its width; with a penalty of 0 all groups are, and find the
     same.
@@ -67,11 +66,12 @@ def diverse_beam_search(
 
     Raises:
         ConfigError: as `beam_search`, and if the groups do not divide the beam or a penalty is not finite.
+        DataError: as `beam_search`.
     """
     if beam < 1 or groups < 1 or beam % groups:
         raise ConfigError(f"`beam` is {beam} and `groups` {groups}; groups of 1 or more must divide the beam")
     levels = len(model.sizes)
-    penalties = [penalty] * levels if isinstance(penalty, (int, float)) else list(penalty)
+    penalties = [penalty] * levels if isinstance(penalty, (int, float, np.number)) else list(penalty)
     if len(penalties) != levels or not all(0 <= value < float("inf") for value in penalties):
         raise ConfigError(
             f"`penalty` is {penalty}; it is a number of 0 or more, or one for each of {levels} levels"

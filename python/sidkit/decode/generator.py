@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
+from sidkit.decode.arguments import check_arguments
 from sidkit.errors import ConfigError
 
 __all__ = ["Search", "SidGenerator", "State", "cooled", "search_batches", "temperatures"]
@@ -65,7 +66,10 @@ def search_batches(
         What the search gives, items int32 (m, k) and scores f32 (m, k), in the order of the histories.
 
     Raises:
-        ConfigError: if the trie's digits are not the model's, or the model wants users and got none.
+        ConfigError: if the trie's digits are not the model's, the model wants users and got none, or `k` or
+            `batch_size` is below 1.
+        DataError: if a history names an item that the model cannot read, or `exclude` or `users` are not one
+            row a history.
     """
     if tuple(trie.layout.sizes) != model.sizes:
         raise ConfigError(
@@ -74,6 +78,9 @@ def search_batches(
         )
     if model.user_buckets and users is None:
         raise ConfigError("this model was trained with user tokens: pass `users`, one index a history")
+    # A model that reads items knows those it was made for, whatever has come to the catalogue since.
+    known = len(digits) if model.reads == "digits" else min(len(digits), getattr(model, "items", len(digits)))
+    check_arguments(histories, known, k=k, batch_size=batch_size, exclude=exclude, users=users)
     spelled = torch.from_numpy(digits.astype(np.int64))  # (items, L)
     recent = histories.tail(model.max_items)
     items = np.empty((len(histories), k), np.int32)
@@ -100,7 +107,7 @@ def temperatures(temperature: float | Sequence[float], levels: int) -> list[floa
     Raises:
         ConfigError: if there is not one for each level, or one is not a positive number.
     """
-    each = [temperature] * levels if isinstance(temperature, (int, float)) else list(temperature)
+    each = [temperature] * levels if isinstance(temperature, (int, float, np.number)) else list(temperature)
     if len(each) != levels or not all(0 < value < float("inf") for value in each):
         raise ConfigError(
             f"`temperature` is {temperature}; it is a positive number, or one for each of {levels} levels"

@@ -61,6 +61,7 @@ def sample_items(
 
     Raises:
         ConfigError: as `beam_search`, and for a `k` below 1 or a negative seed.
+        DataError: as `beam_search`.
     """
     if k < 1 or seed < 0:
         raise ConfigError(f"`k` is {k} and `seed` {seed}; they must be 1 or more, and 0 or more")

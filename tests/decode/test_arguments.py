@@ -1,0 +1,95 @@
+"""What is given beside a model is checked before anything is ranked, by every search and ranking alike."""
+
+import numpy as np
+import pytest
+import torch
+from tests.decode.tables import Tables, catalogue
+
+from sidkit.data import Sequences
+from sidkit.decode import (
+    beam_search,
+    diverse_beam_search,
+    rank_by_rqtransformer,
+    rank_by_sasrec,
+    sample_items,
+)
+from sidkit.errors import ConfigError, DataError
+from sidkit.models import RQTransformer, SASRec
+
+ITEMS = 14
+HISTORIES = Sequences.from_rows([[1, 2], [], [3]])
+DIGITS, TRIE = catalogue(ITEMS)
+
+
+def beam(histories=HISTORIES, k=2, **options):
+    return beam_search(Tables(), TRIE, DIGITS, histories, beam=4, k=k, **options)
+
+
+def diverse(histories=HISTORIES, k=2, **options):
+    return diverse_beam_search(Tables(), TRIE, DIGITS, histories, beam=4, groups=2, k=k, **options)
+
+
+def sampled(histories=HISTORIES, k=2, **options):
+    return sample_items(Tables(), TRIE, DIGITS, histories, k=k, seed=0, **options)
+
+
+def rq(histories=HISTORIES, k=2, **options):
+    return rank_by_rqtransformer(rq_model(), histories, k, **options)
+
+
+def sasrec(histories=HISTORIES, k=2, **options):
+    torch.manual_seed(0)
+    return rank_by_sasrec(SASRec(ITEMS, d_model=8, layers=1, heads=1).eval(), histories, k, **options)
+
+
+def rq_model():
+    torch.manual_seed(0)
+    return RQTransformer.for_items(TRIE.layout.sizes, DIGITS, d_model=8, layers=1, heads=1).eval()
+
+
+every = pytest.mark.parametrize("rank", [beam, diverse, sampled, rq, sasrec])
+
+
+@every
+@pytest.mark.parametrize("wrong", [{"k": 0}, {"k": -1}, {"batch_size": 0}, {"batch_size": -1}])
+def test_counts_below_one_are_refused(rank, wrong):
+    filled = Sequences.from_rows([[1], [2]])  # the stand-in's probabilities need a last item
+    rank(filled)
+    with pytest.raises(ConfigError, match=r"`k`.* at least 1|`k` is (0|-1)"):
+        rank(filled, **wrong)
+
+
+@every
+def test_a_history_with_an_unknown_item_is_named(rank):
+    with pytest.raises(DataError, match=r"history 2 holds item 14.* items 0 to 13"):
+        rank(Sequences.from_rows([[13], [], [0, ITEMS]]))
+
+
+@every
+@pytest.mark.parametrize("rows", [1, 4])
+def test_exclude_has_one_row_for_each_history(rank, rows):
+    with pytest.raises(DataError, match=f"`exclude` must have one row for each of the 3.* got {rows}"):
+        rank(exclude=Sequences.from_rows([[1]] * rows))
+
+
+def test_users_are_one_for_each_history():
+    with pytest.raises(DataError, match=r"`users` must have one row for each of the 3"):
+        beam(users=np.zeros(2, np.int32))
+
+
+def test_an_item_that_came_after_the_model_is_unknown_to_it():
+    more = np.concatenate([DIGITS, DIGITS[:1]])
+    with pytest.raises(DataError, match="items 0 to 13"):
+        beam_search(rq_model(), TRIE, more, Sequences.from_rows([[ITEMS]]), beam=2)
+
+
+def test_a_ranking_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match="`by` must be `sid`, `dense` or `fused`, not `both`"):
+        rq(by="both")
+
+
+@pytest.mark.parametrize("search", [beam, diverse, sampled])
+def test_one_temperature_may_be_a_number_of_numpy(search):
+    filled = Sequences.from_rows([[1], [2]])
+    cold, same = search(filled, temperature=np.float32(0.5)), search(filled, temperature=0.5)
+    assert np.array_equal(cold[0], same[0]) and np.array_equal(cold[1], same[1])
