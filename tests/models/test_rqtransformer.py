@@ -197,3 +197,26 @@ def test_a_dimension_that_is_always_the_same_says_nothing():
     vectors[:, 2] = 7.25
     model = RQTransformer.for_items(SIZES, catalogue(), vectors, d_model=16)
     assert torch.isfinite(model.content).all() and (model.content[:, 2] == 0).all()
+
+
+def test_weights_loaded_into_a_model_that_has_decoded_are_used():
+    model, other = small(), small()
+    rank_by_rqtransformer(model, HISTORIES, 5)
+    with torch.no_grad():
+        for tensor in other.parameters():
+            tensor.normal_()
+    other.eval()
+    model.load_state_dict(other.state_dict())
+    found, expected = (rank_by_rqtransformer(each, HISTORIES, 5) for each in (model, other))
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize(
+    "digits",
+    [catalogue() + np.uint16(1), catalogue()[:, :2], catalogue().astype(np.int64) - 1],
+    ids=["too high", "a column short", "negative"],
+)
+def test_digits_of_other_sizes_are_refused(digits):
+    with pytest.raises(ConfigError, match=r"one column for each of the `sizes` \[5, 4, 3\]"):
+        RQTransformer.for_items(SIZES, digits)

@@ -144,8 +144,17 @@ class RQTransformer(nn.Module):
             settings: see the class.
 
         Raises:
-            ConfigError: if `vectors` is not one row an item.
+            ConfigError: if `vectors` is not one row an item, or the digits are not of these sizes.
+            DataError: if there is no item or no level.
         """
+        if digits.ndim == 2 and digits.size:
+            least, most = digits.min(0).tolist(), digits.max(0).tolist()
+            fits = len(sizes) == len(most) and all(top < size for top, size in zip(most, sizes, strict=True))
+            if not fits or min(least) < 0:
+                raise ConfigError(
+                    f"`digits` must have one column for each of the `sizes` {[int(size) for size in sizes]} "
+                    f"and be below them, but its columns run from {least} to {most}"
+                )
         if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(digits)):
             raise ConfigError(
                 f"`vectors` must be one row for each of the {len(digits)} items, got {vectors.shape}"
@@ -341,6 +350,11 @@ class RQTransformer(nn.Module):
         """Vectors computed for decoding are forgotten: training changes what they are made of."""
         self._ready: tuple[Tensor, Tensor] | None = None
         return super().train(mode)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        """Other weights make other vectors, in evaluation mode too."""
+        self._ready = None
+        super()._load_from_state_dict(*args, **kwargs)
 
     def _frozen(self) -> tuple[Tensor, Tensor]:
         """The vectors of prefixes and items, computed once while nothing is trained."""
