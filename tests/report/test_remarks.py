@@ -11,8 +11,8 @@ from sidkit.report.page import page
 from sidkit.report.remarks import remarks
 
 
-def run_of(values, *, distinct=None, history=None):
-    """A run whose models reached `values`; `history` is that of TIGER: (last step, best step, validation)."""
+def run_of(values, *, distinct=None, history=None, trained="tiger"):
+    """A run whose models reached `values`; `history`, of `trained`: (last step, best step, validation)."""
     results = [Result(model, "all", "ndcg@10", value, (value, value)) for model, value in values.items()]
     results += [
         Result(model, "all", "distinct@10", float(value)) for model, value in (distinct or {}).items()
@@ -25,7 +25,7 @@ def run_of(values, *, distinct=None, history=None):
             {"step": last, "metrics": {"ndcg@10": valid / 2}},
         ]
         steps = [{"step": last, "loss": 1.0}]
-        histories["tiger"] = {"steps": steps, "evaluations": evaluations, "best_step": best}
+        histories[trained] = {"steps": steps, "evaluations": evaluations, "best_step": best}
     metrics = Metrics(Protocol(candidates=100, users=10, dataset="world"), results)
     return RunData(path=Path("run"), metrics=metrics, histories=histories)
 
@@ -55,6 +55,24 @@ def test_twice_popularity_is_enough_and_a_little_less_is_not():
 def test_the_course_of_the_training_names_the_cause(history, cause):
     (said,) = remarks(run_of({"tiger": 0.03, "popularity": 0.02}, history=history))
     assert cause in said
+
+
+def test_a_model_without_a_course_is_said_to_fall_short_and_no_more():
+    (said,) = remarks(run_of({"tiger": 0.03, "popularity": 0.02}))
+    assert said.endswith("where 2 times is expected.")
+
+
+def test_every_ranking_of_one_training_has_its_course_but_validation_is_of_the_joined_one():
+    values = {"rqtransformer": 0.03, "rqtransformer-fused": 0.03, "popularity": 0.02}
+    digits, fused = remarks(run_of(values, history=(1000, 900, 0.06), trained="rqtransformer"))
+    assert digits.startswith("RQTransformer ") and fused.startswith("RQ fused ")
+    assert "best at step 900 of 1,000" in digits and "best at step 900 of 1,000" in fused
+    assert "On validation it reached 0.0600" in fused
+    assert "it reached" not in digits
+    assert "best other model" not in digits + fused
+    del values["rqtransformer-fused"]
+    (digits,) = remarks(run_of(values, history=(1000, 900, 0.06), trained="rqtransformer"))
+    assert "On validation it reached 0.0600" in digits
 
 
 @pytest.mark.parametrize(

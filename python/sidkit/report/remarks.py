@@ -51,11 +51,16 @@ def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator
     ours, base = metrics.find(model, headline), metrics.find(_BASELINE, headline)
     if ours is None or base is None or base.value <= 0 or ours.value >= _ENOUGH * base.value:
         return
-    causes = [*_course(run.histories.get(model, {}), ours.value, headline)]
+    # One training may rank in several ways; its validation asked the one that joins the others, if any does.
+    trained = model.partition("-")[0]
+    joined = f"{trained}-fused"
+    validated = model == (joined if joined in metrics.models else trained)
+    causes = [*_course(run.histories.get(trained, {}), ours.value if validated else None, headline)]
     others = [
         (result.value, other)
         for other in metrics.models
-        if other not in (model, _BASELINE) and (result := metrics.find(other, headline))
+        # What was trained together with this model falls short for the same reasons.
+        if other.partition("-")[0] not in (trained, _BASELINE) and (result := metrics.find(other, headline))
     ]
     best = max(others, default=None)
     if best is not None:
@@ -67,16 +72,15 @@ def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator
             else f"{reach}, so the data holds more than this model found"
         )
     times = ours.value / base.value
-    yield (
+    found = (
         f"{model_name(model)} reaches {metric_name(headline)} {number(ours.value)}, {times:.1f} times "
-        f"that of popularity ({number(base.value)}), where {_ENOUGH:.0f} times is expected. "
-        + ". ".join(causes)
-        + "."
+        f"that of popularity ({number(base.value)}), where {_ENOUGH:.0f} times is expected"
     )
+    yield ". ".join([found, *causes]) + "."
 
 
-def _course(history: Mapping[str, Any], test: float, headline: str) -> Iterator[str]:
-    """What the course of a training says."""
+def _course(history: Mapping[str, Any], test: float | None, headline: str) -> Iterator[str]:
+    """What the course of a training says; `test` is None for a ranking that its validation did not ask."""
     steps = history.get("steps") or [{}]
     last, best = steps[-1].get("step", 0), history.get("best_step", 0)
     measured = [entry["metrics"].get(headline) for entry in history.get("evaluations", [])]
@@ -93,7 +97,7 @@ def _course(history: Mapping[str, Any], test: float, headline: str) -> Iterator[
             f"On validation it was best at step {best:,} of {last:,}: more steps do not help, "
             "more dropout or other sizes may"
         )
-    if test < _DRIFT * max(values):
+    if test is not None and test < _DRIFT * max(values):
         yield (
             f"On validation it reached {number(max(values))}: the last event of a user is harder to foresee "
             "than the one before it, for every model"
