@@ -51,6 +51,16 @@ def test_an_empty_file(fails, data, tmp_path):
     assert "items.csv" in line and "is empty" in line
 
 
+@pytest.mark.parametrize("model", ["rqtransformer", "sasrec", "tiger"])
+def test_users_of_so_few_events_that_there_is_nothing_to_learn(fails, data, tmp_path, model):
+    events = pl.read_parquet(data / "interactions.parquet")
+    events.group_by("user_id", maintain_order=True).head(3).write_parquet(data / "interactions.parquet")
+    chosen = [*QUICK, f"models.use=['{model}']", f"embed.vectors={data / 'vectors.npy'}"]
+    options = [part for setting in chosen for part in ("--set", setting)]
+    options += ["--set", "train.rqtransformer.evaluate_every_steps=0"]
+    assert "no training history has two events" in fails("run", data, "--out", tmp_path / "run", *options)
+
+
 def test_no_such_data(fails, tmp_path):
     line = fails("run", tmp_path / "nowhere", "--out", tmp_path / "run")
     assert "nowhere" in line

@@ -105,6 +105,14 @@ def test_recommend_after_a_history(sid, run, model):
     assert "item-07" not in said
 
 
+def test_recommend_after_a_history_of_every_item(sid, run):
+    everything = ",".join(f"item-{item:02}" for item in range(24))
+    code, said, wrong = sid("recommend", run, "--history", everything)
+    assert (code, wrong) == (0, "")
+    assert "nothing is left to recommend" in said and "--include-seen" in said
+    assert re.search(r"item-\d\d", sid("recommend", run, "--history", everything, "--include-seen")[1])
+
+
 def test_inspect(sid, run):
     code, said, _ = sid("inspect", run)
     assert code == 0 and "train.tiger" in said and "sids.parquet" in said

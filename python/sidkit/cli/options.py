@@ -30,5 +30,10 @@ Force = Annotated[
     bool, typer.Option("--force", help="Run finished stages again whose settings or data have changed.")
 ]
 Model = Annotated[
-    str | None, typer.Option("--model", help="`rqtransformer`, `tiger`, `sasrec` or `popularity`.")
+    str | None,
+    typer.Option(
+        "--model",
+        help="`rqtransformer`, `tiger`, `sasrec` or `popularity`; with a dense head also "
+        "`rqtransformer-dense` and `rqtransformer-fused`.",
+    ),
 ]

@@ -51,6 +51,9 @@ def command(
     console = Console(markup=False)
     if user is not None:
         console.print(_listed(opened, f"latest of {len(seen)} items of user {user}", seen[-5:]))
+    if not items:
+        console.print("nothing is left to recommend: the history holds every item (see --include-seen)")
+        return
     console.print(_listed(opened, f"{opened.model} recommends", items, [f"{score:.3f}" for score in scores]))
 
 

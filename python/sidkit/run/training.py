@@ -208,7 +208,7 @@ def train_rqtransformer(
     plan = dataclasses.replace(
         _settings(training.model_copy(update={"max_steps": 1, "evaluate_every_steps": 1})),
         max_steps=training.max_steps or max(1, round(training.epochs * batches.steps)),
-        evaluate_every_steps=training.evaluate_every_steps or batches.steps,
+        evaluate_every_steps=training.evaluate_every_steps or max(1, batches.steps),
     )
     with _kept(folder) as place:
         history = fit(model, batches, loss, validate, plan, place, data=data, on_progress=told)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sidkit.errors import DataError
 from sidkit.models import TIGER, RQTransformer, SASRec, save_model
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
@@ -64,9 +65,8 @@ def fit(
 
     AdamW, linear warm-up, cosine decay. The weights with the best validation NDCG@10 are kept. A checkpoint
     is written to `folder/checkpoint.safetensors` every so often and on Ctrl-C; calling again with the same
-    arguments continues from it,
-    and gives what the uninterrupted training would have given. At the end `model.safetensors`, `model.json`
-    and `history.json` are in `folder` and the checkpoint is gone.
+    arguments continues from it, and gives what the uninterrupted training would have given. At the end
+    `model.safetensors`, `model.json` and `history.json` are in `folder` and the checkpoint is gone.
 
     Args:
         model: freshly built; its initial weights are replaced if there is a checkpoint.
@@ -80,6 +80,7 @@ def fit(
         on_progress: called after every step.
 
     Raises:
+        DataError: if there is no example.
         RunFolderError: if the folder holds a checkpoint of another training.
         FormatError: if the checkpoint is damaged.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
@@ -128,6 +129,11 @@ class _Training:
         return self.folder / "checkpoint.safetensors"
 
     def run(self) -> History:
+        if not self.batches.steps:
+            raise DataError(
+                "no training history has two events, so there is no next item to learn; users need them "
+                "beside the events that validation and test take (two, with leave_last_out)"
+            )
         torch.manual_seed(self.settings.seed)
         if self.checkpoint.exists():
             self.resume()
