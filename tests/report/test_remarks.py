@@ -11,7 +11,7 @@ from sidkit.report.page import page
 from sidkit.report.remarks import remarks
 
 
-def run_of(values, *, distinct=None, history=None, trained="tiger"):
+def run_of(values, *, distinct=None, history=None, trained="tiger", split="leave_last_out"):
     """A run whose models reached `values`; `history`, of `trained`: (last step, best step, validation)."""
     results = [Result(model, "all", "ndcg@10", value, (value, value)) for model, value in values.items()]
     results += [
@@ -26,7 +26,7 @@ def run_of(values, *, distinct=None, history=None, trained="tiger"):
         ]
         steps = [{"step": last, "loss": 1.0}]
         histories[trained] = {"steps": steps, "evaluations": evaluations, "best_step": best}
-    metrics = Metrics(Protocol(candidates=100, users=10, dataset="world"), results)
+    metrics = Metrics(Protocol(candidates=100, users=10, dataset="world", split=split), results)
     return RunData(path=Path("run"), metrics=metrics, histories=histories)
 
 
@@ -60,6 +60,12 @@ def test_the_course_of_the_training_names_the_cause(history, cause):
 def test_a_model_without_a_course_is_said_to_fall_short_and_no_more():
     (said,) = remarks(run_of({"tiger": 0.03, "popularity": 0.02}))
     assert said.endswith("where 2 times is expected.")
+
+
+def test_a_split_by_time_has_no_last_event_of_a_user():
+    run = run_of({"tiger": 0.03, "popularity": 0.02}, history=(1000, 900, 0.06), split="global_time")
+    (said,) = remarks(run)
+    assert "it reached 0.0600: the events of the test period are harder" in said and "last event" not in said
 
 
 def test_every_ranking_of_one_training_has_its_course_but_validation_is_of_the_joined_one():

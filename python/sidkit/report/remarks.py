@@ -55,7 +55,7 @@ def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator
     trained = model.partition("-")[0]
     joined = f"{trained}-fused"
     validated = model == (joined if joined in metrics.models else trained)
-    causes = [*_course(run.histories.get(trained, {}), ours.value if validated else None, headline)]
+    causes = [*_course(run.histories.get(trained, {}), ours.value if validated else None, headline, metrics)]
     others = [
         (result.value, other)
         for other in metrics.models
@@ -79,7 +79,7 @@ def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator
     yield ". ".join([found, *causes]) + "."
 
 
-def _course(history: Mapping[str, Any], test: float | None, headline: str) -> Iterator[str]:
+def _course(history: Mapping[str, Any], test: float | None, headline: str, metrics: Metrics) -> Iterator[str]:
     """What the course of a training says; `test` is None for a ranking that its validation did not ask."""
     steps = history.get("steps") or [{}]
     last, best = steps[-1].get("step", 0), history.get("best_step", 0)
@@ -98,10 +98,12 @@ def _course(history: Mapping[str, Any], test: float | None, headline: str) -> It
             "more dropout or other sizes may"
         )
     if test is not None and test < _DRIFT * max(values):
-        yield (
-            f"On validation it reached {number(max(values))}: the last event of a user is harder to foresee "
-            "than the one before it, for every model"
+        harder = (
+            "the last event of a user is harder to foresee than the one before it"
+            if metrics.protocol.split == "leave_last_out"
+            else "the events of the test period are harder to foresee than those of validation"
         )
+        yield f"On validation it reached {number(max(values))}: {harder}, for every model"
 
 
 def _narrow(metrics: Metrics, model: str, headline: str) -> Iterator[str]:
