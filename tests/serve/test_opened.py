@@ -63,6 +63,10 @@ def test_mistakes(finished, tmp_path):
         match=re.escape("no model `gru`; trained there: popularity, sasrec, tiger, rqtransformer"),
     ):
         sidkit.open_run(finished, model="gru")
+    with pytest.raises(
+        RunFolderError, match=r"no model `sasrec-fused`;.* rqtransformer-dense, rqtransformer-fused"
+    ):
+        sidkit.open_run(finished, model="sasrec-fused")
     with pytest.raises(RunFolderError, match="there is no run in"):
         sidkit.open_run(tmp_path / "nothing")
 

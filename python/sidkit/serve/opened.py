@@ -34,7 +34,7 @@ def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run"
     Args:
         path: the run folder.
         model: which of its models recommends; if not given `rqtransformer`, else `tiger`, else the last
-            one that was trained.
+            one that was trained. With its dense head, `rqtransformer-dense` and `rqtransformer-fused` too.
 
     Raises:
         RunFolderError: if it is not a run, the model has not been trained in it, or what it was trained on
@@ -69,9 +69,12 @@ class Run:
             raise RunFolderError(
                 f"no model of the run `{self.path}` is trained yet: go on with `sidkit run {self.path}`"
             )
-        if model is not None and model.partition("-")[0] not in trained:
+        rankings = list(trained)
+        if "rqtransformer" in trained and self.config.models.rqtransformer.dense:
+            rankings += ["rqtransformer-dense", "rqtransformer-fused"]
+        if model is not None and model not in rankings:
             raise RunFolderError(
-                f"the run `{self.path}` has no model `{model}`; trained there: {', '.join(trained)}"
+                f"the run `{self.path}` has no model `{model}`; trained there: {', '.join(rankings)}"
             )
         preferred = [name for name in _PREFERRED if name in trained]
         self.model: str = model or (preferred or trained[-1:])[0]
