@@ -65,7 +65,7 @@ def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator
     best = max(others, default=None)
     if best is not None:
         share = best[0] / base.value
-        reach = f"The best other model, {model_name(best[1])}, reaches {share:.1f} times popularity"
+        reach = f"The best other model, {model_name(best[1])}, reaches {share:.2f} times popularity"
         causes.append(
             f"{reach}: there is little to learn from the order of events here"
             if best[0] < 1.25 * _ENOUGH * base.value
@@ -73,7 +73,7 @@ def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator
         )
     times = ours.value / base.value
     found = (
-        f"{model_name(model)} reaches {metric_name(headline)} {number(ours.value)}, {times:.1f} times "
+        f"{model_name(model)} reaches {metric_name(headline)} {number(ours.value)}, {times:.2f} times "
         f"that of popularity ({number(base.value)}), where {_ENOUGH:.0f} times is expected"
     )
     yield ". ".join([found, *causes]) + "."
