@@ -27,7 +27,7 @@ def remarks_section(run: RunData) -> list[Markup]:
     found = remarks(run)
     if not found:
         return []
-    return [tag("h3", "What stands out"), tag("ul", [tag("li", text) for text in found])]
+    return [tag("h3", "What stands out"), *(tag("p", text) for text in found)]
 
 
 def remarks(run: RunData) -> list[str]:
