@@ -1,8 +1,9 @@
 """One way to ask any trained model of a run for its best items."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -89,13 +90,14 @@ def load_rankers(
         return {name: _by_popularity(Popularity.load(folder))}
     model = load_model(folder)
     if isinstance(model, SASRec):
-        return {name: _by_sasrec(model, batch_size)}
+        return {name: _by_scores(partial(rank_by_sasrec, model, batch_size=batch_size))}
     if table is None or trie is None:
         raise ConfigError(f"the model in `{folder}` writes Semantic IDs: pass their `table` and `trie`")
     rankers = {name: _by_beam(model, table, trie, beam, batch_size)}
     if isinstance(model, RQTransformer) and model.dense:
-        rankers[f"{name}-dense"] = _by_scores(model, "dense", batch_size)
-        rankers[f"{name}-fused"] = _by_scores(model, "fused", batch_size)
+        by_scores = partial(rank_by_rqtransformer, model, batch_size=batch_size)
+        rankers[f"{name}-dense"] = _by_scores(partial(by_scores, by="dense"))
+        rankers[f"{name}-fused"] = _by_scores(partial(by_scores, by="fused"))
     return rankers
 
 
@@ -115,7 +117,9 @@ def _by_popularity(model: Popularity) -> Ranker:
     return rank
 
 
-def _by_scores(model: RQTransformer, by: Literal["dense", "fused"], batch_size: int) -> Ranker:
+def _by_scores(rank_all: Callable[..., Ranked]) -> Ranker:
+    """Rank by a model that scores all items; `rank_all` is one of `rank_by_*` with its model."""
+
     def rank(
         histories: Sequences,
         users: npt.NDArray[np.int32] | None,
@@ -124,25 +128,7 @@ def _by_scores(model: RQTransformer, by: Literal["dense", "fused"], batch_size: 
         on_progress: Callable[[int], None],
         /,
     ) -> Ranked:
-        return rank_by_rqtransformer(
-            model, histories, k, by=by, exclude=exclude, batch_size=batch_size, on_progress=on_progress
-        )
-
-    return rank
-
-
-def _by_sasrec(model: SASRec, batch_size: int) -> Ranker:
-    def rank(
-        histories: Sequences,
-        users: npt.NDArray[np.int32] | None,
-        k: int,
-        exclude: Sequences | None,
-        on_progress: Callable[[int], None],
-        /,
-    ) -> Ranked:
-        return rank_by_sasrec(
-            model, histories, k, exclude=exclude, batch_size=batch_size, on_progress=on_progress
-        )
+        return rank_all(histories, k, exclude=exclude, on_progress=on_progress)
 
     return rank
 
