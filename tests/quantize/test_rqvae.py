@@ -8,7 +8,8 @@ from tests.contracts.tokenizer_contract import TokenizerContract, clustered
 from sidkit.errors import ConfigError, FormatError
 from sidkit.quantize import RQVAE, quality_report
 from sidkit.quantize.perceptron import Perceptron
-from sidkit.quantize.rqvae_training import Network, Training
+from sidkit.quantize.rqvae_network import Network
+from sidkit.quantize.rqvae_training import Training
 
 
 def small(**settings):

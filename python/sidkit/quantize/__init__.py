@@ -15,6 +15,7 @@ from sidkit._extras import require
 require("safetensors", extra="train")
 
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
+from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
 from sidkit.quantize.product import PQ
 from sidkit.quantize.quality import (
     CodebookCollapseWarning,
@@ -32,6 +33,8 @@ __all__ = [
     "RQVAE",
     "Atomic",
     "CodebookCollapseWarning",
+    "CodebookLoss",
+    "LatentLoss",
     "LevelQuality",
     "QualityReport",
     "RQKMeans",

@@ -3,9 +3,12 @@
 import os
 from collections.abc import Sequence
 
+import numpy.typing as npt
+
 from sidkit._core import Codebooks
 from sidkit._extras import require
 from sidkit.errors import ConfigError
+from sidkit.quantize.extra_loss import ExtraLoss, check_extra_losses
 from sidkit.quantize.perceptron import Perceptron
 from sidkit.quantize.residual import ResidualTokenizer
 from sidkit.quantize.standardize import Standardizer
@@ -46,7 +49,7 @@ class RQVAE(ResidualTokenizer):
         standardizer_: mean and scale of every dimension.
         encoder_, decoder_: `Perceptron`.
         history_: figures of each epoch: reconstruction, quantization (mean squared errors), perplexity of
-            each level, codes set anew.
+            each level, codes set anew, extra losses by number.
     """
 
     kind = "rqvae"
@@ -54,6 +57,7 @@ class RQVAE(ResidualTokenizer):
     encoder_: Perceptron
     decoder_: Perceptron
     history_: list[dict[str, float]]
+    _extra_losses: tuple[ExtraLoss, ...] = ()
 
     def __init__(
         self,
@@ -93,6 +97,36 @@ class RQVAE(ResidualTokenizer):
         """Number of codes of each level."""
         return self._sizes
 
+    def fit(
+        self,
+        x: npt.ArrayLike,
+        *,
+        progress: Progress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        extra_losses: Sequence[ExtraLoss] = (),
+    ) -> "RQVAE":
+        """Learn from vectors.
+
+        Args:
+            x: as of every tokenizer.
+            progress: as of every tokenizer; a step is an epoch, the figures those of `history_`.
+            checkpoint: as of every tokenizer.
+            extra_losses: terms that are added to the losses, see `LatentLoss` and `CodebookLoss`. Their
+                parameters are trained too, with the same optimizer, and stay with the terms.
+
+        Returns:
+            The tokenizer itself.
+
+        Raises:
+            ConfigError: if a term is not such a loss, or its loss is not a finite number.
+            DataError, FormatError: as of every tokenizer.
+        """
+        self._extra_losses = check_extra_losses(extra_losses)
+        try:
+            return super().fit(x, progress=progress, checkpoint=checkpoint)
+        finally:
+            self._extra_losses = ()
+
     def _check_settings(self) -> None:
         for name in ("latent", "epochs", "batch_size"):
             if getattr(self, name) < 1:
@@ -114,7 +148,7 @@ class RQVAE(ResidualTokenizer):
         from sidkit.quantize.rqvae_training import Training
 
         standardizer = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
-        learned = Training(self, standardizer.apply(x)).run(progress, checkpoint)
+        learned = Training(self, standardizer.apply(x), self._extra_losses).run(progress, checkpoint)
         self.standardizer_ = standardizer
         self.encoder_, self.decoder_ = learned.encoder, learned.decoder
         self.history_ = learned.history

@@ -4,8 +4,8 @@ import hashlib
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +13,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sidkit._core import assign_codes
-from sidkit.errors import FormatError
+from sidkit.errors import ConfigError, FormatError
+from sidkit.quantize.extra_loss import CodebookLoss, ExtraLoss
 from sidkit.quantize.files import read_arrays, write_arrays
 from sidkit.quantize.kmeans import residual_kmeans
 from sidkit.quantize.perceptron import Perceptron
 from sidkit.quantize.quality import perplexity
+from sidkit.quantize.rqvae_network import Losses, Network
 from sidkit.quantize.tokenizer import Progress, Vectors
 
 if TYPE_CHECKING:
     from sidkit.quantize.rqvae import RQVAE
 
-__all__ = ["Learned", "Network", "Training"]
+__all__ = ["Learned", "Training"]
 
 _WARM_UP = 0.05
 _SECONDS_BETWEEN_CHECKPOINTS = 20.0
@@ -44,69 +45,28 @@ class Learned:
     history: list[dict[str, float]]
 
 
-@dataclass(frozen=True)
-class Losses:
-    """The losses of one batch, scalars, and the codes it chose, uint16 (batch, levels)."""
-
-    reconstruction: Tensor
-    codebook: Tensor
-    commitment: Tensor
-    codes: npt.NDArray[np.uint16]
-
-
-class Network(nn.Module):
-    """Encoder, codebooks, decoder.
-
-    Args:
-        widths: from the input to the latent vector.
-        sizes: codes of each level.
-        threads: of the assignment of codes.
-    """
-
-    def __init__(self, widths: list[int], sizes: tuple[int, ...], threads: int | None = None) -> None:
-        super().__init__()
-        self.encoder = _layers(widths)
-        self.decoder = _layers(widths[::-1])
-        self.codebooks = nn.ParameterList(torch.zeros(size, widths[-1]) for size in sizes)
-        self.threads = threads
-
-    def plain(self, x: Tensor) -> Tensor:
-        """Reconstruction error, a scalar, without quantization."""
-        return F.mse_loss(self.decoder(self.encoder(x)), x)
-
-    def forward(self, x: Tensor) -> Losses:
-        """Losses of vectors, float32 (batch, dim)."""
-        latent = self.encoder(x)  # (batch, latent)
-        words = [codebook.detach().numpy() for codebook in self.codebooks]
-        codes = assign_codes(latent.detach().numpy(), words, threads=self.threads)  # (batch, levels)
-        chosen = torch.from_numpy(codes.astype(np.int64))
-        residual, total = latent, torch.zeros_like(latent)
-        codebook = commitment = torch.zeros(())
-        for level, table in enumerate(self.codebooks):
-            word = table[chosen[:, level]]  # (batch, latent)
-            codebook = codebook + F.mse_loss(word, residual.detach())
-            commitment = commitment + F.mse_loss(residual, word.detach())
-            residual, total = residual - word.detach(), total + word.detach()
-        through = latent + (total - latent).detach()  # straight through: the gradient skips the quantization
-        return Losses(F.mse_loss(self.decoder(through), x), codebook, commitment, codes)
-
-
 class Training:
     """One training of an RQ-VAE on standardized vectors, float32 (n, dim).
 
     Every random choice depends on the seed and the epoch only, so a training that goes on from a checkpoint
-    ends where an uninterrupted one does.
+    ends where an uninterrupted one does. That holds for extra losses too, if all that they learn is in their
+    parameters.
     """
 
-    def __init__(self, settings: "RQVAE", x: Vectors) -> None:
+    def __init__(self, settings: "RQVAE", x: Vectors, extra_losses: Sequence[ExtraLoss] = ()) -> None:
         self.settings = settings
+        self.extra_losses = extra_losses
         self.x = torch.from_numpy(x)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             widths = [x.shape[1], *settings.hidden, settings.latent]
             self.network = Network(widths, settings.sizes, settings.threads)
+        self._parameters = dict(self.network.named_parameters())
+        for number, term in enumerate(extra_losses):
+            self._parameters |= {f"extra.{number}.{at}": one for at, one in enumerate(term.parameters())}
+        self._identity = self._digest()  # now, since it covers the initial parameters of the extra losses
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self._parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.epoch = 0
         self.history: list[dict[str, float]] = []
@@ -148,29 +108,46 @@ class Training:
             self._start_codebooks()
         order = np.random.default_rng([self.settings.seed, self.epoch]).permutation(len(self.x))
         counts = [np.zeros(size, np.int64) for size in self.settings.sizes]
-        sums = np.zeros(2)
+        sums = np.zeros(2 + len(self.extra_losses))
         batches = np.array_split(order, max(1, round(len(order) / self.settings.batch_size)))
         for number, rows in enumerate(batches):
             self._set_rate(self.epoch + number / len(batches))
-            batch = self.x[torch.from_numpy(rows)]
-            if plain:
-                loss = self.network.plain(batch)
-                sums += [loss.item() * len(rows), 0]
-            else:
-                losses = self.network(batch)
-                loss = losses.reconstruction + losses.codebook + self.settings.commitment * losses.commitment
-                sums += [losses.reconstruction.item() * len(rows), losses.codebook.item() * len(rows)]
-                for level, count in enumerate(counts):
-                    count += np.bincount(losses.codes[:, level], minlength=len(count))
+            at = torch.from_numpy(rows)
+            losses = self.network.plain(self.x[at]) if plain else self.network(self.x[at])
+            extra = self._extra(at, losses, plain)
+            loss = losses.reconstruction + losses.codebook + self.settings.commitment * losses.commitment
+            for one in extra:
+                loss = loss + one
+            sums += [one.item() * len(rows) for one in (losses.reconstruction, losses.codebook, *extra)]
+            for level in range(losses.codes.shape[1]):
+                counts[level] += np.bincount(losses.codes[:, level], minlength=len(counts[level]))
             self.optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             self.optimizer.step()
         return self._figures(sums / len(order), counts, plain)
 
+    def _extra(self, rows: Tensor, losses: Losses, plain: bool) -> list[Tensor]:
+        found = []
+        for number, term in enumerate(self.extra_losses):
+            if not isinstance(term, CodebookLoss):
+                found.append(term(rows, losses.latent, losses.quantized, losses.reconstructed))
+            elif plain:
+                found.append(torch.zeros(()))
+            else:
+                codes = torch.from_numpy(losses.codes.astype(np.int64))
+                found.append(term.codebook_loss(list(self.network.codebooks), codes))
+            if found[-1].ndim or not torch.isfinite(found[-1]):
+                raise ConfigError(
+                    f"extra_losses[{number}] ({type(term).__name__}) must give a finite scalar, "
+                    f"but in epoch {self.epoch} it gave {found[-1].detach()}"
+                )
+        return found
+
     def _figures(
         self, means: npt.NDArray[np.float64], counts: list[npt.NDArray[np.int64]], plain: bool
     ) -> dict[str, float]:
         figures = {"reconstruction": float(means[0]), "quantization": float(means[1])}
+        figures |= {f"extra.{number}": float(mean) for number, mean in enumerate(means[2:])}
         if not plain:
             figures |= {f"perplexity.{level}": perplexity(count) for level, count in enumerate(counts)}
             figures["reset"] = float(self._revive(counts))
@@ -226,31 +203,35 @@ class Training:
         codebooks = self._kmeans(encoder(self.x.numpy()), _KMEANS_ITERATIONS["end"])
         return Learned(encoder, Perceptron(_weights(self.network.decoder)), codebooks, self.history)
 
-    def _identity(self) -> str:
-        """Of settings and data: a checkpoint of others must not be continued."""
+    def _digest(self) -> str:
+        """Of settings, data and extra losses: a checkpoint of others must not be continued."""
         digest = hashlib.blake2b(repr(sorted(self.settings.settings().items())).encode(), digest_size=16)
         digest.update(self.x.numpy().tobytes())
+        for term in self.extra_losses:
+            digest.update(type(term).__qualname__.encode())
+            for parameter in term.parameters():
+                digest.update(parameter.detach().numpy().tobytes())
         return digest.hexdigest()
 
     def _save(self, path: Path) -> None:
         arrays: dict[str, npt.NDArray[Any]] = {}
-        for name, parameter in self.network.named_parameters():
+        for name, parameter in self._parameters.items():
             arrays[f"value.{name}"] = parameter.detach().numpy()
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 arrays[f"{key}.{name}"] = np.atleast_1d(value.numpy())
-        described = {"identity": self._identity(), "epoch": self.epoch, "history": self.history}
+        described = {"identity": self._identity, "epoch": self.epoch, "history": self.history}
         write_arrays(path, _CHECKPOINT, described, arrays)
 
     @torch.no_grad()
     def _load(self, path: Path) -> None:
         described, arrays = read_arrays(path, _CHECKPOINT)
-        if described.get("identity") != self._identity():
+        if described.get("identity") != self._identity:
             raise FormatError(
                 f"{path} is the checkpoint of a training with other settings or data; "
                 "hint: delete it to start anew"
             )
         try:
-            for name, parameter in self.network.named_parameters():
+            for name, parameter in self._parameters.items():
                 parameter.copy_(torch.from_numpy(arrays[f"value.{name}"]))
                 if f"step.{name}" in arrays:
                     self.optimizer.state[parameter] = {
@@ -263,13 +244,6 @@ class Training:
             raise FormatError(
                 f"{path} is a damaged checkpoint: {error}; hint: delete it to start anew"
             ) from error
-
-
-def _layers(widths: list[int]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for into, out in pairwise(widths):
-        layers += [nn.Linear(into, out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 def _weights(layers: nn.Sequential) -> list[tuple[Vectors, Vectors]]:
