@@ -4,6 +4,7 @@
     RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
     PQ                product quantization, OPQ with its rotation
     RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
+    collaborative_vectors, joined_vectors   vectors from behaviour, and beside those of content
     load_tokenizer    read a tokenizer of any kind
     quality_report    MSE, perplexity, codes in use, collisions
 
@@ -14,6 +15,8 @@ from sidkit._extras import require
 
 require("safetensors", extra="train")
 
+from sidkit.quantize.behaviour import collaborative_vectors, cooccurrence
+from sidkit.quantize.blocks import behaviour_block, joined_vectors
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
 from sidkit.quantize.product import PQ
@@ -40,6 +43,10 @@ __all__ = [
     "RQKMeans",
     "RandomCodes",
     "Tokenizer",
+    "behaviour_block",
+    "collaborative_vectors",
+    "cooccurrence",
+    "joined_vectors",
     "load_tokenizer",
     "quality_report",
 ]

@@ -105,6 +105,15 @@ class QuantizeConfig(_Section):
     """Vectors in a step (`rqvae`)."""
     seed: Seed = 0
     """Seed of initialization and of batches."""
+    vectors: Literal["content", "behaviour", "joined"] = "content"
+    """What is quantized: the vectors of `embed`; vectors of what occurs together in the training histories;
+    or both side by side, each with its share of the variance."""
+    behaviour_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    """Share of behaviour (`joined`)."""
+    behaviour_dim: Width = 64
+    """Dimensions of the vectors of behaviour."""
+    behaviour_window: Count = 10
+    """Events of a history occur together that are at most so many places apart."""
 
 
 class IdsConfig(_Section):

@@ -75,7 +75,7 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
     if with_sids:
         stages += [
             Stage("embed", _settings(config, "embed"), ("data",), work.embed, work.vector_file),
-            Stage("quantize", _settings(config, "quantize"), ("embed",), work.quantize),
+            _quantize(config, work),
             Stage("ids", _settings(config, "ids"), ("data", "quantize"), work.ids),
         ]
     for name in models:
@@ -93,6 +93,17 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
     stages.append(Stage("report", {}, ("evaluate",), work.report, cheap=True))
     last = STAGES.index(until)
     return [stage for stage in stages if STAGES.index(stage.name.partition(".")[0]) <= last]
+
+
+def _quantize(config: RunConfig, work: Work) -> Stage:
+    """The stage that fits the tokenizer; it reads the histories only if it learns from behaviour."""
+    settings = _settings(config, "quantize")
+    if config.quantize.vectors == "content":
+        # As if there were no choice, so that runs made before there was one stay current.
+        for key in ("vectors", "behaviour_weight", "behaviour_dim", "behaviour_window"):
+            del settings[f"quantize.{key}"]
+        return Stage("quantize", settings, ("embed",), work.quantize)
+    return Stage("quantize", settings, ("data", "embed"), work.quantize)
 
 
 def _settings(config: RunConfig, *sections: str) -> dict[str, Any]:

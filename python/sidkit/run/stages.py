@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Work", "source_files"]
 
 EMBEDDINGS = "embeddings.safetensors"
+QUANTIZED = "quantized.safetensors"
 TOKENIZER = "tokenizer.safetensors"
 SIDS = "sids.parquet"
 INDEX = "index.sidx"
@@ -132,7 +133,13 @@ class Work:
         """Fit the tokenizer, and measure it."""
         from sidkit.quantize import quality_report
 
-        vectors = self._vectors()
+        vectors, outputs = self._vectors(), [TOKENIZER]
+        if self.config.quantize.vectors != "content":
+            from sidkit.run.behaviour import vectors_to_quantize
+
+            vectors = vectors_to_quantize(self.config.quantize, vectors, self.split.train)
+            _save_vectors(self.folder.path / QUANTIZED, vectors)
+            outputs.append(QUANTIZED)
         tokenizer = self._tokenizer()
         tokenizer.fit(
             vectors,
@@ -140,7 +147,7 @@ class Work:
             checkpoint=task.workspace() / "checkpoint.safetensors",
         )
         tokenizer.save(self.folder.path / TOKENIZER)
-        return Outcome((TOKENIZER,), quality_report(tokenizer, vectors).to_dict())
+        return Outcome(outputs, quality_report(tokenizer, vectors).to_dict())
 
     def ids(self, task: Task) -> Outcome:
         """Give every item its Semantic ID, and build the trie over them."""
@@ -148,7 +155,7 @@ class Work:
         from sidkit.quantize import load_tokenizer
 
         tokenizer = load_tokenizer(self.folder.path / TOKENIZER)
-        vectors = self._vectors()
+        vectors = self._vectors(EMBEDDINGS if self.config.quantize.vectors == "content" else QUANTIZED)
         table = SidTable.from_codes(
             tokenizer.encode(vectors),
             self.dataset.item_ids,
@@ -318,11 +325,17 @@ class Work:
 
     def _tokenizer(self) -> "Tokenizer":
         quantize = self.config.quantize
+        # Blocks of behaviour and content have their shares of the variance already.
+        standardize = quantize.vectors == "content"
         if quantize.method == "rqkmeans":
             from sidkit.quantize import RQKMeans
 
             return RQKMeans(
-                quantize.levels, quantize.codes, iterations=quantize.iterations, seed=quantize.seed
+                quantize.levels,
+                quantize.codes,
+                standardize=standardize,
+                iterations=quantize.iterations,
+                seed=quantize.seed,
             )
         from sidkit.quantize import RQVAE
 
@@ -331,16 +344,17 @@ class Work:
             quantize.codes,
             latent=quantize.latent,
             hidden=quantize.hidden,
+            standardize=standardize,
             epochs=quantize.epochs,
             batch_size=quantize.batch_size,
             learning_rate=quantize.learning_rate,
             seed=quantize.seed,
         )
 
-    def _vectors(self) -> npt.NDArray[np.float32]:
+    def _vectors(self, name: str = EMBEDDINGS) -> npt.NDArray[np.float32]:
         from sidkit.embed import load_vectors
 
-        return load_vectors(self.folder.path / EMBEDDINGS, self.dataset.item_ids)
+        return load_vectors(self.folder.path / name, self.dataset.item_ids)
 
     def _table(self) -> "SidTable":
         from sidkit.ids import SidTable

@@ -1,0 +1,76 @@
+"""Runs whose tokenizer learns from behaviour."""
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+from tests.run.world import QUICK
+
+from sidkit.data import load_dataset, split_dataset
+from sidkit.ids import SidTable
+from sidkit.quantize import load_tokenizer
+from sidkit.run import RunFolder, build_config, run_pipeline
+from sidkit.run.pipeline import plan
+from sidkit.run.stages import Work
+
+
+def settings(world, *more):
+    return build_config(
+        assignments=[f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *QUICK, *more]
+    )
+
+
+def stage(config, tmp_path, name="quantize"):
+    with RunFolder(tmp_path / "planned") as folder:
+        return next(one for one in plan(config, Work(config, folder)) if one.name == name)
+
+
+@pytest.mark.parametrize("vectors", ["behaviour", "joined"])
+def test_semantic_ids_of_behaviour(world, tmp_path, vectors):
+    config = settings(world, f"quantize.vectors={vectors}", "quantize.behaviour_dim=6")
+    folder = run_pipeline(config, tmp_path / "run", until="ids")
+    x = load_file(folder.path / "quantized.safetensors")["embeddings"]
+    assert x.shape == (24, 6 if vectors == "behaviour" else 22)
+    tokenizer = load_tokenizer(folder.path / "tokenizer.safetensors")
+    assert not tokenizer.standardize
+    digits = SidTable.load(folder.path / "sids.parquet").digits
+    assert (digits[:, :2] == tokenizer.encode(x)).all()
+    # Neighbours on the ring occur together, opposite items never do.
+    apart = np.linalg.norm(x[:, None, -6:] - x[None, :, -6:], axis=2)
+    ring = np.arange(24)
+    assert apart[ring, (ring + 1) % 24].max() < apart[ring, (ring + 12) % 24].min()
+
+
+def test_events_of_validation_and_test_do_not_enter(world, tmp_path):
+    """The same run on data whose held-out events are others learns the same vectors."""
+    events = pl.read_parquet(world / "interactions.parquet").with_row_index()
+    held_out = pl.col("index").rank("ordinal", descending=True).over("user_id") <= 2
+    changed = events.with_columns(item_id=pl.when(held_out).then(pl.lit("item-03")).otherwise("item_id"))
+    other = tmp_path / "other"
+    other.mkdir()
+    changed.drop("index").write_parquet(other / "interactions.parquet")
+    (other / "items.parquet").write_bytes((world / "items.parquet").read_bytes())
+    first, second = (split_dataset(load_dataset(str(source))) for source in (world, other))
+    assert first.train == second.train
+    assert (first.test.targets != second.test.targets).any()
+    found = []
+    for source in (world, other):
+        config = build_config(
+            assignments=[
+                *QUICK, f"data.source={source}", f"embed.vectors={world / 'vectors.npy'}",
+                "quantize.vectors=joined", "quantize.behaviour_dim=6",
+            ]
+        )  # fmt: skip
+        folder = run_pipeline(config, tmp_path / f"run-{source.name}", until="quantize")
+        found.append(load_file(folder.path / "quantized.safetensors")["embeddings"])
+    assert (found[0] == found[1]).all()
+
+
+def test_runs_of_content_are_those_they_were(world, tmp_path):
+    """Their fingerprint must not change with options that they do not use."""
+    content = stage(settings(world), tmp_path)
+    assert not any("behaviour" in key or key.endswith("vectors") for key in content.settings)
+    assert content.inputs == ("embed",)
+    joined = stage(settings(world, "quantize.vectors=joined"), tmp_path)
+    assert joined.settings["quantize.behaviour_weight"] == 0.5
+    assert joined.inputs == ("data", "embed")
