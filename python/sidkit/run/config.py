@@ -4,9 +4,13 @@
 names of the stages; sizes are counts unless the name carries a unit.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from sidkit.run._section import Count, Depth, Fraction, NonNegative, Positive, Seed, Width
+from sidkit.run._section import Section as _Section
+from sidkit.run.quantize_config import QuantizeConfig
 
 __all__ = [
     "GENERATORS",
@@ -32,22 +36,6 @@ ModelName = Literal["popularity", "sasrec", "tiger", "rqtransformer"]
 
 GENERATORS: frozenset[str] = frozenset({"tiger", "rqtransformer"})
 """The models that write Semantic IDs."""
-
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Width = Annotated[int, Field(ge=1, le=65536)]
-Depth = Annotated[int, Field(ge=1, le=128)]
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class _Section(BaseModel):
-    """One table of `run.toml`: frozen, without conversions between types, without unknown keys."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
 
 class DataConfig(_Section):
@@ -80,40 +68,6 @@ class EmbedConfig(_Section):
     """A file of precomputed vectors (`.npy`, `.safetensors`, Parquet); then no model is used."""
     batch_size: Count = 64
     """Texts encoded at once."""
-
-
-class QuantizeConfig(_Section):
-    """How vectors become codes."""
-
-    method: Literal["rqkmeans", "rqvae"] = "rqkmeans"
-    """Residual k-means on standardized vectors, or a residual-quantized autoencoder."""
-    levels: Depth = 3
-    """Codebooks, one after the other on the residual of the one before."""
-    codes: int = Field(default=256, ge=1, le=65536)
-    """Codewords of every codebook."""
-    iterations: Count = 25
-    """Rounds of k-means a level (`rqkmeans`)."""
-    epochs: Count = 300
-    """Passes over the vectors (`rqvae`)."""
-    latent: Width = 32
-    """Dimensions between encoder and codebooks (`rqvae`)."""
-    hidden: list[Width] = [512, 256, 128]
-    """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`)."""
-    learning_rate: Positive = 2e-3
-    """Learning rate of AdamW (`rqvae`)."""
-    batch_size: Count = 1024
-    """Vectors in a step (`rqvae`)."""
-    seed: Seed = 0
-    """Seed of initialization and of batches."""
-    vectors: Literal["content", "behaviour", "joined"] = "content"
-    """What is quantized: the vectors of `embed`; vectors of what occurs together in the training histories;
-    or both side by side, each with its share of the variance."""
-    behaviour_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    """Share of behaviour (`joined`)."""
-    behaviour_dim: Width = 64
-    """Dimensions of the vectors of behaviour."""
-    behaviour_window: Count = 10
-    """Events of a history occur together that are at most so many places apart."""
 
 
 class IdsConfig(_Section):
@@ -199,7 +153,7 @@ class RqTransformerConfig(_Section):
 class ModelsConfig(_Section):
     """Which recommenders, and their sizes."""
 
-    use: list[ModelName] = ["popularity", "sasrec", "rqtransformer"]
+    use: list[ModelName] = Field(default=["popularity", "sasrec", "rqtransformer"])
     """The models of this run, in the order in which they are trained."""
     sasrec: SasrecConfig = SasrecConfig()
     tiger: TigerConfig = TigerConfig()
@@ -294,7 +248,7 @@ class DecodeConfig(_Section):
 class EvaluateConfig(_Section):
     """Which figures are computed from the predictions."""
 
-    ks: list[Count] = [5, 10, 20]
+    ks: list[Count] = Field(default=[5, 10, 20])
     """Cut-offs K of Recall@K, NDCG@K and MRR@K."""
     bootstrap_samples: Count = 1000
     """Resamples of users behind each 95 % interval."""
@@ -332,11 +286,5 @@ class RunConfig(_Section):
             raise ValueError(
                 f"`evaluate.ks` goes up to {max(self.evaluate.ks)}, but only `decode.k` = {self.decode.k} "
                 "items are kept for every user; raise `decode.k`"
-            )
-        bits = self.quantize.levels * (self.quantize.codes - 1).bit_length()
-        if bits > 128:
-            raise ValueError(
-                f"`quantize.levels` x bits of `quantize.codes` is {self.quantize.levels} x "
-                f"{bits // self.quantize.levels} = {bits}, but a Semantic ID holds at most 128 bits"
             )
         return self

@@ -1,7 +1,7 @@
 """The pipeline: which stages a configuration asks for, what each one uses, and how they are run."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sidkit.errors import ConfigError
@@ -10,6 +10,7 @@ from sidkit.run.engine import Observer, Outcome, Quiet, Stage, Task, check_setti
 from sidkit.run.folder import RunFolder
 from sidkit.run.settings import flatten, write_config
 from sidkit.run.stages import Work
+from sidkit.run.tokenizers import make_tokenizer
 
 __all__ = ["STAGES", "run_pipeline"]
 
@@ -58,6 +59,8 @@ def run_pipeline(
         stages = plan(config, Work(config, folder), until)
         if not force:
             check_settings(stages, folder)
+        if any(stage.name == "quantize" for stage in stages):
+            make_tokenizer(config.quantize)  # so that a contradiction is told before anything is computed
         write_config(config, folder.config_path)
         execute(stages, folder, observer or Quiet(), force=force)
     return folder
@@ -97,7 +100,7 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
 
 def _quantize(config: RunConfig, work: Work) -> Stage:
     """The stage that fits the tokenizer; it reads the histories only if it learns from behaviour."""
-    settings = _settings(config, "quantize")
+    settings = _given(_settings(config, "quantize"))
     if config.quantize.vectors == "content":
         # As if there were no choice, so that runs made before there was one stay current.
         for key in ("vectors", "behaviour_weight", "behaviour_dim", "behaviour_window"):
@@ -109,6 +112,11 @@ def _quantize(config: RunConfig, work: Work) -> Stage:
 def _settings(config: RunConfig, *sections: str) -> dict[str, Any]:
     prefixes = tuple(f"{section}." for section in sections)
     return {key: value for key, value in flatten(config).items() if key.startswith(prefixes)}
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those that are unset, so that runs made before there was such a key stay current."""
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def _bound(work: Callable[[ModelName, Task], Outcome], model: ModelName) -> Callable[[Task], Outcome]:

@@ -19,7 +19,6 @@ from sidkit.run.folder import RunFolder
 if TYPE_CHECKING:
     from sidkit.evaluate import Protocol
     from sidkit.ids import SidTable
-    from sidkit.quantize import Tokenizer
     from sidkit.train import History
 
 __all__ = ["Work", "source_files"]
@@ -132,6 +131,7 @@ class Work:
     def quantize(self, task: Task) -> Outcome:
         """Fit the tokenizer, and measure it."""
         from sidkit.quantize import quality_report
+        from sidkit.run.tokenizers import make_tokenizer
 
         vectors, outputs = self._vectors(), [TOKENIZER]
         if self.config.quantize.vectors != "content":
@@ -140,7 +140,7 @@ class Work:
             vectors = vectors_to_quantize(self.config.quantize, vectors, self.split.train)
             _save_vectors(self.folder.path / QUANTIZED, vectors)
             outputs.append(QUANTIZED)
-        tokenizer = self._tokenizer()
+        tokenizer = make_tokenizer(self.config.quantize)
         tokenizer.fit(
             vectors,
             progress=lambda done, total, figures: task.progress(done, total, **figures),
@@ -322,34 +322,6 @@ class Work:
         }
         used = {seed for name, seed in seeds.items() if name in self.config.models.use}
         return tuple(sorted(used or {train.sasrec.seed}))
-
-    def _tokenizer(self) -> "Tokenizer":
-        quantize = self.config.quantize
-        # Blocks of behaviour and content have their shares of the variance already.
-        standardize = quantize.vectors == "content"
-        if quantize.method == "rqkmeans":
-            from sidkit.quantize import RQKMeans
-
-            return RQKMeans(
-                quantize.levels,
-                quantize.codes,
-                standardize=standardize,
-                iterations=quantize.iterations,
-                seed=quantize.seed,
-            )
-        from sidkit.quantize import RQVAE
-
-        return RQVAE(
-            quantize.levels,
-            quantize.codes,
-            latent=quantize.latent,
-            hidden=quantize.hidden,
-            standardize=standardize,
-            epochs=quantize.epochs,
-            batch_size=quantize.batch_size,
-            learning_rate=quantize.learning_rate,
-            seed=quantize.seed,
-        )
 
     def _vectors(self, name: str = EMBEDDINGS) -> npt.NDArray[np.float32]:
         from sidkit.embed import load_vectors

@@ -1,0 +1,145 @@
+"""The table `quantize` of `run.toml`: which tokenizer, and the options that belong to it."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sidkit.run._section import Count, Depth, NonNegative, Positive, Section, Seed, Width
+
+__all__ = ["METHODS", "QuantizeConfig"]
+
+Method = Literal["rqkmeans", "rqvae", "pq", "opq", "lsh", "random", "atomic"]
+
+_KMEANS = ("rqkmeans", "pq", "opq")
+_VECTORS = (*_KMEANS, "rqvae")
+
+#: Which methods an option belongs to; those that are not here belong to all. Every option of a method is an
+#: argument of its tokenizer, of the same name but for `mini_batch`.
+_BELONGS: dict[str, tuple[str, ...]] = {
+    "iterations": _KMEANS,
+    "standardize": _VECTORS,
+    "start": ("rqkmeans",),
+    "balanced": ("rqkmeans",),
+    "mini_batch": ("rqkmeans",),
+    "rounds": ("opq",),
+    "epochs": ("rqvae",),
+    "plain_epochs": ("rqvae",),
+    "latent": ("rqvae",),
+    "hidden": ("rqvae",),
+    "learning_rate": ("rqvae",),
+    "weight_decay": ("rqvae",),
+    "commitment": ("rqvae",),
+    "batch_size": ("rqvae",),
+}
+#: Methods whose number of codes follows from the items.
+_WITHOUT_SIZES = ("atomic",)
+_MOST_BITS = 128
+
+
+def _sizes(value: Any) -> Any:
+    sizes = value if isinstance(value, list) else [value]
+    if not sizes or any(type(size) is not int or not 1 <= size <= 65536 for size in sizes):
+        raise ValueError(f"one integer in 1..65536, or a list of one a level, is needed; it is {value!r}")
+    return value
+
+
+class QuantizeConfig(Section):
+    """How vectors become codes. An option of another method than the chosen one is refused, not ignored."""
+
+    method: Method = "rqkmeans"
+    """The tokenizer: `rqkmeans` (residual k-means), `rqvae` (residual-quantized autoencoder), `pq` and `opq`
+    (product quantization, without and with a rotation; unordered codes), and the controls `lsh`, `random` and
+    `atomic` (one code an item, whatever `levels` and `codes` say)."""
+    levels: Depth = 3
+    """Codes of an item."""
+    codes: Annotated[int | list[int], BeforeValidator(_sizes)] = 256
+    """Codes of every level; one number, or a list of one a level."""
+    iterations: Count = 25
+    """Rounds of k-means a level; with `mini_batch`, passes over the vectors (`rqkmeans`, `pq`, `opq`)."""
+    standardize: bool | None = None
+    """Give every dimension mean 0 and variance 1 first; the default where `vectors` is `content` (`rqkmeans`,
+    `rqvae`, `pq`, `opq`)."""
+    start: Literal["bisect", "kmeans++"] | None = None
+    """First codewords of k-means; `bisect` by default (`rqkmeans`)."""
+    balanced: bool | None = None
+    """Learn codewords from clusters of equal size (`rqkmeans`)."""
+    mini_batch: Count | None = None
+    """Learn from mini-batches of so many vectors (`rqkmeans`)."""
+    rounds: Count | None = None
+    """Rounds of learning the rotation (`opq`)."""
+    epochs: Count = 300
+    """Passes over the vectors (`rqvae`)."""
+    plain_epochs: int | None = None
+    """How many of these are without quantization (`rqvae`)."""
+    latent: Width = 32
+    """Dimensions between encoder and codebooks (`rqvae`)."""
+    hidden: list[Width] = Field(default=[512, 256, 128])
+    """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`)."""
+    learning_rate: Positive = 2e-3
+    """Learning rate of AdamW (`rqvae`)."""
+    weight_decay: NonNegative | None = None
+    """Weight decay of AdamW (`rqvae`)."""
+    commitment: NonNegative | None = None
+    """Weight of the commitment loss (`rqvae`)."""
+    batch_size: Count = 1024
+    """Vectors in a step (`rqvae`)."""
+    seed: Seed = 0
+    """Seed of initialization and of batches."""
+    vectors: Literal["content", "behaviour", "joined"] = "content"
+    """What is quantized: the vectors of `embed`; vectors of what occurs together in the training histories;
+    or both side by side, each with its share of the variance."""
+    behaviour_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    """Share of behaviour (`joined`)."""
+    behaviour_dim: Width = 64
+    """Dimensions of the vectors of behaviour."""
+    behaviour_window: Count = 10
+    """Events of a history occur together that are at most so many places apart."""
+
+    def arguments(self) -> dict[str, Any]:
+        """What the tokenizer of the method is made with; options that are unset are left to it."""
+        if self.method in _WITHOUT_SIZES:
+            return {}
+        chosen: dict[str, Any] = {"levels": self.levels, "codes": self.codes, "seed": self.seed}
+        if self.vectors != "content" and self.method in _BELONGS["standardize"]:
+            # Blocks of behaviour and content have their shares of the variance already.
+            chosen["standardize"] = False
+        for option, methods in _BELONGS.items():
+            value = getattr(self, option)
+            if self.method in methods and value is not None:
+                chosen["batch_size" if option == "mini_batch" else option] = value
+        if self.method in ("pq", "opq"):
+            chosen["rotation"] = self.method == "opq"
+        return chosen
+
+    @model_validator(mode="after")
+    def _options_belong_to_the_method(self) -> "QuantizeConfig":
+        defaults = type(self).model_fields
+        for option, methods in _BELONGS.items():
+            # Every run.toml holds the options that have a default, whatever the method.
+            if self.method not in methods and getattr(self, option) != defaults[option].default:
+                names = ", ".join(f"`{name}`" for name in methods)
+                raise ValueError(
+                    f'`{option}` belongs to the method {names}, but `method` is "{self.method}"; '
+                    f"leave it out or change `method`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "QuantizeConfig":
+        if self.method in _WITHOUT_SIZES:
+            return self
+        sizes = self.codes if isinstance(self.codes, list) else [self.codes] * self.levels
+        if len(sizes) != self.levels:
+            raise ValueError(f"`codes` has {len(sizes)} sizes for {self.levels} levels; give one a level")
+        bits = [(size - 1).bit_length() for size in sizes]
+        if sum(bits) > _MOST_BITS:
+            sum_of = f"{self.levels} x {bits[0]}" if len(set(bits)) == 1 else " + ".join(map(str, bits))
+            raise ValueError(
+                f"`levels` x bits of `codes` is {sum_of} = {sum(bits)}, but a Semantic ID holds at most "
+                f"{_MOST_BITS} bits"
+            )
+        return self
+
+
+METHODS: tuple[str, ...] = get_args(Method)
+"""The names of all methods."""

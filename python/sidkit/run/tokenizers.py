@@ -1,0 +1,35 @@
+"""The tokenizer that a configuration asks for."""
+
+from typing import TYPE_CHECKING
+
+from sidkit.run.quantize_config import QuantizeConfig
+
+if TYPE_CHECKING:
+    from sidkit.quantize import Tokenizer
+
+__all__ = ["make_tokenizer", "tokenizer_class"]
+
+
+def tokenizer_class(method: str) -> "type[Tokenizer]":
+    """The class of a method of `QuantizeConfig`."""
+    from sidkit.quantize import LSH, PQ, RQVAE, Atomic, RandomCodes, RQKMeans
+
+    classes: dict[str, type[Tokenizer]] = {
+        "rqkmeans": RQKMeans,
+        "rqvae": RQVAE,
+        "pq": PQ,
+        "opq": PQ,
+        "lsh": LSH,
+        "random": RandomCodes,
+        "atomic": Atomic,
+    }
+    return classes[method]
+
+
+def make_tokenizer(config: QuantizeConfig) -> "Tokenizer":
+    """Make the tokenizer, not fitted yet.
+
+    Raises:
+        ConfigError: if its options contradict each other.
+    """
+    return tokenizer_class(config.method)(**config.arguments())

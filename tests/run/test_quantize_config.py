@@ -1,0 +1,143 @@
+"""The table `quantize`: every tokenizer and every option of one can be asked for, and no other."""
+
+import inspect
+import re
+
+import pytest
+from tests.run.world import QUICK
+
+from sidkit import SidTable
+from sidkit.errors import ConfigError
+from sidkit.evaluate import Metrics
+from sidkit.quantize import Tokenizer, load_tokenizer
+from sidkit.quantize.tokenizer import _KINDS
+from sidkit.run import build_config, read_config, run_pipeline, write_config
+from sidkit.run.quantize_config import _BELONGS, METHODS, QuantizeConfig
+from sidkit.run.tokenizers import make_tokenizer, tokenizer_class
+
+#: One setting of each kind that a method needs to be small, or that shows it takes its options.
+TRIED = {
+    "rqkmeans": {"balanced": True, "start": "kmeans++", "standardize": False},
+    "rqvae": {"epochs": 12, "latent": 4, "hidden": [8], "commitment": 0.5, "weight_decay": 0.1},
+    "pq": {"iterations": 3, "standardize": False},
+    "opq": {"rounds": 2},
+    "lsh": {"codes": [8, 4]},
+    "random": {"seed": 3},
+    "atomic": {},
+}
+
+
+def settings_of(method):
+    return {"method": method, "levels": 2, "codes": 8} | TRIED[method]
+
+
+def test_every_kind_of_tokenizer_has_a_method():
+    assert {tokenizer_class(method) for method in METHODS} == set(_KINDS.values())
+    assert set(TRIED) == set(METHODS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_argument_of_a_tokenizer_is_an_option(method):
+    wanted = set(inspect.signature(tokenizer_class(method)).parameters) - {"threads"}
+    wanted -= {"rounds"} if method == "pq" else set()  # there is no rotation to learn
+    every = {option: None for option, methods in _BELONGS.items() if method in methods}
+    fields = QuantizeConfig.model_fields
+    given = QuantizeConfig.model_construct(
+        method=method,
+        **{name: fields[name].default if fields[name].default is not None else 1 for name in every},
+    )
+    assert set(given.arguments()) == wanted
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_defaults_are_those_of_the_tokenizer(method):
+    """But for the number of levels, which is the same for all methods in a run."""
+    made = make_tokenizer(QuantizeConfig(method=method)).settings()
+    by_itself = tokenizer_class(method)().settings()
+    assert {name for name in made if made[name] != by_itself[name]} <= {"levels", "rotation"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_tokenizer_has_the_options(method, tmp_path):
+    config = build_config({"quantize": settings_of(method)})
+    tokenizer = make_tokenizer(config.quantize)
+    assert isinstance(tokenizer, Tokenizer)
+    for name, value in TRIED[method].items():
+        assert getattr(tokenizer, name) == value
+    assert make_tokenizer(QuantizeConfig(method="rqkmeans", mini_batch=64)).batch_size == 64
+    write_config(config, tmp_path / "run.toml")
+    assert read_config(tmp_path / "run.toml") == config
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_up_to_the_semantic_ids(method, world, tmp_path):
+    tables = {"data": {"source": str(world)}, "embed": {"vectors": str(world / "vectors.npy")}}
+    config = build_config(tables, {"quantize": settings_of(method)})
+    folder = run_pipeline(config, tmp_path / "run", until="ids")
+    assert load_tokenizer(folder.path / "tokenizer.safetensors").kind == tokenizer_class(method).kind
+    assert len(SidTable.load(folder.path / "sids.parquet").item_ids) == 24
+    assert folder.records["quantize"].facts["items"] == 24
+    assert "quantize.mini_batch" not in folder.records["quantize"].settings
+
+
+@pytest.mark.parametrize("method", ["opq", "atomic"])
+def test_a_generator_writes_codes_of_any_kind(method, world, tmp_path):
+    tables = {"data": {"source": str(world)}, "embed": {"vectors": str(world / "vectors.npy")}}
+    quick = [setting for setting in QUICK if not setting.startswith(("models.use", "quantize"))]
+    config = build_config(
+        tables, {"quantize": settings_of(method)}, assignments=[*quick, "models.use=['rqtransformer']"]
+    )
+    folder = run_pipeline(config, tmp_path / "run", until="evaluate")
+
+    found = {
+        one.metric: one.value
+        for one in Metrics.load(folder.path / "metrics.json").results
+        if one.slice == "all"
+    }
+    assert found["recall@10"] > 0.9
+
+
+MISTAKES = {
+    "quantize.method=kmeans": "`quantize.method`: input should be 'rqkmeans', 'rqvae', 'pq', 'opq', 'lsh'",
+    "quantize.epochs=5": '`epochs` belongs to the method `rqvae`, but `method` is "rqkmeans"; leave it out',
+    "quantize.rounds=5": '`rounds` belongs to the method `opq`, but `method` is "rqkmeans"',
+    "quantize.codes=[4, 4]": "`quantize`: `codes` has 2 sizes for 3 levels; give one a level",
+    "quantize.codes=[65536, 65536, 0]": "or a list of one a level, is needed; it is [65536",
+    "quantize.codes=0": "`quantize.codes`: one integer in 1..65536, or a list of one a level, is needed",
+    "quantize.codes=many": "is needed; it is 'many'",
+    "quantize.start=random": "`quantize.start`: input should be 'bisect' or 'kmeans++', it is 'random'",
+}
+
+
+@pytest.mark.parametrize(("assignment", "message"), MISTAKES.items())
+def test_a_mistake_is_named(assignment, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        build_config(assignments=[assignment])
+
+
+@pytest.mark.parametrize("option", _BELONGS)
+def test_an_option_of_another_method_is_refused(option):
+    other = next(method for method in METHODS if method not in _BELONGS[option])
+    value = {"start": "bisect", "hidden": [3], "balanced": False, "standardize": True}.get(option, 7)
+    value = float(value) if option in ("learning_rate", "weight_decay", "commitment") else value
+    with pytest.raises(ConfigError, match=f"`{option}` belongs to the method"):
+        build_config({"quantize": {"method": other, option: value}})
+
+
+def test_the_defaults_that_every_run_file_holds_are_no_mistake(tmp_path):
+    (tmp_path / "run.toml").write_text('[quantize]\nmethod = "rqkmeans"\nepochs = 300\nbatch_size = 1024\n')
+    assert read_config(tmp_path / "run.toml").quantize == QuantizeConfig()
+
+
+def test_options_that_contradict_each_other_are_told_before_anything_runs(world, tmp_path):
+    settings = {"quantize": {"balanced": True, "mini_batch": 8}, "data": {"source": str(world)}}
+    with pytest.raises(ConfigError, match="balanced=True needs all vectors at once, but batch_size is 8"):
+        run_pipeline(build_config(settings), tmp_path / "run", until="ids")
+    assert not (tmp_path / "run" / "run.toml").exists()
+
+
+def test_levels_of_different_sizes_are_counted_in_bits():
+    sizes = [65536] * 8 + [2]
+    with pytest.raises(ConfigError, match=r"is 16 \+ .* \+ 1 = 129, but a Semantic ID holds"):
+        build_config({"quantize": {"levels": 9, "codes": sizes}})
+    assert build_config({"quantize": {"levels": 8, "codes": sizes[:8]}}).quantize.codes == sizes[:8]
