@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from sidkit.errors import NotFittedError
-from sidkit.quantize import CodebookCollapseWarning, RQKMeans, quality_report
-from sidkit.quantize.quality import perplexity, random_unique_rate
+from sidkit.errors import ConfigError, NotFittedError
+from sidkit.quantize import CodebookCollapseWarning, RQKMeans, quality_report, random_unique_rate
+from sidkit.quantize.quality import entropy, gini, perplexity
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,16 @@ def test_perplexity_of_known_histograms():
     assert perplexity(np.array([2, 1, 1])) == pytest.approx(2**1.5)
 
 
+def test_entropy_and_gini_of_known_histograms():
+    assert entropy(np.array([5, 5, 5, 5])) == pytest.approx(2)
+    assert entropy(np.array([9, 0])) == entropy(np.array([0, 0])) == 0
+    assert gini(np.array([5, 5, 5, 5])) == gini(np.array([0, 0])) == 0
+    assert gini(np.array([0, 0, 0, 8])) == pytest.approx(3 / 4)
+    counts = np.random.default_rng(0).integers(0, 50, 30)
+    slow = np.abs(counts[:, None] - counts).mean() / (2 * counts.mean())
+    assert gini(counts) == pytest.approx(slow)
+
+
 def test_random_unique_rate_agrees_with_drawing():
     rng = np.random.default_rng(0)
     drawn = [len(np.unique(rng.integers(64, size=100))) / 100 for _ in range(400)]
@@ -30,6 +40,8 @@ def test_random_unique_rate_agrees_with_drawing():
     assert random_unique_rate(10, (1,)) == 0.1
     assert random_unique_rate(0, (4,)) == 0.0
     assert random_unique_rate(12101, (65536,) * 8) == pytest.approx(1)
+    with pytest.raises(ConfigError, match="sizes of at least 1"):
+        random_unique_rate(3, (4, 0))
 
 
 def test_a_report_of_known_figures(corners):
@@ -58,8 +70,9 @@ def test_the_report_as_text_and_json(corners):
     report = quality_report(RQKMeans(1, 4).fit(corners), corners)
     assert str(report).splitlines() == [
         "rqkmeans, 7 items",
-        "level  codes   used  perplexity  mse (of variance)",
-        f"    0      4      4  {report.levels[0].perplexity:>10.1f}  {report.levels[0].mse:>17.4f}",
+        "level  codes   used  perplexity  entropy   gini  mse (of variance)",
+        f"    0      4      4  {report.levels[0].perplexity:>10.1f}  {report.levels[0].entropy:>7.2f}  "
+        f"{report.levels[0].gini:>5.3f}  {report.levels[0].mse:>17.4f}",
         f"unique rate 0.5714 (random codes: {report.random_unique_rate:.4f})",
         "largest collision 4 items",
     ]

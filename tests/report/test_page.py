@@ -3,9 +3,15 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
+import polars as pl
 import pytest
+from safetensors.numpy import save_file
 
+from sidkit.data import Dataset
 from sidkit.errors import FormatError, RunFolderError
+from sidkit.ids import SidTable
+from sidkit.quantize import RQKMeans
 from sidkit.report import page, read_run, write_page
 
 SECTIONS = [
@@ -203,4 +209,26 @@ def test_damaged_facts_are_named(tokenizer_only, dataset):
     facts = {"levels": [{"size": 4, "used": "many"}]}
     (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"quantize": {"facts": facts}}}))
     with pytest.raises(FormatError, match="the recorded facts of a tokenizer's level are damaged"):
+        page(read_run(tokenizer_only, dataset=dataset))
+
+
+def test_vectors_and_tokenizer_show_what_a_prefix_says(tokenizer_only, dataset):
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    tokenizer = RQKMeans(2, 4).fit(x)
+    tokenizer.save(tokenizer_only / "tokenizer.safetensors")
+    save_file({"embeddings": x}, tokenizer_only / "embeddings.safetensors")
+    SidTable.from_codes(tokenizer.encode(x), dataset.item_ids, tokenizer.sizes).save(
+        tokenizer_only / "sids.parquet"
+    )
+    labels = dataset.items.with_columns(genre=pl.Series(["<b>x</b>", "y"] * 20))
+    run = read_run(tokenizer_only, dataset=Dataset("shop", labels, dataset.interactions))
+    html = page(run)
+    assert html == page(read_run(tokenizer_only, dataset=run.dataset))
+    text = " ".join(Reader(html).texts)
+    for expected in ("digits shared", "mean cosine", "one category", "Map of the vectors", ": <b>x</b>"):
+        assert expected in text
+    assert f"{run.inspection.neighbours.recall:.1%} are among the 10" in text
+
+    save_file({"embeddings": x[:5]}, tokenizer_only / "embeddings.safetensors")
+    with pytest.raises(FormatError, match=r"expected `embeddings`, float32 \(40, dim\)"):
         page(read_run(tokenizer_only, dataset=dataset))

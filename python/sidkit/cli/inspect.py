@@ -1,16 +1,18 @@
-"""`sidkit inspect`: what is in a run, and what is behind a Semantic ID."""
+"""`sidkit inspect`: what is in a run, how good its Semantic IDs are, and what is behind one."""
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from sidkit.cli.options import RunPath
-from sidkit.errors import RunFolderError
+from sidkit.errors import ConfigError, RunFolderError
 from sidkit.run import RunFolder
 
 if TYPE_CHECKING:
+    from sidkit.report import RunData
     from sidkit.serve import Run
 
 __all__ = ["NAME", "command"]
@@ -25,12 +27,17 @@ def command(
         str | None, typer.Option("--prefix", metavar="12-200", help="Show the items under a prefix.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Items shown at most.")] = 20,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the figures as JSON instead of tables.")
+    ] = False,
 ) -> None:
-    """Show the stages of a run, the Semantic ID of an item, or the items under a prefix.
+    """Show a run: its stages and the quality of its Semantic IDs, or one item, or the items under a prefix.
 
     For example:
 
     `sidkit inspect runs/ml-100k`
+
+    `sidkit inspect runs/ml-100k --json`
 
     `sidkit inspect runs/ml-100k --prefix 12-3`
     """
@@ -39,14 +46,76 @@ def command(
         folder = RunFolder(run)
         if not folder.records:
             raise RunFolderError(f"there is nothing to inspect in `{run}`: make a run with `sidkit run`")
+        run_data = _read(folder)
+        if as_json:
+            # Whole and plain, whatever the width of the terminal.
+            typer.echo(json.dumps(_as_json(folder, run_data), indent=2))
+            return
         console.print(_stages(folder))
+        _print_quality(console, run_data)
         return
+    if as_json:
+        raise ConfigError("--json is for the figures of the whole run; leave --item and --prefix away")
     from sidkit.serve import open_run
 
     opened = open_run(run)
     if item is not None:
         prefix = opened.sid(item)
     console.print(_items(opened, prefix or "", limit))
+
+
+def _read(folder: RunFolder) -> "RunData":
+    from sidkit.report.collect import READ, read_run
+
+    folder.verify(READ)
+    return read_run(folder.path)
+
+
+def _print_quality(console: Console, run: "RunData") -> None:
+    from sidkit.report.structure import collision_rows, depth_rows, neighbour_sentence
+    from sidkit.report.terminal import tokenizer_table
+
+    levels = tokenizer_table(run, console.width)
+    if levels is not None:
+        console.print(levels)
+    if run.inspection is None:
+        return
+    console.print(_table("items with the same codes", collision_rows(run.inspection)))
+    console.print(_table("what a prefix says", depth_rows(run.inspection)))
+    console.print(neighbour_sentence(run.inspection), highlight=False)
+
+
+def _table(title: str, rows: "list[tuple[str, ...]]") -> Table:
+    titles, *cells = rows
+    table = Table(title=title)
+    for heading in titles:
+        table.add_column(heading, justify="right")
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def _as_json(folder: RunFolder, run: "RunData") -> dict[str, Any]:
+    stages = {
+        name: {
+            "seconds": record.seconds,
+            "peak_memory_bytes": record.peak_memory_bytes,
+            "files": list(record.outputs),
+        }
+        for name, record in folder.records.items()
+    }
+    table = run.table
+    sids = (
+        None
+        if table is None
+        else {"items": len(table), "sizes": table.sizes, "bits": table.layout.total_bits}
+    )
+    return {
+        "run": str(folder.path),
+        "stages": stages,
+        "sids": sids,
+        "codes": None if run.inspection is None else run.inspection.to_dict(),
+    }
 
 
 def _stages(folder: RunFolder) -> Table:

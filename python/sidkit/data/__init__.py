@@ -4,6 +4,7 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
+from sidkit.data.categories import item_categories
 from sidkit.data.dataset import Dataset, Ties
 from sidkit.data.load import load_dataset
 from sidkit.data.sequences import Sequences
@@ -26,6 +27,7 @@ __all__ = [
     "cache_folder",
     "cyclic_world",
     "fetch",
+    "item_categories",
     "load_dataset",
     "split_dataset",
     "statistics",

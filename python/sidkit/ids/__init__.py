@@ -3,6 +3,7 @@
     SidTable             which item has which Semantic ID; a Parquet file
     Vocabulary           digit of a level ↔ token number of a model, with the special tokens
     resolve_collisions   the policies `token`, `reassign` and `share` on plain arrays
+    drift                how Semantic IDs move when the tokenizer is trained anew
 
 It reads codes and knows nothing of how they were made.
 """
@@ -12,14 +13,17 @@ from sidkit._extras import require
 require("polars", extra="data")
 
 from sidkit.ids.collisions import POLICIES, add_collision_digit, group_sizes, reassign, resolve_collisions
+from sidkit.ids.drift import Drift, drift
 from sidkit.ids.table import SidTable
 from sidkit.ids.vocabulary import Vocabulary
 
 __all__ = [
     "POLICIES",
+    "Drift",
     "SidTable",
     "Vocabulary",
     "add_collision_digit",
+    "drift",
     "group_sizes",
     "reassign",
     "resolve_collisions",

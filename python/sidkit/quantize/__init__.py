@@ -7,6 +7,7 @@
     collaborative_vectors, joined_vectors   vectors from behaviour, and beside those of content
     load_tokenizer    read a tokenizer of any kind
     quality_report    MSE, perplexity, codes in use, collisions
+    inspect_codes     that, and how codes follow content and categories
 
 All tokenizers keep one contract, `Tokenizer`: fit, encode, decode, save, load.
 """
@@ -17,14 +18,19 @@ require("safetensors", extra="train")
 
 from sidkit.quantize.behaviour import collaborative_vectors, cooccurrence
 from sidkit.quantize.blocks import behaviour_block, joined_vectors
+from sidkit.quantize.coherence import Coherence, prefix_coherence
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
+from sidkit.quantize.inspection import Inspection, inspect_codes
+from sidkit.quantize.neighbours import NeighbourRecall, neighbour_recall
 from sidkit.quantize.product import PQ
+from sidkit.quantize.purity import Purity, prefix_purity
 from sidkit.quantize.quality import (
     CodebookCollapseWarning,
     LevelQuality,
     QualityReport,
     quality_report,
+    random_unique_rate,
 )
 from sidkit.quantize.rqkmeans import RQKMeans
 from sidkit.quantize.rqvae import RQVAE
@@ -37,8 +43,12 @@ __all__ = [
     "Atomic",
     "CodebookCollapseWarning",
     "CodebookLoss",
+    "Coherence",
+    "Inspection",
     "LatentLoss",
     "LevelQuality",
+    "NeighbourRecall",
+    "Purity",
     "QualityReport",
     "RQKMeans",
     "RandomCodes",
@@ -46,7 +56,12 @@ __all__ = [
     "behaviour_block",
     "collaborative_vectors",
     "cooccurrence",
+    "inspect_codes",
     "joined_vectors",
     "load_tokenizer",
+    "neighbour_recall",
+    "prefix_coherence",
+    "prefix_purity",
     "quality_report",
+    "random_unique_rate",
 ]

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit.errors import ConfigError
 from sidkit.quantize.standardize import varies
 
 if TYPE_CHECKING:
     from sidkit.quantize.tokenizer import Tokenizer
 
-__all__ = ["CodebookCollapseWarning", "LevelQuality", "QualityReport", "quality_report"]
+__all__ = [
+    "CodebookCollapseWarning",
+    "LevelQuality",
+    "QualityReport",
+    "entropy",
+    "gini",
+    "perplexity",
+    "quality_report",
+    "random_unique_rate",
+]
 
 #: A level whose perplexity is below this part of its codes has collapsed.
 COLLAPSED = 0.1
@@ -37,12 +47,17 @@ class LevelQuality:
         perplexity: 2 to the entropy in bits of the codes: `size` if all are equally frequent, 1 if only one
             is used.
         used: number of codes that occur.
+        entropy: of the codes, in bits; at most log2 of `size`.
+        gini: of the items per code, unused codes counting: 0 if all are equally frequent, near 1 if one
+            takes everything.
     """
 
     size: int
     mse: float
     perplexity: float
     used: int
+    entropy: float
+    gini: float
 
 
 @dataclass(frozen=True)
@@ -83,9 +98,11 @@ class QualityReport:
         return flat
 
     def __str__(self) -> str:
-        lines = [f"{self.kind}, {self.items} items", "level  codes   used  perplexity  mse (of variance)"]
+        lines = [f"{self.kind}, {self.items} items"]
+        lines += ["level  codes   used  perplexity  entropy   gini  mse (of variance)"]
         lines += [
-            f"{number:>5}  {one.size:>5}  {one.used:>5}  {one.perplexity:>10.1f}  {one.mse:>17.4f}"
+            f"{number:>5}  {one.size:>5}  {one.used:>5}  {one.perplexity:>10.1f}  "
+            f"{one.entropy:>7.2f}  {one.gini:>5.3f}  {one.mse:>17.4f}"
             for number, one in enumerate(self.levels)
         ]
         lines.append(f"unique rate {self.unique_rate:.4f} (random codes: {self.random_unique_rate:.4f})")
@@ -107,7 +124,14 @@ def quality_report(tokenizer: "Tokenizer", x: npt.ArrayLike) -> QualityReport:
     vectors = np.asarray(x, dtype=np.float32)
     errors = _unexplained(tokenizer, vectors, codes)
     levels = [
-        LevelQuality(size, float(error), perplexity(counts), int(np.count_nonzero(counts)))
+        LevelQuality(
+            size,
+            float(error),
+            perplexity(counts),
+            int(np.count_nonzero(counts)),
+            entropy(counts),
+            gini(counts),
+        )
         for size, error, counts in zip(tokenizer.sizes, errors, _counts(codes, tokenizer.sizes), strict=True)
     ]
     groups = _group_sizes(codes)
@@ -122,14 +146,49 @@ def quality_report(tokenizer: "Tokenizer", x: npt.ArrayLike) -> QualityReport:
     )
 
 
-def perplexity(counts: npt.NDArray[np.int64]) -> float:
+def perplexity(counts: npt.NDArray[np.integer]) -> float:
     """2 to the entropy, in bits, of a histogram; 0.0 of an empty one."""
+    return float(2 ** entropy(counts)) if counts.any() else 0.0
+
+
+def entropy(counts: npt.NDArray[np.integer]) -> float:
+    """Shannon entropy of a histogram in bits; 0.0 of an empty one."""
     present = counts[counts > 0] / max(1, counts.sum())
-    return float(np.exp(-(present * np.log(present)).sum())) if len(present) else 0.0
+    return abs(float((present * np.log2(present)).sum()))
+
+
+def gini(counts: npt.NDArray[np.integer]) -> float:
+    """Gini coefficient of a histogram, in [0, 1): 0.0 of an even or empty one."""
+    total = counts.sum()
+    if not total:
+        return 0.0
+    ranks = np.arange(1, len(counts) + 1)
+    # Half the mean difference of two entries over their mean, from the sorted entries.
+    found = 2 * (ranks * np.sort(counts)).sum() / (len(counts) * total) - (len(counts) + 1) / len(counts)
+    return max(0.0, float(found))
 
 
 def random_unique_rate(items: int, sizes: Sequence[int]) -> float:
-    """Expected distinct codes per item if each of `items` draws one uniformly at random."""
+    """Expected distinct codes per item if each of `items` draws one uniformly at random.
+
+    With M = the product of `sizes`, a code is drawn by nobody with probability (1 - 1/M)^n, so
+    M(1 - (1 - 1/M)^n) codes occur (the occupancy form of the birthday problem). A tokenizer that falls far
+    short of it sees few differences between items, one that reaches it may not see what they have in common.
+
+    Args:
+        items: n, at least 0.
+        sizes: number of codes of each level, at least 1 each.
+
+    Returns:
+        Between 0 and 1: compare with `QualityReport.unique_rate`; 0.0 without items.
+
+    Raises:
+        ConfigError: if a size is less than 1, or `items` is negative.
+    """
+    if items < 0 or any(size < 1 for size in sizes):
+        raise ConfigError(
+            f"there must be 0 or more items and sizes of at least 1; got {items}, {tuple(sizes)}"
+        )
     if not items:
         return 0.0
     total = float(np.prod(np.asarray(sizes, dtype=np.float64)))

@@ -5,8 +5,8 @@
     impressions       labelled events in time order, with what each user had seen before
     RankModel         the model that the comparison trains
     compare           representations with equal budgets, trained and measured side by side
-    prefix_coherence  how alike the items under a prefix are
-    drift             how Semantic IDs move when the tokenizer is trained anew
+
+`prefix_coherence` of `sidkit.quantize` and `drift` of `sidkit.ids` are found here too.
 
 After Singh et al., arXiv 2306.08121, and Zheng et al., arXiv 2504.02137.
 """
@@ -16,9 +16,9 @@ from sidkit._extras import require
 require("torch", extra="train")
 require("polars", extra="train")
 
-from sidkit.rank.coherence import Coherence, prefix_coherence
+from sidkit.ids.drift import Drift, drift
+from sidkit.quantize.coherence import Coherence, prefix_coherence
 from sidkit.rank.compare import Comparison, Result, compare
-from sidkit.rank.drift import Drift, drift
 from sidkit.rank.embedding import SidEmbedding, id_rows, jagged_rows
 from sidkit.rank.impressions import Impressions, TimeSplit, impressions, split_by_time
 from sidkit.rank.metrics import auc, log_loss

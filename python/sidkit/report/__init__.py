@@ -11,6 +11,7 @@ from sidkit._extras import require
 
 require("polars", extra="report")
 require("rich", extra="report")
+require("safetensors", extra="report")
 
 from sidkit.report.collect import RunData, read_run
 from sidkit.report.comparison import comparison_page, write_comparison

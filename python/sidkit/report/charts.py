@@ -151,6 +151,18 @@ class Board:
             "circle", tag("title", hint) if hint else None, cx=_px(x), cy=_px(y), r=radius, class_=class_
         )
 
+    def dots(self, points: Iterable[Point], class_: str) -> None:
+        """Draw many dots as one path; the style sheet gives their size, as the width of the stroke."""
+        path = "".join(f"M{_px(x)} {_px(y)}h0" for x, y in points)
+        if path:
+            self._add("path", d=path, class_=class_)
+
+    def partings(self, boxes: Iterable[tuple[float, float, float, float]], class_: str) -> None:
+        """Draw the lower and right edges of boxes (left, top, right, bottom) as one path, to whole pixels."""
+        path = "".join(f"M{x1:.0f} {y0:.0f}V{y1:.0f}H{x0:.0f}" for x0, y0, x1, y1 in boxes)
+        if path:
+            self._add("path", d=path, class_=class_)
+
     def text(self, x: float, y: float, text: str, class_: str, *, anchor: str = "start") -> None:
         """Write a text that starts, ends or has its middle at a place."""
         self._add("text", text, x=_px(x), y=_px(y), class_=class_, text_anchor=anchor)

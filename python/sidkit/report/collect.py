@@ -9,14 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
-from sidkit.data import Dataset, EvalSet, load_dataset, split_dataset
+from sidkit.data import Dataset, EvalSet, item_categories, load_dataset, split_dataset
 from sidkit.errors import FormatError, RunFolderError, SidkitError
 from sidkit.evaluate import Metrics, Predictions
 from sidkit.ids import SidTable
+
+if TYPE_CHECKING:
+    from sidkit.quantize import Inspection
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,7 +33,14 @@ else:
 __all__ = ["READ", "RunData", "read_run"]
 
 #: Patterns of the files in a run folder that stages wrote and `read_run` believes.
-READ = ("sids.parquet", "metrics.json", "models/*/history.json", "predictions/*.parquet")
+READ = (
+    "embeddings.safetensors",
+    "tokenizer.safetensors",
+    "sids.parquet",
+    "metrics.json",
+    "models/*/history.json",
+    "predictions/*.parquet",
+)
 
 _TITLE_COLUMNS = ("title", "name", "text", "description")
 _LONGEST_TITLE = 140
@@ -103,6 +117,47 @@ class RunData:
         split = split_dataset(self.dataset, **options)
         part = self.metrics.protocol.part if self.metrics else "test"
         return split.valid if part == "valid" else split.test
+
+    @cached_property
+    def vectors(self) -> npt.NDArray[np.float32] | None:
+        """The items' vectors, f32 (n, dim), in the order of the table; None without them or the table.
+
+        Raises:
+            FormatError: if the file is damaged or has not one finite vector for each item of the table.
+        """
+        file = self.path / "embeddings.safetensors"
+        if self.table is None or not len(self.table) or not file.is_file():
+            return None
+        return _vectors(file, len(self.table))
+
+    @cached_property
+    def inspection(self) -> Inspection | None:
+        """How codes follow content and categories; None without vectors, tokenizer and table.
+
+        Raises:
+            FormatError: if the tokenizer's file is damaged.
+        """
+        file = self.path / "tokenizer.safetensors"
+        if self.table is None or self.vectors is None or not file.is_file():
+            return None
+        if not np.all(self.vectors.any(axis=1)):
+            return None  # a zero vector has no direction, so there are no cosines
+        from sidkit.quantize import inspect_codes, load_tokenizer
+
+        return inspect_codes(
+            load_tokenizer(file), self.vectors, codes=self.table.codes, categories=self.categories
+        )
+
+    @cached_property
+    def categories(self) -> list[list[str]] | None:
+        """The categories of each item of the table; None if there are none or the data is not here."""
+        if self.dataset is None or self.table is None:
+            return None
+        found = item_categories(self.dataset.items)
+        if found is None or self.dataset.item_ids.dtype != self.table.item_ids.dtype:
+            return None
+        by_id = dict(zip(self.dataset.item_ids.to_list(), found, strict=True))
+        return [by_id.get(item, []) for item in self.table.item_ids.to_list()]
 
     @cached_property
     def titles(self) -> list[str] | None:
@@ -216,6 +271,19 @@ def _stages(path: Path) -> dict[str, Mapping[str, Any]]:
     if not isinstance(records, dict) or not all(isinstance(record, dict) for record in records.values()):
         raise FormatError(f"{path}: expected one object a stage")
     return records
+
+
+def _vectors(path: Path, items: int) -> npt.NDArray[np.float32]:
+    try:
+        vectors = load_file(path).get("embeddings")
+    except (SafetensorError, OSError, TypeError) as error:
+        raise FormatError(f"{path}: not a safetensors file, or a truncated one ({error})") from error
+    if vectors is None or vectors.ndim != 2 or vectors.dtype != np.float32 or len(vectors) != items:
+        found = "no such tensor" if vectors is None else f"{vectors.dtype} {vectors.shape}"
+        raise FormatError(f"{path}: expected `embeddings`, float32 ({items}, dim), got {found}")
+    if not np.isfinite(vectors).all():
+        raise FormatError(f"{path}: a vector has an entry that is not finite")
+    return vectors
 
 
 def _history(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The section on Semantic IDs: how well the codes are used, and where they collide."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,11 @@ import numpy.typing as npt
 
 from sidkit.errors import FormatError
 from sidkit.ids import SidTable
+from sidkit.quantize.quality import gini, perplexity, random_unique_rate
 from sidkit.report.collect import RunData
 from sidkit.report.markup import Markup, tag
 from sidkit.report.plots import code_use, histogram
+from sidkit.report.structure import structure
 
 __all__ = ["Level", "identifiers", "level_facts", "sid_markup", "unique_rate"]
 
@@ -24,40 +27,54 @@ class Level:
         used: how many occur.
         perplexity: how many codes would be as uncertain if used evenly.
         mse: what is left unexplained, as a share of the variance; None where it was not recorded.
+        gini: how uneven the use is, from 0 to 1; None where it was not recorded.
     """
 
     size: int
     used: int
     perplexity: float
     mse: float | None
+    gini: float | None = None
+
+    @property
+    def entropy(self) -> float:
+        """Of the codes, in bits."""
+        return math.log2(self.perplexity) if self.perplexity > 0 else 0.0
 
 
 def level_facts(run: RunData) -> list[Level]:
     """Give the facts of each level: as its stage recorded them, else counted from the table."""
     recorded = run.tokenizer.get("levels")
     if isinstance(recorded, list) and recorded:
-        return [_recorded_level(run, level) for level in recorded]
+        return [_recorded_level(run, place, level) for place, level in enumerate(recorded)]
     if run.table is None:
         return []
     errors = run.tokenizer.get("mse", [])
     facts = []
     for level, counts in enumerate(_counts(run.table)):
-        share = counts[counts > 0] / max(1, counts.sum())
-        perplexity = float(np.exp(-(share * np.log(share)).sum()))
         mse = errors[level] if level < len(errors) else None
-        facts.append(Level(len(counts), int(np.count_nonzero(counts)), perplexity, mse))
+        used = int(np.count_nonzero(counts))
+        facts.append(Level(len(counts), used, perplexity(counts), mse, gini(counts)))
     return facts
 
 
-def _recorded_level(run: RunData, level: Any) -> Level:
+def _recorded_level(run: RunData, place: int, level: Any) -> Level:
     try:
         mse = level.get("mse")
         error = None if mse is None else float(mse)
-        return Level(int(level["size"]), int(level["used"]), float(level["perplexity"]), error)
+        uneven = _gini_of_table(run, place) if level.get("gini") is None else float(level["gini"])
+        return Level(int(level["size"]), int(level["used"]), float(level["perplexity"]), error, uneven)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FormatError(
             f"{run.path}: the recorded facts of a tokenizer's level are damaged: {level!r}"
         ) from error
+
+
+def _gini_of_table(run: RunData, level: int) -> float | None:
+    """For runs whose stage did not record it."""
+    if run.table is None or level >= run.table.codes.shape[1]:
+        return None
+    return gini(_counts(run.table)[level])
 
 
 def unique_rate(run: RunData) -> float | None:
@@ -82,6 +99,7 @@ def identifiers(run: RunData) -> list[Markup]:
         parts.append(tag("div", drawn, class_="row"))
     parts.append(_level_table(levels))
     parts += _collisions(run)
+    parts += structure(run)
     return parts
 
 
@@ -113,7 +131,7 @@ def _introduction(run: RunData) -> Markup:
 
 
 def _level_table(levels: list[Level]) -> Markup:
-    titles = ("level", "codes", "in use", "perplexity", "unexplained variance")
+    titles = ("level", "codes", "in use", "perplexity", "entropy, bits", "Gini", "unexplained variance")
     rows = [
         tag(
             "tr",
@@ -121,13 +139,17 @@ def _level_table(levels: list[Level]) -> Markup:
             tag("td", f"{level.size:,}"),
             tag("td", f"{level.used:,}"),
             tag("td", f"{level.perplexity:.1f}"),
+            tag("td", f"{level.entropy:.2f} of {math.log2(level.size):.2f}"),
+            tag("td", "–" if level.gini is None else f"{level.gini:.3f}"),
             tag("td", "–" if level.mse is None else f"{level.mse:.3f}"),
         )
         for number, level in enumerate(levels)
     ]
     head = tag("tr", [tag("th", title, scope="col") for title in titles])
     caption = tag(
-        "caption", "Perplexity is the number of codes that would be as uncertain if all were used evenly."
+        "caption",
+        "Perplexity is the number of codes that would be as uncertain if all were used evenly. "
+        "Gini is 0 if all codes are used evenly, near 1 if one takes everything.",
     )
     return tag("div", tag("table", caption, tag("thead", head), tag("tbody", rows)), class_="scroll")
 
@@ -142,10 +164,12 @@ def _collisions(run: RunData) -> list[Markup]:
     bins = [(str(size), sizes.get(size, 0)) for size in range(1, min(largest, cut) + 1)]
     if largest > cut:
         bins[-1] = (f"{cut}+", sum(count for size, count in sizes.items() if size >= cut))
+    items = sum(size * count for size, count in sizes.items())
     random = run.tokenizer.get("random_unique_rate")
-    by_chance = f"; random codes would reach {random:.1%}" if isinstance(random, float) else ""
+    if not isinstance(random, float):
+        random = random_unique_rate(items, [level.size for level in level_facts(run)])
     text = (
-        f"There are {rate:.1%} as many distinct codes as items{by_chance}. "
+        f"There are {rate:.1%} as many distinct codes as items; random codes would reach {random:.1%}. "
         f"The fullest code holds {largest} item{'s' if largest > 1 else ''}."
     )
     return [

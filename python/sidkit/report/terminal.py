@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sidkit.data import Dataset
 from sidkit.evaluate import Result
+from sidkit.quantize import random_unique_rate
 from sidkit.report.accuracy import shown_metrics
 from sidkit.report.charts import number
 from sidkit.report.collect import RunData, read_run
@@ -22,6 +23,8 @@ __all__ = ["accuracy_table", "print_report", "tokenizer_table"]
 _MODEL_WIDTH = 14
 # An interval such as 0.0468–0.0511, and the blanks around it.
 _METRIC_WIDTH = 16
+# A table of levels with all its columns.
+_WIDE = 78
 _KINDS = ("ndcg", "recall", "mrr", "coverage")
 
 
@@ -37,7 +40,7 @@ def print_report(
     """
     data = run if isinstance(run, RunData) else read_run(run, dataset=dataset)
     out = console or Console()
-    for table in (tokenizer_table(data), accuracy_table(data, out.width)):
+    for table in (tokenizer_table(data, out.width), accuracy_table(data, out.width)):
         if table is not None:
             out.print(table)
             out.print()
@@ -102,17 +105,29 @@ def _table(title: str) -> Table:
     )
 
 
-def tokenizer_table(run: RunData) -> Table | None:
-    """Lay out what each level of the codes is worth; None without Semantic IDs."""
+def tokenizer_table(run: RunData, width: int = 120) -> Table | None:
+    """Lay out what each level of the codes is worth; None without Semantic IDs.
+
+    Args:
+        run: what `read_run` gave.
+        width: the characters there are; entropy and Gini are left out where they do not fit.
+    """
     levels = level_facts(run)
     if not levels:
         return None
     rate = unique_rate(run)
-    title = "Semantic IDs" + ("" if rate is None else f": {rate:.1%} unique codes")
+    title = "Semantic IDs"
+    if rate is not None and run.table is not None:
+        random = random_unique_rate(len(run.table), [level.size for level in levels])
+        title += f": {rate:.1%} unique codes, random ones {random:.1%}"
     table = _table(title)
-    for heading in ("level", "codes", "in use", "perplexity", "unexplained variance"):
+    wide = width >= _WIDE
+    uneven = ("entropy", "Gini") if wide else ()
+    for heading in ("level", "codes", "in use", "perplexity", *uneven, "unexplained variance"):
         table.add_column(heading, justify="right")
     for place, level in enumerate(levels):
         mse = "–" if level.mse is None else f"{level.mse:.3f}"
-        table.add_row(str(place), f"{level.size:,}", f"{level.used:,}", f"{level.perplexity:.1f}", mse)
+        gini = "–" if level.gini is None else f"{level.gini:.3f}"
+        counts = (f"{level.size:,}", f"{level.used:,}", f"{level.perplexity:.1f}")
+        table.add_row(str(place), *counts, *((f"{level.entropy:.2f}", gini) if wide else ()), mse)
     return table

@@ -9,6 +9,8 @@ from sidkit.errors import DataError
 
 __all__ = ["Coherence", "prefix_coherence"]
 
+_COLUMNS = 64
+
 
 @dataclass(frozen=True)
 class Coherence:
@@ -45,32 +47,40 @@ def prefix_coherence(vectors: npt.ArrayLike, codes: npt.ArrayLike) -> list[Coher
     Raises:
         DataError: if the shapes do not fit, or a vector is zero or not finite.
     """
-    x, digits = np.asarray(vectors, dtype=np.float64), np.asarray(codes)
+    x, digits = np.asarray(vectors), np.asarray(codes)
     if x.ndim != 2 or digits.ndim != 2 or len(x) != len(digits):
         raise DataError(
             f"vectors and codes must have a row for each item; got shapes {x.shape}, {digits.shape}"
         )
-    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         raise DataError("every vector must be finite and not zero to have a direction")
-    unit = x / lengths
     groups = np.zeros(len(x), dtype=np.int64)
     found = []
     for depth in range(digits.shape[1] + 1):
         if depth:
-            pairs = np.stack([groups, digits[:, depth - 1].astype(np.int64)], axis=1)
-            groups = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
-        found.append(_within(unit, groups, depth))
+            pairs = groups * (int(digits[:, depth - 1].max(initial=0)) + 1) + digits[:, depth - 1]
+            groups = np.unique(pairs, return_inverse=True)[1].reshape(-1)
+        found.append(_within(x, lengths, groups, depth))
     return found
 
 
-def _within(unit: npt.NDArray[np.float64], groups: npt.NDArray[np.int64], depth: int) -> Coherence:
+def _within(
+    x: npt.NDArray[np.floating],
+    lengths: npt.NDArray[np.float64],
+    groups: npt.NDArray[np.int64],
+    depth: int,
+) -> Coherence:
     counts = np.bincount(groups)
-    sums = np.zeros((len(counts), unit.shape[1]))
-    np.add.at(sums, groups, unit)
     pairs = int((counts * (counts - 1) // 2).sum())
-    # A group of n unit vectors: |sum|^2 = n + 2 * (sum of the cosines of its pairs).
-    cosines = ((sums**2).sum(axis=1) - counts).sum() / 2
     shared = counts[counts > 1]
-    mean = float(cosines / pairs) if pairs else float("nan")
-    return Coherence(depth, len(shared), int(shared.sum()), pairs, mean)
+    if not pairs:
+        return Coherence(depth, 0, 0, 0, float("nan"))
+    order = np.argsort(groups, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    squared = 0.0
+    for first in range(0, x.shape[1], _COLUMNS):  # a few dimensions at a time bound the memory
+        block = x[:, first : first + _COLUMNS] / lengths[:, None]
+        squared += float((np.add.reduceat(block[order], starts) ** 2).sum())
+    # A group of n unit vectors: |sum|^2 = n + 2 * (sum of the cosines of its pairs).
+    return Coherence(depth, len(shared), int(shared.sum()), pairs, (squared - len(x)) / 2 / pairs)
