@@ -12,7 +12,7 @@ import sidkit
 from sidkit.cli import main
 from sidkit.report import comparison_page, read_run
 
-VERBS = ["fetch", "run", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report"]
+VERBS = ["fetch", "run", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report", "store"]
 
 
 @pytest.fixture

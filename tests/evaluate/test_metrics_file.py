@@ -32,7 +32,16 @@ def test_the_shape_of_the_file(tmp_path):
     path = tmp_path / "metrics.json"
     metrics().save(path)
     contents = json.loads(path.read_text())
-    assert list(contents) == ["protocol", "results", "tokenizer", "seconds", "machine", "versions", "slices"]
+    assert list(contents) == [
+        "protocol",
+        "results",
+        "tokenizer",
+        "seconds",
+        "cpu_seconds",
+        "machine",
+        "versions",
+        "slices",
+    ]
     assert contents["protocol"] == {
         "split": "leave_last_out",
         "ties": "source",
@@ -50,6 +59,15 @@ def test_the_shape_of_the_file(tmp_path):
     first = {"model": "tiger", "slice": "all", "metric": "ndcg@10", "value": 0.25, "ci95": [0.2, 0.3]}
     assert contents["results"][0] == first
     assert contents["results"][1]["ci95"] is None
+
+
+def test_a_file_from_before_processor_seconds_were_kept(tmp_path):
+    path = tmp_path / "metrics.json"
+    metrics().save(path)
+    contents = json.loads(path.read_text())
+    del contents["cpu_seconds"]
+    path.write_text(json.dumps(contents))
+    assert Metrics.load(path) == metrics()
 
 
 def test_load_gives_what_was_saved(tmp_path):

@@ -1,49 +1,154 @@
+import dataclasses
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from sidkit.errors import DataError
-from sidkit.evaluate import Metrics, Protocol, Result
-from sidkit.report.tables import main, results_table, stored_runs, update_tables
+from sidkit.errors import ConfigError, DataError
+from sidkit.evaluate import Metrics, Protocol, Result, TargetRanks, bootstrap_interval
+from sidkit.report.stored import settings_of, stored_name, stored_runs
+from sidkit.report.tables import main, results_tables, update_tables
 
 ROOT = Path(__file__).parents[2]
 
 PROTOCOL = Protocol(candidates=100, users=50, dataset="beauty")
 
 TABLE = """\
-| model | setting | seed | Recall@10 | NDCG@10 | training, s |
-| --- | --- | ---: | ---: | ---: | ---: |
-| RQTransformer | default | 0 | 0.0613 (0.0580–0.0650) | 0.0400 | 1,234 |
-| RQ dense | default | 0 | 0.0613 (0.0580–0.0650) | 0.0400 | 1,234 |
-| SASRec | default | 1 | 0.0613 (0.0580–0.0650) | 0.0317 | – |
-| TIGER | masked-beam50 | 0 | 0.0613 (0.0580–0.0650) | – | – |
+**Nothing masked, equal times as in the source**
+
+| model | seeds | Recall@10 | NDCG@10 | training, s | CPU, s |
+| --- | ---: | ---: | ---: | ---: | ---: |
+| RQTransformer | 0 | 0.0613 (0.0580–0.0650) | 0.0400 | 1,234 | – |
+| RQ dense | 0 | 0.0613 (0.0580–0.0650) | 0.0400 | 1,234 | – |
+| TIGER, beam50 | 0 | 0.0613 (0.0580–0.0650) | – | – | – |
+| SASRec | 1 | 0.0613 (0.0580–0.0650) | 0.0317 | – | – |
 
 Measured on: beauty, test part; leave-last-out split; equal times as in the source; nothing masked; \
+all 100 items are candidates; 50 users; seeds 0, 1; 95 % bootstrap intervals over users, 1,000 samples.
+
+**Seen items masked, equal times as in the source**
+
+| model | seeds | Recall@10 | training, s | CPU, s |
+| --- | ---: | ---: | ---: | ---: |
+| TIGER | 0 | 0.0613 (0.0580–0.0650) | – | – |
+
+Measured on: beauty, test part; leave-last-out split; equal times as in the source; seen items masked; \
 all 100 items are candidates; 50 users; seed 0; 95 % bootstrap intervals over users, 1,000 samples.
 """
 
 
-def store(results, name, *models, ndcg=None, seconds=None):
+def store(results, name, *models, ndcg=None, seconds=None, protocol=PROTOCOL):
     found = [Result(model, "all", "recall@10", 0.0613, (0.058, 0.065)) for model in models]
     if ndcg is not None:
         found += [Result(model, "all", "ndcg@10", ndcg, None) for model in models]
     folder = results / "beauty" / name
     folder.mkdir(parents=True)
-    Metrics(PROTOCOL, found, seconds=seconds or {}).save(folder / "metrics.json")
+    seed = int(name.rpartition("-seed")[2])
+    Metrics(dataclasses.replace(protocol, seeds=(seed,)), found, seconds=seconds or {}).save(
+        folder / "metrics.json"
+    )
+    return folder
 
 
 @pytest.fixture
 def results(tmp_path):
     path = tmp_path / "results"
-    store(path, "tiger-masked-beam50-seed0", "tiger")
+    masked = dataclasses.replace(PROTOCOL, mask_seen=True)
+    store(path, "tiger-masked-seed0", "tiger", protocol=masked)
+    store(path, "tiger-beam50-seed0", "tiger")
     store(path, "sasrec-seed1", "sasrec", ndcg=0.0317)
     ways = ("rqtransformer", "rqtransformer-dense")
     store(path, "rqtransformer-seed0", *ways, ndcg=0.04, seconds={"train.rqtransformer": 1234.4})
     return path
 
 
-def test_the_table(results):
-    assert results_table(stored_runs(results, "beauty")) == TABLE
+def with_users(results, name, model, places, seconds=None):
+    """Store a run whose targets stand at `places`, 0 for nowhere, with all files a run of today has."""
+    seed = int(name.rpartition("-seed")[2])
+    places = np.array(places)
+    users = np.arange(len(places), dtype=np.int32)
+    ranks = TargetRanks(users, users, {model: places}, {model: 10})
+    found = [Result(model, "all", m, float(ranks.metric(model, m).mean())) for m in ("recall@10", "ndcg@10")]
+    folder = results / "beauty" / name
+    folder.mkdir(parents=True)
+    protocol = dataclasses.replace(PROTOCOL, users=len(places), seeds=(seed,))
+    Metrics(protocol, found).save(folder / "metrics.json")
+    ranks.save(folder / "ranks.parquet")
+    if seconds is not None:
+        history = {"seconds": seconds, "cpu_seconds": seconds / 2, "steps": [], "evaluations": []}
+        (folder / "history.json").write_text(json.dumps(history))
+
+
+def test_the_tables(results):
+    assert results_tables(stored_runs(results, "beauty")) == TABLE
+
+
+def test_seeds_are_averaged_user_by_user(tmp_path):
+    # SASRec finds everyone's target in one seed and nobody's in the other: the mean of each user is a half,
+    # so that there is no spread over users, and much over seeds.
+    with_users(tmp_path, "sasrec-seed0", "sasrec", [1] * 20, seconds=100)
+    with_users(tmp_path, "sasrec-seed1", "sasrec", [0] * 20, seconds=200)
+    with_users(tmp_path, "tiger-seed0", "tiger", [1] * 20)
+    table = results_tables(stored_runs(tmp_path, "beauty"))
+    cell = "0.5000 ± 0.7071 (0.5000–0.5000)"
+    assert f"| SASRec | 0, 1 | {cell} | {cell} | 150 | 75 |" in table
+    gain = "+0.5000 (+0.5000 to +0.5000) | ≤ 0.001"
+    assert f"| TIGER | 0 against 0, 1 | {gain} | {gain} |" in table
+    assert "| less SASRec | seeds | Recall@10 | p | NDCG@10 | p |" in table
+
+
+def test_a_pairing_finds_what_two_intervals_hide(tmp_path):
+    random = np.random.default_rng(0)
+    hit = random.random(400) < 0.3
+    better = hit.copy()
+    better[np.flatnonzero(~hit)[:12]] = True  # all that SASRec finds, and 12 users more
+    with_users(tmp_path, "sasrec-seed0", "sasrec", np.where(hit, 1, 0))
+    with_users(tmp_path, "tiger-seed0", "tiger", np.where(better, 1, 0))
+    ours, theirs = settings_of(stored_runs(tmp_path, "beauty"))[0].entries
+    gain = ours.gain_over(theirs, "recall@10")
+    assert gain.sum() == 12 and set(gain) == {0.0, 1.0}
+    apart = [bootstrap_interval(entry.per_user("recall@10")) for entry in (ours, theirs)]
+    assert apart[0][0] < apart[1][1]  # two intervals that overlap
+    low, high = bootstrap_interval(gain)
+    assert 0 < low < 0.03 < high
+    assert "| TIGER | 0 against 0 | +0.0300 (+0.01" in results_tables(stored_runs(tmp_path, "beauty"))
+
+
+def test_seeds_without_ranks_have_no_interval(tmp_path):
+    with_users(tmp_path, "sasrec-seed0", "sasrec", [1, 0])
+    with_users(tmp_path, "sasrec-seed1", "sasrec", [1, 1])
+    (tmp_path / "beauty" / "sasrec-seed1" / "ranks.parquet").unlink()
+    assert "| SASRec | 0, 1 | 0.7500 ± 0.3536 |" in results_tables(stored_runs(tmp_path, "beauty"))
+
+
+def test_runs_of_other_users_are_not_averaged(tmp_path):
+    with_users(tmp_path, "sasrec-seed0", "sasrec", [1, 0])
+    with_users(tmp_path, "sasrec-seed1", "sasrec", [1, 0])
+    ranks = TargetRanks(*(np.array([0, 7], np.int32),) * 2, {"sasrec": np.array([1, 0])}, {"sasrec": 10})
+    ranks.save(tmp_path / "beauty" / "sasrec-seed1" / "ranks.parquet")
+    with pytest.raises(
+        DataError, match="sasrec-seed1: `sasrec` and `sasrec` were measured on different users"
+    ):
+        results_tables(stored_runs(tmp_path, "beauty"))
+
+
+def test_names_of_folders():
+    masked = dataclasses.replace(PROTOCOL, mask_seen=True, ties="shuffle", tie_seed=4)
+    assert stored_name("rqtransformer", "joint", masked, 3) == "rqtransformer-joint-shuffled-masked-seed3"
+    assert stored_name("sasrec", "", PROTOCOL, 0) == "sasrec-seed0"
+    for variant in ("masked", "a b", "a-b"):
+        with pytest.raises(ConfigError, match="a variant is one word"):
+            stored_name("sasrec", variant, PROTOCOL, 0)
+
+
+def test_a_name_that_says_otherwise_than_its_file(results):
+    (results / "beauty" / "sasrec-seed1").rename(results / "beauty" / "sasrec-masked-seed1")
+    with pytest.raises(DataError, match="its name must hold `masked` exactly if seen items were masked"):
+        stored_runs(results, "beauty")
+    (results / "beauty" / "sasrec-masked-seed1").rename(results / "beauty" / "sasrec-seed2")
+    with pytest.raises(DataError, match=r"its metrics.json is of the seeds \[1\]"):
+        stored_runs(results, "beauty")
 
 
 def test_a_document_is_renewed_once(results, tmp_path):

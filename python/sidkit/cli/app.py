@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sidkit import __version__
-from sidkit.cli import embed, evaluate, fetch, inspect, rank, recommend, report, run, tokenize, train
+from sidkit.cli import embed, evaluate, fetch, inspect, rank, recommend, report, run, store, tokenize, train
 
 __all__ = ["app"]
 
@@ -40,5 +40,5 @@ def sidkit(
         os.environ["SIDKIT_DEBUG"] = "1"
 
 
-for verb in (fetch, run, embed, tokenize, train, evaluate, recommend, rank, inspect, report):
+for verb in (fetch, run, embed, tokenize, train, evaluate, recommend, rank, inspect, report, store):
     app.command(verb.NAME, no_args_is_help=True)(verb.command)

@@ -5,6 +5,7 @@ recomputed, sliced or compared years later without the model.
 
     Predictions                    ranked items of some users, and the item each really took next
     user_metrics, catalogue_metrics   Recall, NDCG, MRR of each user; coverage and other facts of the lists
+    TargetRanks                    where each target stood: what stored runs keep, to be compared by user
     bootstrap_interval, compare    95 % intervals, of a mean and of the difference of two models
     measure                        all of these, for all slices -> `Result`s
     Protocol, Metrics              what `metrics.json` holds
@@ -14,13 +15,14 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
-from sidkit.evaluate.interval import bootstrap_interval
+from sidkit.evaluate.interval import bootstrap_interval, bootstrap_p_value
 from sidkit.evaluate.machine import machine_facts, version_facts
 from sidkit.evaluate.measure import Comparison, compare, measure
 from sidkit.evaluate.metrics import catalogue_metrics, target_ranks, user_metrics
 from sidkit.evaluate.metrics_file import Metrics, Result
 from sidkit.evaluate.predictions import Predictions
 from sidkit.evaluate.protocol import Protocol
+from sidkit.evaluate.ranks import TargetRanks
 from sidkit.evaluate.slices import user_slices
 
 __all__ = [
@@ -29,7 +31,9 @@ __all__ = [
     "Predictions",
     "Protocol",
     "Result",
+    "TargetRanks",
     "bootstrap_interval",
+    "bootstrap_p_value",
     "catalogue_metrics",
     "compare",
     "machine_facts",

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
-from sidkit.evaluate.interval import bootstrap_interval
+from sidkit.evaluate.interval import bootstrap_interval, bootstrap_p_value
 from sidkit.evaluate.metrics import catalogue_metrics, user_metrics
 from sidkit.evaluate.metrics_file import Result
 from sidkit.evaluate.predictions import Predictions
@@ -70,6 +70,7 @@ class Comparison:
         metric: such as `ndcg@10`.
         difference: above 0 where `model` is better.
         ci95: the 95 % bootstrap interval of the difference; narrower than two separate intervals suggest.
+        p: the two-sided p-value of no difference, see `bootstrap_p_value`.
     """
 
     model: str
@@ -77,6 +78,24 @@ class Comparison:
     metric: str
     difference: float
     ci95: tuple[float, float]
+    p: float
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        baseline: str,
+        metric: str,
+        gain: npt.NDArray[np.float64],
+        *,
+        users: npt.NDArray[np.integer] | None = None,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> "Comparison":
+        """Make it from the difference of each user, float64 (m,); `users` as in `bootstrap_interval`."""
+        interval = bootstrap_interval(gain, users=users, resamples=resamples, seed=seed)
+        p = bootstrap_p_value(gain, users=users, resamples=resamples, seed=seed)
+        return cls(model, baseline, metric, float(gain.mean()), interval, p)
 
     @property
     def significant(self) -> bool:
@@ -116,12 +135,18 @@ def compare(
         )
     ks = tuple(ks)
     ours, theirs = user_metrics(model, n_items, ks), user_metrics(baseline, n_items, ks)
-    comparisons = []
-    for metric, values in ours.items():
-        gain = values - theirs[metric]
-        interval = bootstrap_interval(gain, users=model.users, resamples=resamples, seed=seed)
-        comparisons.append(Comparison(model.model, baseline.model, metric, float(gain.mean()), interval))
-    return comparisons
+    return [
+        Comparison.of(
+            model.model,
+            baseline.model,
+            metric,
+            values - theirs[metric],
+            users=model.users,
+            resamples=resamples,
+            seed=seed,
+        )
+        for metric, values in ours.items()
+    ]
 
 
 def _checked(slices: Mapping[str, npt.NDArray[np.bool_]], rows: int) -> dict[str, npt.NDArray[np.bool_]]:

@@ -17,12 +17,13 @@ import numpy.typing as npt
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate.predictions import Predictions
 
-__all__ = ["catalogue_metrics", "target_ranks", "user_metrics"]
+__all__ = ["catalogue_metrics", "metric_of_ranks", "target_ranks", "user_metrics"]
 
 Float64 = npt.NDArray[np.float64]
 
 # The share of the catalogue that `popular@K` calls popular.
 POPULAR = 0.01
+_KINDS = ("recall", "ndcg", "mrr")
 
 
 def target_ranks(predictions: Predictions, n_items: int) -> npt.NDArray[np.int64]:
@@ -49,6 +50,28 @@ def target_ranks(predictions: Predictions, n_items: int) -> npt.NDArray[np.int64
     return np.where(found.any(axis=1), found.argmax(axis=1) + 1, 0)
 
 
+def metric_of_ranks(ranks: npt.NDArray[np.integer], kind: str, k: int) -> Float64:
+    """Give a metric of every user from the ranks of the targets.
+
+    Args:
+        ranks: int (m,), 1 for the top, 0 where the target is not in the list.
+        kind: `recall`, `ndcg` or `mrr`.
+        k: the cut-off.
+
+    Returns:
+        float64 (m,), whose mean is the metric.
+
+    Raises:
+        ConfigError: if there is no such metric.
+    """
+    if kind not in _KINDS:
+        raise ConfigError(f"a rank tells {', '.join(_KINDS)}, not `{kind}`")
+    hit = (ranks >= 1) & (ranks <= k)
+    rank = np.where(hit, ranks, 1).astype(np.float64)
+    worth = {"recall": np.ones_like(rank), "ndcg": 1.0 / np.log2(rank + 1.0), "mrr": 1.0 / rank}[kind]
+    return np.where(hit, worth, 0.0)
+
+
 def user_metrics(
     predictions: Predictions, n_items: int, ks: Iterable[int] = (5, 10, 20)
 ) -> dict[str, Float64]:
@@ -69,11 +92,8 @@ def user_metrics(
     ranks = target_ranks(predictions, n_items)
     metrics = {}
     for k in _checked(ks, predictions):
-        hit = (ranks >= 1) & (ranks <= k)
-        rank = np.where(hit, ranks, 1)
-        metrics[f"recall@{k}"] = hit.astype(np.float64)
-        metrics[f"ndcg@{k}"] = np.where(hit, 1.0 / np.log2(rank + 1.0), 0.0)
-        metrics[f"mrr@{k}"] = np.where(hit, 1.0 / rank, 0.0)
+        for kind in _KINDS:
+            metrics[f"{kind}@{k}"] = metric_of_ranks(ranks, kind, k)
     return metrics
 
 

@@ -59,6 +59,7 @@ class Metrics:
         results: the numbers, in the order in which the models were measured.
         tokenizer: facts of the Semantic IDs: `unique_rate`, and per level `perplexity` and `mse`, ….
         seconds: the wall time of each stage.
+        cpu_seconds: the processor time of each stage, over all threads; empty in files that do not tell.
         machine: what it ran on, see `machine_facts`.
         versions: of the packages that matter, see `version_facts`.
         slices: the number of users in each slice.
@@ -71,6 +72,7 @@ class Metrics:
     machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     slices: dict[str, int] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:
@@ -97,6 +99,7 @@ class Metrics:
             machine=self.machine | other.machine,
             versions=self.versions | other.versions,
             slices=self.slices | other.slices,
+            cpu_seconds=self.cpu_seconds | other.cpu_seconds,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -110,6 +113,7 @@ class Metrics:
             "results": [result.as_dict() for result in self.results],
             "tokenizer": self.tokenizer,
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "machine": self.machine,
             "versions": self.versions,
             "slices": self.slices,
@@ -152,10 +156,11 @@ def _from_json(contents: object) -> Metrics:
         raise FormatError("`results` must hold every model, slice and metric once")
     rest = {
         name: _object(name, sections.get(name, {}))
-        for name in ("tokenizer", "seconds", "machine", "versions", "slices")
+        for name in ("tokenizer", "seconds", "cpu_seconds", "machine", "versions", "slices")
     }
-    if not all(_is_number(value) for value in rest["seconds"].values()):
-        raise FormatError("`seconds` must hold a number for every stage")
+    for name in ("seconds", "cpu_seconds"):
+        if not all(_is_number(value) for value in rest[name].values()):
+            raise FormatError(f"`{name}` must hold a number for every stage")
     if not all(isinstance(value, str) for value in rest["versions"].values()):
         raise FormatError("`versions` must hold a text for every package")
     if not all(type(value) is int for value in rest["slices"].values()):

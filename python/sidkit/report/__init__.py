@@ -4,7 +4,8 @@ write_page(run)       report.html: self-contained, no scripts, light and dark, p
 write_comparison(runs) several runs side by side
 print_report(run)     the tables in a terminal
 read_run(run)         what both are made of
-sidkit.report.tables  Markdown tables from stored `metrics.json` files; also a command
+sidkit.report.stored  runs kept as results, grouped for a table; `sidkit store` keeps them
+sidkit.report.tables  Markdown tables from these; also a command
 """
 
 from sidkit._extras import require
@@ -13,9 +14,18 @@ require("polars", extra="report")
 require("rich", extra="report")
 require("safetensors", extra="report")
 
-from sidkit.report.collect import RunData, read_run
+from sidkit.report.collect import RunData, read_history, read_run
 from sidkit.report.comparison import comparison_page, write_comparison
 from sidkit.report.page import page, write_page
 from sidkit.report.terminal import print_report
 
-__all__ = ["RunData", "comparison_page", "page", "print_report", "read_run", "write_comparison", "write_page"]
+__all__ = [
+    "RunData",
+    "comparison_page",
+    "page",
+    "print_report",
+    "read_history",
+    "read_run",
+    "write_comparison",
+    "write_page",
+]

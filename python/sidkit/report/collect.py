@@ -30,7 +30,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["READ", "RunData", "read_run"]
+__all__ = ["READ", "RunData", "read_history", "read_run"]
 
 #: Patterns of the files in a run folder that stages wrote and `read_run` believes.
 READ = (
@@ -200,7 +200,9 @@ def read_run(path: str | os.PathLike[str], *, dataset: Dataset | None = None) ->
         stages=stages,
         table=SidTable.load(sids) if sids.is_file() else None,
         metrics=Metrics.load(metrics) if metrics.is_file() else None,
-        histories={file.parent.name: _history(file) for file in sorted(folder.glob("models/*/history.json"))},
+        histories={
+            file.parent.name: read_history(file) for file in sorted(folder.glob("models/*/history.json"))
+        },
         predictions={
             file.stem: Predictions.load(file) for file in sorted(folder.glob("predictions/*.parquet"))
         },
@@ -286,7 +288,12 @@ def _vectors(path: Path, items: int) -> npt.NDArray[np.float32]:
     return vectors
 
 
-def _history(path: Path) -> dict[str, Any]:
+def read_history(path: Path) -> dict[str, Any]:
+    """Read the `history.json` of a training.
+
+    Raises:
+        FormatError: if it is damaged or another file.
+    """
     history = _json(path)
     steps, evaluations = history.get("steps", []), history.get("evaluations", [])
     for name, entries, keys in (("steps", steps, ("step", "loss")), ("evaluations", evaluations, ("step",))):

@@ -1,91 +1,53 @@
-"""Tables of results in documents, rewritten from stored `metrics.json` files.
+"""Tables of results in documents, rewritten from stored runs.
 
-A document marks where a table goes:
+A document marks where the tables of a dataset go:
 
     <!-- results:beauty -->
     (whatever stands here is replaced)
     <!-- /results -->
 
-and the runs are kept as `<results>/<dataset>/<model>-<setting>-seed<n>/metrics.json`, so that no number in a
-document is typed by hand. Run it with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
+and the runs are kept as `sidkit.report.stored` says, so that no number in a document is typed by hand. Run it
+with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
 """
 
 import argparse
 import os
 import re
+import statistics
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sidkit._files import write_text
 from sidkit.errors import DataError, SidkitError
-from sidkit.evaluate import Metrics
+from sidkit.evaluate import Comparison
 from sidkit.report.charts import number
+from sidkit.report.stored import Entry, Setting, StoredRun, settings_of, stored_runs
 from sidkit.report.vocabulary import metric_name, model_name
 
-__all__ = ["StoredRun", "results_table", "stored_runs", "update_tables"]
+__all__ = ["results_tables", "update_tables"]
 
 METRICS = ("recall@5", "ndcg@5", "recall@10", "ndcg@10")
+#: What the others are compared with, and in what.
+BASELINE = "sasrec"
+_COMPARED = ("recall@10", "ndcg@10")
+_ALONE = ("popularity", BASELINE)  # not worth a comparison
+_RESAMPLES = 2000
 
 _MARK = re.compile(r"^<!-- results:", re.MULTILINE)
 _BLOCK = re.compile(
     r"^<!-- results:(?P<dataset>[\w.-]+) -->\n(?P<old>.*?)^<!-- /results -->$", re.MULTILINE | re.DOTALL
 )
-_FOLDER = re.compile(r"(?P<model>[^-]+)(?:-(?P<setting>.+?))?-seed(?P<seed>\d+)$")
 
 
-@dataclass(frozen=True)
-class StoredRun:
-    """One stored result.
+def results_tables(runs: Sequence[StoredRun], metrics: Iterable[str] = METRICS) -> str:
+    """Write a Markdown table for every setting, and below it the differences from SASRec user by user.
 
-    Attributes:
-        dataset: the name of the folder above.
-        model: the first part of the folder's name.
-        setting: the parts between model and seed; empty for the default.
-        seed: of the training.
-        metrics: the contents of its `metrics.json`.
+    A row is one way in which a model ranks. Its numbers are means over the stored seeds, `±` their standard
+    deviation where there are several, in parentheses the 95 % interval over users of that mean.
     """
-
-    dataset: str
-    model: str
-    setting: str
-    seed: int
-    metrics: Metrics
-
-
-def stored_runs(results: str | os.PathLike[str], dataset: str) -> list[StoredRun]:
-    """Read the stored runs of a dataset, ordered by model, setting and seed.
-
-    Raises:
-        DataError: if there is none, or a folder is not named `<model>-<setting>-seed<n>`, or does not hold
-            the results of the model it is named after.
-        FormatError: if a `metrics.json` is damaged.
-    """
-    runs = [_stored_run(dataset, path) for path in sorted(Path(results, dataset).glob("*/metrics.json"))]
-    if not runs:
-        raise DataError(f"no stored run of `{dataset}`: expected {Path(results, dataset)}/*/metrics.json")
-    return sorted(runs, key=lambda run: (run.model, run.setting, run.seed))
-
-
-def results_table(runs: Sequence[StoredRun], metrics: Iterable[str] = METRICS) -> str:
-    """Write a Markdown table, each number with its interval, and the protocols under it.
-
-    A run has one row, or one for every way in which its model ranks; beside them the seconds of its training.
-    """
-    shown = [name for name in metrics if any(run.metrics.find(run.model, name) for run in runs)]
-    head = ["model", "setting", "seed", *map(metric_name, shown), "training, s"]
-    lines = [_row(head), _row(["---", "---", "---:", *["---:"] * len(shown), "---:"])]
-    for run in runs:
-        seconds = run.metrics.seconds.get(f"train.{run.model}")
-        cost = "–" if seconds is None else f"{seconds:,.0f}"
-        for model in run.metrics.models:
-            if model.partition("-")[0] == run.model:
-                cells = [model_name(model), run.setting or "default", str(run.seed)]
-                lines.append(_row([*cells, *(_cell(run, model, name) for name in shown), cost]))
-    protocols = list(dict.fromkeys(run.metrics.protocol.sentence() for run in runs))
-    notes = [f"Measured on: {sentence}." for sentence in protocols]
-    return "\n".join([*lines, "", *_between(notes)]) + "\n"
+    parts = [part for setting in settings_of(runs) for part in _of_setting(setting, tuple(metrics))]
+    return "\n\n".join(parts) + "\n"
 
 
 def update_tables(
@@ -137,37 +99,85 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if options.check and changed else 0
 
 
-def _stored_run(dataset: str, path: Path) -> StoredRun:
-    name = _FOLDER.fullmatch(path.parent.name)
-    if name is None:
-        raise DataError(f"{path.parent}: a stored run must be named <model>-<setting>-seed<n>")
-    metrics = Metrics.load(path)
-    if name["model"] not in metrics.models:
-        raise DataError(
-            f"{path}: expected results of `{name['model']}`, as the folder says, got {metrics.models}"
-        )
-    return StoredRun(dataset, name["model"], name["setting"] or "", int(name["seed"]), metrics)
-
-
 def _renewed(results: str | os.PathLike[str], block: re.Match[str]) -> str:
-    table = results_table(stored_runs(results, block["dataset"]))
-    return f"<!-- results:{block['dataset']} -->\n\n{table}\n<!-- /results -->"
+    tables = results_tables(stored_runs(results, block["dataset"]))
+    return f"<!-- results:{block['dataset']} -->\n\n{tables}\n<!-- /results -->"
+
+
+def _of_setting(setting: Setting, metrics: Sequence[str]) -> Iterator[str]:
+    yield f"**{setting.title}**"
+    yield _accuracy(setting.entries, metrics)
+    differences = _differences(setting.entries)
+    if differences:
+        yield differences
+    yield from (f"Measured on: {protocol.sentence()}." for protocol in setting.protocols)
+
+
+def _accuracy(entries: Sequence[Entry], metrics: Sequence[str]) -> str:
+    shown = [name for name in metrics if any(entry.values(name) for entry in entries)]
+    lines = [_row(["model", "seeds", *map(metric_name, shown), "training, s", "CPU, s"])]
+    lines.append(_row(["---", "---:", *["---:"] * (len(shown) + 2)]))
+    for entry in entries:
+        costs = (_cost(run.seconds for run in entry.runs), _cost(run.cpu_seconds for run in entry.runs))
+        lines.append(_row([entry.title, _seeds(entry), *(_cell(entry, name) for name in shown), *costs]))
+    return "\n".join(lines)
+
+
+def _differences(entries: Sequence[Entry]) -> str:
+    """Compare every model with the plain baseline; empty if the ranks of no two of them were kept."""
+    baseline = next((entry for entry in entries if (entry.ranking, entry.variant) == (BASELINE, "")), None)
+    rows = []
+    for entry in entries:
+        if baseline is None or entry.ranking in _ALONE:
+            continue
+        cells = [entry.title, f"{_seeds(entry)} against {_seeds(baseline)}"]
+        for metric in _COMPARED:
+            gain = entry.gain_over(baseline, metric)
+            if gain is None:
+                break
+            found = Comparison.of(entry.ranking, BASELINE, metric, gain, resamples=_RESAMPLES)
+            ends = f"({_signed(found.ci95[0])} to {_signed(found.ci95[1])})"
+            cells += [f"{_signed(found.difference)} {ends}", _p(found.p)]
+        else:
+            rows.append(_row(cells))
+    if not rows:
+        return ""
+    head = [f"less {model_name(BASELINE)}", "seeds"]
+    for metric in _COMPARED:
+        head += [metric_name(metric), "p"]
+    return "\n".join([_row(head), _row(["---", "---", *["---:"] * (len(head) - 2)]), *rows])
+
+
+def _cell(entry: Entry, metric: str) -> str:
+    values = entry.values(metric)
+    if not values:
+        return "–"
+    spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
+    ends = entry.interval(metric)
+    interval = f" ({number(ends[0])}–{number(ends[1])})" if ends else ""
+    return number(statistics.fmean(values)) + spread + interval
+
+
+def _cost(seconds: Iterable[float | None]) -> str:
+    known = [value for value in seconds if value is not None]
+    return f"{statistics.fmean(known):,.0f}" if known else "–"
+
+
+def _seeds(entry: Entry) -> str:
+    return ", ".join(map(str, entry.seeds))
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def _p(value: float) -> str:
+    least = 2 / (_RESAMPLES + 1)
+    return f"≤ {least:.3f}" if value <= least else f"{value:.3f}"
 
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def _cell(run: StoredRun, model: str, metric: str) -> str:
-    result = run.metrics.find(model, metric)
-    if result is None:
-        return "–"
-    interval = f" ({number(result.ci95[0])}–{number(result.ci95[1])})" if result.ci95 else ""
-    return number(result.value) + interval
-
-
-def _between(paragraphs: Sequence[str]) -> list[str]:
-    return [line for place, text in enumerate(paragraphs) for line in ([""] if place else []) + [text]]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 build_config, read_config     settings -> `RunConfig`
 RunFolder                     what each stage made, and whether it still holds
+store_run                     its results kept for tables, comparisons and readers
 run_pipeline                  data -> embed -> quantize -> ids -> train -> decode -> evaluate -> report
 """
 
@@ -25,6 +26,7 @@ from sidkit.run.folder import RunFolder, StageRecord
 from sidkit.run.pipeline import STAGES, run_pipeline
 from sidkit.run.presets import PRESETS
 from sidkit.run.settings import build_config, differences, read_config, read_tables, write_config
+from sidkit.run.store import store_run
 
 __all__ = [
     "PRESETS",
@@ -45,5 +47,6 @@ __all__ = [
     "read_config",
     "read_tables",
     "run_pipeline",
+    "store_run",
     "write_config",
 ]

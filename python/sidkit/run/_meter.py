@@ -1,4 +1,4 @@
-"""How long a stage took and how much memory it needed at most."""
+"""How long a stage took, how much of the processor, and how much memory it needed at most."""
 
 import contextlib
 import ctypes
@@ -20,7 +20,7 @@ class Meter:
     """
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
+        self._start, self._cpu = time.perf_counter(), time.process_time()
         with contextlib.suppress(OSError):
             # "5" resets the peak resident set size (proc_pid_clear_refs(5)).
             (_PROC / "clear_refs").write_text("5")
@@ -29,6 +29,11 @@ class Meter:
     def seconds(self) -> float:
         """Seconds since the construction."""
         return time.perf_counter() - self._start
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all threads of this process since the construction, user and system."""
+        return time.process_time() - self._cpu
 
     @property
     def peak_memory_bytes(self) -> int:

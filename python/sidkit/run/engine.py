@@ -144,6 +144,7 @@ def _perform(
         inputs=inputs,
         outputs=folder.digests(outcome.outputs),
         seconds=round(meter.seconds, 3),
+        cpu_seconds=round(meter.cpu_seconds, 3),
         peak_memory_bytes=meter.peak_memory_bytes,
         facts=dict(outcome.facts),
     )

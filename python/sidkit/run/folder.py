@@ -41,6 +41,8 @@ class StageRecord:
     """SHA-256 of every file it wrote, by path within the folder."""
     seconds: float = 0.0
     """Wall time."""
+    cpu_seconds: float = 0.0
+    """Processor time of all threads; 0 in records of versions that did not measure it."""
     peak_memory_bytes: int = 0
     """Most resident memory while it ran."""
     facts: Mapping[str, Any] = field(default_factory=dict)

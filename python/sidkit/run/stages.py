@@ -281,6 +281,7 @@ class Work:
             results,
             tokenizer=dict(records["quantize"].facts) if GENERATORS & set(models) else {},
             seconds={name: record.seconds for name, record in records.items()},
+            cpu_seconds={name: record.cpu_seconds for name, record in records.items() if record.cpu_seconds},
             machine=machine_facts() | {"peak_memory_bytes": peaks},
             versions=version_facts(),
             slices={"all": len(test)} | {name: int(mask.sum()) for name, mask in slices.items()},

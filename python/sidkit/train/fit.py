@@ -138,6 +138,7 @@ class _Training:
         if self.checkpoint.exists():
             self.resume()
         self.last_clock = self.last_save = time.monotonic()
+        self.last_cpu = time.process_time()
         with _interrupt_flag() as interrupted:
             self.evaluate_if_due()  # the interrupt may have come between a step and its evaluation
             for rows in self.remaining():
@@ -215,12 +216,14 @@ class _Training:
         with torch.inference_mode():
             metrics = dict(self.validate(self.model))
         better = metrics["ndcg@10"] > self.history.best("ndcg@10")
+        self.tick()
         self.history.evaluations.append(
             {
                 "step": self.step,
                 "epoch": self.step / self.batches.steps,
                 "metrics": metrics,
                 "seconds": time.monotonic() - started,
+                "cpu_seconds": self.history.cpu_seconds,
             }
         )
         self.stale = 0 if better else self.stale + 1
@@ -251,10 +254,11 @@ class _Training:
         self.stale = len(after_best)
 
     def tick(self) -> None:
-        """Add the wall time since the last call to the history."""
-        now = time.monotonic()
+        """Add the wall and processor time since the last call to the history."""
+        now, cpu = time.monotonic(), time.process_time()
         self.history.seconds += now - self.last_clock
-        self.last_clock = now
+        self.history.cpu_seconds += cpu - self.last_cpu
+        self.last_clock, self.last_cpu = now, cpu
         self.history.peak_memory_bytes = max(self.history.peak_memory_bytes, peak_memory_bytes())
 
     def finish(self) -> None:

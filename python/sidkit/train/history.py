@@ -21,9 +21,12 @@ class History:
         parameters: how many numbers were trained.
         steps: every few steps: `step`, `epoch` (fractional), `loss` (mean since the last entry, natural log),
             `lr`, `tokens_per_second`, `seconds` (of training so far, evaluation and pauses left out).
-        evaluations: `step`, `epoch`, `metrics` on validation, `seconds` that the evaluation took.
+        evaluations: `step`, `epoch`, `metrics` on validation, `seconds` that the evaluation took, and
+            `cpu_seconds` of the training up to its end.
         best_step: the step whose weights were kept.
         seconds: of training, evaluation included, over all resumed parts.
+        cpu_seconds: of the process in that time, over all its threads, user and system; on a machine that
+            does other work too this is the cost, where `seconds` tell the queue. 0 if it was not measured.
         peak_memory_bytes: the largest resident set of the process so far.
     """
 
@@ -33,6 +36,7 @@ class History:
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     best_step: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
 
     def best(self, metric: str) -> float:
