@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sidkit.errors import FormatError
-from sidkit.models import TIGER, SASRec, load_model, save_model
+from sidkit.models import TIGER, DecoderOnly, SASRec, load_model, save_model
 
 
 @pytest.fixture
@@ -16,7 +16,12 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model", [SASRec(9, d_model=8, layers=1, heads=1), TIGER((4, 3), d_model=8, d_ff=8, heads=1, d_head=4)]
+    "model",
+    [
+        SASRec(9, d_model=8, layers=1, heads=1),
+        TIGER((4, 3), d_model=8, d_ff=8, heads=1, d_head=4),
+        DecoderOnly((4, 3), d_model=8, layers=1, heads=1),
+    ],
 )
 def test_a_loaded_model_has_the_same_weights_and_is_ready_to_use(model, tmp_path):
     save_model(model, tmp_path)

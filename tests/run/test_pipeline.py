@@ -26,10 +26,12 @@ ALL = [
     "train.sasrec",
     "train.tiger",
     "train.rqtransformer",
+    "train.decoderonly",
     "decode.popularity",
     "decode.sasrec",
     "decode.tiger",
     "decode.rqtransformer",
+    "decode.decoderonly",
     "evaluate",
     "report",
 ]
@@ -79,8 +81,8 @@ def test_every_stage_leaves_what_it_promises(finished):
 def test_the_models_understand_the_world(finished):
     metrics = Metrics.load(finished / "metrics.json")
     ways = ["rqtransformer", "rqtransformer-dense", "rqtransformer-fused"]
-    assert metrics.models == ["popularity", "sasrec", "tiger", *ways]
-    for model in ("sasrec", "tiger", *ways):
+    assert metrics.models == ["popularity", "sasrec", "tiger", *ways, "decoderonly"]
+    for model in ("sasrec", "tiger", *ways, "decoderonly"):
         assert metrics.find(model, "recall@1").value > 0.7
     assert metrics.find("popularity", "recall@1").value < 0.2
     protocol = metrics.protocol

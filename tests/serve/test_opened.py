@@ -11,7 +11,7 @@ import sidkit
 from sidkit.errors import ConfigError, DataError, RunFolderError
 
 
-@pytest.mark.parametrize("model", ["tiger", "sasrec"])
+@pytest.mark.parametrize("model", ["tiger", "sasrec", "decoderonly"])
 def test_it_knows_what_follows(finished, model):
     run = sidkit.open_run(finished, model=model)
     for item in (0, 5, 22):
@@ -60,7 +60,7 @@ def test_mistakes(finished, tmp_path):
         run.recommend_user(99)
     with pytest.raises(
         RunFolderError,
-        match=re.escape("no model `gru`; trained there: popularity, sasrec, tiger, rqtransformer"),
+        match=re.escape("no model `gru`; trained there: popularity, sasrec, tiger, rqtransformer, decoder"),
     ):
         sidkit.open_run(finished, model="gru")
     with pytest.raises(

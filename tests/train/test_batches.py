@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,20 @@ def test_every_event_is_a_target_once_after_those_before_it(rows):
             start = max(stop - 5, 1)
             expected.append((row[start - 1 : stop - 1], row[start:stop]))
         assert sorted(seen[user]) == sorted(expected)
+
+
+@given(histories.filter(lambda rows: any(len(row) > 1 for row in rows)))
+def test_from_nothing_the_first_item_of_a_window_is_a_target_too(rows):
+    settings = {"batch_size": 2, "max_items": 5, "padding": ITEMS, "seed": 0}
+    plain = SequenceBatches(Sequences.from_rows(rows), **settings)
+    batches = SequenceBatches(Sequences.from_rows(rows), from_nothing=True, **settings)
+    for chosen, same in zip(batches.epoch(0), plain.epoch(0), strict=True):
+        batch, without = batches.load(chosen), plain.load(same)
+        assert (batch.history[:, 0] == ITEMS).all()
+        assert torch.equal(batch.history[:, 1:], without.history)
+        assert torch.equal(batch.target[:, 1:], without.target)
+        assert torch.equal(batch.target[:, 0], without.history[:, 0])
+        assert batch.targets == int((batch.target < ITEMS).sum())
 
 
 @pytest.mark.parametrize("make", [next_items])

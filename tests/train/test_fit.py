@@ -28,7 +28,9 @@ SETTINGS = TrainSettings(
 ROUND = Sequences.from_rows([[(user + step) % ITEMS for step in range(6)] for user in range(40)])
 
 
-def train(folder: Path, settings: TrainSettings = SETTINGS, *, on_progress=lambda _: None, metric=None):
+def train(
+    folder: Path, settings: TrainSettings = SETTINGS, *, on_progress=lambda _: None, metric=None, settle=None
+):
     torch.manual_seed(settings.seed)
     model = SASRec(ITEMS, d_model=16, layers=1, heads=1, dropout=0.1, max_items=8)
     batches = SequenceBatches(
@@ -43,6 +45,7 @@ def train(folder: Path, settings: TrainSettings = SETTINGS, *, on_progress=lambd
         settings,
         folder,
         data="round",
+        settle=settle,
         on_progress=on_progress,
     )
     return model, history
@@ -92,6 +95,34 @@ def test_the_best_weights_are_kept_and_patience_ends_the_training(tmp_path):
     _, history = train(tmp_path, settings, metric=[0.1, 0.3, 0.2, 0.3, 0.5])
     assert history.best_step == 10
     assert [entry["metrics"]["ndcg@10"] for entry in history.evaluations] == [0.1, 0.3, 0.2, 0.3]
+
+
+def test_an_interrupt_at_the_evaluation_that_ends_the_training_does_not_prolong_it(tmp_path):
+    settings = dataclasses.replace(SETTINGS, max_steps=100, patience=1)
+    with pytest.raises(KeyboardInterrupt):  # between the step and its evaluation
+        train(tmp_path, settings, metric=[0.3], on_progress=interrupt_at(10))
+    _, history = train(tmp_path, settings, metric=[0.2, 0.9])
+    assert [entry["metrics"]["ndcg@10"] for entry in history.evaluations] == [0.3, 0.2]
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_an_interrupt_while_the_rest_is_settled_costs_no_training(tmp_path, patience):
+    settings = dataclasses.replace(SETTINGS, patience=patience, checkpoint_every_seconds=1e9)
+    metric = [0.3, 0.2, 0.1, 0.1]
+
+    def press(model):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, settings, metric=list(metric), settle=press)
+    assert not (tmp_path / "model.safetensors").exists()
+    steps, settled = [], []
+    model, history = train(
+        tmp_path, settings, settle=settled.append, on_progress=lambda state: steps.append(state.step)
+    )
+    assert steps == [] and settled == [model]
+    assert history.best_step == 5
+    assert (tmp_path / "model.safetensors").exists() and not (tmp_path / "checkpoint.safetensors").exists()
 
 
 @pytest.mark.parametrize("change", [{"learning_rate": 1e-2}, {"seed": 2}, {"max_steps": 25}])

@@ -33,7 +33,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="`rqtransformer`, `tiger`, `sasrec` or `popularity`; with a dense head also "
+        help="`rqtransformer`, `tiger`, `decoderonly`, `sasrec` or `popularity`; with a dense head also "
         "`rqtransformer-dense` and `rqtransformer-fused`.",
     ),
 ]

@@ -23,7 +23,7 @@ Search = Callable[[State, NDArray[np.int64], Sequences | None], tuple[NDArray[np
 
 
 class SidGenerator(Protocol[State]):
-    """A model that writes Semantic IDs digit by digit: `TIGER` and `RQTransformer` do.
+    """A model that writes Semantic IDs digit by digit: `TIGER`, `RQTransformer` and `DecoderOnly` do.
 
     Attributes:
         sizes: how many digits each level has.

@@ -4,6 +4,7 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
+from sidkit.models.decoderonly import DecoderOnly, DecoderOnlyState
 from sidkit.models.popularity import Popularity
 from sidkit.models.rqtransformer import RQState, RQTransformer
 from sidkit.models.sasrec import SASRec
@@ -13,6 +14,8 @@ from sidkit.models.tiger import TIGER, TigerState
 
 __all__ = [
     "TIGER",
+    "DecoderOnly",
+    "DecoderOnlyState",
     "Popularity",
     "RQState",
     "RQTransformer",

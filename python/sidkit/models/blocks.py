@@ -1,15 +1,38 @@
-"""The transformer block that models over sequences of items share."""
+"""The transformer block that models over sequences share."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sidkit.models.dropout import ByteDropout
 
-__all__ = ["CausalBlock"]
+__all__ = ["CausalBlock", "KeysValues", "Turns", "turns"]
+
+KeysValues = tuple[Tensor, Tensor]
+Turns = tuple[Tensor, Tensor]
+
+
+def turns(first: int, positions: int, width: int, device: torch.device) -> Turns:
+    """Rotary positions: cosines and sines (T, E/2) of the angles by which they turn queries and keys.
+
+    What attention sees of two positions is then their distance alone (Su et al., arXiv 2104.09864), which
+    carries over to sequences longer than any in training.
+
+    Args:
+        first: the first position.
+        positions: T, how many there are.
+        width: E, of a head; even.
+        device: where they are wanted.
+    """
+    speeds = 10_000.0 ** (-torch.arange(0, width, 2, device=device) / width)  # (E/2,)
+    angles = torch.arange(first, first + positions, device=device)[:, None] * speeds  # (T, E/2)
+    return angles.cos(), angles.sin()
 
 
 class CausalBlock(nn.Module):
     """Causal self-attention and a GELU feed-forward layer, both pre-normalized: (B, T, D) to (B, T, D).
+
+    Shapes: B sequences, T positions, D = d_model, H heads, E = D / H.
 
     Args:
         d_model: width of the residual stream.
@@ -33,15 +56,67 @@ class CausalBlock(nn.Module):
         )
         self.dropout = ByteDropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Let every position read itself and those before it."""
-        q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, T, D/H)
-            for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
-        )
+    def forward(self, x: Tensor, at: Turns | None = None) -> Tensor:
+        """Let every position read itself and those before it; `at` are their places, if they are rotary."""
+        return self.read(x, at)[0]
+
+    def read(self, x: Tensor, at: Turns | None = None) -> tuple[Tensor, KeysValues]:
+        """As `forward`, and the keys and values (B, H, T, E) that later positions will read."""
+        q, k, v = self._project(x, at)  # (B, H, T, E)
         mixed = (
             F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
         )  # (B, T, D)
+        return self._close(x, mixed), (k, v)
+
+    def step(
+        self, x: Tensor, memory: KeysValues, written: KeysValues | None, at: Turns | None = None
+    ) -> tuple[Tensor, KeysValues]:
+        """Let the next position of R sequences read what came before it, and itself.
+
+        The sequences begin alike in groups of W: R = B·W. What a group has in common is one memory, read by
+        W queries of one attention and never copied; what each has written since is its own.
+
+        Args:
+            x: the position, (R, 1, D).
+            memory: keys and values of the common beginnings, (B, H, S, E).
+            written: those of what each row has written since, (R, H, t, E); `None` for nothing.
+            at: its place, if places are rotary.
+
+        Returns:
+            (R, 1, D), and keys and values of what is written now, (R, H, t + 1, E).
+        """
+        q, k, v = self._project(x, at)  # (R, H, 1, E)
+        if written is not None:
+            k, v = torch.cat([written[0], k], 2), torch.cat([written[1], v], 2)
+        shared_keys, shared_values = memory
+        groups, heads, seen, width = shared_keys.shape
+        queries = q.view(groups, -1, heads, width).transpose(1, 2)  # (B, H, W, E)
+        far = (queries @ shared_keys.transpose(-1, -2)).transpose(1, 2)  # (B, W, H, S)
+        near = (q @ k.transpose(-1, -2)).flatten(1, 2)  # (R, H, t)
+        logits = torch.cat([far.reshape(-1, heads, seen), near], -1) * width**-0.5  # (R, H, S + t)
+        weights = logits.softmax(-1)
+        far = weights[..., :seen].reshape(groups, -1, heads, seen).transpose(1, 2)  # (B, H, W, S)
+        mixed = (far @ shared_values).transpose(1, 2).reshape(q.shape)  # (R, H, 1, E)
+        mixed = mixed + weights[..., None, seen:] @ v
+        return self._close(x, mixed.transpose(1, 2).flatten(2)), (k, v)
+
+    def _project(self, x: Tensor, at: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (B, H, T, E)."""
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
+        )
+        return (q, k, v) if at is None else (_turned(q, at), _turned(k, at), v)
+
+    def _close(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """What attention has mixed, (B, T, D), goes into the stream, and through the feed-forward layer."""
         x = x + self.dropout(self.out(mixed))
         out: Tensor = x + self.feed_forward(x)
         return out
+
+
+def _turned(x: Tensor, at: Turns) -> Tensor:
+    """Turn the pairs (e, e + E/2) of vectors (B, H, T, E) by the angles of their positions."""
+    left, right = x.chunk(2, dim=-1)  # (B, H, T, E/2) each
+    cos, sin = (part.to(x.dtype) for part in at)
+    return torch.cat([left * cos - right * sin, right * cos + left * sin], -1)

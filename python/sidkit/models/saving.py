@@ -9,15 +9,16 @@ from safetensors import SafetensorError
 
 from sidkit._files import atomic_path, write_text
 from sidkit.errors import FormatError
+from sidkit.models.decoderonly import DecoderOnly
 from sidkit.models.rqtransformer import RQTransformer
 from sidkit.models.sasrec import SASRec
 from sidkit.models.tiger import TIGER
 
 __all__ = ["Trained", "load_model", "save_model"]
 
-Trained = TIGER | RQTransformer | SASRec
+Trained = DecoderOnly | RQTransformer | SASRec | TIGER
 
-_KINDS: dict[str, type[Trained]] = {kind.kind: kind for kind in (TIGER, RQTransformer, SASRec)}
+_KINDS: dict[str, type[Trained]] = {kind.kind: kind for kind in (TIGER, RQTransformer, DecoderOnly, SASRec)}
 
 
 def save_model(model: Trained, folder: str | Path) -> None:

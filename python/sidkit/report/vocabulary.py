@@ -10,10 +10,11 @@ _MODELS = {
     "rqtransformer-dense": "RQ dense",
     "rqtransformer-fused": "RQ fused",
     "tiger": "TIGER",
+    "decoderonly": "Decoder-only",
     "sasrec": "SASRec",
     "popularity": "Popularity",
 }
-_FIRST = list(_MODELS)[:4]
+_FIRST = list(_MODELS)[:5]
 _METRICS = {
     "recall": "Recall",
     "ndcg": "NDCG",

@@ -13,6 +13,8 @@ require("tomli_w", extra="cli")
 require("polars", extra="data")
 
 from sidkit.run.config import (
+    DecoderOnlyConfig,
+    DecoderOnlyTrainingConfig,
     RqTransformerConfig,
     RqTransformerTrainingConfig,
     RunConfig,
@@ -31,6 +33,8 @@ from sidkit.run.store import store_run
 __all__ = [
     "PRESETS",
     "STAGES",
+    "DecoderOnlyConfig",
+    "DecoderOnlyTrainingConfig",
     "Observer",
     "Quiet",
     "RqTransformerConfig",

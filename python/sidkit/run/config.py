@@ -16,11 +16,14 @@ __all__ = [
     "GENERATORS",
     "DataConfig",
     "DecodeConfig",
+    "DecoderOnlyConfig",
+    "DecoderOnlyTrainingConfig",
     "EmbedConfig",
     "EvaluateConfig",
     "IdsConfig",
     "ModelName",
     "ModelsConfig",
+    "PassesTrainingConfig",
     "QuantizeConfig",
     "RqTransformerConfig",
     "RqTransformerTrainingConfig",
@@ -30,11 +33,12 @@ __all__ = [
     "TigerTrainingConfig",
     "TrainConfig",
     "TrainingConfig",
+    "reads_content",
 ]
 
-ModelName = Literal["popularity", "sasrec", "tiger", "rqtransformer"]
+ModelName = Literal["popularity", "sasrec", "tiger", "rqtransformer", "decoderonly"]
 
-GENERATORS: frozenset[str] = frozenset({"tiger", "rqtransformer"})
+GENERATORS: frozenset[str] = frozenset({"tiger", "rqtransformer", "decoderonly"})
 """The models that write Semantic IDs."""
 
 
@@ -150,6 +154,29 @@ class RqTransformerConfig(_Section):
         return self
 
 
+class DecoderOnlyConfig(_Section):
+    """Sizes of DecoderOnly."""
+
+    d_model: Width = 128
+    """Width of the model."""
+    layers: Depth = 4
+    """Transformer blocks over the digits of a history."""
+    heads: Width = 4
+    """Attention heads."""
+    dropout: Fraction = 0.1
+    """Share of activations dropped in training."""
+    max_items: Width = 50
+    """Items of a history that are read, the latest ones."""
+
+    @model_validator(mode="after")
+    def _heads_part_the_width(self) -> "DecoderOnlyConfig":
+        if self.d_model % (2 * self.heads):
+            raise ValueError(
+                f"`d_model` must be an even multiple of `heads`, it is {self.d_model} with {self.heads} heads"
+            )
+        return self
+
+
 class ModelsConfig(_Section):
     """Which recommenders, and their sizes."""
 
@@ -158,6 +185,7 @@ class ModelsConfig(_Section):
     sasrec: SasrecConfig = SasrecConfig()
     tiger: TigerConfig = TigerConfig()
     rqtransformer: RqTransformerConfig = RqTransformerConfig()
+    decoderonly: DecoderOnlyConfig = DecoderOnlyConfig()
 
     @model_validator(mode="after")
     def _each_once(self) -> "ModelsConfig":
@@ -205,8 +233,8 @@ class TigerTrainingConfig(TrainingConfig):
     evaluate_every_steps: Count = 1000
 
 
-class RqTransformerTrainingConfig(TrainingConfig):
-    """The same keys with RQTransformer's defaults; its length is given in passes over the data."""
+class PassesTrainingConfig(TrainingConfig):
+    """The same keys for a training whose length is given in passes over the data."""
 
     epochs: Positive = 15.0
     """Passes over all histories, if `max_steps` is 0."""
@@ -214,8 +242,20 @@ class RqTransformerTrainingConfig(TrainingConfig):
     """Steps of the whole training; 0 for what `epochs` need."""
     evaluate_every_steps: int = Field(default=0, ge=0, le=2**31 - 1)
     """Steps between two evaluations on the validation items; 0 for those of an epoch."""
+
+
+class RqTransformerTrainingConfig(PassesTrainingConfig):
+    """The same keys for RQTransformer."""
+
     dense_weight: NonNegative = 1.0
     """Weight of the loss of the softmax over all items, beside that of the digits."""
+
+
+class DecoderOnlyTrainingConfig(PassesTrainingConfig):
+    """The same keys with DecoderOnly's defaults."""
+
+    epochs: Positive = 40.0
+    weight_decay: NonNegative = 0.035
 
 
 class TrainConfig(_Section):
@@ -224,6 +264,7 @@ class TrainConfig(_Section):
     sasrec: TrainingConfig = TrainingConfig()
     tiger: TigerTrainingConfig = TigerTrainingConfig()
     rqtransformer: RqTransformerTrainingConfig = RqTransformerTrainingConfig()
+    decoderonly: DecoderOnlyTrainingConfig = DecoderOnlyTrainingConfig()
 
 
 class DecodeConfig(_Section):
@@ -288,3 +329,8 @@ class RunConfig(_Section):
                 "items are kept for every user; raise `decode.k`"
             )
         return self
+
+
+def reads_content(config: RunConfig, model: ModelName) -> bool:
+    """Whether the model reads the items' vectors."""
+    return bool(getattr(getattr(config.models, model, None), "content", False))

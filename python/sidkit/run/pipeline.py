@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sidkit.errors import ConfigError
-from sidkit.run.config import GENERATORS, ModelName, RunConfig
+from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
 from sidkit.run.engine import Observer, Outcome, Quiet, Stage, Task, check_settings, execute
 from sidkit.run.folder import RunFolder
 from sidkit.run.settings import flatten, write_config
@@ -83,7 +83,7 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
         ]
     for name in models:
         inputs: tuple[str, ...] = ("data", "ids") if name in GENERATORS else ("data",)
-        if name == "rqtransformer" and config.models.rqtransformer.content:
+        if reads_content(config, name):
             inputs = ("data", "embed", "ids")
         settings = _settings(config, f"models.{name}", f"train.{name}")
         stages.append(Stage(f"train.{name}", settings, inputs, _bound(work.train, name)))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sidkit import Trie
 from sidkit._files import atomic_path, sha256_of
 from sidkit.data import Dataset, Split, built_in_names, cache_folder, load_dataset, split_dataset, statistics
-from sidkit.run.config import GENERATORS, ModelName, RunConfig
+from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
 from sidkit.run.engine import Outcome, Task
 from sidkit.run.folder import RunFolder
 
@@ -181,41 +181,19 @@ class Work:
         return Outcome(self._move(workspace, f"models/{model}"), facts)
 
     def _fit(self, model: ModelName, workspace: Path, task: Task) -> "History":
-        from sidkit.run.training import train_rqtransformer, train_sasrec, train_tiger
+        from sidkit.run.training import Material, train_model
 
-        models, train = self.config.models, self.config.train
-        if model == "rqtransformer":
-            _, history = train_rqtransformer(
-                self.split,
-                self._table(),
-                self._vectors() if models.rqtransformer.content else None,
-                models.rqtransformer,
-                train.rqtransformer,
-                workspace,
-                data=task.fingerprint,
-                progress=task.progress,
-            )
-            return history
-        if model == "sasrec":
-            _, history = train_sasrec(
-                self.split,
-                len(self.dataset.items),
-                models.sasrec,
-                train.sasrec,
-                workspace,
-                data=task.fingerprint,
-                progress=task.progress,
-            )
-            return history
-        _, history = train_tiger(
+        sizes, training = getattr(self.config.models, model), getattr(self.config.train, model)
+        generator = model in GENERATORS
+        material = Material(
             self.split,
-            self._table(),
-            self._trie(),
-            models.tiger,
-            train.tiger,
-            workspace,
-            data=task.fingerprint,
-            progress=task.progress,
+            len(self.dataset.items),
+            self._table() if generator else None,
+            self._trie() if generator else None,
+            self._vectors() if reads_content(self.config, model) else None,
+        )
+        _, history = train_model(
+            model, material, sizes, training, workspace, data=task.fingerprint, progress=task.progress
         )
         return history
 
@@ -316,13 +294,8 @@ class Work:
     def _seeds(self) -> tuple[int, ...]:
         """The seeds of the models that are trained; without one, that of the settings."""
         train = self.config.train
-        seeds = {
-            "sasrec": train.sasrec.seed,
-            "tiger": train.tiger.seed,
-            "rqtransformer": train.rqtransformer.seed,
-        }
-        used = {seed for name, seed in seeds.items() if name in self.config.models.use}
-        return tuple(sorted(used or {train.sasrec.seed}))
+        trained = [name for name in self.config.models.use if name != "popularity"]
+        return tuple(sorted({getattr(train, name).seed for name in trained} or {train.sasrec.seed}))
 
     def _vectors(self, name: str = EMBEDDINGS) -> npt.NDArray[np.float32]:
         from sidkit.embed import load_vectors

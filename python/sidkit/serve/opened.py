@@ -25,7 +25,7 @@ __all__ = ["Run", "open_run"]
 
 ItemId = int | str
 
-_PREFERRED = ("rqtransformer", "tiger")  # who recommends if nobody is asked for
+_PREFERRED = ("rqtransformer", "tiger", "decoderonly")  # who recommends if nobody is asked for
 
 
 def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run":
@@ -33,8 +33,9 @@ def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run"
 
     Args:
         path: the run folder.
-        model: which of its models recommends; if not given `rqtransformer`, else `tiger`, else the last
-            one that was trained. With its dense head, `rqtransformer-dense` and `rqtransformer-fused` too.
+        model: which of its models recommends; if not given `rqtransformer`, else `tiger`, else
+            `decoderonly`, else the last one that was trained. With its dense head, `rqtransformer-dense` and
+            `rqtransformer-fused` too.
 
     Raises:
         RunFolderError: if it is not a run, the model has not been trained in it, or what it was trained on

@@ -26,6 +26,7 @@ class Batch:
         target: int64; digits (B, L), or item indices (B, T).
         users: user indices, int64 (B,).
         weight: the share of a full batch, in (0, 1]: the loss of a smaller batch counts less.
+        targets: over how many next items the loss is a mean.
         tokens: positions the model reads, for throughput.
     """
 
@@ -33,6 +34,7 @@ class Batch:
     target: Tensor
     users: Tensor
     weight: float
+    targets: int
     tokens: int
 
 
@@ -107,6 +109,7 @@ class NextItemBatches:
             target=self._digits[self._values[ends]],
             users=self._owners[torch.from_numpy(rows)],
             weight=len(rows) / self._batch_size,
+            targets=len(rows),
             tokens=len(rows) * (length + 1) * levels,
         )
 
@@ -123,15 +126,25 @@ class SequenceBatches:
         max_items: positions of a window.
         padding: the item index that stands for no item.
         seed: of the order.
+        from_nothing: whether the first item of a window is a target too, of a history that is only `padding`.
+            The batch has one position more then.
     """
 
     def __init__(
-        self, histories: Sequences, *, batch_size: int, max_items: int, padding: int, seed: int
+        self,
+        histories: Sequences,
+        *,
+        batch_size: int,
+        max_items: int,
+        padding: int,
+        seed: int,
+        from_nothing: bool = False,
     ) -> None:
         self._histories = histories
         self._batch_size = batch_size
         self._padding = padding
         self._seed = seed
+        self._from_nothing = from_nothing
         targets = np.maximum(histories.lengths - 1, 0)  # of each user
         windows = -(-targets // max_items)
         self._users = np.repeat(np.arange(len(targets)), windows)
@@ -155,14 +168,17 @@ class SequenceBatches:
     def load(self, rows: NDArray[np.int64]) -> Batch:
         """Gather windows `rows`, padded to the longest of them."""
         kept = self._kept[rows]
-        filled = np.full((len(rows), int(kept.max()) + 1), self._padding, np.int64)
+        lead = int(self._from_nothing)
+        filled = np.full((len(rows), lead + int(kept.max()) + 1), self._padding, np.int64)
         for row, stop, count in zip(filled, self._stops[rows], kept, strict=True):
-            row[: count + 1] = self._histories.values[stop - count - 1 : stop]
+            row[lead : lead + count + 1] = self._histories.values[stop - count - 1 : stop]
         items = torch.from_numpy(filled)
+        targets = int(kept.sum()) + lead * len(rows)
         return Batch(
             history=items[:, :-1],
             target=items[:, 1:],
             users=torch.from_numpy(self._users[rows]),
             weight=1.0,
-            tokens=int(kept.sum()),
+            targets=targets,
+            tokens=targets,
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sidkit.errors import DataError
-from sidkit.models import TIGER, RQTransformer, SASRec, save_model
+from sidkit.models import Trained, save_model
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History, peak_memory_bytes
@@ -28,7 +28,7 @@ __all__ = ["TrainProgress", "fit"]
 
 _LOG_EVERY = 20  # steps between two entries of the history
 
-Model = TypeVar("Model", TIGER, RQTransformer, SASRec)
+Model = TypeVar("Model", bound=Trained)
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def fit(
     folder: Path,
     *,
     data: str,
+    settle: Callable[[Model], None] | None = None,
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
 ) -> History:
     """Train `model` in place and leave it with the weights of its best evaluation.
@@ -77,6 +78,8 @@ def fit(
         settings: see `TrainSettings`.
         folder: where everything is written; made if missing.
         data: a fingerprint of the data, so that a checkpoint is never continued on other data.
+        settle: called once with the best weights, before they are saved, to choose what is chosen last; an
+            interrupt meanwhile costs no training.
         on_progress: called after every step.
 
     Raises:
@@ -85,7 +88,7 @@ def fit(
         FormatError: if the checkpoint is damaged.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
     """
-    return _Training(model, batches, loss, validate, settings, Path(folder), data, on_progress).run()
+    return _Training(model, batches, loss, validate, settings, Path(folder), data, settle, on_progress).run()
 
 
 class _Training:
@@ -100,10 +103,12 @@ class _Training:
         settings: TrainSettings,
         folder: Path,
         data: str,
+        settle: Callable[[Any], None] | None,
         on_progress: Callable[[TrainProgress], None],
     ) -> None:
         self.model, self.batches, self.loss, self.validate = model, batches, loss, validate
-        self.settings, self.folder, self.on_progress = settings, folder, on_progress
+        self.settings, self.folder = settings, folder
+        self.settle, self.on_progress = settle, on_progress
         self.optimizer = _adamw(model, settings)
         self.history = History(model.kind, sum(tensor.numel() for tensor in model.parameters()))
         self.identity = {
@@ -146,10 +151,11 @@ class _Training:
                 self.stop_if(interrupted)
                 if self.evaluate_if_due():
                     self.stop_if(interrupted)
-                    if 0 < self.settings.patience <= self.stale:
-                        break
                 if time.monotonic() - self.last_save > self.settings.checkpoint_every_seconds:
                     self.save()
+            if self.settle is not None:
+                self.save()
+                self.stop_if(interrupted)
         self.finish()
         return self.history
 
@@ -157,7 +163,10 @@ class _Training:
         """The batches from the present step to the last."""
         while self.step < self.total:
             epoch, done = divmod(self.step, self.batches.steps)
-            yield from self.batches.epoch(epoch)[done : done + self.total - self.step]
+            for rows in self.batches.epoch(epoch)[done : done + self.total - self.step]:
+                if 0 < self.settings.patience <= self.stale:
+                    return
+                yield rows
 
     def stop_if(self, interrupted: threading.Event) -> None:
         if interrupted.is_set():
@@ -265,6 +274,9 @@ class _Training:
         self.tick()
         self.model.load_state_dict(self.best)
         self.model.eval()
+        if self.settle is not None:
+            with torch.inference_mode():
+                self.settle(self.model)
         save_model(self.model, self.folder)
         self.history.save(self.folder / "history.json")
         self.checkpoint.unlink(missing_ok=True)

@@ -1,0 +1,184 @@
+"""DecoderOnly: one causal transformer over the digits of a history, which writes those of the next item.
+
+A history is one sequence of digits and the next item its continuation, as in a language model: what HSTU does
+with actions (Zhai et al., ICML 2024, arXiv 2402.17152) and OneRec with Semantic IDs (Deng et al., 2025, arXiv
+2502.18965). Every position is trained in one pass, where an encoder-decoder reads a history anew for each of
+its prefixes. The first position stands for nothing, so that the first item of a history is foretold too.
+
+    begin  d_11 d_12 .. d_1L  d_21 ..           read
+    d_11   d_12 ..      d_21  d_22 ..           foretold
+
+Shapes: B users, T items, n items of history, L digits an item, S = 1 + n·L positions, W beams a user, D =
+d_model, K_l digits of level l.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sidkit.errors import ConfigError
+from sidkit.models.blocks import CausalBlock, KeysValues, Turns, turns
+from sidkit.models.dropout import ByteDropout
+
+__all__ = ["DecoderOnly", "DecoderOnlyState"]
+
+
+class DecoderOnly(nn.Module):
+    """A language model of Semantic IDs.
+
+    A position's input is the vector of its digit; places are rotary, so that a history may be longer than any
+    in training. Each level has its own output head, since a digit of another level is never valid.
+
+    Args:
+        sizes: how many digits each level has, collision digit included: `(256, 256, 256, 32)`.
+        d_model: width of the residual stream.
+        layers: transformer blocks.
+        heads: attention heads; must divide `d_model` into even parts.
+        dropout: rate on inputs and in the blocks.
+        max_items: the most recent items of a history that are read; earlier ones are ignored.
+
+    Raises:
+        ConfigError: if `heads` does not divide `d_model` into even parts.
+    """
+
+    kind = "decoderonly"
+    reads = "digits"
+    user_buckets = 0
+    offsets: Tensor
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        d_model: int = 128,
+        layers: int = 4,
+        heads: int = 4,
+        dropout: float = 0.1,
+        max_items: int = 50,
+    ) -> None:
+        super().__init__()
+        if d_model % (2 * heads):
+            raise ConfigError(
+                f"`heads` must divide `d_model` into even parts, but {d_model} is not so divided by {heads}"
+            )
+        self.settings = {
+            "sizes": [int(size) for size in sizes],
+            "d_model": d_model,
+            "layers": layers,
+            "heads": heads,
+            "dropout": dropout,
+            "max_items": max_items,
+        }
+        self.sizes = tuple(int(size) for size in sizes)
+        self.max_items = max_items
+        offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
+        self.register_buffer("offsets", offsets, persistent=False)  # first row of each level in the table
+        self.digits = nn.Embedding(sum(self.sizes), d_model)
+        self.begin = nn.Parameter(torch.empty(d_model))  # what is read before the first digit
+        blocks = [CausalBlock(d_model, heads, dropout) for _ in range(layers)]
+        self.blocks = cast("list[CausalBlock]", nn.ModuleList(blocks))
+        self.norm = nn.LayerNorm(d_model)
+        self.dropout = ByteDropout(dropout)
+        outputs = [nn.Linear(d_model, size, bias=False) for size in self.sizes]
+        self.outputs = cast("list[nn.Linear]", nn.ModuleList(outputs))
+        for weight in (self.digits.weight, self.begin):
+            nn.init.normal_(weight, std=0.02)
+
+    def forward(self, events: Tensor, real: Tensor) -> Tensor:
+        """The cross-entropy of every digit of every item, given all digits before it.
+
+        Args:
+            events: digits of the items of histories, oldest first, int64 (B, T, L);
+                any digits where there is no item, which must be on the right.
+            real: where there is an item, bool (B, T).
+
+        Returns:
+            Natural-log losses, f32 (L,): the mean over all items for each level. Their sum is the loss of an
+            item.
+        """
+        x = self.dropout(self._spelled(events)[:, :-1])  # (B, T·L, D): nothing follows the last digit
+        at = self._turns(0, x.shape[1])
+        for block in self.blocks:
+            x = block(x, at)  # (B, T·L, D)
+        h = self.norm(x).unflatten(1, events.shape[1:])[real]  # (P, L, D), P real items
+        wanted = events[real]  # (P, L)
+        losses = [
+            F.cross_entropy(head(h[:, level]).float(), wanted[:, level])
+            for level, head in enumerate(self.outputs)
+        ]
+        return torch.stack(losses)
+
+    def start(self, history: Tensor, users: Tensor | None = None) -> "DecoderOnlyState":
+        """Read histories once and prepare to decode: one beam a user, nothing written yet.
+
+        Args:
+            history: digits of the items, oldest first, int64 (B, n, L), all of equal length.
+            users: not used.
+        """
+        history = history[:, -self.max_items :]
+        x = self._spelled(history)  # (B, S, D)
+        at = self._turns(0, x.shape[1])
+        memory = []
+        for block in self.blocks:
+            x, seen = block.read(x, at)  # (B, S, D)
+            memory.append(seen)
+        return DecoderOnlyState(memory, x[:, -1:])
+
+    def next_log_probs(
+        self, state: "DecoderOnlyState", parents: Tensor | None, digits: Tensor | None
+    ) -> Tensor:
+        """Log-probabilities of the next digit for every beam, and one more step of the state.
+
+        Args:
+            state: from `start`, changed in place.
+            parents: which former row each row continues, int64 (B·W,); `None` at the first level.
+            digits: the digit each row has just been given, int64 (B·W,); `None` at the first level.
+
+        Returns:
+            f32 (B·W, K_level), normalized over the whole level.
+        """
+        level = state.level
+        if parents is None or digits is None:
+            x = state.last  # (B, 1, D): the end of the history foretells the first digit
+        else:
+            x = self.digits(digits + self.offsets[level - 1])[:, None]  # (B·W, 1, D)
+            at = self._turns(state.length + level - 1, 1)
+            written = [(keys[parents], values[parents]) for keys, values in state.written]
+            state.written = []
+            for index, block in enumerate(self.blocks):
+                x, now = block.step(x, state.memory[index], written[index] if written else None, at)
+                state.written.append(now)  # x: (B·W, 1, D)
+        state.level += 1
+        logits = self.outputs[level](self.norm(x[:, 0])).float()  # (B·W, K)
+        log_probs: Tensor = logits.log_softmax(-1)
+        return log_probs
+
+    def _spelled(self, items: Tensor) -> Tensor:
+        """The beginning and the digits of items (B, T, L) one after the other, as inputs (B, 1 + T·L, D)."""
+        begin = self.begin.expand(len(items), 1, -1)
+        return torch.cat([begin, self.digits((items + self.offsets).flatten(1))], dim=1)
+
+    def _turns(self, first: int, positions: int) -> Turns:
+        return turns(first, positions, self.begin.numel() // self.blocks[0].heads, self.begin.device)
+
+
+class DecoderOnlyState:
+    """What decoding keeps between digits.
+
+    Attributes:
+        memory: keys and values of the history for each layer, (B, H, S, E); never copied for a beam.
+        written: those of the written digits for each layer, (B·W, H, t, E); none before the first.
+        last: the vector at the end of each history, (B, 1, D).
+        length: how many positions the histories have, S.
+        level: the level whose digit comes next.
+    """
+
+    def __init__(self, memory: list[KeysValues], last: Tensor) -> None:
+        self.memory = memory
+        self.written: list[KeysValues] = []
+        self.last = last
+        self.length = memory[0][0].shape[2]
+        self.level = 0

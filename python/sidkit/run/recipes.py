@@ -1,0 +1,218 @@
+"""How each model is trained: what it is built of, its batches, its loss, and how it ranks on validation.
+
+One function a model, and one entry in `RECIPES`. The loop knows none of this, and the models know nothing of
+batches and validation; here they meet.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sidkit import Trie
+from sidkit.data import EvalSet, Split
+from sidkit.decode import beam_search, rank_by_rqtransformer, rank_by_sasrec
+from sidkit.errors import ConfigError
+from sidkit.ids import SidTable
+from sidkit.models import TIGER, DecoderOnly, RQTransformer, SASRec, Trained
+from sidkit.run.config import (
+    DecoderOnlyConfig,
+    DecoderOnlyTrainingConfig,
+    RqTransformerConfig,
+    RqTransformerTrainingConfig,
+    SasrecConfig,
+    TigerConfig,
+    TigerTrainingConfig,
+    TrainingConfig,
+)
+from sidkit.train import NextItemBatches, SequenceBatches
+from sidkit.train.batches import Batch, Batches
+
+__all__ = ["RECIPES", "K", "Material", "Plan", "Ranked", "Recipe"]
+
+K = 10  # items ranked on validation
+_BEAM = 10  # enough to choose by; test items are decoded with the beam of the run
+_SHARES = (0.25, 0.5, 0.75)  # of the digits where RQTransformer's both rank together; validation chooses
+
+Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+Model = TypeVar("Model", bound=Trained)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What models are trained on.
+
+    Attributes:
+        split: training histories and validation questions.
+        items: size of the catalogue.
+        table: its Semantic IDs, for generators.
+        trie: the trie over them, for generators that search by beam.
+        vectors: content of every item, f32 (items, dimensions), for models that read it.
+    """
+
+    split: Split
+    items: int
+    table: SidTable | None = None
+    trie: Trie | None = None
+    vectors: npt.NDArray[np.float32] | None = None
+
+    def sids(self) -> SidTable:
+        """The table.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        if self.table is None:
+            raise ConfigError("a generator is trained on Semantic IDs: pass their `table`")
+        return self.table
+
+    def index(self) -> Trie:
+        """The trie, built of the table if none was given.
+
+        Raises:
+            ConfigError: if there is neither.
+        """
+        return Trie.build(self.sids()) if self.trie is None else self.trie
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Model]):
+    """One training, laid out.
+
+    Attributes:
+        model: with its first weights.
+        batches: the examples.
+        loss: the mean loss of a batch, a scalar.
+        rank: the `K` best items after each history of validation questions.
+        settle: what else is chosen once the weights are, given a way to measure NDCG on validation.
+    """
+
+    model: Model
+    batches: Batches
+    loss: Callable[[Model, Batch], Tensor]
+    rank: Callable[[Model, EvalSet], Ranked]
+    settle: Callable[[Model, Callable[[], float]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model's entry.
+
+    Attributes:
+        plan: from material, sizes and settings to a plan; what it draws, it draws from torch's generator.
+        sizes: the default sizes of the model.
+        training: the default settings of its training.
+    """
+
+    plan: Callable[[Material, Any, Any], Plan[Any]]
+    sizes: Any
+    training: TrainingConfig
+
+
+def _sequences(
+    material: Material, sizes: Any, training: TrainingConfig, *, from_nothing: bool = False
+) -> SequenceBatches:
+    return SequenceBatches(
+        material.split.train,
+        batch_size=training.batch_size,
+        max_items=sizes.max_items,
+        padding=material.items,
+        seed=training.seed,
+        from_nothing=from_nothing,
+    )
+
+
+def _sasrec(material: Material, sizes: SasrecConfig, training: TrainingConfig) -> Plan[SASRec]:
+    return Plan(
+        SASRec(material.items, **sizes.model_dump()),
+        _sequences(material, sizes, training),
+        loss=lambda model, batch: model(batch.history, batch.target),
+        rank=lambda model, valid: rank_by_sasrec(model, valid.histories, K),
+    )
+
+
+def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig) -> Plan[TIGER]:
+    table, trie = material.sids(), material.index()
+
+    def loss(model: TIGER, batch: Batch) -> Tensor:
+        users = batch.users % model.user_buckets if model.user_buckets else None
+        levels: Tensor = model(batch.history, batch.target, users)
+        return levels.sum()
+
+    return Plan(
+        TIGER(table.sizes, **sizes.model_dump()),
+        NextItemBatches(
+            material.split.train,
+            table.digits,
+            batch_size=training.batch_size,
+            max_items=sizes.max_items,
+            seed=training.seed,
+        ),
+        loss,
+        rank=lambda model, valid: beam_search(
+            model, trie, table.digits, valid.histories, beam=_BEAM, k=K, users=valid.users
+        ),
+    )
+
+
+def _decoderonly(
+    material: Material, sizes: DecoderOnlyConfig, training: DecoderOnlyTrainingConfig
+) -> Plan[DecoderOnly]:
+    table, trie = material.sids(), material.index()
+    spelled = torch.zeros(material.items + 1, len(table.sizes), dtype=torch.int64)  # the last row is padding
+    spelled[:-1] = torch.from_numpy(table.digits.astype(np.int64))
+
+    def loss(model: DecoderOnly, batch: Batch) -> Tensor:
+        levels: Tensor = model(spelled[batch.target], batch.target < material.items)
+        return levels.sum()
+
+    return Plan(
+        DecoderOnly(table.sizes, **sizes.model_dump()),
+        _sequences(material, sizes, training, from_nothing=True),
+        loss,
+        rank=lambda model, valid: beam_search(model, trie, table.digits, valid.histories, beam=_BEAM, k=K),
+    )
+
+
+def _rqtransformer(
+    material: Material, sizes: RqTransformerConfig, training: RqTransformerTrainingConfig
+) -> Plan[RQTransformer]:
+    table = material.sids()
+    vectors = material.vectors if sizes.content else None
+
+    def loss(model: RQTransformer, batch: Batch) -> Tensor:
+        losses: Tensor = model(batch.history, batch.target)
+        levels = len(model.sizes)
+        return losses[:levels].sum() + training.dense_weight * losses[levels:].sum()
+
+    def rank(model: RQTransformer, valid: EvalSet) -> Ranked:
+        return rank_by_rqtransformer(model, valid.histories, K, by="fused" if model.dense else "sid")
+
+    return Plan(
+        RQTransformer.for_items(table.sizes, table.digits, vectors, **sizes.model_dump(exclude={"content"})),
+        _sequences(material, sizes, training),
+        loss,
+        rank,
+        settle=_choose_share if sizes.dense else None,
+    )
+
+
+def _choose_share(model: RQTransformer, quality: Callable[[], float]) -> None:
+    """Give the digits the weight in the mixture that is best on validation."""
+    found = {}
+    for model.sid_share in _SHARES:
+        found[model.sid_share] = quality()
+    model.sid_share = max(_SHARES, key=found.__getitem__)
+    model.settings["sid_share"] = model.sid_share
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "sasrec": Recipe(_sasrec, SasrecConfig(), TrainingConfig()),
+    "tiger": Recipe(_tiger, TigerConfig(), TigerTrainingConfig()),
+    "decoderonly": Recipe(_decoderonly, DecoderOnlyConfig(), DecoderOnlyTrainingConfig()),
+    "rqtransformer": Recipe(_rqtransformer, RqTransformerConfig(), RqTransformerTrainingConfig()),
+}
