@@ -3,6 +3,8 @@
     RQKMeans          residual k-means; the default
     RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
     PQ                product quantization, OPQ with its rotation
+    CooccurrenceClusters   paths of a recursive clustering of what occurs together, P5-CID
+    WordTokenizer     phrases of the items' own words
     RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
     collaborative_vectors, joined_vectors   vectors from behaviour, and beside those of content
     load_tokenizer    read a tokenizer of any kind
@@ -18,6 +20,7 @@ require("safetensors", extra="train")
 
 from sidkit.quantize.behaviour import collaborative_vectors, cooccurrence
 from sidkit.quantize.blocks import behaviour_block, joined_vectors
+from sidkit.quantize.clusters import CooccurrenceClusters
 from sidkit.quantize.coherence import Coherence, prefix_coherence
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
@@ -34,6 +37,7 @@ from sidkit.quantize.quality import (
 )
 from sidkit.quantize.rqkmeans import RQKMeans
 from sidkit.quantize.rqvae import RQVAE
+from sidkit.quantize.textual import WordTokenizer
 from sidkit.quantize.tokenizer import Tokenizer, load_tokenizer
 
 __all__ = [
@@ -44,6 +48,7 @@ __all__ = [
     "CodebookCollapseWarning",
     "CodebookLoss",
     "Coherence",
+    "CooccurrenceClusters",
     "Inspection",
     "LatentLoss",
     "LevelQuality",
@@ -53,6 +58,7 @@ __all__ = [
     "RQKMeans",
     "RandomCodes",
     "Tokenizer",
+    "WordTokenizer",
     "behaviour_block",
     "collaborative_vectors",
     "cooccurrence",

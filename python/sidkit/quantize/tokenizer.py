@@ -43,6 +43,9 @@ class Tokenizer(ABC):
     #: The name in files and configurations.
     kind: ClassVar[str]
 
+    #: Whether codes that are used unevenly are a sign of a bad fit, of which `fit` warns.
+    even: ClassVar[bool] = True
+
     _dim: int | None = None
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -121,7 +124,8 @@ class Tokenizer(ABC):
             )
         self._fit(vectors, progress, checkpoint)
         self._dim = vectors.shape[1]
-        warn_of_collapse(self._encode(vectors), self.sizes, type(self).__name__)
+        if self.even:
+            warn_of_collapse(self._encode(vectors), self.sizes, type(self).__name__)
         return self
 
     def encode(self, x: npt.ArrayLike) -> Codes:

@@ -1,0 +1,140 @@
+"""Semantic IDs made of words."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
+from sidkit.quantize.lookup import LookupTokenizer
+from sidkit.quantize.phrases import distinct_phrases, vocabulary
+from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
+
+__all__ = ["WordTokenizer"]
+
+
+class WordTokenizer(LookupTokenizer):
+    """Codes that are words: each item has a phrase of its own, made of its text.
+
+    The idea of textual IDs, as IDGenRec has it (Tan et al., 2024); there a language model writes the
+    phrases, here they are the item's words of highest TF-IDF, chosen so that no two items have the same as
+    far as their texts allow, the more common words first (`distinct_phrases`).
+
+    A code is the number of a word, the same at every level, so the digits stand for themselves beside a text
+    model's vocabulary, and tries, packing and generators take them as any others. A phrase with fewer words
+    ends in 0, which is no word. Four levels of 4,096 words are 48 bits; up to 128 bits are packed in two
+    words.
+
+    A vector that was not among those of `fit` has the phrase of the nearest one.
+
+    Args:
+        levels: words per item, at most.
+        words: of the vocabulary, at most; those that most items have.
+        threads: at most; all cores if None. The codes do not depend on it.
+
+    Attributes:
+        vocabulary_: the words; code k is word k - 1.
+    """
+
+    kind = "words"
+    even = False
+    vocabulary_: list[str]
+    _texts: Sequence[str] | None = None
+
+    def __init__(self, levels: int = 4, words: int = 4095, *, threads: int | None = None) -> None:
+        self.levels = levels
+        self.words = words
+        self.threads = threads
+        check_sizes(levels, 1)
+        if not 1 <= words <= 65535:
+            raise ConfigError(f"words must be in 1..65535, not {words}")
+        self.vocabulary_ = []
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of codes of each level: of the words, after `fit`, and 0 for none."""
+        return (len(self.vocabulary_) + 1,) * self.levels
+
+    def fit(
+        self,
+        x: npt.ArrayLike,
+        *,
+        texts: Sequence[str] | None = None,
+        progress: Progress | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> "WordTokenizer":
+        """Make the phrases.
+
+        Args:
+            x: float (n, dim), content of the items, by which their phrases are found again.
+            texts: of the items, n of them, such as `sidkit.embed.item_texts(items)`.
+            progress: as of every tokenizer.
+            checkpoint: as of every tokenizer.
+
+        Returns:
+            The tokenizer itself.
+
+        Raises:
+            DataError: if there are not as many texts as vectors, or they hold no words.
+        """
+        self._texts = texts
+        try:
+            return super().fit(x, progress=progress, checkpoint=checkpoint)
+        finally:
+            self._texts = None
+
+    def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
+        if self._texts is None:
+            raise DataError("phrases are made of words; hint: fit(x, texts=item_texts(items))")
+        if len(self._texts) != len(x):
+            raise DataError(
+                f"texts must have one for each of {len(x)} vectors, but there are {len(self._texts)}"
+            )
+        words = vocabulary(self._texts, self.words)
+        if not words:
+            raise DataError(f"{len(x)} texts hold no words, of which phrases could be made")
+        paths = np.zeros((len(x), self.levels), np.uint16)
+        for row, phrase in enumerate(distinct_phrases(self._texts, words, self.levels)):
+            paths[row, : len(phrase)] = np.array(phrase, np.int64) + 1
+        self.vocabulary_ = words
+        self._learn(x, np.arange(len(x)), paths)
+        if progress is not None:
+            progress(1, 1, {"words": float(len(words))})
+
+    def phrases(self, codes: npt.ArrayLike) -> list[str]:
+        """The words that codes, integers (n, levels), stand for, with spaces between them.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: if a code is not that of a word.
+        """
+        if not self.vocabulary_:
+            raise NotFittedError("this WordTokenizer has no words yet; hint: call fit(x, texts=...) first")
+        array = np.asarray(codes)
+        size = len(self.vocabulary_) + 1
+        if array.ndim != 2 or array.dtype.kind not in "iu" or not ((array >= 0) & (array < size)).all():
+            raise DataError(
+                f"codes must be integers (n, levels) below {size}, not {array.dtype} {array.shape}"
+            )
+        return [" ".join(self.vocabulary_[code - 1] for code in row if code) for row in array.tolist()]
+
+    def _state(self) -> State:
+        text = "".join(f"{word}\n" for word in self.vocabulary_).encode()
+        return super()._state() | {"vocabulary": np.frombuffer(text, np.uint8)}
+
+    def _restore(self, state: State, dim: int) -> None:
+        written = state.get("vocabulary")
+        if written is None or written.dtype != np.uint8 or written.ndim != 1:
+            raise FormatError("the file lacks the array `vocabulary`, which must be uint8 (bytes,)")
+        try:
+            text = written.tobytes().decode()
+        except UnicodeDecodeError as error:
+            raise FormatError(f"the array `vocabulary` is not text: {error}") from error
+        self.vocabulary_ = text.split("\n")[:-1]
+        if not text.endswith("\n") or not 1 <= len(self.vocabulary_) <= 65535:
+            raise ConfigError(
+                "the array `vocabulary` must be 1 to 65535 lines, the last of which ends too, "
+                f"but it has {len(self.vocabulary_)}"
+            )
+        super()._restore(state, dim)
