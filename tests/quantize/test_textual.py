@@ -110,7 +110,7 @@ def test_tables_and_tries_take_them(shop):
     table = SidTable.from_codes(codes, list(range(len(x))), tokenizer.sizes)
     trie = Trie.build(table)
     assert len(trie) == len(x)
-    wide = WordTokenizer(10, 4095).fit(
+    wide = WordTokenizer(10, 4096).fit(
         x, texts=[f"{text} {' '.join(f'w{k}{n}' for n in range(900))}" for k, text in enumerate(CATALOGUE)]
     )
     assert wide.sizes == (4096,) * 10
@@ -127,8 +127,8 @@ def test_what_makes_no_sense(shop, tmp_path):
         WordTokenizer().fit(x, texts=CATALOGUE[1:])
     with pytest.raises(DataError, match="7 texts hold no words"):
         WordTokenizer().fit(x, texts=["!"] * 7)
-    with pytest.raises(ConfigError, match=r"words must be in 1..65535, not 0"):
-        WordTokenizer(words=0)
+    with pytest.raises(ConfigError, match=r"codes of words must be an integer in 2..65536, not 1"):
+        WordTokenizer(codes=1)
     with pytest.raises(NotFittedError, match="has no words yet"):
         WordTokenizer().phrases([[0]])
     with pytest.raises(DataError, match="codes must be integers"):

@@ -7,6 +7,7 @@ from safetensors.numpy import load_file
 from tests.run.world import QUICK
 
 from sidkit.data import load_dataset, split_dataset
+from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
 from sidkit.quantize import load_tokenizer
 from sidkit.run import RunFolder, build_config, run_pipeline
@@ -74,3 +75,22 @@ def test_runs_of_content_are_those_they_were(world, tmp_path):
     joined = stage(settings(world, "quantize.vectors=joined"), tmp_path)
     assert joined.settings["quantize.behaviour_weight"] == 0.5
     assert joined.inputs == ("data", "embed")
+
+
+@pytest.mark.parametrize("behaviour", ["letter", "cost"])
+def test_losses_of_behaviour_in_a_run(world, tmp_path, behaviour):
+    options = ["quantize.method=rqvae", "quantize.epochs=12", "quantize.latent=4", "quantize.hidden=[8]"]
+    codes = []
+    for more in ([], [f"quantize.behaviour={behaviour}"]):
+        config = settings(world, *options, *more)
+        folder = run_pipeline(config, tmp_path / f"run-{len(codes)}", until="quantize")
+        codes.append(load_tokenizer(folder.path / "tokenizer.safetensors"))
+    assert codes[0].fingerprint != codes[1].fingerprint
+    assert stage(config, tmp_path).inputs == (("data", "embed") if behaviour == "letter" else ("embed",))
+
+
+def test_weights_need_their_losses(world):
+    with pytest.raises(ConfigError, match='`diversity_weight` needs `behaviour` to be "letter"'):
+        settings(world, "quantize.method=rqvae", "quantize.behaviour=cost", "quantize.diversity_weight=1.0")
+    with pytest.raises(ConfigError, match="`behaviour` belongs to the method `rqvae`"):
+        settings(world, "quantize.behaviour=letter")

@@ -24,6 +24,8 @@ TRIED = {
     "lsh": {"codes": [8, 4]},
     "random": {"seed": 3},
     "atomic": {},
+    "cooccurrence": {"balanced": True},
+    "words": {"codes": 40},
 }
 
 
@@ -54,7 +56,8 @@ def test_defaults_are_those_of_the_tokenizer(method):
     """But for the number of levels, which is the same for all methods in a run."""
     made = make_tokenizer(QuantizeConfig(method=method)).settings()
     by_itself = tokenizer_class(method)().settings()
-    assert {name for name in made if made[name] != by_itself[name]} <= {"levels", "rotation"}
+    own = {"codes"} if method in ("cooccurrence", "words") else set()
+    assert {name for name in made if made[name] != by_itself[name]} <= {"levels", "rotation"} | own
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -30,7 +30,7 @@ class WordTokenizer(LookupTokenizer):
 
     Args:
         levels: words per item, at most.
-        words: of the vocabulary, at most; those that most items have.
+        codes: the words of the vocabulary, which are those that most items have, and 0 for none, at most.
         threads: at most; all cores if None. The codes do not depend on it.
 
     Attributes:
@@ -42,13 +42,13 @@ class WordTokenizer(LookupTokenizer):
     vocabulary_: list[str]
     _texts: Sequence[str] | None = None
 
-    def __init__(self, levels: int = 4, words: int = 4095, *, threads: int | None = None) -> None:
+    def __init__(self, levels: int = 4, codes: int = 4096, *, threads: int | None = None) -> None:
         self.levels = levels
-        self.words = words
+        self.codes = codes
         self.threads = threads
         check_sizes(levels, 1)
-        if not 1 <= words <= 65535:
-            raise ConfigError(f"words must be in 1..65535, not {words}")
+        if not isinstance(codes, int) or not 2 <= codes <= 65536:
+            raise ConfigError(f"codes of words must be an integer in 2..65536, not {codes!r}")
         self.vocabulary_ = []
 
     @property
@@ -91,7 +91,7 @@ class WordTokenizer(LookupTokenizer):
             raise DataError(
                 f"texts must have one for each of {len(x)} vectors, but there are {len(self._texts)}"
             )
-        words = vocabulary(self._texts, self.words)
+        words = vocabulary(self._texts, self.codes - 1)
         if not words:
             raise DataError(f"{len(x)} texts hold no words, of which phrases could be made")
         paths = np.zeros((len(x), self.levels), np.uint16)

@@ -1,13 +1,15 @@
 """What a run's tokenizer learns from behaviour: the training histories alone."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from sidkit.data import Sequences
 from sidkit.quantize import behaviour_block, collaborative_vectors, joined_vectors
-from sidkit.run.config import QuantizeConfig
+from sidkit.run.quantize_config import QuantizeConfig
 
-__all__ = ["vectors_to_quantize"]
+__all__ = ["losses", "vectors_to_quantize"]
 
 
 def vectors_to_quantize(
@@ -22,9 +24,43 @@ def vectors_to_quantize(
     """
     if config.vectors == "content":
         return content
-    behaviour = collaborative_vectors(
-        training, len(content), dim=config.behaviour_dim, window=config.behaviour_window, seed=config.seed
-    )
+    behaviour = _collaborative(config, training, len(content))
     if config.vectors == "behaviour":
         return behaviour_block(behaviour)
     return joined_vectors(content, behaviour, weight=config.behaviour_weight)
+
+
+def losses(config: QuantizeConfig, x: npt.NDArray[np.float32], training: Sequences) -> list[Any]:
+    """The losses that `quantize.behaviour` adds to those of an RQ-VAE.
+
+    Args:
+        config: the section `quantize`.
+        x: the vectors that are quantized.
+        training: histories without the events of validation and test.
+    """
+    from sidkit.quantize.cost import ReconstructionContrast
+    from sidkit.quantize.letter import CollaborativeLoss, DiversityLoss
+
+    if config.behaviour == "letter":
+        vectors = _collaborative(config, training, len(x))
+        return [
+            CollaborativeLoss(
+                vectors, config.latent, seed=config.seed, **_weight(config.collaborative_weight)
+            ),
+            DiversityLoss(seed=config.seed, **_weight(config.diversity_weight)),
+        ]
+    if config.behaviour == "cost":
+        standardize = bool(config.arguments().get("standardize", True))
+        return [ReconstructionContrast(x, standardize=standardize, **_weight(config.contrast_weight))]
+    return []
+
+
+def _collaborative(config: QuantizeConfig, training: Sequences, items: int) -> npt.NDArray[np.float32]:
+    return collaborative_vectors(
+        training, items, dim=config.behaviour_dim, window=config.behaviour_window, seed=config.seed
+    )
+
+
+def _weight(given: float | None) -> dict[str, float]:
+    """The weight as an argument, if it was given."""
+    return {} if given is None else {"weight": given}

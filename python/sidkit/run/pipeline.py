@@ -99,14 +99,14 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
 
 
 def _quantize(config: RunConfig, work: Work) -> Stage:
-    """The stage that fits the tokenizer; it reads the histories only if it learns from behaviour."""
+    """The stage that fits the tokenizer; it reads the data only if it learns from more than vectors."""
     settings = _given(_settings(config, "quantize"))
-    if config.quantize.vectors == "content":
+    if not config.quantize.learns_from_histories:
         # As if there were no choice, so that runs made before there was one stay current.
         for key in ("vectors", "behaviour_weight", "behaviour_dim", "behaviour_window"):
             del settings[f"quantize.{key}"]
-        return Stage("quantize", settings, ("embed",), work.quantize)
-    return Stage("quantize", settings, ("data", "embed"), work.quantize)
+    more = config.quantize.learns_from_histories or config.quantize.learns_from_texts
+    return Stage("quantize", settings, ("data", "embed") if more else ("embed",), work.quantize)
 
 
 def _settings(config: RunConfig, *sections: str) -> dict[str, Any]:

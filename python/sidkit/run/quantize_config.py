@@ -8,7 +8,7 @@ from sidkit.run._section import Count, Depth, NonNegative, Positive, Section, Se
 
 __all__ = ["METHODS", "QuantizeConfig"]
 
-Method = Literal["rqkmeans", "rqvae", "pq", "opq", "lsh", "random", "atomic"]
+Method = Literal["rqkmeans", "rqvae", "pq", "opq", "lsh", "random", "atomic", "cooccurrence", "words"]
 
 _KMEANS = ("rqkmeans", "pq", "opq")
 _VECTORS = (*_KMEANS, "rqvae")
@@ -19,7 +19,7 @@ _BELONGS: dict[str, tuple[str, ...]] = {
     "iterations": _KMEANS,
     "standardize": _VECTORS,
     "start": ("rqkmeans",),
-    "balanced": ("rqkmeans",),
+    "balanced": ("rqkmeans", "cooccurrence"),
     "mini_batch": ("rqkmeans",),
     "rounds": ("opq",),
     "epochs": ("rqvae",),
@@ -30,6 +30,13 @@ _BELONGS: dict[str, tuple[str, ...]] = {
     "weight_decay": ("rqvae",),
     "commitment": ("rqvae",),
     "batch_size": ("rqvae",),
+}
+#: The same of options that are no arguments of a tokenizer, but of losses that are added to its own.
+_LOSSES: dict[str, tuple[str, ...]] = {
+    "behaviour": ("rqvae",),
+    "collaborative_weight": ("rqvae",),
+    "diversity_weight": ("rqvae",),
+    "contrast_weight": ("rqvae",),
 }
 #: Methods whose number of codes follows from the items.
 _WITHOUT_SIZES = ("atomic",)
@@ -48,8 +55,9 @@ class QuantizeConfig(Section):
 
     method: Method = "rqkmeans"
     """The tokenizer: `rqkmeans` (residual k-means), `rqvae` (residual-quantized autoencoder), `pq` and `opq`
-    (product quantization, without and with a rotation; unordered codes), and the controls `lsh`, `random` and
-    `atomic` (one code an item, whatever `levels` and `codes` say)."""
+    (product quantization, without and with a rotation; unordered codes), `cooccurrence` (paths of a clustering of
+    what occurs together; take fewer codes, such as 32), `words` (phrases of the items' own words; take more, such
+    as 4096), and the controls `lsh`, `random` and `atomic` (one code an item, whatever `levels` and `codes` say)."""
     levels: Depth = 3
     """Codes of an item."""
     codes: Annotated[int | list[int], BeforeValidator(_sizes)] = 256
@@ -62,7 +70,7 @@ class QuantizeConfig(Section):
     start: Literal["bisect", "kmeans++"] | None = None
     """First codewords of k-means; `bisect` by default (`rqkmeans`)."""
     balanced: bool | None = None
-    """Learn codewords from clusters of equal size (`rqkmeans`)."""
+    """Learn codewords from clusters of equal size (`rqkmeans`, `cooccurrence`)."""
     mini_batch: Count | None = None
     """Learn from mini-batches of so many vectors (`rqkmeans`)."""
     rounds: Count | None = None
@@ -94,12 +102,35 @@ class QuantizeConfig(Section):
     """Dimensions of the vectors of behaviour."""
     behaviour_window: Count = 10
     """Events of a history occur together that are at most so many places apart."""
+    behaviour: Literal["letter", "cost"] | None = None
+    """Losses that are added to those of `rqvae`: LETTER's, which draw items together that occur together, or
+    CoST's, which keeps neighbours apart."""
+    collaborative_weight: NonNegative | None = None
+    """Weight of LETTER's collaborative loss (`rqvae`)."""
+    diversity_weight: NonNegative | None = None
+    """Weight of LETTER's diversity loss (`rqvae`)."""
+    contrast_weight: NonNegative | None = None
+    """Weight of CoST's loss (`rqvae`)."""
+
+    @property
+    def learns_from_histories(self) -> bool:
+        """Whether the training histories decide the codes."""
+        return self.vectors != "content" or self.method == "cooccurrence" or self.behaviour == "letter"
+
+    @property
+    def learns_from_texts(self) -> bool:
+        """Whether the items' texts decide the codes, beside their vectors."""
+        return self.method == "words"
 
     def arguments(self) -> dict[str, Any]:
         """What the tokenizer of the method is made with; options that are unset are left to it."""
         if self.method in _WITHOUT_SIZES:
             return {}
-        chosen: dict[str, Any] = {"levels": self.levels, "codes": self.codes, "seed": self.seed}
+        chosen: dict[str, Any] = {"levels": self.levels, "codes": self.codes}
+        if self.method != "words":
+            chosen["seed"] = self.seed
+        if self.method == "cooccurrence":
+            chosen["window"] = self.behaviour_window
         if self.vectors != "content" and self.method in _BELONGS["standardize"]:
             # Blocks of behaviour and content have their shares of the variance already.
             chosen["standardize"] = False
@@ -114,7 +145,7 @@ class QuantizeConfig(Section):
     @model_validator(mode="after")
     def _options_belong_to_the_method(self) -> "QuantizeConfig":
         defaults = type(self).model_fields
-        for option, methods in _BELONGS.items():
+        for option, methods in (_BELONGS | _LOSSES).items():
             # Every run.toml holds the options that have a default, whatever the method.
             if self.method not in methods and getattr(self, option) != defaults[option].default:
                 names = ", ".join(f"`{name}`" for name in methods)
@@ -122,6 +153,14 @@ class QuantizeConfig(Section):
                     f'`{option}` belongs to the method {names}, but `method` is "{self.method}"; '
                     f"leave it out or change `method`"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_have_their_losses(self) -> "QuantizeConfig":
+        of = {"collaborative_weight": "letter", "diversity_weight": "letter", "contrast_weight": "cost"}
+        for option, loss in of.items():
+            if getattr(self, option) is not None and self.behaviour != loss:
+                raise ValueError(f'`{option}` needs `behaviour` to be "{loss}"')
         return self
 
     @model_validator(mode="after")

@@ -143,11 +143,27 @@ class Work:
         tokenizer = make_tokenizer(self.config.quantize)
         tokenizer.fit(
             vectors,
+            **self._learned_from(vectors),
             progress=lambda done, total, figures: task.progress(done, total, **figures),
             checkpoint=task.workspace() / "checkpoint.safetensors",
         )
         tokenizer.save(self.folder.path / TOKENIZER)
         return Outcome(outputs, quality_report(tokenizer, vectors).to_dict())
+
+    def _learned_from(self, vectors: npt.NDArray[np.float32]) -> dict[str, Any]:
+        """What the tokenizer learns from beside vectors, as arguments of `fit`."""
+        quantize = self.config.quantize
+        if quantize.method == "cooccurrence":
+            return {"histories": self.split.train}
+        if quantize.method == "words":
+            from sidkit.embed import item_texts
+
+            return {"texts": item_texts(self.dataset.items, self.config.embed.template)}
+        if quantize.behaviour is not None:
+            from sidkit.run.behaviour import losses
+
+            return {"extra_losses": losses(quantize, vectors, self.split.train)}
+        return {}
 
     def ids(self, task: Task) -> Outcome:
         """Give every item its Semantic ID, and build the trie over them."""

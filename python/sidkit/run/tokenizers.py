@@ -12,7 +12,16 @@ __all__ = ["make_tokenizer", "tokenizer_class"]
 
 def tokenizer_class(method: str) -> "type[Tokenizer]":
     """The class of a method of `QuantizeConfig`."""
-    from sidkit.quantize import LSH, PQ, RQVAE, Atomic, RandomCodes, RQKMeans
+    from sidkit.quantize import (
+        LSH,
+        PQ,
+        RQVAE,
+        Atomic,
+        CooccurrenceClusters,
+        RandomCodes,
+        RQKMeans,
+        WordTokenizer,
+    )
 
     classes: dict[str, type[Tokenizer]] = {
         "rqkmeans": RQKMeans,
@@ -22,6 +31,8 @@ def tokenizer_class(method: str) -> "type[Tokenizer]":
         "lsh": LSH,
         "random": RandomCodes,
         "atomic": Atomic,
+        "cooccurrence": CooccurrenceClusters,
+        "words": WordTokenizer,
     }
     return classes[method]
 
