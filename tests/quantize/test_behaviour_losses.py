@@ -1,4 +1,4 @@
-"""LETTER's and CoST's losses: against loops over their equations, and in worlds where content is not enough."""
+"""LETTER's and CoST's losses: against loops over their equations, and in worlds with known answers."""
 
 import math
 

@@ -61,9 +61,9 @@ def collaborative_vectors(
     """Vectors, float32 (n_items, dim), that are near each other for items that occur together.
 
     Positive pointwise mutual information of items that occur together, less the logarithm of `shift`: the
-    matrix that word2vec with `shift` negative samples factorizes (Levy & Goldberg, NIPS 2014, sections 3.2
-    and 4.2); `smoothing` raises context frequencies to that power, as word2vec does (Levy, Goldberg &
-    Dagan, TACL 2015, section 3.2). Since an item is its neighbours' context as they are its own, both have
+    matrix that word2vec with `shift` negative samples factorizes (Levy & Goldberg, NIPS
+    2014); `smoothing` raises context frequencies to that power, as word2vec does (Levy, Goldberg &
+    Dagan, TACL 2015). Since an item is its neighbours' context as they are its own, both have
     one vector here: those whose inner products come nearest the matrix, made symmetric, by its `dim` largest
     eigenvalues.
 

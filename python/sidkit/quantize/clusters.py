@@ -23,7 +23,7 @@ _DENSE = 600
 
 
 class CooccurrenceClusters(LookupTokenizer):
-    """Codes of behaviour alone: the collaborative indexing of P5-CID (Hua et al., 2023, section 4.3).
+    """Codes of behaviour alone: the collaborative indexing of P5-CID (Hua et al., 2023).
 
     The graph of what occurs together in histories is cut into clusters, each of these again, and so on; an
     item's code is its path. A cluster of no more items than the level has codes is not cut: its items have a

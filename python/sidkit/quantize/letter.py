@@ -17,7 +17,7 @@ __all__ = ["CollaborativeLoss", "DiversityLoss"]
 
 
 class CollaborativeLoss:
-    """LETTER's collaborative regularization (Wang et al., CIKM 2024, arXiv 2405.07314, section 3.2.2).
+    """LETTER's collaborative regularization (Wang et al., CIKM 2024, arXiv 2405.07314).
 
     An item's quantized latent z is drawn to the item's collaborative vector h, away from those of the other
     items of the batch:
@@ -84,10 +84,10 @@ class CollaborativeLoss:
 
 
 class DiversityLoss:
-    """LETTER's diversity regularization (Wang et al., CIKM 2024, arXiv 2405.07314, section 3.2.3).
+    """LETTER's diversity regularization (Wang et al., CIKM 2024, arXiv 2405.07314).
 
-    Codewords are parted into clusters of equal size, anew every `every` batches. An item's codeword e is drawn
-    to another of its cluster, taken at random, and away from all others, so that codewords are spread out by
+    Codewords are parted into clusters of equal size, anew every `every` batches. An item's codeword e is
+    drawn to another of its cluster, taken at random, and away from all others, so that codewords are spread out by
     cluster and items over codewords:
 
         beta * -1/B sum_i log( exp(e_i . e_plus) / sum_{j != i} exp(e_i . e_j) )

@@ -45,13 +45,13 @@ def losses(config: QuantizeConfig, x: npt.NDArray[np.float32], training: Sequenc
         vectors = _collaborative(config, training, len(x))
         return [
             CollaborativeLoss(
-                vectors, config.latent, seed=config.seed, **_weight(config.collaborative_weight)
+                vectors, config.latent, seed=config.seed, **_given(weight=config.collaborative_weight)
             ),
-            DiversityLoss(seed=config.seed, **_weight(config.diversity_weight)),
+            DiversityLoss(seed=config.seed, **_given(weight=config.diversity_weight)),
         ]
     if config.behaviour == "cost":
         standardize = bool(config.arguments().get("standardize", True))
-        return [ReconstructionContrast(x, standardize=standardize, **_weight(config.contrast_weight))]
+        return [ReconstructionContrast(x, standardize=standardize, **_given(weight=config.contrast_weight))]
     return []
 
 
@@ -61,6 +61,6 @@ def _collaborative(config: QuantizeConfig, training: Sequences, items: int) -> n
     )
 
 
-def _weight(given: float | None) -> dict[str, float]:
-    """The weight as an argument, if it was given."""
-    return {} if given is None else {"weight": given}
+def _given(**arguments: float | None) -> dict[str, Any]:
+    """The arguments that are set."""
+    return {name: value for name, value in arguments.items() if value is not None}

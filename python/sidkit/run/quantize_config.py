@@ -55,9 +55,10 @@ class QuantizeConfig(Section):
 
     method: Method = "rqkmeans"
     """The tokenizer: `rqkmeans` (residual k-means), `rqvae` (residual-quantized autoencoder), `pq` and `opq`
-    (product quantization, without and with a rotation; unordered codes), `cooccurrence` (paths of a clustering of
-    what occurs together; take fewer codes, such as 32), `words` (phrases of the items' own words; take more, such
-    as 4096), and the controls `lsh`, `random` and `atomic` (one code an item, whatever `levels` and `codes` say)."""
+    (product quantization, without and with a rotation; unordered codes), `cooccurrence` (paths of a
+    clustering of what occurs together; take fewer codes, such as 32), `words` (phrases of the items' own
+    words; take more codes, such as 4096), and the controls `lsh`, `random` and `atomic` (one code an item,
+    whatever `levels` and `codes` say)."""
     levels: Depth = 3
     """Codes of an item."""
     codes: Annotated[int | list[int], BeforeValidator(_sizes)] = 256
