@@ -77,10 +77,11 @@ def test_it_learns_the_rule_of_the_world(tmp_path):
     assert accuracy(load_model(tmp_path)) == 1.0
 
 
+@pytest.mark.parametrize("averaging", [0.0, 0.3])
 @pytest.mark.parametrize("step", [1, 5, 7, 20])  # 5 steps an epoch and an evaluation
-def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path, step):
-    whole, history = train(tmp_path / "whole")
-    settings = dataclasses.replace(SETTINGS, checkpoint_every_seconds=1e9)
+def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path, step, averaging):
+    settings = dataclasses.replace(SETTINGS, averaging=averaging, checkpoint_every_seconds=1e9)
+    whole, history = train(tmp_path / "whole", settings)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", settings, on_progress=interrupt_at(step))
     parts, resumed = train(tmp_path / "parts", settings)
@@ -149,6 +150,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, keep):
     [
         ({"max_steps": 0}, "`max_steps` must be greater than 0, not 0"),
         ({"warmup_steps": -1}, "`warmup_steps` must be 0 or more, not -1"),
+        ({"averaging": 1.0}, "`averaging` must be below 1, not 1.0"),
         ({"precision": "f16"}, "`precision` must be `auto`, `f32` or `bf16`, not `f16`"),
     ],
 )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sidkit._files import atomic_path
 from sidkit.errors import FormatError, RunFolderError
+from sidkit.train.averaging import WeightAverage
 
 __all__ = ["Checkpoint"]
 
@@ -29,6 +30,7 @@ class Checkpoint:
         weights: the model's state.
         best: the weights of the best evaluation so far; empty before the first.
         moments: AdamW's two running means for each trained tensor, by the tensor's name.
+        average: the running mean of the trained tensors; empty where none is kept.
         generator: the state of torch's random generator, uint8.
     """
 
@@ -38,6 +40,7 @@ class Checkpoint:
     weights: Tensors
     best: Tensors
     moments: dict[str, tuple[Tensor, Tensor]]
+    average: Tensors = field(default_factory=dict)
     generator: Tensor = field(default_factory=torch.get_rng_state)
 
     @classmethod
@@ -49,6 +52,7 @@ class Checkpoint:
         model: nn.Module,
         best: Tensors,
         optimizer: torch.optim.Optimizer,
+        average: WeightAverage | None = None,
     ) -> "Checkpoint":
         """Gather the state of a running training; tensors are shared, not copied."""
         moments = {
@@ -56,9 +60,12 @@ class Checkpoint:
             for name, tensor in model.named_parameters()
             if tensor in optimizer.state
         }
-        return cls(identity, step, history, dict(model.state_dict()), best, moments)
+        means = dict(average.tensors) if average is not None else {}
+        return cls(identity, step, history, dict(model.state_dict()), best, moments, means)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def restore(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage | None = None
+    ) -> None:
         """Put the state back into a model and a fresh optimizer, and set torch's random generator."""
         model.load_state_dict(self.weights)
         for name, tensor in model.named_parameters():
@@ -66,12 +73,15 @@ class Checkpoint:
                 first, second = self.moments[name]
                 step = torch.tensor(float(self.step))
                 optimizer.state[tensor] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
+        if average is not None:
+            average.restore(self.average)
         torch.set_rng_state(self.generator)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
         tensors = {f"weights/{name}": tensor for name, tensor in self.weights.items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
+        tensors |= {f"average/{name}": tensor for name, tensor in self.average.items()}
         for name, (first, second) in self.moments.items():
             tensors |= {f"first/{name}": first, f"second/{name}": second}
         tensors["generator"] = self.generator
@@ -109,9 +119,10 @@ class Checkpoint:
                 f"`{path}` is a checkpoint of another training ({changes}); "
                 "go back to those settings, use another folder, or delete it to train from the beginning"
             )
-        parts: dict[str, Tensors] = {"weights": {}, "best": {}, "first": {}, "second": {}}
+        parts: dict[str, Tensors] = {"weights": {}, "best": {}, "average": {}, "first": {}, "second": {}}
         for key, tensor in tensors.items():
             part, _, name = key.partition("/")
             parts[part][name] = tensor
         moments = {name: (first, parts["second"][name]) for name, first in parts["first"].items()}
-        return cls(found, step, history, parts["weights"], parts["best"], moments, generator)
+        weights, best, average = parts["weights"], parts["best"], parts["average"]
+        return cls(found, step, history, weights, best, moments, average, generator)

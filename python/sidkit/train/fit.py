@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sidkit.errors import DataError
 from sidkit.models import Trained, save_model
+from sidkit.train.averaging import WeightAverage
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History, peak_memory_bytes
@@ -64,7 +65,8 @@ def fit(
 ) -> History:
     """Train `model` in place and leave it with the weights of its best evaluation.
 
-    AdamW, linear warm-up, cosine decay. The weights with the best validation NDCG@10 are kept. A checkpoint
+    AdamW, linear warm-up, cosine decay. The weights with the best validation NDCG@10 are kept; with
+    `settings.averaging` it is their running means that are validated and kept. A checkpoint
     is written to `folder/checkpoint.safetensors` every so often and on Ctrl-C; calling again with the same
     arguments continues from it, and gives what the uninterrupted training would have given. At the end
     `model.safetensors`, `model.json` and `history.json` are in `folder` and the checkpoint is gone.
@@ -110,6 +112,8 @@ class _Training:
         self.settings, self.folder = settings, folder
         self.settle, self.on_progress = settle, on_progress
         self.optimizer = _adamw(model, settings)
+        span = settings.averaging * settings.max_steps
+        self.average = WeightAverage(model, span) if settings.averaging else None
         self.history = History(model.kind, sum(tensor.numel() for tensor in model.parameters()))
         self.identity = {
             "model": model.kind,
@@ -196,6 +200,8 @@ class _Training:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
         self.losses.append(loss.item())
         self.tokens += batch.tokens
         self.spent += time.monotonic() - started
@@ -221,6 +227,11 @@ class _Training:
 
     def evaluate(self) -> None:
         started = time.monotonic()
+        with self.average.applied() if self.average is not None else nullcontext():
+            self.judge(started)
+
+    def judge(self, started: float) -> None:
+        """Validate the weights that the model has now, and keep them if they are the best yet."""
         self.model.eval()
         with torch.inference_mode():
             metrics = dict(self.validate(self.model))
@@ -243,7 +254,9 @@ class _Training:
     def save(self) -> None:
         self.tick()
         state = self.history.as_dict() | {"pending": self.pending()}
-        taken = Checkpoint.take(self.identity, self.step, state, self.model, self.best, self.optimizer)
+        taken = Checkpoint.take(
+            self.identity, self.step, state, self.model, self.best, self.optimizer, self.average
+        )
         taken.save(self.checkpoint)
         self.last_save = time.monotonic()
 
@@ -253,7 +266,7 @@ class _Training:
 
     def resume(self) -> None:
         taken = Checkpoint.load(self.checkpoint, self.identity)
-        taken.restore(self.model, self.optimizer)
+        taken.restore(self.model, self.optimizer, self.average)
         pending = taken.history.pop("pending")
         self.history = History(**taken.history)
         self.step, self.best = taken.step, taken.best
