@@ -12,7 +12,19 @@ import sidkit
 from sidkit.cli import main
 from sidkit.report import comparison_page, read_run
 
-VERBS = ["fetch", "run", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report", "store"]
+VERBS = [
+    "fetch",
+    "run",
+    "embed",
+    "tokenize",
+    "train",
+    "evaluate",
+    "recommend",
+    "inspect",
+    "report",
+    "store",
+    "beams",
+]
 
 
 @pytest.fixture

@@ -128,3 +128,32 @@ def test_take_questions():
     part = EvalSet(np.array([4, 5, 6]), Sequences.from_rows([[1], [2, 3], []]), np.array([7, 8, 9]))
     assert questions(part.take([2, 1])) == [(6, [], 9), (5, [2, 3], 8)]
     assert questions(part.take(np.array([True, False, False]))) == [(4, [1], 7)]
+
+
+def one_day_each(users=400):
+    """Every user takes three of the ten items on one day; the file has them by item, as Amazon's has."""
+    random = np.random.default_rng(1)
+    return dataset_of(
+        [(user, int(item), 0) for user in range(users) for item in np.sort(random.permutation(10)[:3])]
+    )
+
+
+def test_an_order_that_only_the_file_has_is_gone_after_the_shuffle():
+    dataset = one_day_each()
+    for ties, share in (("source", 1.0), ("shuffle", 0.5)):
+        test = split_dataset(dataset, ties=ties, seed=7).test
+        rises = test.targets > test.histories.tail(1).values
+        # With the order of the file the next item is always a higher one; a fair coin of 400 throws is
+        # within 0.1 of a half but for once in 20,000.
+        assert abs(rises.mean() - share) < 0.1 * (share < 1) + 1e-9
+
+
+def test_a_shuffle_loses_no_event_and_moves_the_parts_together():
+    dataset = one_day_each(50)
+    whole = [sorted(row.tolist()) for row in dataset.sequences()]
+    split = split_dataset(dataset, ties="shuffle", seed=3)
+    for user, train, valid, test in zip(
+        range(50), split.train, split.valid.targets, split.test.targets, strict=True
+    ):
+        assert sorted([*train.tolist(), int(valid), int(test)]) == whole[user]
+        assert split.test.histories[user].tolist() == [*train.tolist(), int(valid)]

@@ -23,7 +23,7 @@ def test_every_metric_for_every_slice():
     slices = {"even": np.arange(200) % 2 == 0, "hit": HITS}
     results = measure(predict("m", HITS), 51, ks=(5, 10), slices=slices, popularity=np.arange(51))
     found = {(r.slice, r.metric): r for r in results}
-    assert len(found) == len(results) == 3 * 6 + 2 * 4
+    assert len(found) == len(results) == 3 * 6 + 2 * 6
     assert found["all", "recall@10"].value == 0.25
     assert found["even", "recall@10"].value == 0.5
     assert found["hit", "recall@10"].value == 1.0

@@ -62,6 +62,19 @@ def test_users_equal_the_oracle(world):
             np.testing.assert_allclose(found[f"{name}@{cutoff}"], expected, rtol=1e-15)
 
 
+def pairwise(rows, targets, k):
+    """Compare each two lists, and try each list on each other user."""
+    pairs = [(one, other) for one in range(len(rows)) for other in range(len(rows)) if one != other]
+    if not pairs:
+        return {}
+    shared = [len(set(rows[one]) & set(rows[other])) / k for one, other in pairs]
+    hits = [targets[one] in rows[other] for one, other in pairs]
+    return {
+        f"overlap@{k}": pytest.approx(sum(shared) / len(pairs)),
+        f"swapped@{k}": pytest.approx(sum(hits) / len(pairs)),
+    }
+
+
 @given(worlds())
 def test_the_catalogue_equals_the_oracle(world):
     n_items, k, rows, targets = world
@@ -74,6 +87,7 @@ def test_the_catalogue_equals_the_oracle(world):
         f"distinct@{k}": len(set(shown)),
         f"filled@{k}": pytest.approx(len(shown) / (len(rows) * k)),
         f"popular@{k}": pytest.approx(shown.count(best) / len(shown) if shown else 0.0),
+        **pairwise(rows, targets, k),
     }
 
 
@@ -100,7 +114,13 @@ def test_by_hand():
 
 def test_padding_never_counts_as_an_item():
     found = catalogue_metrics(predict([[0], [0]], [1, 1], k=10), 4, [10])
-    assert found == {"coverage@10": 0.25, "distinct@10": 1.0, "filled@10": 0.1}
+    assert found == {
+        "coverage@10": 0.25,
+        "distinct@10": 1.0,
+        "filled@10": 0.1,
+        "overlap@10": 0.1,
+        "swapped@10": 0.0,
+    }
 
 
 @pytest.mark.parametrize("cutoff", [0, 4])

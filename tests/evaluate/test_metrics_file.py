@@ -41,6 +41,7 @@ def test_the_shape_of_the_file(tmp_path):
         "machine",
         "versions",
         "slices",
+        "diagnostics",
     ]
     assert contents["protocol"] == {
         "split": "leave_last_out",

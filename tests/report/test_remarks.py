@@ -115,3 +115,35 @@ def test_page_and_terminal_show_the_remarks():
     print_report(run, console=Console(file=out, width=400, color_system=None))
     assert "train it longer" in out.getvalue()
     assert "What stands out" in page(run) and "train it longer" in page(run)
+
+
+def diagnosed(level_loss, bigram_loss):
+    results = [Result("tiger", "all", "ndcg@10", 0.05)]
+    told = {"tiger": {"level_loss": level_loss, "bigram_loss": bigram_loss}}
+    metrics = Metrics(Protocol(candidates=100, users=10, dataset="world"), results, diagnostics=told)
+    return RunData(path=Path("run"), metrics=metrics)
+
+
+def test_levels_that_a_table_of_pairs_foretells_as_well():
+    assert remarks(diagnosed([1.0, 2.0], [3.0, 2.5])) == []
+    (said,) = remarks(diagnosed([1.0, 2.6], [3.0, 2.5]))
+    assert "level 1 (2.60 against 2.50)" in said and "the first level is learned" in said
+    (said,) = remarks(diagnosed([3.1, 2.6], [3.0, 2.5]))
+    assert "level 0 (3.10 against 3.00), 1 (2.60 against 2.50)" in said and "train it longer" in said
+
+
+def test_lists_that_would_do_for_anyone():
+    results = [
+        Result("tiger", "all", metric, value)
+        for metric, value in (
+            ("ndcg@10", 0.05),
+            ("recall@10", 0.1),
+            ("swapped@10", 0.06),
+            ("overlap@10", 0.4),
+        )
+    ]
+    protocol = Protocol(candidates=100, users=10, dataset="world")
+    (said,) = remarks(RunData(path=Path("run"), metrics=Metrics(protocol, results)))
+    assert "a Recall@10 of 0.0600 (its own is 0.1000), and two users share 40% of their lists" in said
+    results[2] = Result("tiger", "all", "swapped@10", 0.04)
+    assert remarks(RunData(path=Path("run"), metrics=Metrics(protocol, results))) == []

@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from sidkit import __version__
-from sidkit.cli import embed, evaluate, fetch, inspect, rank, recommend, report, run, store, tokenize, train
+from sidkit.cli import (
+    beams,
+    embed,
+    evaluate,
+    fetch,
+    inspect,
+    rank,
+    recommend,
+    report,
+    run,
+    store,
+    tokenize,
+    train,
+)
 
 __all__ = ["app"]
 
@@ -40,5 +53,5 @@ def sidkit(
         os.environ["SIDKIT_DEBUG"] = "1"
 
 
-for verb in (fetch, run, embed, tokenize, train, evaluate, recommend, rank, inspect, report, store):
+for verb in (fetch, run, embed, tokenize, train, evaluate, recommend, rank, inspect, report, store, beams):
     app.command(verb.NAME, no_args_is_help=True)(verb.command)

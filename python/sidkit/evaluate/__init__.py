@@ -7,6 +7,7 @@ recomputed, sliced or compared years later without the model.
     user_metrics, catalogue_metrics   Recall, NDCG, MRR of each user; coverage and other facts of the lists
     TargetRanks                    where each target stood: what stored runs keep, to be compared by user
     bootstrap_interval, compare    95 % intervals, of a mean and of the difference of two models
+    bigram_losses                  what a table of digit pairs foretells: the least a generator must beat
     measure                        all of these, for all slices -> `Result`s
     Protocol, Metrics              what `metrics.json` holds
 """
@@ -15,6 +16,7 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
+from sidkit.evaluate.bigram import bigram_losses
 from sidkit.evaluate.interval import bootstrap_interval, bootstrap_p_value
 from sidkit.evaluate.machine import machine_facts, version_facts
 from sidkit.evaluate.measure import Comparison, compare, measure
@@ -32,6 +34,7 @@ __all__ = [
     "Protocol",
     "Result",
     "TargetRanks",
+    "bigram_losses",
     "bootstrap_interval",
     "bootstrap_p_value",
     "catalogue_metrics",

@@ -116,6 +116,9 @@ def catalogue_metrics(
         `coverage@K`, the share of the catalogue shown to anyone; `distinct@K`, the number of items that is;
         `filled@K`, the share of the places that hold an item; `popular@K`, the share of the shown items
         that are among the most popular 1 % of the catalogue (ties: the lower item index).
+        `overlap@K`, the items that the lists of two users share / K, the mean over all pairs of users; 1
+        where everyone is shown the same. `swapped@K`, the Recall@K of lists dealt out to other users at
+        random, in expectation: a model that is hardly better does not read its users' histories.
 
     Raises:
         ConfigError: if a cut-off is less than 1 or beyond the length of the lists.
@@ -130,10 +133,27 @@ def catalogue_metrics(
         distinct = int(np.count_nonzero(np.bincount(shown, minlength=n_items)))
         metrics[f"coverage@{k}"] = distinct / n_items
         metrics[f"distinct@{k}"] = float(distinct)
+        metrics |= _sameness(predictions, shown, n_items, k)
         metrics[f"filled@{k}"] = shown.size / (len(predictions) * k)
         if popular is not None:
             metrics[f"popular@{k}"] = float(popular[shown].mean()) if shown.size else 0.0
     return metrics
+
+
+def _sameness(
+    predictions: Predictions, shown: npt.NDArray[np.int32], n_items: int, k: int
+) -> dict[str, float]:
+    """Give `overlap@k` and `swapped@k` over all pairs of users, from how many lists each item is in."""
+    users = len(predictions)
+    if users < 2:
+        return {}
+    lists = np.bincount(shown, minlength=n_items).astype(np.float64)
+    own = float((predictions.items[:, :k] == predictions.targets[:, None]).sum())
+    pairs = users * (users - 1.0)
+    return {
+        f"overlap@{k}": float((lists * (lists - 1)).sum()) / pairs / k,
+        f"swapped@{k}": (float(lists[predictions.targets].sum()) - own) / pairs,
+    }
 
 
 def _checked(ks: Iterable[int], predictions: Predictions) -> list[int]:

@@ -18,6 +18,7 @@ __all__ = ["Metrics", "Result"]
 
 # Far above any real file: 100 models x 20 slices x 20 metrics are 5 MB.
 _LARGEST_BYTES = 64_000_000
+_LOSSES = ("level_loss", "bigram_loss")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Metrics:
         results: the numbers, in the order in which the models were measured.
         tokenizer: facts of the Semantic IDs: `unique_rate`, and per level `perplexity` and `mse`, ….
         seconds: the wall time of each stage.
+        diagnostics: of each generator, losses by level on validation: `level_loss`, and `bigram_loss`, see
+            `bigram_losses`.
         cpu_seconds: the processor time of each stage, over all threads; empty in files that do not tell.
         machine: what it ran on, see `machine_facts`.
         versions: of the packages that matter, see `version_facts`.
@@ -73,6 +76,7 @@ class Metrics:
     versions: dict[str, str] = field(default_factory=dict)
     slices: dict[str, int] = field(default_factory=dict)
     cpu_seconds: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:
@@ -100,6 +104,7 @@ class Metrics:
             versions=self.versions | other.versions,
             slices=self.slices | other.slices,
             cpu_seconds=self.cpu_seconds | other.cpu_seconds,
+            diagnostics=self.diagnostics | other.diagnostics,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -117,6 +122,7 @@ class Metrics:
             "machine": self.machine,
             "versions": self.versions,
             "slices": self.slices,
+            "diagnostics": self.diagnostics,
         }
         try:
             text = json.dumps(contents, indent=1, allow_nan=False)
@@ -156,11 +162,15 @@ def _from_json(contents: object) -> Metrics:
         raise FormatError("`results` must hold every model, slice and metric once")
     rest = {
         name: _object(name, sections.get(name, {}))
-        for name in ("tokenizer", "seconds", "cpu_seconds", "machine", "versions", "slices")
+        for name in ("tokenizer", "seconds", "cpu_seconds", "machine", "versions", "slices", "diagnostics")
     }
     for name in ("seconds", "cpu_seconds"):
         if not all(_is_number(value) for value in rest[name].values()):
             raise FormatError(f"`{name}` must hold a number for every stage")
+    for model, told in rest["diagnostics"].items():
+        losses = [told.get(name) for name in _LOSSES] if isinstance(told, Mapping) else [None]
+        if not all(isinstance(column, list) and all(map(_is_number, column)) for column in losses):
+            raise FormatError(f"`diagnostics` of `{model}` must hold lists of numbers, {', '.join(_LOSSES)}")
     if not all(isinstance(value, str) for value in rest["versions"].values()):
         raise FormatError("`versions` must hold a text for every package")
     if not all(type(value) is int for value in rest["slices"].values()):

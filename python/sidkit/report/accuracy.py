@@ -189,7 +189,7 @@ def _lists(metrics: Metrics) -> list[Markup]:
     if headline is None:
         return []
     k = headline.partition("@")[2]
-    kinds = [kind for kind in ("distinct", "coverage", "popular", "filled") if _cutoffs(metrics, kind)]
+    kinds = [kind for kind in _LISTS if _cutoffs(metrics, kind)]
     if not kinds:
         return []
     head = tag(
@@ -214,6 +214,8 @@ _LISTS = {
     "coverage": "of the catalogue",
     "popular": "from the most popular 1 %",
     "filled": "places filled",
+    "overlap": "shared by two users",
+    "swapped": "Recall if users were swapped",
 }
 
 

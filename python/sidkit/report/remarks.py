@@ -19,6 +19,7 @@ _BASELINE = "popularity"
 _ENOUGH = 2.0  # times the metric of popularity: less, and a model has learned little of its users
 _EARLY = 0.7  # share of the training after which the best weights are "late"
 _DRIFT = 0.8  # test below this share of validation: the last events differ from those before
+_BLIND = 0.5  # share of a model's Recall that it would have with other users' lists
 _FEW = 0.5  # share of the distinct items of the most varied model
 
 
@@ -34,7 +35,8 @@ def remarks(run: RunData) -> list[str]:
     """Say of every trained model that falls short why that is likely.
 
     A model falls short if its headline metric is less than twice that of popularity, or if all its lists
-    together hold less than half the items of the most varied model.
+    together hold less than half the items of the most varied model, or if they would be half as good dealt
+    out to other users, or if a digit of the next item is foretold no better than by a table of digit pairs.
     """
     metrics = run.metrics
     headline = headline_metric(metrics) if metrics is not None else None
@@ -44,6 +46,7 @@ def remarks(run: RunData) -> list[str]:
     for model in baseline_last(metrics.models):
         if model != _BASELINE:
             found += [*_weak(run, metrics, model, headline), *_narrow(metrics, model, headline)]
+            found += [*_blind(metrics, model, headline), *_unlearned(metrics, model)]
     return found
 
 
@@ -118,3 +121,38 @@ def _narrow(metrics: Metrics, model: str, headline: str) -> Iterator[str]:
             f"those of {model_name(widest)} {distinct[widest]:,.0f}: it recommends nearly the same to "
             "everyone, as a model does that is not trained to its end."
         )
+
+
+def _blind(metrics: Metrics, model: str, headline: str) -> Iterator[str]:
+    k = headline.partition("@")[2]
+    recall, swapped = metrics.find(model, f"recall@{k}"), metrics.find(model, f"swapped@{k}")
+    if recall is None or swapped is None or recall.value <= 0 or swapped.value < _BLIND * recall.value:
+        return
+    overlap = metrics.find(model, f"overlap@{k}")
+    alike = f", and two users share {overlap.value:.0%} of their lists" if overlap is not None else ""
+    yield (
+        f"Dealt out to other users, the lists of {model_name(model)} would still have a Recall@{k} of "
+        f"{number(swapped.value)} (its own is {number(recall.value)}){alike}: it goes by what is popular "
+        "more than by the history it reads, as a model does that is not trained to its end, or whose "
+        "histories do not reach it in the right order."
+    )
+
+
+def _unlearned(metrics: Metrics, model: str) -> Iterator[str]:
+    """Name the levels at which a generator is no better than a table of digit pairs."""
+    told = metrics.diagnostics.get(model, {})
+    losses = list(zip(told.get("level_loss", []), told.get("bigram_loss", []), strict=False))
+    worse = [level for level, (ours, table) in enumerate(losses) if ours >= table]
+    if not worse:
+        return
+    which = ", ".join(f"{level} ({losses[level][0]:.2f} against {losses[level][1]:.2f})" for level in worse)
+    cause = (
+        "it has not learned what follows what: train it longer, or with another learning rate"
+        if 0 in worse
+        else "the first level is learned, those below it are not: their digits say little that recurs, so "
+        "fewer codes a level or more training may help"
+    )
+    yield (
+        f"On validation {model_name(model)} foretells the digit of level {which} no better than a table of "
+        f"which digit follows which: {cause}."
+    )

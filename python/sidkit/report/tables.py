@@ -6,8 +6,9 @@ A document marks where the tables of a dataset go:
     (whatever stands here is replaced)
     <!-- /results -->
 
-and the runs are kept as `sidkit.report.stored` says, so that no number in a document is typed by hand. Run it
-with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
+or, for what `sidkit beams` measured of a stored run, `<!-- beams:beauty/rqtransformer-seed0 -->` to
+`<!-- /beams -->`. The runs are kept as `sidkit.report.stored` says, so that no number in a document is typed
+by hand. Run it with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
 """
 
 import argparse
@@ -21,7 +22,9 @@ from pathlib import Path
 from sidkit._files import write_text
 from sidkit.errors import DataError, SidkitError
 from sidkit.evaluate import Comparison
+from sidkit.report.beams import beams_table, read_beams
 from sidkit.report.charts import number
+from sidkit.report.markup import table_row
 from sidkit.report.stored import Entry, Setting, StoredRun, settings_of, stored_runs
 from sidkit.report.vocabulary import metric_name, model_name
 
@@ -34,9 +37,10 @@ _COMPARED = ("recall@10", "ndcg@10")
 _ALONE = ("popularity", BASELINE)  # not worth a comparison
 _RESAMPLES = 2000
 
-_MARK = re.compile(r"^<!-- results:", re.MULTILINE)
+_MARK = re.compile(r"^<!-- (results|beams):", re.MULTILINE)
 _BLOCK = re.compile(
-    r"^<!-- results:(?P<dataset>[\w.-]+) -->\n(?P<old>.*?)^<!-- /results -->$", re.MULTILINE | re.DOTALL
+    r"^<!-- (?P<kind>results|beams):(?P<name>[\w./-]+) -->\n(?P<old>.*?)^<!-- /(?P=kind) -->$",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -72,6 +76,7 @@ def update_tables(
         if len(_MARK.findall(old)) != len(_BLOCK.findall(old)):
             raise DataError(
                 f"{document}: every `<!-- results:NAME -->` needs a line `<!-- /results -->` after its table"
+                ", and every `<!-- beams:NAME -->` a line `<!-- /beams -->`"
             )
         new = _BLOCK.sub(lambda block: _renewed(results, block), old)
         if new != old:
@@ -100,8 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _renewed(results: str | os.PathLike[str], block: re.Match[str]) -> str:
-    tables = results_tables(stored_runs(results, block["dataset"]))
-    return f"<!-- results:{block['dataset']} -->\n\n{tables}\n<!-- /results -->"
+    kind, name = block["kind"], block["name"]
+    if kind == "beams":
+        tables = beams_table(read_beams(Path(results, name, "beams.json")))
+    else:
+        tables = results_tables(stored_runs(results, name))
+    return f"<!-- {kind}:{name} -->\n\n{tables}\n<!-- /{kind} -->"
 
 
 def _of_setting(setting: Setting, metrics: Sequence[str]) -> Iterator[str]:
@@ -115,11 +124,11 @@ def _of_setting(setting: Setting, metrics: Sequence[str]) -> Iterator[str]:
 
 def _accuracy(entries: Sequence[Entry], metrics: Sequence[str]) -> str:
     shown = [name for name in metrics if any(entry.values(name) for entry in entries)]
-    lines = [_row(["model", "seeds", *map(metric_name, shown), "training, s", "CPU, s"])]
-    lines.append(_row(["---", "---:", *["---:"] * (len(shown) + 2)]))
+    lines = [table_row(["model", "seeds", *map(metric_name, shown), "training, s", "CPU, s"])]
+    lines.append(table_row(["---", "---:", *["---:"] * (len(shown) + 2)]))
     for entry in entries:
         costs = (_cost(run.seconds for run in entry.runs), _cost(run.cpu_seconds for run in entry.runs))
-        lines.append(_row([entry.title, _seeds(entry), *(_cell(entry, name) for name in shown), *costs]))
+        lines.append(table_row([entry.title, _seeds(entry), *(_cell(entry, name) for name in shown), *costs]))
     return "\n".join(lines)
 
 
@@ -139,13 +148,13 @@ def _differences(entries: Sequence[Entry]) -> str:
             ends = f"({_signed(found.ci95[0])} to {_signed(found.ci95[1])})"
             cells += [f"{_signed(found.difference)} {ends}", _p(found.p)]
         else:
-            rows.append(_row(cells))
+            rows.append(table_row(cells))
     if not rows:
         return ""
     head = [f"less {model_name(BASELINE)}", "seeds"]
     for metric in _COMPARED:
         head += [metric_name(metric), "p"]
-    return "\n".join([_row(head), _row(["---", "---", *["---:"] * (len(head) - 2)]), *rows])
+    return "\n".join([table_row(head), table_row(["---", "---", *["---:"] * (len(head) - 2)]), *rows])
 
 
 def _cell(entry: Entry, metric: str) -> str:
@@ -174,10 +183,6 @@ def _signed(value: float) -> str:
 def _p(value: float) -> str:
     least = 2 / (_RESAMPLES + 1)
     return f"≤ {least:.3f}" if value <= least else f"{value:.3f}"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 if __name__ == "__main__":

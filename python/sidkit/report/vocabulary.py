@@ -23,6 +23,8 @@ _METRICS = {
     "distinct": "Distinct items",
     "filled": "Filled places",
     "popular": "Popular items",
+    "overlap": "Overlap of two lists",
+    "swapped": "Recall of swapped lists",
 }
 _SERIES = 5
 

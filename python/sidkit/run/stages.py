@@ -31,6 +31,8 @@ INDEX = "index.sidx"
 METRICS = "metrics.json"
 REPORT = "report.html"
 
+_DIAGNOSED = 2000  # validation users whose losses are looked at
+
 
 class Work:
     """What the stages share while they run: the settings, the folder, and the data set once it is loaded.
@@ -194,7 +196,28 @@ class Work:
         else:
             history = self._fit(model, workspace, task)
             facts = {"parameters": history.parameters, "best_step": history.best_step}
+            if model in GENERATORS:
+                facts |= self._diagnosis(workspace)
         return Outcome(self._move(workspace, f"models/{model}"), facts)
+
+    def _diagnosis(self, folder: Path) -> dict[str, list[float]]:
+        """Measure the losses of a trained generator on validation, and those of the baseline, by level."""
+        from sidkit.evaluate import bigram_losses
+        from sidkit.models import load_model
+        from sidkit.run.losses import level_losses
+
+        valid, digits = self.split.valid, self._table().digits
+        able = np.flatnonzero(valid.histories.lengths > 0)
+        if not len(able):
+            return {}
+        drawn = np.random.default_rng(0).permutation(able)[:_DIAGNOSED]
+        asked = valid.take(np.sort(drawn))
+        model = load_model(folder)
+        model.eval()
+        return {
+            "level_loss": [round(loss, 4) for loss in level_losses(model, digits, asked)],
+            "bigram_loss": [round(loss, 4) for loss in bigram_losses(digits, self.split.train, asked)],
+        }
 
     def _fit(self, model: ModelName, workspace: Path, task: Task) -> "History":
         from sidkit.run.training import Material, train_model
@@ -275,6 +298,9 @@ class Work:
             results,
             tokenizer=dict(records["quantize"].facts) if GENERATORS & set(models) else {},
             seconds={name: record.seconds for name, record in records.items()},
+            diagnostics={
+                name: told for name in models if (told := _told_apart(records[f"train.{name}"].facts))
+            },
             cpu_seconds={name: record.cpu_seconds for name, record in records.items() if record.cpu_seconds},
             machine=machine_facts() | {"peak_memory_bytes": peaks},
             versions=version_facts(),
@@ -335,6 +361,10 @@ class Work:
             file.replace(target / file.name)
             moved.append(f"{name}/{file.name}")
         return moved
+
+
+def _told_apart(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: facts[name] for name in ("level_loss", "bigram_loss") if name in facts}
 
 
 def source_files(source: str) -> dict[str, str]:

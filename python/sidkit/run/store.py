@@ -100,5 +100,6 @@ def _of_model(metrics: "Metrics", name: str, seed: int) -> "Metrics":
         results=[result for result in metrics.results if result.model.partition("-")[0] == name],
         tokenizer=metrics.tokenizer if generator else {},
         seconds=kept(metrics.seconds),
+        diagnostics={model: told for model, told in metrics.diagnostics.items() if model == name},
         cpu_seconds=kept(metrics.cpu_seconds),
     )
