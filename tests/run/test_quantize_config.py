@@ -18,7 +18,8 @@ from sidkit.run.tokenizers import make_tokenizer, tokenizer_class
 #: One setting of each kind that a method needs to be small, or that shows it takes its options.
 TRIED = {
     "rqkmeans": {"balanced": True, "start": "kmeans++", "standardize": False},
-    "rqvae": {"epochs": 12, "latent": 4, "hidden": [8], "commitment": 0.5, "weight_decay": 0.1},
+    "rqvae": {"epochs": 12, "latent": 4, "hidden": [8], "commitment": 0.5, "weight_decay": 0.1}
+    | {"update": "ema", "estimator": "rotation", "distance": "cosine", "sinkhorn": "last", "whiten": 3},
     "pq": {"iterations": 3, "standardize": False},
     "opq": {"rounds": 2},
     "lsh": {"codes": [8, 4]},
@@ -118,11 +119,25 @@ def test_a_mistake_is_named(assignment, message):
         build_config(assignments=[assignment])
 
 
+FLAGS = {"balanced", "standardize", "kmeans_start", "reset", "refit"}
+FLOATS = {"learning_rate", "weight_decay", "commitment", "temperature", "sinkhorn_epsilon"}
+
+
 @pytest.mark.parametrize("option", _BELONGS)
 def test_an_option_of_another_method_is_refused(option):
     other = next(method for method in METHODS if method not in _BELONGS[option])
-    value = {"start": "bisect", "hidden": [3], "balanced": False, "standardize": True}.get(option, 7)
-    value = float(value) if option in ("learning_rate", "weight_decay", "commitment") else value
+    value = {
+        "start": "bisect",
+        "hidden": [3],
+        "update": "ema",
+        "estimator": "gumbel",
+        "distance": "l2",
+        "sinkhorn": "all",
+        "on_collapse": "stop",
+        "decay": 0.5,
+    }.get(option, 7)
+    value = float(value) if option in FLOATS else value
+    value = True if option in FLAGS else value
     with pytest.raises(ConfigError, match=f"`{option}` belongs to the method"):
         build_config({"quantize": {"method": other, option: value}})
 

@@ -71,6 +71,7 @@ class QualityReport:
         unique_rate: distinct codes per item: 1.0 if no two items collide.
         collisions: number of items under one code -> number of such codes; `{1: n}` if no two items collide.
         random_unique_rate: what `unique_rate` would be if every item drew its code at random.
+        notes: what the training noticed and did about codebooks that collapsed; empty if all was well.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class QualityReport:
     unique_rate: float
     collisions: dict[int, int]
     random_unique_rate: float
+    notes: tuple[str, ...] = ()
 
     @property
     def largest_collision(self) -> int:
@@ -92,6 +94,7 @@ class QualityReport:
         """
         flat = asdict(self) | {"largest_collision": self.largest_collision}
         flat["collisions"] = {str(size): count for size, count in self.collisions.items()}
+        flat["notes"] = list(self.notes)
         flat["levels"] = [asdict(level) for level in self.levels]
         flat["perplexity"] = [level.perplexity for level in self.levels]
         flat["mse"] = [level.mse for level in self.levels]
@@ -107,6 +110,7 @@ class QualityReport:
         ]
         lines.append(f"unique rate {self.unique_rate:.4f} (random codes: {self.random_unique_rate:.4f})")
         lines.append(f"largest collision {self.largest_collision} items")
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -143,6 +147,7 @@ def quality_report(tokenizer: "Tokenizer", x: npt.ArrayLike) -> QualityReport:
         unique_rate=len(groups) / max(1, len(codes)),
         collisions=dict(zip(sizes.tolist(), counts.tolist(), strict=True)),
         random_unique_rate=random_unique_rate(len(codes), tokenizer.sizes),
+        notes=tokenizer.notes,
     )
 
 
@@ -166,6 +171,11 @@ def gini(counts: npt.NDArray[np.integer]) -> float:
     # Half the mean difference of two entries over their mean, from the sorted entries.
     found = 2 * (ranks * np.sort(counts)).sum() / (len(counts) * total) - (len(counts) + 1) / len(counts)
     return max(0.0, float(found))
+
+
+def unique_rate(codes: npt.NDArray[np.uint16]) -> float:
+    """Distinct rows of codes, uint16 (n, levels), per row; 0.0 of none."""
+    return len(_group_sizes(codes)) / max(1, len(codes))
 
 
 def random_unique_rate(items: int, sizes: Sequence[int]) -> float:

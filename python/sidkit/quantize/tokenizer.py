@@ -45,6 +45,8 @@ class Tokenizer(ABC):
 
     #: Whether codes that are used unevenly are a sign of a bad fit, of which `fit` warns.
     even: ClassVar[bool] = True
+    #: What the training noticed and did about codebooks that collapsed; also in files and quality reports.
+    notes: tuple[str, ...] = ()
 
     _dim: int | None = None
 
@@ -186,6 +188,7 @@ class Tokenizer(ABC):
             "dim": self.dim,
             "settings": self.settings(),
             "fingerprint": self.fingerprint,
+            "notes": list(self.notes),
         }
         write_tokenizer(path, described, self._state())
 
@@ -256,6 +259,8 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
             f"{path} holds settings or arrays that do not make a {kind.__name__}: {error}"
         ) from error
     tokenizer._dim = described["dim"]
+    notes = described.get("notes", [])
+    tokenizer.notes = tuple(map(str, notes)) if isinstance(notes, list) else ()
     if tokenizer.fingerprint != described["fingerprint"]:
         raise FormatError(
             f"{path} is damaged: its arrays do not have the fingerprint {described['fingerprint']}"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sidkit.run._section import Count, Depth, NonNegative, Positive, Section, Seed, Width
+from sidkit.run._section import Count, Depth, Fraction, NonNegative, Positive, Section, Seed, Width
 
 __all__ = ["METHODS", "QuantizeConfig"]
 
@@ -30,6 +30,18 @@ _BELONGS: dict[str, tuple[str, ...]] = {
     "weight_decay": ("rqvae",),
     "commitment": ("rqvae",),
     "batch_size": ("rqvae",),
+    "whiten": ("rqvae",),
+    "update": ("rqvae",),
+    "decay": ("rqvae",),
+    "estimator": ("rqvae",),
+    "temperature": ("rqvae",),
+    "distance": ("rqvae",),
+    "sinkhorn": ("rqvae",),
+    "sinkhorn_epsilon": ("rqvae",),
+    "kmeans_start": ("rqvae",),
+    "reset": ("rqvae",),
+    "refit": ("rqvae",),
+    "on_collapse": ("rqvae",),
 }
 #: The same of options that are no arguments of a tokenizer, but of losses that are added to its own.
 _LOSSES: dict[str, tuple[str, ...]] = {
@@ -92,6 +104,30 @@ class QuantizeConfig(Section):
     """Weight of the commitment loss (`rqvae`)."""
     batch_size: Count = 1024
     """Vectors in a step (`rqvae`)."""
+    whiten: Width | None = None
+    """Quantize so many whitened principal components (`rqvae`)."""
+    update: Literal["gradient", "ema"] | None = None
+    """How codebooks follow the latents (`rqvae`)."""
+    decay: Fraction | None = None
+    """Decay of the running averages of `update = "ema"` (`rqvae`)."""
+    estimator: Literal["straight-through", "rotation", "gumbel"] | None = None
+    """How the gradient gets past the choice of codes (`rqvae`)."""
+    temperature: Positive | None = None
+    """First temperature of `estimator = "gumbel"` (`rqvae`)."""
+    distance: Literal["l2", "cosine"] | None = None
+    """Codes by distance or by angle (`rqvae`)."""
+    sinkhorn: Literal["none", "last", "all"] | None = None
+    """Levels whose codes are balanced in training (`rqvae`)."""
+    sinkhorn_epsilon: Positive | None = None
+    """How soft that balance is (`rqvae`)."""
+    kmeans_start: bool | None = None
+    """Start codebooks from k-means (`rqvae`)."""
+    reset: bool | None = None
+    """Set codes anew that nothing chose for an epoch (`rqvae`)."""
+    refit: bool | None = None
+    """k-means of the final latents (`rqvae`)."""
+    on_collapse: Literal["repair", "stop", "warn"] | None = None
+    """What is done about codebooks that collapse in training (`rqvae`)."""
     seed: Seed = 0
     """Seed of initialization and of batches."""
     vectors: Literal["content", "behaviour", "joined"] = "content"

@@ -1,0 +1,54 @@
+"""Which settings of an RQ-VAE make sense."""
+
+from typing import TYPE_CHECKING
+
+from sidkit.errors import ConfigError
+from sidkit.quantize.sinkhorn import LEAST_EPSILON
+from sidkit.quantize.watchdog import ON_COLLAPSE
+
+if TYPE_CHECKING:
+    from sidkit.quantize.rqvae import RQVAE
+
+__all__ = ["check_settings"]
+
+_CHOICES = {
+    "update": ("gradient", "ema"),
+    "estimator": ("straight-through", "rotation", "gumbel"),
+    "distance": ("l2", "cosine"),
+    "sinkhorn": ("none", "last", "all"),
+    "on_collapse": ON_COLLAPSE,
+}
+
+
+def check_settings(settings: "RQVAE") -> None:
+    """Raise ConfigError if a setting, or two together, make no sense."""
+    for name in ("latent", "epochs", "batch_size", "whiten"):
+        if getattr(settings, name) is not None and getattr(settings, name) < 1:
+            raise ConfigError(f"{name} must be at least 1, not {getattr(settings, name)}")
+    if any(width < 1 for width in settings.hidden):
+        raise ConfigError(f"hidden must be widths of at least 1, not {settings.hidden}")
+    if not 0 <= settings.plain_epochs < settings.epochs:
+        raise ConfigError(
+            f"plain_epochs must be in 0..{settings.epochs - 1}, less than epochs, not {settings.plain_epochs}"
+        )
+    for name in ("learning_rate", "temperature"):
+        if not getattr(settings, name) > 0:
+            raise ConfigError(f"{name} must be positive, not {getattr(settings, name)}")
+    for name in ("weight_decay", "commitment"):
+        if not getattr(settings, name) >= 0:
+            raise ConfigError(f"{name} must not be negative, but it is {getattr(settings, name)}")
+    for name, choices in _CHOICES.items():
+        if getattr(settings, name) not in choices:
+            raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {getattr(settings, name)!r}")
+    if not 0 <= settings.decay < 1:
+        raise ConfigError(f"decay must be in [0, 1), not {settings.decay}")
+    if not settings.sinkhorn_epsilon >= LEAST_EPSILON:
+        raise ConfigError(
+            f"sinkhorn_epsilon must be at least {LEAST_EPSILON}, not {settings.sinkhorn_epsilon}"
+        )
+    if settings.estimator == "gumbel" and settings.sinkhorn != "none":
+        raise ConfigError(
+            'estimator="gumbel" mixes codewords and sinkhorn chooses one; hint: leave one of them out'
+        )
+    if settings.whiten is not None and not settings.standardize:
+        raise ConfigError("whiten needs centred vectors; hint: leave standardize=True")
