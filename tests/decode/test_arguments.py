@@ -10,7 +10,7 @@ from sidkit.decode import (
     beam_search,
     diverse_beam_search,
     rank_by_rqtransformer,
-    rank_by_sasrec,
+    rank_by_scores,
     sample_items,
 )
 from sidkit.errors import ConfigError, DataError
@@ -39,7 +39,7 @@ def rq(histories=HISTORIES, k=2, **options):
 
 def sasrec(histories=HISTORIES, k=2, **options):
     torch.manual_seed(0)
-    return rank_by_sasrec(SASRec(ITEMS, d_model=8, layers=1, heads=1).eval(), histories, k, **options)
+    return rank_by_scores(SASRec(ITEMS, d_model=8, layers=1, heads=1).eval(), histories, k, **options)
 
 
 def rq_model():

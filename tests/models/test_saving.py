@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sidkit.errors import FormatError
-from sidkit.models import TIGER, DecoderOnly, SASRec, load_model, save_model
+from sidkit.models import TIGER, DecoderOnly, GRU4Rec, SASRec, load_model, save_model
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def folder(tmp_path):
     "model",
     [
         SASRec(9, d_model=8, layers=1, heads=1),
+        GRU4Rec(9, d_model=8),
         TIGER((4, 3), d_model=8, d_ff=8, heads=1, d_head=4),
         DecoderOnly((4, 3), d_model=8, layers=1, heads=1),
     ],

@@ -5,7 +5,7 @@ from sidkit._extras import require
 require("torch", extra="train")
 
 from sidkit.decode.beam import beam_search
-from sidkit.decode.dense import rank_by_rqtransformer, rank_by_sasrec
+from sidkit.decode.dense import rank_by_rqtransformer, rank_by_scores
 from sidkit.decode.diverse import diverse_beam_search
 from sidkit.decode.generator import SidGenerator
 from sidkit.decode.ranking import top_k
@@ -20,7 +20,7 @@ __all__ = [
     "beam_search",
     "diverse_beam_search",
     "rank_by_rqtransformer",
-    "rank_by_sasrec",
+    "rank_by_scores",
     "sample_items",
     "to_static",
     "top_k",

@@ -13,16 +13,16 @@ from sidkit.data import Sequences
 from sidkit.decode.arguments import check_arguments
 from sidkit.decode.ranking import top_k
 from sidkit.errors import ConfigError
-from sidkit.models import RQTransformer, SASRec
+from sidkit.models import GRU4Rec, RQTransformer, SASRec
 
-__all__ = ["rank_by_rqtransformer", "rank_by_sasrec"]
+__all__ = ["rank_by_rqtransformer", "rank_by_scores"]
 
 Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 @torch.inference_mode()
-def rank_by_sasrec(
-    model: SASRec,
+def rank_by_scores(
+    model: SASRec | GRU4Rec,
     histories: Sequences,
     k: int,
     *,
@@ -30,7 +30,7 @@ def rank_by_sasrec(
     batch_size: int = 512,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Ranked:
-    """The items that SASRec ranks highest after each history.
+    """The items that a model with a score for each ranks highest after each history.
 
     Args:
         model: in evaluation mode.

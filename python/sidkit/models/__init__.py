@@ -5,6 +5,7 @@ from sidkit._extras import require
 require("torch", extra="train")
 
 from sidkit.models.decoderonly import DecoderOnly, DecoderOnlyState
+from sidkit.models.gru4rec import GRU4Rec
 from sidkit.models.popularity import Popularity
 from sidkit.models.rqtransformer import RQState, RQTransformer
 from sidkit.models.sasrec import SASRec
@@ -16,6 +17,7 @@ __all__ = [
     "TIGER",
     "DecoderOnly",
     "DecoderOnlyState",
+    "GRU4Rec",
     "Popularity",
     "RQState",
     "RQTransformer",

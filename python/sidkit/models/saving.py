@@ -10,15 +10,18 @@ from safetensors import SafetensorError
 from sidkit._files import atomic_path, write_text
 from sidkit.errors import FormatError
 from sidkit.models.decoderonly import DecoderOnly
+from sidkit.models.gru4rec import GRU4Rec
 from sidkit.models.rqtransformer import RQTransformer
 from sidkit.models.sasrec import SASRec
 from sidkit.models.tiger import TIGER
 
 __all__ = ["Trained", "load_model", "save_model"]
 
-Trained = DecoderOnly | RQTransformer | SASRec | TIGER
+Trained = DecoderOnly | GRU4Rec | RQTransformer | SASRec | TIGER
 
-_KINDS: dict[str, type[Trained]] = {kind.kind: kind for kind in (TIGER, RQTransformer, DecoderOnly, SASRec)}
+_KINDS: dict[str, type[Trained]] = {
+    kind.kind: kind for kind in (TIGER, RQTransformer, DecoderOnly, SASRec, GRU4Rec)
+}
 
 
 def save_model(model: Trained, folder: str | Path) -> None:

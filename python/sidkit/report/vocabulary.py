@@ -12,6 +12,7 @@ _MODELS = {
     "tiger": "TIGER",
     "decoderonly": "Decoder-only",
     "sasrec": "SASRec",
+    "gru4rec": "GRU4Rec",
     "popularity": "Popularity",
 }
 _FIRST = list(_MODELS)[:5]

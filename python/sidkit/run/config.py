@@ -20,6 +20,7 @@ __all__ = [
     "DecoderOnlyTrainingConfig",
     "EmbedConfig",
     "EvaluateConfig",
+    "Gru4recConfig",
     "IdsConfig",
     "ModelName",
     "ModelsConfig",
@@ -29,6 +30,7 @@ __all__ = [
     "RqTransformerTrainingConfig",
     "RunConfig",
     "SasrecConfig",
+    "SoftmaxTrainingConfig",
     "TigerConfig",
     "TigerTrainingConfig",
     "TrainConfig",
@@ -36,7 +38,7 @@ __all__ = [
     "reads_content",
 ]
 
-ModelName = Literal["popularity", "sasrec", "tiger", "rqtransformer", "decoderonly"]
+ModelName = Literal["popularity", "sasrec", "gru4rec", "tiger", "rqtransformer", "decoderonly"]
 
 GENERATORS: frozenset[str] = frozenset({"tiger", "rqtransformer", "decoderonly"})
 """The models that write Semantic IDs."""
@@ -102,6 +104,19 @@ class SasrecConfig(_Section):
                 f"`d_model` must be a multiple of `heads`, it is {self.d_model} with {self.heads} heads"
             )
         return self
+
+
+class Gru4recConfig(_Section):
+    """Sizes of GRU4Rec."""
+
+    d_model: Width = 128
+    """Width of item vectors and of the recurrent state."""
+    layers: Depth = 1
+    """Recurrent layers."""
+    dropout: Fraction = 0.3
+    """Share of activations dropped in training."""
+    max_items: Width = 50
+    """Items of a history that are read, the latest ones."""
 
 
 class TigerConfig(_Section):
@@ -183,6 +198,7 @@ class ModelsConfig(_Section):
     use: list[ModelName] = Field(default=["popularity", "sasrec", "rqtransformer"])
     """The models of this run, in the order in which they are trained."""
     sasrec: SasrecConfig = SasrecConfig()
+    gru4rec: Gru4recConfig = Gru4recConfig()
     tiger: TigerConfig = TigerConfig()
     rqtransformer: RqTransformerConfig = RqTransformerConfig()
     decoderonly: DecoderOnlyConfig = DecoderOnlyConfig()
@@ -223,6 +239,17 @@ class TrainingConfig(_Section):
     """Seed of weights, batches and dropout."""
 
 
+class SoftmaxTrainingConfig(TrainingConfig):
+    """The same keys for a model that scores all items."""
+
+    loss: Literal["full", "sampled"] = "full"
+    """The softmax over all items, or an estimate of it from a sample, with log-q correction."""
+    negatives: Count = 2048
+    """Items in a sample, one for all positions of a step (`sampled`)."""
+    negatives_by: Literal["uniform", "popularity"] = "uniform"
+    """Whether all items are as likely in a sample, or by how often they occur (`sampled`)."""
+
+
 class TigerTrainingConfig(TrainingConfig):
     """The same keys with TIGER's defaults; every prefix of a history is an example."""
 
@@ -261,7 +288,8 @@ class DecoderOnlyTrainingConfig(PassesTrainingConfig):
 class TrainConfig(_Section):
     """Training, one table per model."""
 
-    sasrec: TrainingConfig = TrainingConfig()
+    sasrec: SoftmaxTrainingConfig = SoftmaxTrainingConfig()
+    gru4rec: SoftmaxTrainingConfig = SoftmaxTrainingConfig()
     tiger: TigerTrainingConfig = TigerTrainingConfig()
     rqtransformer: RqTransformerTrainingConfig = RqTransformerTrainingConfig()
     decoderonly: DecoderOnlyTrainingConfig = DecoderOnlyTrainingConfig()

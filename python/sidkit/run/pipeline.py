@@ -16,6 +16,10 @@ __all__ = ["STAGES", "run_pipeline"]
 
 STAGES = ("data", "embed", "quantize", "ids", "train", "decode", "evaluate", "report")
 _SID_STAGES = ("embed", "quantize", "ids")
+# Settings of trainings that came later, where they change nothing: runs made before there was a choice stay
+# current.
+_AS_BEFORE = (("loss", "full"), ("device", "auto"))
+_OF_SAMPLES = ("negatives", "negatives_by")
 
 
 def run_pipeline(
@@ -111,7 +115,17 @@ def _quantize(config: RunConfig, work: Work) -> Stage:
 
 def _settings(config: RunConfig, *sections: str) -> dict[str, Any]:
     prefixes = tuple(f"{section}." for section in sections)
-    return {key: value for key, value in flatten(config).items() if key.startswith(prefixes)}
+    settings = {key: value for key, value in flatten(config).items() if key.startswith(prefixes)}
+    for key in [key for key in settings if key.startswith("train.")]:
+        model, _, name = key.removeprefix("train.").partition(".")
+        if (name, settings[key]) in _AS_BEFORE or (name in _OF_SAMPLES and _is_full(config, model)):
+            del settings[key]
+    return settings
+
+
+def _is_full(config: RunConfig, model: str) -> bool:
+    """Whether a model's softmax is over all items, so that nothing is sampled."""
+    return bool(getattr(config.train, model).loss == "full")
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:

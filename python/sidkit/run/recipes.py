@@ -15,21 +15,23 @@ from torch import Tensor
 
 from sidkit import Trie
 from sidkit.data import EvalSet, Split
-from sidkit.decode import beam_search, rank_by_rqtransformer, rank_by_sasrec
+from sidkit.decode import beam_search, rank_by_rqtransformer, rank_by_scores
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.models import TIGER, DecoderOnly, RQTransformer, SASRec, Trained
+from sidkit.models import TIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
 from sidkit.run.config import (
     DecoderOnlyConfig,
     DecoderOnlyTrainingConfig,
+    Gru4recConfig,
     RqTransformerConfig,
     RqTransformerTrainingConfig,
     SasrecConfig,
+    SoftmaxTrainingConfig,
     TigerConfig,
     TigerTrainingConfig,
     TrainingConfig,
 )
-from sidkit.train import NextItemBatches, SequenceBatches
+from sidkit.train import NextItemBatches, SampledSoftmax, SequenceBatches
 from sidkit.train.batches import Batch, Batches
 
 __all__ = ["RECIPES", "K", "Material", "Plan", "Ranked", "Recipe"]
@@ -40,6 +42,7 @@ _SHARES = (0.25, 0.5, 0.75)  # of the digits where RQTransformer's both rank tog
 
 Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 Model = TypeVar("Model", bound=Trained)
+Scoring = TypeVar("Scoring", SASRec, GRU4Rec)
 
 
 @dataclass(frozen=True)
@@ -126,13 +129,31 @@ def _sequences(
     )
 
 
-def _sasrec(material: Material, sizes: SasrecConfig, training: TrainingConfig) -> Plan[SASRec]:
-    return Plan(
-        SASRec(material.items, **sizes.model_dump()),
-        _sequences(material, sizes, training),
-        loss=lambda model, batch: model(batch.history, batch.target),
-        rank=lambda model, valid: rank_by_sasrec(model, valid.histories, K),
-    )
+def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, SoftmaxTrainingConfig], Plan[Scoring]]:
+    """The recipe of a model with a score for every item."""
+
+    def plan(material: Material, sizes: Any, training: SoftmaxTrainingConfig) -> Plan[Scoring]:
+        softmax = None
+        if training.loss == "sampled":
+            by_count = training.negatives_by == "popularity"
+            counts = np.bincount(material.split.train.values, minlength=material.items) if by_count else None
+            softmax = SampledSoftmax(material.items, training.negatives, counts)
+
+        def loss(model: Scoring, batch: Batch) -> Tensor:
+            if softmax is None:
+                full: Tensor = model(batch.history, batch.target)
+                return full
+            real = batch.target < model.items
+            return softmax(model.hidden(batch.history)[real], batch.target[real], model.item.weight)
+
+        return Plan(
+            kind(material.items, **sizes.model_dump()),
+            _sequences(material, sizes, training),
+            loss,
+            rank=lambda model, valid: rank_by_scores(model, valid.histories, K),
+        )
+
+    return plan
 
 
 def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig) -> Plan[TIGER]:
@@ -211,7 +232,8 @@ def _choose_share(model: RQTransformer, quality: Callable[[], float]) -> None:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "sasrec": Recipe(_sasrec, SasrecConfig(), TrainingConfig()),
+    "sasrec": Recipe(_scoring(SASRec), SasrecConfig(), SoftmaxTrainingConfig()),
+    "gru4rec": Recipe(_scoring(GRU4Rec), Gru4recConfig(), SoftmaxTrainingConfig()),
     "tiger": Recipe(_tiger, TigerConfig(), TigerTrainingConfig()),
     "decoderonly": Recipe(_decoderonly, DecoderOnlyConfig(), DecoderOnlyTrainingConfig()),
     "rqtransformer": Recipe(_rqtransformer, RqTransformerConfig(), RqTransformerTrainingConfig()),

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from sidkit import Trie
 from sidkit.data import Sequences
-from sidkit.decode import SidGenerator, beam_search, rank_by_rqtransformer, rank_by_sasrec, top_k
+from sidkit.decode import SidGenerator, beam_search, rank_by_rqtransformer, rank_by_scores, top_k
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.models import Popularity, RQTransformer, SASRec, load_model
+from sidkit.models import GRU4Rec, Popularity, RQTransformer, SASRec, load_model
 
 __all__ = ["Ranker", "load_ranker", "load_rankers"]
 
@@ -58,7 +58,7 @@ def load_ranker(
     """Load a trained model and say how it ranks.
 
     Args:
-        name: `rqtransformer`, `tiger`, `sasrec` or `popularity`; `rqtransformer-dense` and
+        name: a model of `run.config.ModelName`; `rqtransformer-dense` and
             `rqtransformer-fused` rank by its dense head, or by that and its digits.
         folder: where it was saved.
         table: the Semantic IDs of the items, for a generator.
@@ -89,8 +89,8 @@ def load_rankers(
     if name == "popularity":
         return {name: _by_popularity(Popularity.load(folder))}
     model = load_model(folder)
-    if isinstance(model, SASRec):
-        return {name: _by_scores(partial(rank_by_sasrec, model, batch_size=batch_size))}
+    if isinstance(model, SASRec | GRU4Rec):
+        return {name: _by_scores(partial(rank_by_scores, model, batch_size=batch_size))}
     if table is None or trie is None:
         raise ConfigError(f"the model in `{folder}` writes Semantic IDs: pass their `table` and `trie`")
     rankers = {name: _by_beam(model, table, trie, beam, batch_size)}

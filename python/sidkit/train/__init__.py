@@ -8,11 +8,13 @@ from sidkit.train.batches import NextItemBatches, SequenceBatches
 from sidkit.train.fit import TrainProgress, fit
 from sidkit.train.history import History
 from sidkit.train.precision import autocast, resolve_precision
+from sidkit.train.sampled import SampledSoftmax
 from sidkit.train.settings import TrainSettings
 
 __all__ = [
     "History",
     "NextItemBatches",
+    "SampledSoftmax",
     "SequenceBatches",
     "TrainProgress",
     "TrainSettings",

@@ -1,0 +1,87 @@
+"""GRU4Rec: a recurrent network over items, the first neural baseline of sequential recommendation.
+
+Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016 (arXiv 1511.06939).
+One vector an item for reading and scoring, and a softmax loss, which make it strong (Hidasi and Karatzoglou,
+CIKM 2018, arXiv 1706.03847).
+
+Shapes: B users, T positions, P real positions, D = d_model, N items.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sidkit.models.dropout import ByteDropout
+
+__all__ = ["GRU4Rec"]
+
+
+class GRU4Rec(nn.Module):
+    """A GRU whose output at each position is scored against the vectors of all items.
+
+    Args:
+        items: how many items the catalogue has.
+        d_model: width of the item vectors and of the recurrent state.
+        layers: recurrent layers.
+        dropout: rate on item vectors and on the output of every layer.
+        max_items: the most recent items of a history that are read.
+    """
+
+    kind = "gru4rec"
+
+    def __init__(
+        self, items: int, *, d_model: int = 128, layers: int = 1, dropout: float = 0.3, max_items: int = 50
+    ) -> None:
+        super().__init__()
+        self.settings = {
+            "items": items,
+            "d_model": d_model,
+            "layers": layers,
+            "dropout": dropout,
+            "max_items": max_items,
+        }
+        self.items = items
+        self.max_items = max_items
+        self.item = nn.Embedding(items + 1, d_model, padding_idx=items)  # the last row stands for padding
+        self.layers = nn.ModuleList(nn.GRU(d_model, d_model, batch_first=True) for _ in range(layers))
+        self.norm = nn.LayerNorm(d_model)
+        self.dropout = ByteDropout(dropout)
+        nn.init.normal_(self.item.weight, std=0.02)
+        with torch.no_grad():
+            self.item.weight[items].zero_()
+
+    def hidden(self, history: Tensor) -> Tensor:
+        """Read histories, padded on the right with `items`.
+
+        Args:
+            history: item indices, oldest first, int64 (B, T).
+
+        Returns:
+            (B, T, D). A position depends on itself and those before it, so padding on the right never reaches
+            a real one.
+        """
+        x = self.dropout(self.item(history))  # (B, T, D)
+        # A step is too small a product to gain from bfloat16.
+        with torch.autocast(x.device.type, enabled=False):
+            for layer in self.layers:
+                x = self.dropout(layer(x)[0])  # (B, T, D)
+        out: Tensor = self.norm(x)
+        return out
+
+    def forward(self, history: Tensor, target: Tensor) -> Tensor:
+        """The mean cross-entropy of the next item over all real positions.
+
+        Args:
+            history: int64 (B, T), padded on the right with `items`.
+            target: the item that followed each position, int64 (B, T), padded likewise.
+
+        Returns:
+            f32 scalar, natural log.
+        """
+        real = target < self.items  # (B, T)
+        h = self.hidden(history)[real]  # (P, D)
+        return F.cross_entropy(self.scores(h).float(), target[real])
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Inner products of (P, D) vectors with all items, (P, N)."""
+        return F.linear(hidden, self.item.weight[: self.items])
