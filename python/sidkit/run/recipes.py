@@ -129,12 +129,12 @@ def _sequences(
     )
 
 
-def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, SoftmaxTrainingConfig], Plan[Scoring]]:
+def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, TrainingConfig], Plan[Scoring]]:
     """The recipe of a model with a score for every item."""
 
-    def plan(material: Material, sizes: Any, training: SoftmaxTrainingConfig) -> Plan[Scoring]:
+    def plan(material: Material, sizes: Any, training: TrainingConfig) -> Plan[Scoring]:
         softmax = None
-        if training.loss == "sampled":
+        if isinstance(training, SoftmaxTrainingConfig) and training.loss == "sampled":
             by_count = training.negatives_by == "popularity"
             counts = np.bincount(material.split.train.values, minlength=material.items) if by_count else None
             softmax = SampledSoftmax(material.items, training.negatives, counts)
