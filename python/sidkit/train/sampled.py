@@ -52,7 +52,7 @@ class SampledSoftmax:
             chosen = torch.randperm(self.items)[: self.negatives]
             return chosen, torch.full((len(chosen),), self.negatives / self.items).log()
         drawn = torch.searchsorted(self._share.cumsum(0), torch.rand(self.negatives, dtype=torch.float64))
-        chosen = torch.unique(drawn.clamp(max=self.items - 1))  # type: ignore[no-untyped-call]
+        chosen = torch.unique(drawn.clamp(max=self.items - 1))
         # In none of the draws with probability (1 - share)^negatives.
         missed = torch.log1p(-self._share[chosen]) * self.negatives
         return chosen, torch.log(-torch.expm1(missed)).float()
