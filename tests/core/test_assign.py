@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sidkit import Codebooks, assign_codes
+from sidkit.errors import ConfigError
 
 
 def oracle(x, codebooks):
@@ -138,7 +139,10 @@ INFINITE = [np.array([[0, 0, 0], [0, np.inf, 0]], np.float32)]
         (ValueError, "`threads` is 0, but must be at least 1", X, WORDS, {"threads": 0}),
         (ValueError, "`threads` is -1, but must be at least 1", X, WORDS, {"threads": -1}),
         (ValueError, "`beam` is 0, but must be from 1 to 64", X, WORDS, {"beam": 0}),
-        (ValueError, "`beam` is 65, but must be from 1 to 64", X, WORDS, {"beam": 65}),
+        (ConfigError, "`beam` is 65, but must be from 1 to 64", X, WORDS, {"beam": 65}),
+        (ConfigError, "`beam` is -1, but must be from 0 to", X, WORDS, {"beam": -1}),
+        (ConfigError, "`beam` is 1180591620717411303424, but", X, WORDS, {"beam": 2**70}),
+        (TypeError, "'str' object cannot be interpreted as an integer", X, WORDS, {"beam": "wide"}),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named(error, message, x, codebooks, options):

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from sidkit import Codebooks, assign_codes
 from sidkit._core import assign_details
+from sidkit.errors import ConfigError
 
 numbers = st.one_of(st.floats(-1, 1, width=32), st.integers(-2, 2).map(float))
 
@@ -155,6 +156,13 @@ def test_alternatives_with_a_beam_are_refused():
     x, codebooks = random_problem()
     with pytest.raises(ValueError, match="`beam` is 2, but must be from 1 to 1"):
         assign_details(x, codebooks, beam=2, alternatives=3)
+
+
+@pytest.mark.parametrize("alternatives", [-1, 2**64])
+def test_alternatives_that_are_none(alternatives):
+    x, codebooks = random_problem()
+    with pytest.raises(ConfigError, match=f"`alternatives` is {alternatives}, but must be from 0 to"):
+        assign_details(x, codebooks, alternatives=alternatives)
 
 
 def test_unknown_kernels_are_refused():

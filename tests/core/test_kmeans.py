@@ -80,6 +80,9 @@ def test_mini_batches():
         ("`threads` is -1, but must be at least 1", 3, {"threads": -1}),
         ("`codes` is -3, but must be from 0 to", -3, {}),
         ("`batch` is -9, but must be from 0 to", 3, {"batch": -9}),
+        ("`iterations` is -1, but must be from 0 to", 3, {"iterations": -1}),
+        ("`seed` is -2, but must be from 0 to", 3, {"seed": -2}),
+        (f"`seed` is {2**64}, but must be from 0 to", 3, {"seed": 2**64}),
     ],
 )
 def test_bad_arguments_are_named(message, codes, options):

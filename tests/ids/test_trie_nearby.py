@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidkit import SidLayout, Trie
+from sidkit.errors import ConfigError
 
 
 @st.composite
@@ -98,9 +99,9 @@ def test_what_does_not_fit_is_refused():
         trie.neighbours(np.arange(2), 2**62)
     with pytest.raises((ValueError, MemoryError), match="k"):
         trie.sample(trie.start(2), 2**62, seed=0)
-    with pytest.raises(OverflowError):
+    with pytest.raises(ConfigError, match="`seed` is -1, but must be from 0 to"):
         trie.sample(trie.start(2), 1, seed=-1)
-    with pytest.raises(OverflowError):
+    with pytest.raises(ConfigError, match="`k` is -1, but must be from 0 to"):
         trie.neighbours(np.arange(2), -1)
     with pytest.raises(TypeError):
         trie.longest_prefix(np.arange(3))

@@ -4,7 +4,7 @@ use numpy::{Ix2, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyUntypedArrayMet
 use pyo3::prelude::*;
 use sidkit_core::assign::{Looks, Options, Outputs, assign_with};
 
-use crate::count::Count;
+use crate::count::{self, Count};
 use crate::error::to_python;
 use crate::rows::RowsArray;
 use crate::{arrays, codebook};
@@ -16,7 +16,7 @@ pub(crate) fn assign_codes<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
     codebooks: &Bound<'py, PyAny>,
-    beam: usize,
+    #[pyo3(from_py_with = count::beam)] beam: usize,
     out: Option<Bound<'py, PyAny>>,
     threads: Option<Count>,
     copy: bool,
@@ -66,8 +66,8 @@ pub(crate) fn assign_details<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
     codebooks: &Bound<'py, PyAny>,
-    beam: usize,
-    alternatives: usize,
+    #[pyo3(from_py_with = count::beam)] beam: usize,
+    #[pyo3(from_py_with = count::alternatives)] alternatives: usize,
     threads: Option<Count>,
     copy: bool,
 ) -> PyResult<Assignment> {

@@ -1,7 +1,9 @@
 //! Counts among the arguments: a number that cannot be one is named, where pyo3 alone would say that it overflows.
 
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
+
+use crate::error::config_error;
 
 /// An argument that should be a count: any integer. [`Count::get`] says whether it is.
 pub(crate) enum Count {
@@ -26,11 +28,11 @@ impl<'py> FromPyObject<'_, 'py> for Count {
 }
 
 impl Count {
-    /// The count, or `ValueError` that names the argument.
+    /// The count, or `ConfigError` that names the argument.
     pub(crate) fn get(self, name: &str) -> PyResult<usize> {
         match self {
             Self::Fits(count) => Ok(count),
-            Self::Beyond(text) => Err(PyValueError::new_err(format!(
+            Self::Beyond(text) => Err(config_error(format!(
                 "`{name}` is {text}, but must be from 0 to {}",
                 usize::MAX
             ))),
@@ -50,8 +52,22 @@ impl Count {
         } else {
             "must be at least 1"
         };
-        Err(PyValueError::new_err(format!(
+        Err(config_error(format!(
             "`threads` is {got}, but {rule}; pass None for all cores"
         )))
     }
 }
+
+/// Extractors for `#[pyo3(from_py_with = ...)]`, one for each name: an argument with a default that shows in its signature.
+macro_rules! named {
+    ($($name:ident: $type:ty),+) => {
+        $(
+            pub(crate) fn $name(value: &Bound<'_, PyAny>) -> PyResult<$type> {
+                let count: Count = value.extract()?;
+                Ok(count.get(stringify!($name))? as $type)
+            }
+        )+
+    };
+}
+
+named!(alternatives: usize, beam: usize, depth: usize, iterations: usize, k: usize, rows_per_group: usize, seed: u64);

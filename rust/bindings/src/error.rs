@@ -24,9 +24,15 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         }
         Error::Io { kind, .. } => io::Error::new(kind, error.to_string()).into(),
         Error::Format { .. } => of_sidkit("FormatError", error.to_string()),
+        Error::Range { .. } => config_error(error.to_string()),
         Error::SharedKey { .. } => of_sidkit("CollisionError", error.to_string()),
         _ => PyValueError::new_err(error.to_string()),
     }
+}
+
+/// `ConfigError`: an argument makes no sense, by itself or beside others.
+pub(crate) fn config_error(message: String) -> PyErr {
+    of_sidkit("ConfigError", message)
 }
 
 /// An exception class of `sidkit.errors`.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use sidkit_core::kmeans::{Init, Options, fit_watched};
 
 use crate::arrays;
-use crate::count::Count;
+use crate::count::{self, Count};
 use crate::error::to_python;
 
 /// Centroids, the centroid of every row, and the objective.
@@ -25,9 +25,9 @@ pub(crate) fn kmeans_fit<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
     codes: Count,
-    iterations: usize,
+    #[pyo3(from_py_with = count::iterations)] iterations: usize,
     init: Option<&Bound<'py, PyAny>>,
-    seed: u64,
+    #[pyo3(from_py_with = count::seed)] seed: u64,
     batch: Option<Count>,
     capacity: Option<Count>,
     threads: Option<Count>,

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use sidkit_core::ngram::{Kind, Mode, Ngrams, Window};
 
 use crate::arrays::{self, check_axis};
-use crate::count::Count;
+use crate::count::{self, Count};
 use crate::error::to_python;
 use crate::sid::SidLayout;
 
@@ -30,7 +30,7 @@ pub(crate) fn ngram_rows<'py>(
     layout: &SidLayout,
     kind: &Bound<'py, PyAny>,
     rows: &Bound<'py, PyAny>,
-    seed: u64,
+    #[pyo3(from_py_with = count::seed)] seed: u64,
     mode: &str,
     out: Option<Bound<'py, PyAny>>,
     threads: Option<Count>,

@@ -10,6 +10,7 @@ use pyo3::types::{PyList, PyTuple};
 use sidkit_core::Error;
 
 use crate::arrays::{self, check_axis};
+use crate::count;
 use crate::error::to_python;
 
 /// How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
@@ -112,7 +113,11 @@ impl SidLayout {
     }
 
     /// Cut packed SIDs down to their first `depth` digits; the digits below become 0.
-    fn prefix<'py>(&self, packed: &Bound<'py, PyAny>, depth: usize) -> PyResult<Bound<'py, PyAny>> {
+    fn prefix<'py>(
+        &self,
+        packed: &Bound<'py, PyAny>,
+        #[pyo3(from_py_with = count::depth)] depth: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = packed.py();
         let keys = self.packed("packed", packed)?;
         let rows = keys.shape()[0];

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use sidkit_core::trie::{BeamStep, Span, States, Storage};
 
 use crate::arrays;
-use crate::count::Count;
+use crate::count::{self, Count};
 use crate::error::to_python;
 use crate::item_set::{ItemSet, OwnedLimits};
 use crate::nearby::{self, Near};
@@ -135,9 +135,10 @@ impl Trie {
     }
 
     #[pyo3(signature = (packed, depth=None))]
-    fn find(&self, packed: &Bound<'_, PyAny>, depth: Option<usize>) -> PyResult<TrieStates> {
+    fn find(&self, packed: &Bound<'_, PyAny>, depth: Option<Count>) -> PyResult<TrieStates> {
         let keys = self.layout().packed("packed", packed)?;
-        let (keys, depth) = (keys.as_slice()?, depth.unwrap_or(self.0.layout().levels()));
+        let depth = depth.map_or(Ok(self.0.layout().levels()), |depth| depth.get("depth"))?;
+        let keys = keys.as_slice()?;
         let found = packed.py().detach(|| match self.0.layout().words() {
             1 => self.0.find(keys, depth),
             _ => self.0.find(keys.as_chunks::<2>().0, depth),
@@ -158,7 +159,7 @@ impl Trie {
         out: Option<Bound<'py, PyAny>>,
         exclude: Option<Bound<'py, PyAny>>,
         within: Option<Bound<'py, PyAny>>,
-        rows_per_group: usize,
+        #[pyo3(from_py_with = count::rows_per_group)] rows_per_group: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
         let limits = OwnedLimits::new(&self.0, exclude, within)?;
         self.fill::<bool>(py, states, out, 1, |states, out| {
@@ -229,7 +230,7 @@ impl Trie {
         states: &TrieStates,
         exclude: Option<Bound<'py, PyAny>>,
         within: Option<Bound<'py, PyAny>>,
-        rows_per_group: usize,
+        #[pyo3(from_py_with = count::rows_per_group)] rows_per_group: usize,
     ) -> PyResult<Ragged<'py, u32>> {
         let states = self.own(states)?;
         let limits = OwnedLimits::new(&self.0, exclude, within)?;
@@ -248,7 +249,11 @@ impl Trie {
         nearby::longest_prefix(packed.py(), &self.0, keys.as_slice()?)
     }
 
-    fn neighbours<'py>(&self, items: &Bound<'py, PyAny>, k: usize) -> PyResult<Near<'py>> {
+    fn neighbours<'py>(
+        &self,
+        items: &Bound<'py, PyAny>,
+        #[pyo3(from_py_with = count::k)] k: usize,
+    ) -> PyResult<Near<'py>> {
         nearby::neighbours(items.py(), &self.0, &integers("items", items)?, k)
     }
 
@@ -257,8 +262,8 @@ impl Trie {
         &self,
         py: Python<'py>,
         states: &TrieStates,
-        k: usize,
-        seed: u64,
+        #[pyo3(from_py_with = count::k)] k: usize,
+        #[pyo3(from_py_with = count::seed)] seed: u64,
     ) -> PyResult<Bound<'py, PyArray2<i32>>> {
         nearby::sample(py, &self.0, self.own(states)?, k, seed)
     }

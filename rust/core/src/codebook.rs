@@ -1,6 +1,9 @@
 //! The codebooks of a residual quantizer.
 
+use std::sync::OnceLock;
+
 use crate::assign::Kernel;
+use crate::assign::cross::Cross;
 use crate::assign::packed::Packed;
 use crate::{Error, Result};
 
@@ -15,6 +18,8 @@ pub struct Codebooks {
     dim: usize,
     kernel: Kernel,
     levels: Vec<Codebook>,
+    /// Made when a beam first pays for it.
+    cross: OnceLock<Cross>,
 }
 
 /// The codewords of one level.
@@ -53,7 +58,12 @@ impl Codebooks {
             .into_iter()
             .map(|words| Codebook::new(dim, words, kernel))
             .collect::<Result<_>>()?;
-        Ok(Self { dim, kernel, levels })
+        Ok(Self {
+            dim,
+            kernel,
+            levels,
+            cross: OnceLock::new(),
+        })
     }
 
     /// What assignment to these codebooks is computed with.
@@ -72,6 +82,25 @@ impl Codebooks {
     #[must_use]
     pub fn levels(&self) -> &[Codebook] {
         &self.levels
+    }
+
+    /// Makes the tables that speed up beams now, not in the first call that is large enough; none where they would be too large.
+    ///
+    /// The codes are the same with them and without.
+    pub fn prepare_beam(&self) {
+        self.cross(usize::MAX);
+    }
+
+    /// The cross tables, if they are there, or are worth making for this many prefixes.
+    pub(crate) fn cross(&self, prefixes: usize) -> Option<&Cross> {
+        let pays = || Cross::fits(&self.levels) && prefixes > Cross::pays_after(&self.levels);
+        if self.cross.get().is_none() && pays() {
+            // Made outside of the cell, so that nobody waits for it, neither a thread of the pool nor a process after a fork; the
+            // first to be done wins.
+            let made = Cross::new(self.dim, &self.levels, self.kernel);
+            let _ = self.cross.set(made);
+        }
+        self.cross.get()
     }
 
     /// The sums of the codewords that `codes` (`n × levels`) name, level after level in f32.

@@ -41,7 +41,6 @@ impl Beams {
     /// Room for `capacity` prefixes, `width` a row.
     pub(super) fn new(codebooks: &Codebooks, capacity: usize, width: usize) -> Self {
         let levels = codebooks.levels().len();
-        let capacity = if width == 1 { 0 } else { capacity };
         Self {
             width,
             levels,

@@ -74,7 +74,7 @@ impl Bound {
 }
 
 /// The unit roundoff of f32.
-const UNIT: f64 = f32::EPSILON as f64 / 2.0;
+pub(super) const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
 /// Beyond this dimension the definition itself decides.
-const LARGEST_DIM: usize = 1 << 17;
+pub(super) const LARGEST_DIM: usize = 1 << 17;

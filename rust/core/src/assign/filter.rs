@@ -4,6 +4,7 @@ use crate::codebook::{Codebook, Codebooks};
 
 use super::beam::Choice;
 use super::bound::Bound;
+use super::buffer::Buffer;
 use super::definition::nearest_of;
 #[cfg(target_arch = "x86_64")]
 use super::int8::{self, ByteRows};
@@ -25,14 +26,14 @@ pub struct Looks {
 /// Buffers of one thread, for up to `capacity` residuals at a time.
 pub(super) struct Scratch {
     /// Residuals, `stride` values each, padded with zeros.
-    residuals: Vec<f32>,
+    residuals: Buffer,
     pub(super) stride: usize,
     float_rows: Vec<FloatRows>,
     #[cfg(target_arch = "x86_64")]
     byte_rows: Vec<ByteRows>,
     row_terms: Vec<RowTerms>,
     bounds: Vec<Bound>,
-    lower: Vec<f32>,
+    lower: Buffer,
     lower_stride: usize,
     candidates: Vec<u32>,
     pub(super) choices: Vec<Choice>,
@@ -57,14 +58,14 @@ impl Scratch {
             .iter()
             .any(|level| matches!(level.packed().panels, Panels::Float(..)));
         Self {
-            residuals: vec![0.0; capacity * stride + LINE],
+            residuals: Buffer::new(capacity * stride),
             stride,
             float_rows: vec![FloatRows([[0.0; 4]; ROWS]); if floats { tiles * quads } else { 0 }],
             #[cfg(target_arch = "x86_64")]
             byte_rows: vec![ByteRows([0; ROWS]); if bytes { tiles * quads } else { 0 }],
             row_terms: vec![RowTerms::default(); tiles],
             bounds: vec![Bound::default(); tiles * ROWS],
-            lower: vec![0.0; tiles * ROWS * lower_stride + LINE],
+            lower: Buffer::new(tiles * ROWS * lower_stride),
             lower_stride,
             candidates: Vec::new(),
             choices: Vec::new(),
@@ -74,12 +75,12 @@ impl Scratch {
 
     /// The residuals, `stride` values each.
     pub(super) fn residuals(&mut self) -> &mut [f32] {
-        aligned_mut(&mut self.residuals)
+        self.residuals.values_mut()
     }
 
     /// One residual, without its padding.
     pub(super) fn residual(&self, row: usize, dim: usize) -> &[f32] {
-        &aligned(&self.residuals)[row * self.stride..][..dim]
+        &self.residuals.values()[row * self.stride..][..dim]
     }
 }
 
@@ -90,21 +91,8 @@ impl Scratch {
     }
 
     fn lower(&self, row: usize, packed: &Packed) -> &[f32] {
-        &aligned(&self.lower)[row * self.lower_stride..][..packed.padded_size()]
+        &self.lower.values()[row * self.lower_stride..][..packed.padded_size()]
     }
-}
-
-/// Floats in a cache line.
-const LINE: usize = 16;
-
-/// The part of a buffer that begins on a cache line, since kernels are slower across them.
-fn aligned(buffer: &[f32]) -> &[f32] {
-    &buffer[buffer.as_ptr().align_offset(64).min(LINE)..]
-}
-
-fn aligned_mut(buffer: &mut [f32]) -> &mut [f32] {
-    let start = buffer.as_ptr().align_offset(64).min(LINE);
-    &mut buffer[start..]
 }
 
 /// One level's codewords and the routines to hold residuals against them.
@@ -143,7 +131,7 @@ impl<'a> Filter<'a> {
                 let places = tile * quads..(tile + 1) * quads;
                 let row_terms = &scratch.row_terms[tile];
                 let mut lower = Lower {
-                    values: &mut aligned_mut(&mut scratch.lower)[tile * ROWS * scratch.lower_stride..],
+                    values: &mut scratch.lower.values_mut()[tile * ROWS * scratch.lower_stride..],
                     stride: scratch.lower_stride,
                     column: panel * CODES,
                 };
@@ -183,7 +171,7 @@ impl<'a> Filter<'a> {
 
     fn prepare(&self, scratch: &mut Scratch, row: usize) {
         let (tile, place, quads) = (row / ROWS, row % ROWS, self.packed.quads);
-        let residual = &aligned(&scratch.residuals)[row * scratch.stride..][..scratch.stride];
+        let residual = &scratch.residuals.values()[row * scratch.stride..][..scratch.stride];
         let places = tile * quads..(tile + 1) * quads;
         let (measure, roundings) = match &self.packed.panels {
             Panels::Float(_) => {
@@ -217,13 +205,13 @@ impl<'a> Filter<'a> {
         if self.level.size() == 1 {
             return 0;
         }
-        let residual = &aligned(&scratch.residuals)[row * scratch.stride..][..self.dim];
+        let residual = &scratch.residuals.values()[row * scratch.stride..][..self.dim];
         let bound = scratch.bounds[row];
         if !bound.safe {
             scratch.looks.exact += 1;
             return nearest_of(residual, self.level.words(), 0..self.level.size());
         }
-        let lower = &aligned(&scratch.lower)[row * scratch.lower_stride..][..self.packed.padded_size()];
+        let lower = &scratch.lower.values()[row * scratch.lower_stride..][..self.packed.padded_size()];
         let candidates = &mut scratch.candidates;
         candidates.clear();
         // SAFETY: as in `bound`.
@@ -345,7 +333,7 @@ impl<'a> Filter<'a> {
 
     /// Subtracts a codeword from a residual.
     pub(super) fn subtract(&self, scratch: &mut Scratch, row: usize, code: usize) {
-        let residual = &mut aligned_mut(&mut scratch.residuals)[row * scratch.stride..][..self.dim];
+        let residual = &mut scratch.residuals.values_mut()[row * scratch.stride..][..self.dim];
         // SAFETY: as in `bound`.
         unsafe { (self.kernel.subtract)(residual, self.level.word(code)) };
     }

@@ -2,7 +2,7 @@
 
 use super::bound::Measure;
 use super::lanes::portable::Portable;
-use super::packed::FloatQuad;
+use super::packed::{CODES, FloatQuad};
 use super::tile::{self, FloatRows, Lower, RowTerms, Terms};
 
 /// A set of instructions that assignment can be computed with. All give the same codes.
@@ -125,6 +125,8 @@ pub(super) struct FloatKernel {
     pub(super) at_most: unsafe fn(&[f32], f32, &mut Vec<u32>),
     pub(super) quick_distance: unsafe fn(&[f32], &[f32]) -> f32,
     pub(super) subtract: unsafe fn(&mut [f32], &[f32]),
+    pub(super) extend: unsafe fn(&[f32], &[&[f32]], f32, &mut [f32], &mut [f32; CODES]),
+    pub(super) all_products: unsafe fn(&[f64], &[f64], &mut [f64], &mut [f32]),
 }
 
 /// Compiles the routines of `tile` for one set of instructions. `$steps` maps a number of rows to how many are taken at a
@@ -142,6 +144,8 @@ macro_rules! kernel {
                 at_most,
                 quick_distance,
                 subtract,
+                extend,
+                all_products,
             };
 
             // SAFETY of this module: the table is only given out on a CPU with these features.
@@ -192,6 +196,23 @@ macro_rules! kernel {
                 for (value, &word) in residual.iter_mut().zip(word) {
                     *value -= word;
                 }
+            }
+
+            $($features)*
+            unsafe fn extend(
+                base: &[f32],
+                tables: &[&[f32]],
+                start: f32,
+                target: &mut [f32],
+                minima: &mut [f32; CODES],
+            ) {
+                // SAFETY: see above.
+                unsafe { tile::extend::<$lanes>(base, tables, start, target, minima) }
+            }
+
+            $($features)*
+            unsafe fn all_products(word: &[f64], columns: &[f64], sums: &mut [f64], target: &mut [f32]) {
+                tile::all_products(word, columns, sums, target);
             }
         }
     };

@@ -17,6 +17,8 @@
 
 mod beam;
 mod bound;
+mod buffer;
+pub(crate) mod cross;
 mod definition;
 mod filter;
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +27,7 @@ mod kernel;
 mod lanes;
 pub(crate) mod packed;
 mod rows;
+mod tabled;
 mod tile;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -36,7 +39,10 @@ pub use rows::Rows;
 
 use crate::codebook::Codebooks;
 use crate::{Error, Result, pool};
+use beam::Beams;
+use cross::Cross;
 use filter::{Filter, Scratch};
+use tabled::Tabled;
 
 /// The largest beam.
 pub const MAX_BEAM: usize = 64;
@@ -112,46 +118,27 @@ pub fn assign_with(
     let threads = if work < INLINE { 1 } else { options.threads };
     let first_bad = AtomicUsize::new(usize::MAX);
     let looks = [const { AtomicU64::new(0) }; 3];
-    let block = if options.beam == 1 {
-        BLOCK
-    } else {
-        (BLOCK / options.beam).max(1)
-    };
+    let plan = Plan::new(codebooks, count, options.beam);
+    let block = plan.block();
     // A call for a few rows needs no room for a whole block.
-    let capacity = (block.min(count) * options.beam).max(1);
+    let capacity = block.min(count).max(1);
     pool::for_each_with(
         threads,
         blocks(outputs, count, block, levels),
-        || {
-            (
-                Scratch::new(codebooks, capacity),
-                beam::Beams::new(codebooks, capacity, options.beam),
-            )
-        },
-        |(scratch, beams), (first, rows_here, mut outputs)| {
-            let stride = scratch.stride;
-            for (i, target) in scratch
-                .residuals()
-                .chunks_exact_mut(stride)
-                .take(rows_here)
-                .enumerate()
-            {
+        || plan.worker(capacity),
+        |worker, (first, rows_here, mut outputs)| {
+            let (targets, stride) = worker.rows();
+            for (i, target) in targets.chunks_exact_mut(stride).take(rows_here).enumerate() {
                 if !rows.copy((first + i) * dim, &mut target[..dim]) {
                     first_bad.fetch_min(first + i, Relaxed);
                     return;
                 }
             }
-            scratch.looks = Looks::default();
-            if options.beam == 1 {
-                greedy(codebooks, scratch, rows_here, &mut outputs);
-            } else {
-                beams.run(codebooks, scratch, rows_here, &mut outputs);
-            }
             let Looks {
                 decisions,
                 second,
                 exact,
-            } = scratch.looks;
+            } = worker.run(codebooks, rows_here, &mut outputs);
             for (total, part) in looks.iter().zip([decisions, second, exact]) {
                 total.fetch_add(part, Relaxed);
             }
@@ -165,6 +152,95 @@ pub fn assign_with(
             exact,
         }),
         row => Err(Error::NotFinite { what: "x", row }),
+    }
+}
+
+/// How a call is done.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    codebooks: &'a Codebooks,
+    beam: usize,
+    cross: Option<&'a Cross>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(codebooks: &'a Codebooks, count: usize, beam: usize) -> Self {
+        // The best prefix of one level is the nearest code.
+        let beam = if codebooks.levels().len() == 1 { 1 } else { beam };
+        let cross = if beam == 1 {
+            None
+        } else {
+            codebooks.cross(count.saturating_mul(beam))
+        };
+        Self {
+            codebooks,
+            beam,
+            cross,
+        }
+    }
+
+    /// Rows that one task takes.
+    fn block(self) -> usize {
+        match self.cross {
+            // Residuals are as many as prefixes.
+            None => (BLOCK / self.beam).max(1),
+            Some(_) => BLOCK,
+        }
+    }
+
+    fn worker(self, rows: usize) -> Worker<'a> {
+        let prefixes = rows * self.beam;
+        match self.cross {
+            Some(cross) => Worker::Tabled(Tabled::new(self.codebooks, cross, rows, self.beam)),
+            None if self.beam == 1 => Worker::Greedy(Scratch::new(self.codebooks, rows)),
+            None => Worker::Residual(
+                Scratch::new(self.codebooks, prefixes),
+                Beams::new(self.codebooks, prefixes, self.beam),
+            ),
+        }
+    }
+}
+
+/// The buffers of one thread, for one way of assignment.
+enum Worker<'a> {
+    Greedy(Scratch),
+    /// A beam whose prefixes have residuals.
+    Residual(Scratch, Beams),
+    /// A beam by cross tables.
+    Tabled(Tabled<'a>),
+}
+
+impl Worker<'_> {
+    /// Where a block's rows go, and how far one is from the next.
+    fn rows(&mut self) -> (&mut [f32], usize) {
+        match self {
+            Self::Greedy(scratch) | Self::Residual(scratch, _) => {
+                let stride = scratch.stride;
+                (scratch.residuals(), stride)
+            }
+            Self::Tabled(tabled) => {
+                let stride = tabled.stride;
+                (tabled.rows(), stride)
+            }
+        }
+    }
+
+    /// Assigns the block's rows.
+    fn run(&mut self, codebooks: &Codebooks, rows: usize, outputs: &mut Outputs<'_>) -> Looks {
+        match self {
+            Self::Greedy(scratch) => {
+                greedy(codebooks, scratch, rows, outputs);
+                std::mem::take(&mut scratch.looks)
+            }
+            Self::Residual(scratch, beams) => {
+                beams.run(codebooks, scratch, rows, outputs);
+                std::mem::take(&mut scratch.looks)
+            }
+            Self::Tabled(tabled) => {
+                tabled.run(rows, outputs);
+                std::mem::take(&mut tabled.looks)
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const CODES: usize = 32;
 const LARGEST_INT8_DIM: usize = 1 << 15;
 
 /// Beyond these sizes f32 products could overflow or lose their low bits, and the definition itself decides.
-const SAFE: std::ops::RangeInclusive<f64> = 1e-12..=1e12;
+pub(super) const SAFE: std::ops::RangeInclusive<f64> = 1e-12..=1e12;
 
 /// A codeword this near the mean is taken to be the mean: the slack of every bound is larger, see `bound`.
 const NOTHING: f64 = 1e-30;
@@ -74,15 +74,7 @@ impl Packed {
         let size = words.len() / dim;
         let quads = dim.div_ceil(4);
         let mean = mean(dim, words);
-        let centered: Vec<Vec<f64>> = words
-            .chunks_exact(dim)
-            .map(|word| {
-                word.iter()
-                    .zip(&mean)
-                    .map(|(&value, &mean)| f64::from(value) - f64::from(mean))
-                    .collect()
-            })
-            .collect();
+        let centered = centered(dim, words, &mean);
         let norms: Vec<f64> = centered.iter().map(|word| norm(word)).collect();
         let padded = size.next_multiple_of(CODES);
         let mut bias = vec![f32::INFINITY; padded];
@@ -121,7 +113,7 @@ impl Packed {
 }
 
 /// The mean of the codewords, with zeros up to a multiple of 16.
-fn mean(dim: usize, words: &[f32]) -> Vec<f32> {
+pub(super) fn mean(dim: usize, words: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0_f64; dim.next_multiple_of(16)];
     for word in words.chunks_exact(dim) {
         for (sum, &value) in sums.iter_mut().zip(word) {
@@ -132,11 +124,22 @@ fn mean(dim: usize, words: &[f32]) -> Vec<f32> {
     sums.iter().map(|&sum| (sum / size) as f32).collect()
 }
 
-fn norm(vector: &[f64]) -> f64 {
+/// The codewords relative to a mean.
+pub(super) fn centered(dim: usize, words: &[f32], mean: &[f32]) -> Vec<Vec<f64>> {
+    let relative = |word: &[f32]| {
+        let pairs = word.iter().zip(mean);
+        pairs
+            .map(|(&value, &mean)| f64::from(value) - f64::from(mean))
+            .collect()
+    };
+    words.chunks_exact(dim).map(relative).collect()
+}
+
+pub(super) fn norm(vector: &[f64]) -> f64 {
     vector.iter().map(|value| value * value).sum::<f64>().sqrt()
 }
 
-fn floats(quads: usize, centered: &[Vec<f64>]) -> Vec<FloatQuad> {
+pub(super) fn floats(quads: usize, centered: &[Vec<f64>]) -> Vec<FloatQuad> {
     let mut panels = vec![FloatQuad([[0.0; CODES]; 4]); centered.len().div_ceil(CODES) * quads];
     for (code, word) in centered.iter().enumerate() {
         for (d, &value) in word.iter().enumerate() {

@@ -26,6 +26,9 @@ pub(super) struct Terms<'a> {
     pub(super) scales: &'a [f32; CODES],
 }
 
+/// Terms that are nothing.
+pub(super) const NO_TERMS: [f32; CODES] = [0.0; CODES];
+
 /// The rows of a tile, as the kernel of bounds needs them.
 #[derive(Clone, Copy, Default)]
 pub(super) struct RowTerms {
@@ -192,6 +195,92 @@ pub(super) unsafe fn at_most<V: Lanes>(values: &[f32], limit: f32, places: &mut 
             places.push((chunk * CODES) as u32 + mask.trailing_zeros());
             mask &= mask - 1;
         }
+    }
+}
+
+/// The sums of `start` and the same places of `base` and of all `tables`, all of one length, a multiple of [`CODES`]; and in each
+/// of as many lanes the least of them and of what `minima` holds.
+#[inline(always)]
+pub(super) unsafe fn extend<V: Lanes>(
+    base: &[f32],
+    tables: &[&[f32]],
+    start: f32,
+    target: &mut [f32],
+    minima: &mut [f32; CODES],
+) {
+    // SAFETY: as for this function.
+    unsafe {
+        // For the counts of a short search, the compiler unrolls the loop over tables.
+        match *tables {
+            [] => sums::<V>(base, &[], start, target, minima),
+            [a] => sums::<V>(base, &[a], start, target, minima),
+            [a, b] => sums::<V>(base, &[a, b], start, target, minima),
+            [a, b, c] => sums::<V>(base, &[a, b, c], start, target, minima),
+            _ => sums::<V>(base, tables, start, target, minima),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn sums<V: Lanes>(
+    base: &[f32],
+    tables: &[&[f32]],
+    start: f32,
+    target: &mut [f32],
+    minima: &mut [f32; CODES],
+) {
+    let count = base.len();
+    assert!(count % CODES == 0 && target.len() == count && tables.iter().all(|table| table.len() == count));
+    // SAFETY: the caller has a CPU for V; V::N divides CODES, which divides the length of every slice.
+    unsafe {
+        let start = V::splat(start);
+        let mut least = [start; CODES / 4];
+        let least = &mut least[..CODES / V::N];
+        for (lane, least) in least.iter_mut().enumerate() {
+            *least = V::load(minima.as_ptr().add(lane * V::N));
+        }
+        for column in (0..count).step_by(CODES) {
+            for (lane, least) in least.iter_mut().enumerate() {
+                let place = column + lane * V::N;
+                let mut sum = V::load(base.as_ptr().add(place));
+                for table in tables {
+                    sum = sum.add(V::load(table.as_ptr().add(place)));
+                }
+                let sum = sum.add(start);
+                *least = least.min(sum);
+                sum.store(target.as_mut_ptr().add(place));
+            }
+        }
+        for (lane, least) in least.iter().enumerate() {
+            least.store(minima.as_mut_ptr().add(lane * V::N));
+        }
+    }
+}
+
+/// The products, in f64, of one vector and as many as `target` holds, given coordinate by coordinate.
+#[inline(always)]
+pub(super) fn all_products(word: &[f64], columns: &[f64], sums: &mut [f64], target: &mut [f32]) {
+    let count = target.len();
+    let sums = &mut sums[..count];
+    sums.fill(0.0);
+    // Four coordinates at a time, so that sums are not loaded and stored for each.
+    let (fours, rest) = word.as_chunks::<4>();
+    for (four, columns) in fours.iter().zip(columns.chunks_exact(4 * count)) {
+        let (a, columns) = columns.split_at(count);
+        let (b, columns) = columns.split_at(count);
+        let (c, d) = columns.split_at(count);
+        for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum += four[0] * a + four[1] * b + four[2] * c + four[3] * d;
+        }
+    }
+    let rest_columns = columns[fours.len() * 4 * count..].chunks_exact(count);
+    for (value, column) in rest.iter().zip(rest_columns) {
+        for (sum, &other) in sums.iter_mut().zip(column) {
+            *sum += value * other;
+        }
+    }
+    for (target, &sum) in target.iter_mut().zip(&*sums) {
+        *target = sum as f32;
     }
 }
 
