@@ -862,6 +862,50 @@ class TrieStates:
             ValueError: if there is no such row.
         """
 
+def code_ranks(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
+    """For each packed code, how many earlier rows are equal to it.
+
+    Args:
+        keys: uint64 (n, words): rows of one word or two, the high one first, as `SidLayout.pack` gives them.
+
+    Returns:
+        uint32 (n,).
+
+    Raises:
+        TypeError, ValueError: if `keys` is not such an array.
+    """
+
+def place_codes(
+    settled: npt.NDArray[np.uint64],
+    wishes: npt.NDArray[np.uint64],
+    *,
+    choices: int,
+    capacity: int,
+    method: str = "first",
+    costs: npt.NDArray[np.float64] | None = None,
+    epsilon: float = 0.1,
+    iterations: int = 50,
+) -> npt.NDArray[np.uint32]:
+    """Give items without a place one of the codes they wish for.
+
+    Args:
+        settled: uint64 (s, words), packed codes of the items that stay.
+        wishes: uint64 (m * choices, words), packed codes that m items wish for, best first.
+        choices: wishes of each item.
+        capacity: items that have room under one code, the settled among them.
+        method: "first": round by round, whoever asks first in the order of the items; "nearest": a code keeps those to
+            whom it costs the least; "sinkhorn": by entropic transport, rounded.
+        costs: float64 (m * choices,), what each wish costs; for "nearest" and "sinkhorn".
+        epsilon: of "sinkhorn", see `sidkit.ids.reassign`.
+        iterations: of "sinkhorn".
+
+    Returns:
+        uint32 (m,), the number of the wish that was granted, 4294967295 where none was.
+
+    Raises:
+        TypeError, ValueError: if the arrays do not fit one another, or there is no such method.
+    """
+
 def ngram_windows(layout: SidLayout, kind: str) -> list[tuple[int, int]]:
     """List the windows `(start, length)` of a named kind of n-gram, in the order of the columns of `ngram_rows`.
 

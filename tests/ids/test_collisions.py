@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidkit._core import place_codes
 from sidkit.errors import CollisionError, ConfigError, DataError
-from sidkit.ids import add_collision_digit, group_sizes, reassign, resolve_collisions
+from sidkit.ids import SidTable, add_collision_digit, group_sizes, reassign, resolve_collisions
+from sidkit.quantize import LSH, PQ, RQKMeans, decoding_costs
 
 
 def small_codes():
@@ -164,3 +166,113 @@ def test_share_keeps_the_codes():
 def test_bad_input(codes, sizes, arguments, error, message):
     with pytest.raises(error, match=message):
         resolve_collisions(codes, sizes, **arguments)
+
+
+def slow_deferred_acceptance(codes, wishes, costs, capacity):
+    """Items of overfull codes ask one after the other; the dearest is turned away, on a tie the later one."""
+    rows = [tuple(row) for row in codes.tolist()]
+    asking = [row for row in range(len(rows)) if rows.count(rows[row]) > capacity]
+    count = {code: rows.count(code) for code in rows if rows.count(code) <= capacity}
+    held, turn = {}, dict.fromkeys(asking, 0)
+    queue = list(asking)
+    while queue:
+        row = queue.pop()
+        if turn[row] == wishes.shape[1]:
+            return None
+        code = tuple(wishes[row, turn[row]].tolist())
+        members = held.setdefault(code, [])
+        members.append((costs[row, turn[row]], row))
+        if len(members) > max(0, capacity - count.get(code, 0)):
+            members.sort()
+            loser = members.pop()[1]
+            turn[loser] += 1
+            queue.append(loser)
+    result = dict(enumerate(rows))
+    for code, members in held.items():
+        result |= {row: code for _, row in members}
+    return [result[row] for row in range(len(rows))]
+
+
+@given(small_codes(), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_nearest_equals_deferred_acceptance(codes, capacity, random):
+    everything = [(a, b) for a in range(3) for b in range(3)]
+    alternatives = np.array([random.sample(everything, 6) for _ in codes], dtype=np.uint16).reshape(-1, 6, 2)
+    wishes = np.concatenate([codes[:, None], alternatives], axis=1)
+    costs = np.array([[random.randint(0, 5) for _ in range(7)] for _ in codes], float).reshape(-1, 7)
+    expected = slow_deferred_acceptance(codes, wishes, costs, capacity)
+    arguments = {"capacity": capacity, "method": "nearest", "costs": lambda rows, _: costs[rows]}
+    if expected is None:
+        with pytest.raises(CollisionError, match="find no free code"):
+            reassign(codes, (3, 3), alternatives, **arguments)
+        return
+    moved = reassign(codes, (3, 3), alternatives, **arguments)
+    assert list(map(tuple, moved.tolist())) == expected
+
+
+def test_who_is_nearer_keeps_the_code_and_transport_lowers_the_cost():
+    codes = np.zeros((3, 1), np.uint16)
+    alternatives = np.tile(np.array([[0], [1], [2]], np.uint16), (3, 1, 1))
+    costs = np.array([[0.5, 0.6, 0.7], [0.1, 9, 9], [0.4, 0.5, 9]])
+    paid = lambda rows, wishes: np.take_along_axis(costs[rows], wishes[:, :, 0].astype(int), axis=1)  # noqa: E731
+    for method, expected in (("first", [0, 1, 2]), ("nearest", [2, 0, 1]), ("sinkhorn", [2, 0, 1])):
+        moved = reassign(codes, (3,), alternatives, method=method, costs=paid)
+        assert moved.ravel().tolist() == expected
+
+
+def test_settled_items_stay_and_take_room():
+    codes = np.array([[0], [1]], np.uint16)
+    alternatives = np.tile(np.array([[0], [1], [2], [3]], np.uint16), (2, 1, 1))
+    settled = np.array([[0], [2]], np.uint16)
+    for method in ("first", "nearest", "sinkhorn"):
+        moved = reassign(codes, (4,), alternatives, settled=settled, method=method)
+        assert moved.ravel().tolist() == [3, 1], method
+
+
+@pytest.mark.parametrize("method", ["nearest", "sinkhorn"])
+def test_methods_work_on_two_words_and_on_a_tokenizer(method):
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    for tokenizer in (RQKMeans(2, 32).fit(x), PQ(2, 32).fit(x), LSH(2, 32).fit(x)):
+        table = SidTable.from_codes(
+            tokenizer.encode(x),
+            np.arange(300),
+            tokenizer.sizes,
+            collisions="reassign",
+            alternatives=lambda rows, tokenizer=tokenizer: tokenizer.alternatives(x[rows], 200),
+            method=method,
+            costs=decoding_costs(tokenizer, x),
+        )
+        assert group_sizes(table.digits, table.sizes).max() == 1
+    wide = np.zeros((2, 8), np.uint16)
+    others = np.tile(np.array([[0] * 8, [0] * 7 + [9]], np.uint16), (2, 1, 1))
+    moved = reassign(wide, (2048,) * 8, others, method=method)
+    assert sorted(moved[:, -1].tolist()) == [0, 9]
+
+
+def test_costs_that_do_not_fit():
+    codes, alternatives = np.zeros((2, 1), np.uint16), np.zeros((2, 3, 1), np.uint16)
+    with pytest.raises(DataError, match=r"finite floats \(2, 4\)"):
+        reassign(codes, (4,), alternatives, method="nearest", costs=lambda rows, _: np.zeros(len(rows)))
+    with pytest.raises(ConfigError, match="unknown method of `reassign`: `best`"):
+        reassign(codes, (4,), alternatives, method="best")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"choices": 2}, ValueError, "not a whole number of items"),
+        ({"choices": 0}, ValueError, "not a whole number of items"),
+        ({"method": "nearest"}, ValueError, "needs `costs`"),
+        ({"method": "best"}, ValueError, 'must be "first"'),
+        ({"method": "nearest", "costs": np.full(3, np.nan)}, ValueError, "finite"),
+        ({"method": "nearest", "costs": np.zeros(2)}, ValueError, "axis 0 of `costs`"),
+        ({"epsilon": 0.0}, ValueError, "`epsilon` must be above 0"),
+        ({"wishes": np.zeros((3, 2), np.uint64)}, ValueError, "axis 1 of `wishes`"),
+        ({"settled": np.zeros((3, 3), np.uint64)}, ValueError, "one word a row or two"),
+        ({"settled": np.zeros((3, 1), np.int64)}, TypeError, "uint64"),
+    ],
+)
+def test_bad_input_of_the_core(arguments, error, message):
+    good = {"settled": np.zeros((1, 1), np.uint64), "wishes": np.zeros((3, 1), np.uint64), "choices": 1}
+    given = good | arguments
+    with pytest.raises(error, match=message):
+        place_codes(given.pop("settled"), given.pop("wishes"), capacity=1, **given)

@@ -12,12 +12,20 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
-from sidkit.ids.collisions import POLICIES, add_collision_digit, group_sizes, reassign, resolve_collisions
+from sidkit.ids.collisions import (
+    METHODS,
+    POLICIES,
+    add_collision_digit,
+    group_sizes,
+    reassign,
+    resolve_collisions,
+)
 from sidkit.ids.drift import Drift, drift
 from sidkit.ids.table import SidTable
 from sidkit.ids.vocabulary import Vocabulary
 
 __all__ = [
+    "METHODS",
     "POLICIES",
     "Drift",
     "SidTable",

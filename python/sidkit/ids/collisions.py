@@ -1,10 +1,11 @@
 """What to do with items whose codes are equal.
 
     token      a further digit counts the items under one code (TIGER, Rajput et al. 2023, section 3.1)
-    reassign   all but the first items of a code move to the next-nearest code that is free
+    reassign   all but the first, or the nearest, items of a code move to a near code that is free
     share      nothing: several items have one Semantic ID, and whoever reads it gets them all
 
-All three are deterministic: they depend on the codes and on the order of the items only.
+All three are deterministic: they depend on the codes and on the order of the items only. Ranks and places are
+computed in Rust, in the sorted order of packed codes and in one table of those taken.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,19 +14,33 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._core import SidLayout
+from sidkit._core import SidLayout, code_ranks, place_codes
 from sidkit.errors import CollisionError, ConfigError, DataError
 
-__all__ = ["POLICIES", "add_collision_digit", "check_codes", "group_sizes", "reassign", "resolve_collisions"]
+__all__ = [
+    "METHODS",
+    "POLICIES",
+    "add_collision_digit",
+    "check_codes",
+    "group_sizes",
+    "reassign",
+    "resolve_collisions",
+]
 
 POLICIES = ("token", "reassign", "share")
+#: Ways to choose who moves where under `reassign`.
+METHODS = ("first", "nearest", "sinkhorn")
 
 Codes: TypeAlias = npt.NDArray[np.uint16]
 #: Gives, for m row numbers, their codes in the order of preference, uint16 (m, choices, levels);
 #: or that array for all rows.
 Alternatives: TypeAlias = Callable[[npt.NDArray[np.int64]], Codes] | Codes
 
+#: Gives, for m row numbers and their codes uint16 (m, choices, levels), what each costs, float (m, choices).
+Costs: TypeAlias = Callable[[npt.NDArray[np.int64], Codes], npt.NDArray[np.floating]]
+
 _MOST_DIGITS = 1 << 16
+_NONE = (1 << 32) - 1
 
 
 def resolve_collisions(
@@ -36,6 +51,8 @@ def resolve_collisions(
     collision_size: int | None = None,
     alternatives: Alternatives | None = None,
     capacity: int = 1,
+    method: str = "first",
+    costs: Costs | None = None,
 ) -> tuple[Codes, tuple[int, ...]]:
     """Turn codes into the digits of Semantic IDs.
 
@@ -46,6 +63,8 @@ def resolve_collisions(
         collision_size: `token` only: size of the further digit; without it, that of the largest group.
         alternatives: `reassign` only: see `reassign`.
         capacity: `reassign` only: how many items may keep one code.
+        method: `reassign` only: who moves where: `first`, `nearest` or `sinkhorn`.
+        costs: `reassign` only: see `reassign`.
 
     Returns:
         The digits, uint16 (n, levels) or for `token` (n, levels + 1), and their sizes.
@@ -65,7 +84,8 @@ def resolve_collisions(
                 "`reassign` needs the next-nearest codes of an item, but `alternatives` is None; "
                 "hint: alternatives=lambda rows: tokenizer.alternatives(x[rows])"
             )
-        return reassign(codes, sizes, alternatives, capacity=capacity), tuple(sizes)
+        moved = reassign(codes, sizes, alternatives, capacity=capacity, method=method, costs=costs)
+        return moved, tuple(sizes)
     if policy == "share":
         return codes, tuple(sizes)
     raise ConfigError(f"unknown collision policy `{policy}`; hint: one of {', '.join(POLICIES)}")
@@ -94,7 +114,7 @@ def add_collision_digit(codes: Codes, sizes: Sequence[int], *, size: int | None 
     """
     if size is not None and not 1 <= size <= _MOST_DIGITS:
         raise ConfigError(f"the collision digit's size must be in 1..{_MOST_DIGITS}, not {size}")
-    ranks = _rank_in_group(_keys(codes, sizes))
+    ranks = code_ranks(_words(SidLayout(list(sizes)), codes))
     largest = int(ranks.max(initial=0)) + 1
     limit = _MOST_DIGITS if size is None else size
     if largest > limit:
@@ -108,11 +128,27 @@ def add_collision_digit(codes: Codes, sizes: Sequence[int], *, size: int | None 
     return np.column_stack([codes, ranks.astype(np.uint16)]), largest if size is None else size
 
 
-def reassign(codes: Codes, sizes: Sequence[int], alternatives: Alternatives, *, capacity: int = 1) -> Codes:
-    """Move surplus items of a code to their next-nearest code with room.
+def reassign(
+    codes: Codes,
+    sizes: Sequence[int],
+    alternatives: Alternatives,
+    *,
+    capacity: int = 1,
+    method: str = "first",
+    costs: Costs | None = None,
+    settled: Codes | None = None,
+) -> Codes:
+    """Move surplus items of a code to a near code with room. Who is not surplus stays.
 
-    The first `capacity` items of each code keep it. The others ask, round by round, for their 1st, 2nd, …
-    alternative; a code with room takes those who ask in the order of the items. Who has a code stays there.
+    `first`: the first `capacity` items of each code keep it. The others ask, round by round, for their 1st,
+    2nd, … alternative; a code with room takes those who ask in the order of the items.
+
+    `nearest`: all items of a code with too many compete, and a code keeps those to whom it costs the least
+    (deferred acceptance, Gale and Shapley 1962, College admissions and the stability of marriage).
+
+    `sinkhorn`: likewise, but all wishes are weighed at once by entropic transport, as LC-Rec does for its
+    last level (Zheng et al., arXiv 2311.09049), and granted by weight, which makes the sum of the costs
+    small. Its weights go through `exp`, so machines may differ in the last bit, and with it in ties.
 
     Args:
         codes: uint16 (n, levels).
@@ -120,44 +156,61 @@ def reassign(codes: Codes, sizes: Sequence[int], alternatives: Alternatives, *, 
         alternatives: codes in the order of preference, uint16 (m, choices, levels), for the m rows asked for,
             or an array for all n rows. An item's own code may be among them.
         capacity: how many items may have one code.
+        method: `first`, `nearest` or `sinkhorn`.
+        costs: not of `first`: what codes cost items, float (m, choices), of m row numbers and their codes
+            uint16 (m, choices, levels), such as the squared distance to what they decode to. Without
+            it, the place of a code in the order of preference.
+        settled: uint16 (k, levels), codes of further items, which stay and take room.
 
     Returns:
         New codes, uint16 (n, levels), none of them more often than `capacity`.
 
     Raises:
         CollisionError: if an item finds no room among its alternatives.
-        ConfigError: if `capacity` is less than 1.
-        DataError: if the alternatives have another shape or do not fit the sizes.
+        ConfigError: if `capacity` is less than 1, or there is no such method.
+        DataError: if the alternatives have another shape or do not fit the sizes, or the costs do not fit
+            them.
     """
     if capacity < 1:
         raise ConfigError(f"capacity must be at least 1, not {capacity}")
-    keys = _keys(codes, sizes)
-    settled = _rank_in_group(keys) < capacity
-    homeless = np.flatnonzero(~settled)
+    if method not in METHODS:
+        raise ConfigError(f"unknown method of `reassign`: `{method}`; hint: one of {', '.join(METHODS)}")
+    layout = SidLayout(list(sizes))
+    keys = _words(layout, codes)
+    others = np.empty((0, keys.shape[1]), np.uint64) if settled is None else _words(layout, settled)
+    before = code_ranks(np.concatenate([others, keys]))[len(others) :]
+    surplus = before >= capacity
+    if method != "first" and surplus.any():
+        # Those that came first have no right of their own here: all of an overfull code compete.
+        sortable = _keys(codes, sizes)
+        surplus = np.isin(sortable, sortable[surplus])
+    homeless = np.flatnonzero(surplus)
     if not len(homeless):
         return codes
     wishes = _wishes(alternatives, homeless, codes, sizes)
-    wish_keys = _keys(wishes.reshape(-1, codes.shape[1]), sizes).reshape(wishes.shape[:2])
-    taken = np.sort(keys[settled])  # with repetitions: how often a key occurs is how full its code is
-    result = codes.copy()
-    waiting = np.arange(len(homeless))
-    for choice in range(wishes.shape[1]):
-        wanted = wish_keys[waiting, choice]
-        full = np.searchsorted(taken, wanted, side="right") - np.searchsorted(taken, wanted, side="left")
-        placed = _rank_in_group(wanted) < capacity - full
-        winners = waiting[placed]
-        result[homeless[winners]] = wishes[winners, choice]
-        arrived = np.sort(wanted[placed])
-        taken = np.insert(taken, np.searchsorted(taken, arrived), arrived)
-        waiting = waiting[~placed]
-        if not len(waiting):
-            return result
-    first = int(homeless[waiting[0]])
-    raise CollisionError(
-        f"{len(waiting)} of {len(codes)} items find no free code among their {wishes.shape[1]} alternatives "
-        f"(the first is row {first} with the code `{_written(codes[first])}`); "
-        f"hint: more alternatives, a larger capacity, more or larger levels, or the policy `token` or `share`"
+    if method != "first":
+        wishes = np.concatenate([codes[homeless, None], wishes], axis=1)
+    choices = wishes.shape[1]
+    granted = place_codes(
+        np.concatenate([others, keys[~surplus]]),
+        _words(layout, wishes.reshape(-1, codes.shape[1])),
+        choices=choices,
+        capacity=min(capacity, _NONE - 1),
+        method=method,
+        costs=None if method == "first" else _costs(costs, homeless, wishes),
     )
+    lost = np.flatnonzero(granted == _NONE)
+    if len(lost):
+        first = int(homeless[lost[0]])
+        raise CollisionError(
+            f"{len(lost)} of {len(codes)} items find no free code among their {choices} alternatives "
+            f"(the first is row {first} with the code `{_written(codes[first])}`); "
+            "hint: more alternatives, a larger capacity, more or larger levels, "
+            "or the policy `token` or `share`"
+        )
+    result = codes.copy()
+    result[homeless] = wishes[np.arange(len(homeless)), granted]
+    return result
 
 
 def check_codes(codes: npt.ArrayLike, sizes: Sequence[int]) -> Codes:
@@ -171,8 +224,8 @@ def check_codes(codes: npt.ArrayLike, sizes: Sequence[int]) -> Codes:
         )
     if any(not 1 <= size <= _MOST_DIGITS for size in sizes):
         raise ConfigError(f"sizes must be in 1..{_MOST_DIGITS}, not {tuple(sizes)}")
-    wrong = np.argwhere((array < 0) | (array >= np.asarray(sizes)))
-    if len(wrong):
+    if len(array) and ((array.min(axis=0) < 0) | (array.max(axis=0) >= np.asarray(sizes))).any():
+        wrong = np.argwhere((array < 0) | (array >= np.asarray(sizes)))
         row, level = (int(part) for part in wrong[0])
         raise DataError(
             f"the code of row {row} at level {level} is {array[row, level]}, "
@@ -204,16 +257,21 @@ def _keys(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(packed, dtype=">u8").view("S16").ravel()
 
 
-def _rank_in_group(keys: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """How many earlier rows have the same key, for each row."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    starts = np.ones(len(keys), dtype=bool)
-    starts[1:] = ordered[1:] != ordered[:-1]
-    positions = np.arange(len(keys))
-    ranks = np.empty(len(keys), dtype=np.int64)
-    ranks[order] = positions - np.maximum.accumulate(np.where(starts, positions, 0))
-    return ranks
+def _words(layout: SidLayout, codes: Codes) -> npt.NDArray[np.uint64]:
+    """Packed codes as rows of one word or two."""
+    packed = layout.pack(np.ascontiguousarray(codes))
+    return packed.reshape(len(codes), -1) if len(codes) else packed.reshape(0, layout.words)
+
+
+def _costs(costs: Costs | None, rows: npt.NDArray[np.int64], wishes: Codes) -> npt.NDArray[np.float64]:
+    if costs is None:
+        return np.tile(np.arange(wishes.shape[1], dtype=np.float64), len(rows))
+    given = np.ascontiguousarray(costs(rows, wishes), dtype=np.float64)
+    if given.shape != wishes.shape[:2] or not np.isfinite(given).all():
+        raise DataError(
+            f"costs must be finite floats {wishes.shape[:2]}, one a wish; got shape {given.shape}"
+        )
+    return given.reshape(-1)
 
 
 def _written(code: Codes) -> str:

@@ -14,7 +14,7 @@ import polars as pl
 from sidkit._core import SidLayout
 from sidkit._files import atomic_path
 from sidkit.errors import DataError, FormatError
-from sidkit.ids.collisions import POLICIES, Alternatives, check_codes, group_sizes, resolve_collisions
+from sidkit.ids.collisions import POLICIES, Alternatives, Costs, check_codes, group_sizes, resolve_collisions
 
 __all__ = ["SidTable"]
 
@@ -65,6 +65,8 @@ class SidTable:
         collision_size: int | None = None,
         alternatives: Alternatives | None = None,
         capacity: int = 1,
+        method: str = "first",
+        costs: Costs | None = None,
     ) -> "SidTable":
         """Make Semantic IDs of codes.
 
@@ -77,6 +79,8 @@ class SidTable:
             alternatives: `reassign` only: `lambda rows: tokenizer.alternatives(x[rows])`, or an array
                 uint16 (n, choices, levels).
             capacity: `reassign` only: how many items may have one code.
+            method: `reassign` only: who moves where: `first`, `nearest` or `sinkhorn`, see `reassign`.
+            costs: `reassign` only: what codes cost items; see `reassign`.
 
         Raises:
             DataError: if codes, ids and sizes do not fit together.
@@ -92,6 +96,8 @@ class SidTable:
             collision_size=collision_size,
             alternatives=alternatives,
             capacity=capacity,
+            method=method,
+            costs=costs,
         )
         return cls(ids, digits, all_sizes, collisions=collisions)
 

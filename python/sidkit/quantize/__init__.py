@@ -23,6 +23,7 @@ from sidkit.quantize.blocks import behaviour_block, joined_vectors
 from sidkit.quantize.clusters import CooccurrenceClusters
 from sidkit.quantize.coherence import Coherence, prefix_coherence
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
+from sidkit.quantize.decoding_costs import decoding_costs
 from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
 from sidkit.quantize.inspection import Inspection, inspect_codes
 from sidkit.quantize.neighbours import NeighbourRecall, neighbour_recall
@@ -62,6 +63,7 @@ __all__ = [
     "behaviour_block",
     "collaborative_vectors",
     "cooccurrence",
+    "decoding_costs",
     "inspect_codes",
     "joined_vectors",
     "load_tokenizer",

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod arrays;
 mod assign;
 mod codebook;
+mod collide;
 mod count;
 mod error;
 mod item_set;
@@ -26,6 +27,8 @@ mod _core {
     use crate::assign::{Assignment, assign_codes, assign_details};
     #[pymodule_export]
     use crate::codebook::Codebooks;
+    #[pymodule_export]
+    use crate::collide::{code_ranks, place_codes};
     #[pymodule_export]
     use crate::item_set::ItemSet;
     #[pymodule_export]

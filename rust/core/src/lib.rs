@@ -6,6 +6,7 @@
 
 pub mod assign;
 pub mod codebook;
+pub mod collide;
 pub mod error;
 pub mod hash;
 pub mod kmeans;
