@@ -872,7 +872,7 @@ def code_ranks(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
         uint32 (n,).
 
     Raises:
-        TypeError, ValueError: if `keys` is not such an array.
+        `TypeError`, `ValueError`: if `keys` is not such an array.
     """
 
 def place_codes(
@@ -903,7 +903,7 @@ def place_codes(
         uint32 (m,), the number of the wish that was granted, 4294967295 where none was.
 
     Raises:
-        TypeError, ValueError: if the arrays do not fit one another, or there is no such method.
+        `TypeError`, `ValueError`: if the arrays do not fit one another, or there is no such method.
     """
 
 def ngram_windows(layout: SidLayout, kind: str) -> list[tuple[int, int]]:

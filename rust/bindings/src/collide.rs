@@ -16,7 +16,7 @@ use crate::arrays;
 ///     uint32 (n,).
 ///
 /// Raises:
-///     TypeError, ValueError: if `keys` is not such an array.
+///     `TypeError`, `ValueError`: if `keys` is not such an array.
 #[pyfunction]
 pub(crate) fn code_ranks<'py>(
     py: Python<'py>,
@@ -53,7 +53,7 @@ pub(crate) fn code_ranks<'py>(
 ///     uint32 (m,), the number of the wish that was granted, 4294967295 where none was.
 ///
 /// Raises:
-///     TypeError, ValueError: if the arrays do not fit one another, or there is no such method.
+///     `TypeError`, `ValueError`: if the arrays do not fit one another, or there is no such method.
 #[pyfunction]
 #[pyo3(signature = (settled, wishes, *, choices, capacity, method="first", costs=None, epsilon=0.1, iterations=50))]
 #[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
@@ -109,12 +109,12 @@ pub(crate) fn place_codes<'py>(
         None => &[],
     };
     let (one, other, words) = (settled.slice()?, wishes.slice()?, settled.words());
-    let placed = py.detach(|| match words {
-        1 => by_method(one, other, costs, choices, capacity, method, settings),
-        _ => {
-            let (one, other) = (one.as_chunks::<2>().0, other.as_chunks::<2>().0);
-            by_method(one, other, costs, choices, capacity, method, settings)
+    let placed = py.detach(|| {
+        if words == 1 {
+            return by_method(one, other, costs, choices, capacity, method, settings);
         }
+        let (one, other) = (one.as_chunks::<2>().0, other.as_chunks::<2>().0);
+        by_method(one, other, costs, choices, capacity, method, settings)
     });
     Ok(placed.into_pyarray(py))
 }
