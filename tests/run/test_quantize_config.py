@@ -12,7 +12,7 @@ from sidkit.evaluate import Metrics
 from sidkit.quantize import Tokenizer, load_tokenizer
 from sidkit.quantize.tokenizer import _KINDS
 from sidkit.run import build_config, read_config, run_pipeline, write_config
-from sidkit.run.quantize_config import _BELONGS, METHODS, QuantizeConfig
+from sidkit.run.quantize_config import _BELONGS, _ONE_LEVEL, METHODS, QuantizeConfig
 from sidkit.run.tokenizers import make_tokenizer, tokenizer_class
 
 #: One setting of each kind that a method needs to be small, or that shows it takes its options.
@@ -20,6 +20,10 @@ TRIED = {
     "rqkmeans": {"balanced": True, "start": "kmeans++", "standardize": False},
     "rqvae": {"epochs": 12, "latent": 4, "hidden": [8], "commitment": 0.5, "weight_decay": 0.1}
     | {"update": "ema", "estimator": "rotation", "distance": "cosine", "sinkhorn": "last", "whiten": 3},
+    "vq": {"balanced": True},
+    "vqvae": {"epochs": 12, "latent": 4, "hidden": [8], "distance": "cosine"},
+    "rvq": {"epochs": 5, "kmeans_start": False, "reset": False},
+    "hkmeans": {"balanced": False, "start": "kmeans++"},
     "pq": {"iterations": 3, "standardize": False},
     "opq": {"rounds": 2},
     "lsh": {"codes": [8, 4]},
@@ -31,7 +35,8 @@ TRIED = {
 
 
 def settings_of(method):
-    return {"method": method, "levels": 2, "codes": 8} | TRIED[method]
+    levels = 1 if method in _ONE_LEVEL else 2
+    return {"method": method, "levels": levels, "codes": 8} | TRIED[method]
 
 
 def test_every_kind_of_tokenizer_has_a_method():
@@ -102,8 +107,9 @@ def test_a_generator_writes_codes_of_any_kind(method, world, tmp_path):
 
 
 MISTAKES = {
-    "quantize.method=kmeans": "`quantize.method`: input should be 'rqkmeans', 'rqvae', 'pq', 'opq', 'lsh'",
-    "quantize.epochs=5": '`epochs` belongs to the method `rqvae`, but `method` is "rqkmeans"; leave it out',
+    "quantize.method=kmeans": "`quantize.method`: input should be 'rqkmeans', 'rqvae', 'vq', 'vqvae'",
+    "quantize.epochs=5": "`epochs` belongs to the method `rqvae`, `vqvae`, `rvq`, but `method` is",
+    "quantize.iterations=0": "`quantize.iterations`: input should be greater than or equal to 1",
     "quantize.rounds=5": '`rounds` belongs to the method `opq`, but `method` is "rqkmeans"',
     "quantize.codes=[4, 4]": "`quantize`: `codes` has 2 sizes for 3 levels; give one a level",
     "quantize.codes=[65536, 65536, 0]": "or a list of one a level, is needed; it is [65536",
@@ -121,6 +127,19 @@ def test_a_mistake_is_named(assignment, message):
 
 FLAGS = {"balanced", "standardize", "kmeans_start", "reset", "refit"}
 FLOATS = {"learning_rate", "weight_decay", "commitment", "temperature", "sinkhorn_epsilon"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"levels": 4}, '"vq" has one level; `levels` must be 1, not 4'),
+        ({"codes": [8]}, '"vq" has one level; `codes` must be one number'),
+    ],
+)
+def test_methods_of_one_level(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        build_config({"quantize": {"method": "vq"} | settings})
+    assert make_tokenizer(QuantizeConfig(method="vq")).sizes == (256,)
 
 
 @pytest.mark.parametrize("option", _BELONGS)

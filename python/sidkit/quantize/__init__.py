@@ -1,6 +1,10 @@
 """From vectors to codes.
 
     RQKMeans          residual k-means; the default
+    VQ                k-means, one code an item
+    HierarchicalKMeans   paths in a tree of clusters
+    RVQ               residual codebooks trained by gradients, without an autoencoder
+    VQVAE             an autoencoder with one code an item
     RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
     PQ                product quantization, OPQ with its rotation
     CooccurrenceClusters   paths of a recursive clustering of what occurs together, P5-CID
@@ -25,6 +29,7 @@ from sidkit.quantize.coherence import Coherence, prefix_coherence
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.decoding_costs import decoding_costs
 from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
+from sidkit.quantize.hierarchical import HierarchicalKMeans
 from sidkit.quantize.inspection import Inspection, inspect_codes
 from sidkit.quantize.neighbours import NeighbourRecall, neighbour_recall
 from sidkit.quantize.product import PQ
@@ -38,18 +43,25 @@ from sidkit.quantize.quality import (
 )
 from sidkit.quantize.rqkmeans import RQKMeans
 from sidkit.quantize.rqvae import RQVAE
+from sidkit.quantize.rvq import RVQ
 from sidkit.quantize.textual import WordTokenizer
 from sidkit.quantize.tokenizer import Tokenizer, load_tokenizer
+from sidkit.quantize.vq import VQ
+from sidkit.quantize.vqvae import VQVAE
 
 __all__ = [
     "LSH",
     "PQ",
     "RQVAE",
+    "RVQ",
+    "VQ",
+    "VQVAE",
     "Atomic",
     "CodebookCollapseWarning",
     "CodebookLoss",
     "Coherence",
     "CooccurrenceClusters",
+    "HierarchicalKMeans",
     "Inspection",
     "LatentLoss",
     "LevelQuality",

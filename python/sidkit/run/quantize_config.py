@@ -8,40 +8,56 @@ from sidkit.run._section import Count, Depth, Fraction, NonNegative, Positive, S
 
 __all__ = ["METHODS", "QuantizeConfig"]
 
-Method = Literal["rqkmeans", "rqvae", "pq", "opq", "lsh", "random", "atomic", "cooccurrence", "words"]
+Method = Literal[
+    "rqkmeans",
+    "rqvae",
+    "vq",
+    "vqvae",
+    "rvq",
+    "hkmeans",
+    "pq",
+    "opq",
+    "lsh",
+    "random",
+    "atomic",
+    "cooccurrence",
+    "words",
+]
 
-_KMEANS = ("rqkmeans", "pq", "opq")
-_VECTORS = (*_KMEANS, "rqvae")
+_KMEANS = ("rqkmeans", "vq", "hkmeans", "pq", "opq")
+_AUTOENCODERS = ("rqvae", "vqvae")
+_GRADIENTS = (*_AUTOENCODERS, "rvq")
+_VECTORS = (*_KMEANS, *_GRADIENTS)
 
 #: Which methods an option belongs to; those that are not here belong to all. Every option of a method is an
 #: argument of its tokenizer, of the same name but for `mini_batch`.
 _BELONGS: dict[str, tuple[str, ...]] = {
     "iterations": _KMEANS,
     "standardize": _VECTORS,
-    "start": ("rqkmeans",),
-    "balanced": ("rqkmeans", "cooccurrence"),
-    "mini_batch": ("rqkmeans",),
+    "start": ("rqkmeans", "vq", "hkmeans"),
+    "balanced": ("rqkmeans", "vq", "hkmeans", "cooccurrence"),
+    "mini_batch": ("rqkmeans", "vq"),
     "rounds": ("opq",),
-    "epochs": ("rqvae",),
-    "plain_epochs": ("rqvae",),
-    "latent": ("rqvae",),
-    "hidden": ("rqvae",),
-    "learning_rate": ("rqvae",),
-    "weight_decay": ("rqvae",),
-    "commitment": ("rqvae",),
-    "batch_size": ("rqvae",),
-    "whiten": ("rqvae",),
-    "update": ("rqvae",),
-    "decay": ("rqvae",),
-    "estimator": ("rqvae",),
-    "temperature": ("rqvae",),
-    "distance": ("rqvae",),
-    "sinkhorn": ("rqvae",),
-    "sinkhorn_epsilon": ("rqvae",),
-    "kmeans_start": ("rqvae",),
-    "reset": ("rqvae",),
-    "refit": ("rqvae",),
-    "on_collapse": ("rqvae",),
+    "epochs": _GRADIENTS,
+    "plain_epochs": _AUTOENCODERS,
+    "latent": _AUTOENCODERS,
+    "hidden": _AUTOENCODERS,
+    "learning_rate": _GRADIENTS,
+    "weight_decay": _AUTOENCODERS,
+    "commitment": _AUTOENCODERS,
+    "batch_size": _GRADIENTS,
+    "whiten": _AUTOENCODERS,
+    "update": _AUTOENCODERS,
+    "decay": _AUTOENCODERS,
+    "estimator": _AUTOENCODERS,
+    "temperature": _AUTOENCODERS,
+    "distance": _AUTOENCODERS,
+    "sinkhorn": _AUTOENCODERS,
+    "sinkhorn_epsilon": _AUTOENCODERS,
+    "kmeans_start": _GRADIENTS,
+    "reset": _GRADIENTS,
+    "refit": _AUTOENCODERS,
+    "on_collapse": _AUTOENCODERS,
 }
 #: The same of options that are no arguments of a tokenizer, but of losses that are added to its own.
 _LOSSES: dict[str, tuple[str, ...]] = {
@@ -52,6 +68,8 @@ _LOSSES: dict[str, tuple[str, ...]] = {
 }
 #: Methods whose number of codes follows from the items.
 _WITHOUT_SIZES = ("atomic",)
+#: Methods of one level; `levels` is 1, or is left at its default.
+_ONE_LEVEL = ("vq", "vqvae")
 _MOST_BITS = 128
 
 
@@ -66,68 +84,69 @@ class QuantizeConfig(Section):
     """How vectors become codes. An option of another method than the chosen one is refused, not ignored."""
 
     method: Method = "rqkmeans"
-    """The tokenizer: `rqkmeans` (residual k-means), `rqvae` (residual-quantized autoencoder), `pq` and `opq`
-    (product quantization, without and with a rotation; unordered codes), `cooccurrence` (paths of a
-    clustering of what occurs together; take fewer codes, such as 32), `words` (phrases of the items' own
-    words; take more codes, such as 4096), and the controls `lsh`, `random` and `atomic` (one code an item,
-    whatever `levels` and `codes` say)."""
+    """The tokenizer: `rqkmeans` (residual k-means), `rqvae` (residual-quantized autoencoder), `rvq` (residual
+    codebooks trained by gradients), `vq` and `vqvae` (one level of k-means, or of an autoencoder), `hkmeans`
+    (paths in a tree of clusters; take fewer codes, such as 32), `pq` and `opq` (product quantization, without
+    and with a rotation; unordered codes), `cooccurrence` (paths of a clustering of what occurs together; take
+    fewer codes too), `words` (phrases of the items' own words; take more, such as 4096), and the controls
+    `lsh`, `random` and `atomic` (one code an item, whatever `levels` and `codes` say)."""
     levels: Depth = 3
     """Codes of an item."""
     codes: Annotated[int | list[int], BeforeValidator(_sizes)] = 256
     """Codes of every level; one number, or a list of one a level."""
     iterations: Count = 25
-    """Rounds of k-means a level; with `mini_batch`, passes over the vectors (`rqkmeans`, `pq`, `opq`)."""
+    """Rounds of k-means a level; with `mini_batch`, passes over the vectors (k-means of any kind)."""
     standardize: bool | None = None
-    """Give every dimension mean 0 and variance 1 first; the default where `vectors` is `content` (`rqkmeans`,
-    `rqvae`, `pq`, `opq`)."""
+    """Give every dimension mean 0 and variance 1 first; the default where `vectors` is `content` (all that
+    learn from vectors)."""
     start: Literal["bisect", "kmeans++"] | None = None
-    """First codewords of k-means; `bisect` by default (`rqkmeans`)."""
+    """First codewords of k-means; `bisect` by default (`rqkmeans`, `vq`, `hkmeans`)."""
     balanced: bool | None = None
-    """Learn codewords from clusters of equal size (`rqkmeans`, `cooccurrence`)."""
+    """Learn codewords from clusters of equal size (`rqkmeans`, `vq`, `hkmeans`, `cooccurrence`)."""
     mini_batch: Count | None = None
-    """Learn from mini-batches of so many vectors (`rqkmeans`)."""
+    """Learn from mini-batches of so many vectors (`rqkmeans`, `vq`)."""
     rounds: Count | None = None
     """Rounds of learning the rotation (`opq`)."""
     epochs: Count = 300
-    """Passes over the vectors (`rqvae`)."""
+    """Passes over the vectors (`rqvae`, `vqvae`, `rvq`)."""
     plain_epochs: int | None = None
-    """How many of these are without quantization (`rqvae`)."""
+    """How many of these are without quantization (`rqvae`, `vqvae`)."""
     latent: Width = 32
-    """Dimensions between encoder and codebooks (`rqvae`)."""
+    """Dimensions between encoder and codebooks (`rqvae`, `vqvae`)."""
     hidden: list[Width] = Field(default=[512, 256, 128])
-    """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`)."""
+    """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`, `vqvae`)."""
     learning_rate: Positive = 2e-3
-    """Learning rate of AdamW (`rqvae`)."""
+    """Learning rate of Adam (`rqvae`, `vqvae`, `rvq`)."""
     weight_decay: NonNegative | None = None
-    """Weight decay of AdamW (`rqvae`)."""
+    """Weight decay of AdamW (`rqvae`, `vqvae`)."""
     commitment: NonNegative | None = None
-    """Weight of the commitment loss (`rqvae`)."""
+    """Weight of the commitment loss (`rqvae`, `vqvae`)."""
     batch_size: Count = 1024
-    """Vectors in a step (`rqvae`)."""
+    """Vectors in a step (`rqvae`, `vqvae`, `rvq`)."""
     whiten: Width | None = None
-    """Quantize so many whitened principal components (`rqvae`)."""
+    """Quantize so many whitened principal components (`rqvae`, `vqvae`)."""
     update: Literal["gradient", "ema"] | None = None
-    """How codebooks follow the latents (`rqvae`)."""
+    """How codebooks follow the latents (`rqvae`, `vqvae`)."""
     decay: Fraction | None = None
-    """Decay of the running averages of `update = "ema"` (`rqvae`)."""
+    """Decay of the running averages of `update = "ema"` (`rqvae`, `vqvae`)."""
     estimator: Literal["straight-through", "rotation", "gumbel"] | None = None
-    """How the gradient gets past the choice of codes (`rqvae`)."""
+    """How the gradient gets past the choice of codes (`rqvae`, `vqvae`)."""
     temperature: Positive | None = None
-    """First temperature of `estimator = "gumbel"` (`rqvae`)."""
+    """First temperature of `estimator = "gumbel"` (`rqvae`, `vqvae`)."""
     distance: Literal["l2", "cosine"] | None = None
-    """Codes by distance or by angle (`rqvae`)."""
+    """Codes by distance or by angle (`rqvae`, `vqvae`)."""
     sinkhorn: Literal["none", "last", "all"] | None = None
-    """Levels whose codes are balanced in training (`rqvae`)."""
+    """Levels whose codes are balanced in training (`rqvae`, `vqvae`)."""
     sinkhorn_epsilon: Positive | None = None
-    """How soft that balance is (`rqvae`)."""
+    """How soft that balance is (`rqvae`, `vqvae`)."""
     kmeans_start: bool | None = None
-    """Start codebooks from k-means (`rqvae`)."""
+    """Start codebooks from k-means (`rqvae`, `vqvae`, `rvq`)."""
     reset: bool | None = None
-    """Set codes anew that nothing chose for an epoch (`rqvae`)."""
+    """Set codes anew that nothing chose for an epoch (`rqvae`, `vqvae`, `rvq`)."""
     refit: bool | None = None
-    """k-means of the final latents (`rqvae`)."""
+    """k-means of the final latents (`rqvae`, `vqvae`)."""
     on_collapse: Literal["repair", "stop", "warn"] | None = None
-    """What is done about codebooks that collapse in training (`rqvae`)."""
+    """What is done about codebooks that collapse in training (`rqvae`, `vqvae`)."""
     seed: Seed = 0
     """Seed of initialization and of batches."""
     vectors: Literal["content", "behaviour", "joined"] = "content"
@@ -163,7 +182,9 @@ class QuantizeConfig(Section):
         """What the tokenizer of the method is made with; options that are unset are left to it."""
         if self.method in _WITHOUT_SIZES:
             return {}
-        chosen: dict[str, Any] = {"levels": self.levels, "codes": self.codes}
+        chosen: dict[str, Any] = {"codes": self.codes}
+        if self.method not in _ONE_LEVEL:
+            chosen["levels"] = self.levels
         if self.method != "words":
             chosen["seed"] = self.seed
         if self.method == "cooccurrence":
@@ -203,6 +224,14 @@ class QuantizeConfig(Section):
     @model_validator(mode="after")
     def _sizes_fit(self) -> "QuantizeConfig":
         if self.method in _WITHOUT_SIZES:
+            return self
+        if self.method in _ONE_LEVEL:
+            if self.levels not in (1, type(self).model_fields["levels"].default):
+                raise ValueError(f'"{self.method}" has one level; `levels` must be 1, not {self.levels}')
+            if isinstance(self.codes, list):
+                raise ValueError(
+                    f'"{self.method}" has one level; `codes` must be one number, not {self.codes}'
+                )
             return self
         sizes = self.codes if isinstance(self.codes, list) else [self.codes] * self.levels
         if len(sizes) != self.levels:
