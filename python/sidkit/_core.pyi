@@ -23,8 +23,10 @@ __all__ = [
     "assign_codes",
     "assign_details",
     "kmeans_fit",
+    "learn_pieces",
     "ngram_rows",
     "ngram_windows",
+    "segment_pieces",
 ]
 
 __version__: Final[str]
@@ -917,6 +919,49 @@ def ngram_windows(layout: SidLayout, kind: str) -> list[tuple[int, int]]:
 
     Raises:
         ValueError: if there is no such kind, or its windows are longer than the SIDs.
+    """
+
+def learn_pieces(
+    actions: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64], base: int, merges: int
+) -> npt.NDArray[np.uint32]:
+    """Learns which tokens of histories to merge, the vocabulary of `ActionPiece`.
+
+    Every step merges the pair of tokens with the largest count, weighted by how likely the two are adjacent when
+    each action's tokens are put in random order; of equal counts, that with the smallest tokens.
+
+    Args:
+        actions: uint32 (n, features), the tokens of the actions of all histories, each below `base`.
+        offsets: int64 (histories + 1,), where each history begins in `actions`, and their number.
+        base: the number of tokens before any merge.
+        merges: how many merges to learn, at most.
+
+    Returns:
+        uint32 (merges, 2): the tokens of each merge, the smaller first; merge k makes token `base + k`. Fewer
+        than asked for if nothing is left to merge.
+
+    Raises:
+        ValueError: if the arrays do not fit each other.
+    """
+
+def segment_pieces(
+    tokens: npt.NDArray[np.uint32],
+    offsets: npt.NDArray[np.int64],
+    merges: npt.NDArray[np.uint32],
+    base: int,
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Merges adjacent tokens of histories, the earliest learned merge first, then the leftmost place.
+
+    Args:
+        tokens: uint32 (n,), the tokens of all histories in the order in which they are read, below `base`.
+        offsets: int64 (histories + 1,), where each history begins in `tokens`, and their number.
+        merges: uint32 (merges, 2), as `learn_pieces` gives them.
+        base: the number of tokens before any merge.
+
+    Returns:
+        Tokens, uint32, and offsets, int64 (histories + 1,), of the same kind.
+
+    Raises:
+        ValueError: if the arrays do not fit each other.
     """
 
 def ngram_rows(

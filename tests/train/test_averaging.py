@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.train.test_fit import SETTINGS, train
 from torch import nn
 
 from sidkit.train.averaging import WeightAverage
-from tests.train.test_fit import SETTINGS, train
 
 
 def steps_of(values, span):

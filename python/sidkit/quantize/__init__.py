@@ -9,6 +9,7 @@
     PQ                product quantization, OPQ with its rotation
     CooccurrenceClusters   paths of a recursive clustering of what occurs together, P5-CID
     WordTokenizer     phrases of the items' own words
+    ActionPiece       pieces of histories, whose items are sets of features
     RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
     collaborative_vectors, joined_vectors   vectors from behaviour, and beside those of content
     load_tokenizer    read a tokenizer of any kind
@@ -22,6 +23,7 @@ from sidkit._extras import require
 
 require("safetensors", extra="train")
 
+from sidkit.quantize.action_piece import ActionPiece
 from sidkit.quantize.behaviour import collaborative_vectors, cooccurrence
 from sidkit.quantize.blocks import behaviour_block, joined_vectors
 from sidkit.quantize.clusters import CooccurrenceClusters
@@ -56,6 +58,7 @@ __all__ = [
     "RVQ",
     "VQ",
     "VQVAE",
+    "ActionPiece",
     "Atomic",
     "CodebookCollapseWarning",
     "CodebookLoss",

@@ -87,8 +87,8 @@ class DiversityLoss:
     """LETTER's diversity regularization (Wang et al., CIKM 2024, arXiv 2405.07314).
 
     Codewords are parted into clusters of equal size, anew every `every` batches. An item's codeword e is
-    drawn to another of its cluster, taken at random, and away from all others, so that codewords are spread out by
-    cluster and items over codewords:
+    drawn to another of its cluster, taken at random, and away from all others, so that codewords are spread
+    out by cluster and items over codewords:
 
         beta * -1/B sum_i log( exp(e_i . e_plus) / sum_{j != i} exp(e_i . e_j) )
 

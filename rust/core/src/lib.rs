@@ -13,6 +13,7 @@ pub mod kmeans;
 mod lanes;
 pub mod ngram;
 mod pack;
+pub mod pieces;
 pub mod pool;
 mod rng;
 pub mod sid;

@@ -1,0 +1,206 @@
+"""ActionPiece: pieces of histories instead of codes of items."""
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit._core import learn_pieces, segment_pieces
+from sidkit.data import Sequences
+from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
+from sidkit.quantize.files import read_arrays, take, write_arrays
+
+__all__ = ["ActionPiece"]
+
+_NAME = "sidkit.action-piece"
+_MOST_TOKENS = 1 << 31
+
+Tokens = npt.NDArray[np.int32]
+
+
+class ActionPiece:
+    """A tokenizer of histories, in which an item's tokens depend on its neighbours (Hou et al., ICML 2025).
+
+    An item is an unordered set of features, such as its codes of `PQ`. Features that often come together, in
+    one item or in two that follow each other, are merged into a new token, and so on, as byte pair encoding
+    does with letters: two features of a set of m count 2/m, two of neighbouring sets of m and n features
+    1/(mn), for so likely are they adjacent when sets are put in random order. The same action has other
+    tokens in another context, and histories become shorter.
+
+    It is no `Tokenizer`: there are no codes of an item alone.
+
+    Args:
+        vocabulary: tokens in all, at most: features, and what is merged of them.
+
+    Attributes:
+        sizes_: how many values each feature has.
+        features_: uint32 (items, features), the features of every item as tokens.
+        merges_: uint32 (merges, 2), the two tokens of which each further token is made.
+    """
+
+    def __init__(self, vocabulary: int = 40_000) -> None:
+        if not 1 <= vocabulary <= _MOST_TOKENS:
+            raise ConfigError(f"vocabulary must be in 1..{_MOST_TOKENS}, not {vocabulary}")
+        self.vocabulary = vocabulary
+        self.sizes_: tuple[int, ...] = ()
+        self.features_: npt.NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
+        self.merges_: npt.NDArray[np.uint32] = np.zeros((0, 2), np.uint32)
+
+    def __repr__(self) -> str:
+        return f"ActionPiece({self.vocabulary})"
+
+    @property
+    def base(self) -> int:
+        """The number of tokens that are single features: those below it."""
+        return sum(self.sizes_)
+
+    def __len__(self) -> int:
+        """The number of tokens."""
+        return self.base + len(self.merges_)
+
+    def fit(self, histories: Sequences, features: npt.ArrayLike) -> "ActionPiece":
+        """Learn what to merge.
+
+        Args:
+            histories: rows of item indices, oldest first: `split.train`, never events of validation or test.
+            features: integers (items, features), each from 0; value v of feature f is the token v + the
+                number of values of the features before f. Give items that would be equal a feature that
+                tells them apart, or they are the same to a model.
+
+        Returns:
+            The tokenizer itself.
+
+        Raises:
+            DataError: if features are no such array, or a history holds an item without features.
+            ConfigError: if the features alone have more values than the vocabulary has room for.
+        """
+        values = np.asarray(features)
+        if values.ndim != 2 or values.dtype.kind not in "iu" or not values.size or values.min() < 0:
+            raise DataError(
+                "features must be integers (items, features) of at least 0, some of each, "
+                f"not {values.dtype} {values.shape}"
+            )
+        sizes = tuple(int(size) for size in values.max(axis=0).astype(np.int64) + 1)
+        if sum(sizes) > self.vocabulary:
+            raise ConfigError(
+                f"vocabulary must be at least {sum(sizes)}, since features have so many values, "
+                f"not {self.vocabulary}"
+            )
+        starts = np.cumsum((0, *sizes[:-1]))
+        tokens = np.ascontiguousarray(values + starts, dtype=np.uint32)
+        actions = tokens[_checked(histories, len(tokens))]
+        merges = learn_pieces(actions, histories.offsets, sum(sizes), self.vocabulary - sum(sizes))
+        self.sizes_, self.features_, self.merges_ = sizes, tokens, merges
+        return self
+
+    def encode(self, history: npt.ArrayLike, rng: np.random.Generator | None = None) -> Tokens:
+        """Tokens, int32 (n,), of one history, item indices (m,), oldest first.
+
+        Each item's features are put in random order, then merged by the learned merges in their order (set
+        permutation regularization): give a model other tokens of a history in every epoch. Without `rng`,
+        features keep their order.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: if an item has no features.
+        """
+        return self.encode_all(Sequences.from_rows([np.asarray(history).tolist()]), rng).values
+
+    def encode_all(self, histories: Sequences, rng: np.random.Generator | None = None) -> Sequences:
+        """Tokens of many histories, a row each; see `encode`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: if an item has no features.
+        """
+        self._check_fitted()
+        chosen = self.features_[_checked(histories, len(self.features_))]
+        if rng is not None:
+            chosen = rng.permuted(chosen, axis=1)
+        width = len(self.sizes_)
+        flat = np.ascontiguousarray(chosen).ravel()
+        tokens, offsets = segment_pieces(flat, histories.offsets * width, self.merges_, self.base)
+        return Sequences(tokens.astype(np.int32), offsets)
+
+    def ensemble(self, history: npt.ArrayLike, count: int, rng: np.random.Generator) -> list[Tokens]:
+        """Several encodings of one history, int32 (n,) each, for a model whose scores are then averaged.
+
+        Raises:
+            ConfigError: if `count` is less than 1.
+            NotFittedError, DataError: as of `encode`.
+        """
+        if count < 1:
+            raise ConfigError(f"count must be at least 1, not {count}")
+        return [self.encode(history, rng) for _ in range(count)]
+
+    def expand(self, tokens: npt.ArrayLike) -> Tokens:
+        """The single features, int32 (n,), that tokens, integers (m,), are made of, in their order.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: if there is no such token.
+        """
+        self._check_fitted()
+        given = np.asarray(tokens)
+        if given.ndim != 1 or given.dtype.kind not in "iu" or not ((given >= 0) & (given < len(self))).all():
+            raise DataError(
+                f"tokens must be integers (n,) below {len(self)}, not {given.dtype} {given.shape}"
+            )
+        found: list[int] = []
+        stack = given[::-1].tolist()
+        while stack:
+            token = stack.pop()
+            if token < self.base:
+                found.append(token)
+            else:
+                stack += self.merges_[token - self.base].tolist()[::-1]
+        return np.array(found, np.int32)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the tokenizer to a safetensors file, whole or not at all.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        self._check_fitted()
+        described = {"vocabulary": self.vocabulary, "sizes": list(self.sizes_), "items": len(self.features_)}
+        described["merges"] = len(self.merges_)
+        write_arrays(path, _NAME, described, {"features": self.features_, "merges": self.merges_})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "ActionPiece":
+        """Read what `save` wrote. Nothing is unpickled.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            FormatError: if the file is truncated, foreign or damaged.
+        """
+        described, state = read_arrays(path, _NAME)
+        numbers: list[Any] = [described.get(name) for name in ("vocabulary", "items", "merges")]
+        sizes = described.get("sizes")
+        whole = isinstance(sizes, list) and bool(sizes) and all(type(size) is int for size in sizes)
+        if not whole or any(type(number) is not int or number < 0 for number in numbers):
+            raise FormatError(f"{path} has no valid description: {described!r}")
+        tokenizer = cls(numbers[0])
+        tokenizer.sizes_ = tuple(sizes or ())
+        tokenizer.features_ = take(state, "features", (numbers[1], len(tokenizer.sizes_)), np.uint32)
+        tokenizer.merges_ = take(state, "merges", (numbers[2], 2), np.uint32)
+        made = np.arange(tokenizer.base, len(tokenizer))
+        if (tokenizer.features_ >= tokenizer.base).any() or (tokenizer.merges_ >= made[:, None]).any():
+            raise FormatError(f"{path} is damaged: a token is made of one that comes after it")
+        return tokenizer
+
+    def _check_fitted(self) -> None:
+        if not self.sizes_:
+            raise NotFittedError(
+                "this ActionPiece has no tokens yet; hint: call fit(histories, features) first"
+            )
+
+
+def _checked(histories: Sequences, items: int) -> npt.NDArray[np.int32]:
+    """The items of histories, or DataError if one has no features."""
+    values = histories.values
+    if len(values) and values.max() >= items:
+        raise DataError(f"features are of {items} items, but a history holds item {values.max()}")
+    return values

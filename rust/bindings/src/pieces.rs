@@ -1,0 +1,73 @@
+//! `learn_pieces` and `segment_pieces` for Python.
+
+use std::time::{Duration, Instant};
+
+use numpy::{Ix1, Ix2, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use sidkit_core::pieces::{Merge, learn, segment};
+
+use crate::arrays;
+use crate::count::Count;
+use crate::error::to_python;
+
+/// How often the interpreter is asked whether the user wants to stop.
+const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
+
+/// Learns which tokens of histories to merge.
+#[pyfunction]
+pub(crate) fn learn_pieces<'py>(
+    py: Python<'py>,
+    actions: &Bound<'py, PyAny>,
+    offsets: &Bound<'py, PyAny>,
+    base: Count,
+    merges: Count,
+) -> PyResult<Bound<'py, PyArray2<u32>>> {
+    let actions = arrays::read::<u32, Ix2>(actions, "actions", "(n, features)")?;
+    let width = actions.shape()[1];
+    let offsets = arrays::read::<i64, Ix1>(offsets, "offsets", "(histories + 1,)")?;
+    let (base, merges) = (base.get("base")?, merges.get("merges")?);
+    let (actions, offsets) = (actions.as_slice()?, offsets.as_slice()?);
+    let mut interrupt = None;
+    let mut asked = Instant::now();
+    let found = py.detach(|| {
+        learn(actions, width, offsets, base, merges, &mut || {
+            if asked.elapsed() > BETWEEN_SIGNALS {
+                interrupt = Python::attach(|py: Python<'_>| Python::check_signals(py).err());
+                asked = Instant::now();
+            }
+            interrupt.is_none()
+        })
+    });
+    if let Some(interrupt) = interrupt {
+        return Err(interrupt);
+    }
+    let found = found.map_err(to_python)?;
+    let rows = found.len();
+    PyArray1::from_vec(py, found.into_flattened()).reshape([rows, 2])
+}
+
+/// Merges learned pairs in the tokens of histories.
+#[pyfunction]
+pub(crate) fn segment_pieces<'py>(
+    py: Python<'py>,
+    tokens: &Bound<'py, PyAny>,
+    offsets: &Bound<'py, PyAny>,
+    merges: &Bound<'py, PyAny>,
+    base: Count,
+) -> PyResult<(Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>)> {
+    let tokens = arrays::read::<u32, Ix1>(tokens, "tokens", "(n,)")?;
+    let offsets = arrays::read::<i64, Ix1>(offsets, "offsets", "(histories + 1,)")?;
+    let merges = arrays::read::<u32, Ix2>(merges, "merges", "(merges, 2)")?;
+    arrays::check_axis("merges", 1, merges.shape()[1], 2)?;
+    let base = base.get("base")?;
+    let (tokens, offsets) = (tokens.as_slice()?, offsets.as_slice()?);
+    let pairs: Vec<Merge> = merges
+        .as_slice()?
+        .chunks_exact(2)
+        .map(|pair| [pair[0], pair[1]])
+        .collect();
+    let (pieces, ends) = py
+        .detach(|| segment(tokens, offsets, &pairs, base))
+        .map_err(to_python)?;
+    Ok((PyArray1::from_vec(py, pieces), PyArray1::from_vec(py, ends)))
+}
