@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from sidkit.errors import DataError
+from sidkit.errors import DataError, FormatError
 from sidkit.quantize import prefix_coherence
+from sidkit.quantize.coherence import coherence_from_json, coherence_json
 
 
 def test_cosines_are_those_of_all_pairs():
@@ -24,7 +25,18 @@ def test_cosines_are_those_of_all_pairs():
 
 
 def test_no_pair_has_no_cosine():
-    assert np.isnan(prefix_coherence(np.eye(3), [[0], [1], [2]])[1].cosine)
+    found = prefix_coherence(np.eye(3), [[0], [1], [2]])
+    assert np.isnan(found[1].cosine)
+    assert '"cosine": null' in coherence_json(found)
+
+
+def test_what_was_found_is_kept_as_json():
+    found = prefix_coherence(np.eye(3), [[0], [0], [2]])
+    again = coherence_from_json(coherence_json(found))
+    assert coherence_json(again) == coherence_json(found)
+    assert [each.pairs for each in again] == [3, 1] and again[1].cosine == found[1].cosine
+    with pytest.raises(FormatError, match="not the JSON of items under prefixes"):
+        coherence_from_json('[{"depth": 1}]')
 
 
 def test_shapes_that_do_not_fit_are_refused():

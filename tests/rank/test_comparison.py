@@ -1,6 +1,6 @@
 """A world whose answer is known: items of one cluster are liked by one half of the users."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from sidkit import SidLayout
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, FormatError
 from sidkit.rank import (
     REPRESENTATIONS,
+    Comparison,
     Impressions,
     RankModel,
+    Result,
     compare,
     fit_ranker,
     item_vectors,
@@ -62,9 +64,56 @@ def test_semantic_ids_know_new_items_and_a_random_hash_does_not(world):
     }
     assert means["prefix", "new items"] > 0.95
     assert means["random", "new items"] < 0.7
-    by_json = json.loads(found.to_json())
-    assert len(by_json["results"]) == len(found.results)
-    assert by_json["parameters"] == {"random": 400, "prefix": 400}
+    assert found.parameters == {"random": 400, "prefix": 400}
+    again = Comparison.from_json(found.to_json())
+    assert again.to_json() == found.to_json()
+    assert again.settings == found.settings and again.parameters == found.parameters
+    assert [replace(each, value=0) for each in again.results] == [
+        replace(each, value=0) for each in found.results
+    ]
+    np.testing.assert_allclose(
+        [each.value for each in again.results], [each.value for each in found.results], atol=1e-6
+    )
+
+
+def part(name, value, **settings):
+    result = Result(name, 0, "all", "auc", value, 10)
+    return Comparison([result], {"seeds": [0], "rows": 5, "sizes": [2]} | settings, {name: 10})
+
+
+def test_comparisons_are_joined_under_names_of_their_own():
+    both = part("random", 0.5).joined(part("all", 0.75, sizes=[4]).renamed("all", "mine"))
+    assert both.parameters == {"random": 10, "mine": 10}
+    rows = {row["representation"]: row for row in both.summary().to_dicts()}
+    assert rows["mine"]["mean"] == 0.75 and rows["mine"]["difference"] == 0.25
+
+
+def test_comparisons_of_other_settings_or_the_same_representation_are_not_joined():
+    with pytest.raises(ConfigError, match=r"settings that differ: \['rows'\]"):
+        part("random", 0.5).joined(part("all", 0.5, rows=6))
+    with pytest.raises(ConfigError, match=r"representations in both: \['random'\]"):
+        part("random", 0.5).joined(part("random", 0.5))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"settings": {}}', '{"results": [{}]}'])
+def test_what_is_no_comparison_is_refused(text):
+    with pytest.raises(FormatError, match="not the JSON of a comparison"):
+        Comparison.from_json(text)
+
+
+def test_half_of_the_training_events_do_not_tell_their_user(world):
+    _, data = world
+    items = item_vectors("prefix", **data, known=np.ones(ITEMS, bool), rows=50, dim=2)
+    users = torch.arange(USERS).repeat(50)
+    same = (users, torch.zeros_like(users), torch.full((len(users), 1), -1), torch.zeros(len(users), 2))
+    model = RankModel(items, USERS, 2)
+    torch.nn.init.constant_(model.users.weight, 3.0)
+    # All users look alike, so there are two answers: with the user and without.
+    told, counts = model.train()(*same).detach().round(decimals=4).unique(return_counts=True)
+    assert len(told) == 2 and 400 < counts[0] < 600
+    assert len(model.eval()(*same).detach().round(decimals=4).unique()) == 1
+    with pytest.raises(ConfigError, match="share of the events"):
+        RankModel(items, USERS, 2, unknown=1.5)
 
 
 def test_summary_is_means_with_paired_differences(world):
@@ -120,7 +169,8 @@ def test_training_with_a_seed_can_be_repeated(world):
 
 def test_the_model_does_not_see_the_padding_of_histories(world):
     _, data = world
-    model = RankModel(item_vectors("prefix", **data, known=np.ones(ITEMS, bool), rows=50, dim=2), USERS, 2)
+    made = item_vectors("prefix", **data, known=np.ones(ITEMS, bool), rows=50, dim=2)
+    model = RankModel(made, USERS, 2).eval()
     users, items, context = torch.tensor([0, 1]), torch.tensor([3, 4]), torch.zeros(2, 2)
     short = model(users, items, torch.tensor([[7, 8], [-1, -1]]), context)
     long = model(users, items, torch.tensor([[7, -1, 8, -1], [-1] * 4]), context)

@@ -8,6 +8,7 @@ import typer
 from sidkit import __version__
 from sidkit.cli import (
     beams,
+    drift,
     embed,
     evaluate,
     fetch,
@@ -17,6 +18,7 @@ from sidkit.cli import (
     report,
     run,
     store,
+    sweep,
     tokenize,
     train,
 )
@@ -53,5 +55,20 @@ def sidkit(
         os.environ["SIDKIT_DEBUG"] = "1"
 
 
-for verb in (fetch, run, embed, tokenize, train, evaluate, recommend, rank, inspect, report, store, beams):
+for verb in (
+    fetch,
+    run,
+    embed,
+    tokenize,
+    train,
+    evaluate,
+    recommend,
+    rank,
+    sweep,
+    drift,
+    inspect,
+    report,
+    store,
+    beams,
+):
     app.command(verb.NAME, no_args_is_help=True)(verb.command)

@@ -9,6 +9,19 @@ from rich.table import Table
 
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher
+from sidkit.cli.ranking import (
+    BatchSize,
+    Codes,
+    Dim,
+    Epochs,
+    Levels,
+    Liked,
+    Rows,
+    Seeds,
+    Template,
+    Vectors,
+    prepare,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,21 +36,22 @@ NAME = "rank"
 def command(
     source: Source,
     out: Annotated[
-        Path | None, typer.Option("--out", help="A folder for `rank.json`, which holds all figures.")
+        Path | None,
+        typer.Option("--out", help="A folder for all figures, in `rank.json` and `coherence.json`."),
     ] = None,
     representations: Annotated[
         str, typer.Option("--representations", help="Which to compare, by commas; `random` is the base.")
     ] = "random,content,unigram,bigram,all,prefix,pieces",
-    levels: Annotated[int, typer.Option("--levels", min=1, help="Levels of the Semantic IDs.")] = 4,
-    codes: Annotated[int, typer.Option("--codes", min=2, help="Codes of each level.")] = 256,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows of each representation's table.")] = 2048,
-    dim: Annotated[int, typer.Option("--dim", min=1, help="Length of the vectors.")] = 16,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each representation.")] = 5,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs at most.")] = 8,
-    liked: Annotated[float, typer.Option("--liked", help="Ratings from here on are positive.")] = 4.0,
-    template: Annotated[
-        str | None, typer.Option("--template", help="Text of an item, as in `sidkit embed`.")
-    ] = None,
+    levels: Levels = 4,
+    codes: Codes = 256,
+    rows: Rows = 2048,
+    dim: Dim = 16,
+    seeds: Seeds = 5,
+    epochs: Epochs = 8,
+    batch_size: BatchSize = 1024,
+    liked: Liked = 4.0,
+    template: Template = None,
+    vectors: Vectors = None,
 ) -> None:
     """Compare Semantic IDs with a random hash of the item's id, in a ranking model.
 
@@ -48,26 +62,20 @@ def command(
     """
     from sidkit import SidLayout
     from sidkit._files import write_text
-    from sidkit.data import cache_folder, load_dataset
-    from sidkit.embed import embed_texts, item_texts
     from sidkit.quantize import RQKMeans
-    from sidkit.rank import compare, impressions, prefix_coherence, split_by_time
+    from sidkit.rank import coherence_json, compare, prefix_coherence
 
     console = Console()
-    dataset = load_dataset(source)
-    split = split_by_time(impressions(dataset, liked=liked), len(dataset.items))
-    texts = item_texts(dataset.items, template)
-    with Watcher(console) as watcher:
-        vectors = embed_texts(texts, cache=cache_folder() / "vectors", progress=watcher.started("embed"))
+    ready = prepare(source, console, liked=liked, template=template, vectors=vectors)
     # What is new in the test period must be new to the tokenizer too.
-    tokenizer = RQKMeans(levels=levels, codes=codes).fit(vectors[split.train_counts > 0])
-    digits = tokenizer.encode(vectors)
+    tokenizer = RQKMeans(levels=levels, codes=codes).fit(ready.vectors[ready.split.train_counts > 0])
+    digits = tokenizer.encode(ready.vectors)
     with Watcher(console) as watcher:
         comparison = compare(
-            split,
-            users=len(dataset.user_ids),
-            item_ids=dataset.item_ids,
-            vectors=vectors,
+            ready.split,
+            users=len(ready.dataset.user_ids),
+            item_ids=ready.dataset.item_ids,
+            vectors=ready.vectors,
             codes=digits,
             layout=SidLayout(tokenizer.sizes),
             representations=representations.split(","),
@@ -75,13 +83,16 @@ def command(
             dim=dim,
             seeds=range(seeds),
             epochs=epochs,
+            batch_size=batch_size,
             progress=watcher.started("train"),
         )
-    console.print(_coherence(prefix_coherence(vectors, digits)))
+    coherence = prefix_coherence(ready.vectors, digits)
+    console.print(_coherence(coherence))
     for part in ("all", "new items"):
         console.print(_table(comparison.summary(), part))
     if out is not None:
         write_text(out / "rank.json", comparison.to_json())
+        write_text(out / "coherence.json", coherence_json(coherence))
         console.print(f"all figures are in {out / 'rank.json'}", highlight=False, soft_wrap=True)
 
 
@@ -98,14 +109,19 @@ def _table(summary: "pl.DataFrame", part: str) -> Table:
 
     rows = summary.filter(pl.col("slice") == part)
     events = rows["events"][0] if len(rows) else 0
-    table = Table(
-        "representation", "AUC", "to random", "log-loss", "to random", title=f"{part}: {events:,} events"
-    )
+    heads = ("representation", "AUC", "within users", "log-loss")
+    table = Table(*heads, title=f"{part}: {events:,} events (and the difference to random)")
     for (name,), figures in rows.group_by("representation", maintain_order=True):
         cells = []
-        for metric in ("auc", "log_loss"):
+        for metric in ("auc", "user_auc", "log_loss"):
             row = figures.row(by_predicate=pl.col("metric") == metric, named=True)
-            cells.append(f"{row['mean']:.4f} ± {row['half_width'] or 0:.4f}")
-            cells.append(f"{row['difference'] or 0:+.4f} ± {row['difference_half_width'] or 0:.4f}")
+            cells.append(_cell(row["mean"], row["difference"], row["difference_half_width"]))
         table.add_row(str(name), *cells)
     return table
+
+
+def _cell(mean: float, difference: float | None, half_width: float | None) -> str:
+    if difference is None:  # `random` was not among them
+        return f"{mean:.3f}"
+    known = half_width is not None and half_width == half_width
+    return f"{mean:.3f} ({difference:+.3f}{f' ± {half_width:.3f}' if known else ''})"

@@ -1,13 +1,15 @@
 """How alike the items are that share a prefix of their Semantic IDs."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.errors import DataError
+from sidkit.errors import DataError, FormatError
 
-__all__ = ["Coherence", "prefix_coherence"]
+__all__ = ["Coherence", "coherence_from_json", "coherence_json", "prefix_coherence"]
 
 _COLUMNS = 64
 
@@ -84,3 +86,24 @@ def _within(
         squared += float((np.add.reduceat(block[order], starts) ** 2).sum())
     # A group of n unit vectors: |sum|^2 = n + 2 * (sum of the cosines of its pairs).
     return Coherence(depth, len(shared), int(shared.sum()), pairs, (squared - len(x)) / 2 / pairs)
+
+
+def coherence_json(found: Sequence[Coherence]) -> str:
+    """What was found as JSON text, a line for each depth; a cosine of no pair is null."""
+    rows = [asdict(each) | {"cosine": round(each.cosine, 6) if each.pairs else None} for each in found]
+    return "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
+
+
+def coherence_from_json(text: str) -> list[Coherence]:
+    """What `coherence_json` wrote.
+
+    Raises:
+        FormatError: if the text is not that.
+    """
+    try:
+        return [
+            Coherence(**each | {"cosine": float("nan") if each["cosine"] is None else each["cosine"]})
+            for each in json.loads(text)
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"this is not the JSON of items under prefixes: {error}") from error

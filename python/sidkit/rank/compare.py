@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ import polars as pl
 
 from sidkit import SidLayout
 from sidkit._progress import Progress, silent
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, FormatError
 from sidkit.rank.impressions import TimeSplit
-from sidkit.rank.metrics import auc, log_loss
+from sidkit.rank.metrics import auc, log_loss, user_auc
 from sidkit.rank.model import RankModel
 from sidkit.rank.representations import REPRESENTATIONS, item_vectors
 from sidkit.rank.training import fit_ranker, predict_ranker
@@ -44,7 +44,7 @@ class Comparison:
 
     Attributes:
         results: one for each representation, seed, slice and metric.
-        settings: what they were made with.
+        settings: what they were made with; `seeds` must be there.
         parameters: parameters of each representation.
     """
 
@@ -59,9 +59,9 @@ class Comparison:
             against: the representation that `difference` is taken from, seed by seed.
 
         Returns:
-            One row for each representation, slice and metric: `events`, `mean`, `half_width` of its
-            interval, `difference`, and `difference_half_width`. A slice with events of one label only has
-            no AUC, which is NaN.
+            One row for each representation, slice and metric (`auc`, `user_auc`, `log_loss`): `events`,
+            `mean`, `half_width` of its interval, `difference`, and `difference_half_width`. A slice with
+            events of one label only has no AUC, which is NaN.
         """
         frame = pl.DataFrame([asdict(result) for result in self.results])
         keys = ["slice", "metric", "seed"]
@@ -77,15 +77,61 @@ class Comparison:
             difference_half_width=pl.col("apart").std() * wide,
         )
 
+    def renamed(self, old: str, new: str) -> Comparison:
+        """The same, with another name for one representation."""
+        results = [
+            replace(each, representation=new) if each.representation == old else each for each in self.results
+        ]
+        parameters = {new if name == old else name: count for name, count in self.parameters.items()}
+        return replace(self, results=results, parameters=parameters)
+
+    def joined(self, other: Comparison) -> Comparison:
+        """The figures of both, under the settings of this one; they must be of the same events and seeds.
+
+        Raises:
+            ConfigError: if a representation is in both, or the settings differ in more than the sizes.
+        """
+        differ = {
+            key
+            for key in self.settings.keys() | other.settings.keys()
+            if key != "sizes" and self.settings.get(key) != other.settings.get(key)
+        }
+        both = self.parameters.keys() & other.parameters.keys()
+        if differ or both:
+            raise ConfigError(
+                "comparisons that are joined must have the same settings and different representations; "
+                f"settings that differ: {sorted(differ)}; representations in both: {sorted(both)}"
+            )
+        return replace(
+            self, results=self.results + other.results, parameters=self.parameters | other.parameters
+        )
+
     def to_json(self) -> str:
-        """Everything as JSON text."""
+        """Everything as JSON text, which `from_json` reads."""
         stored = {"settings": self.settings, "parameters": self.parameters}
         # JSON has no NaN; what cannot be measured is null.
         figures = [
-            asdict(each) | {"value": None if each.value != each.value else each.value}
+            asdict(each) | {"value": None if each.value != each.value else round(each.value, 6)}
             for each in self.results
         ]
-        return json.dumps({**stored, "results": figures})
+        return json.dumps({**stored, "results": figures}).replace('{"representation"', '\n{"representation"')
+
+    @classmethod
+    def from_json(cls, text: str) -> Comparison:
+        """What `to_json` wrote.
+
+        Raises:
+            FormatError: if the text is not that of a comparison.
+        """
+        try:
+            stored = json.loads(text)
+            results = [
+                Result(**each | {"value": float("nan") if each["value"] is None else float(each["value"])})
+                for each in stored["results"]
+            ]
+            return cls(results, dict(stored["settings"]), dict(stored["parameters"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"this is not the JSON of a comparison of representations: {error}") from error
 
 
 def compare(
@@ -148,10 +194,15 @@ def compare(
         chances = predict_ranker(model, split.test)
         for part, mask in slices.items():
             labels, given = split.test.labels[mask], chances[mask]
-            figures = {"auc": auc(labels, given), "log_loss": log_loss(labels, given)}
+            figures = {
+                "auc": auc(labels, given),
+                "user_auc": user_auc(labels, given, split.test.users[mask]),
+                "log_loss": log_loss(labels, given),
+            }
             results += [Result(name, seed, part, key, value, len(given)) for key, value in figures.items()]
         progress(done + 1, len(trainings))
-    settings = {"rows": rows, "dim": dim, "seeds": list(seeds), "epochs": epochs, "sizes": list(layout.sizes)}
+    settings: dict[str, Any] = {"items": len(item_ids), "rows": rows, "dim": dim}
+    settings |= {"seeds": list(seeds), "epochs": epochs, "sizes": list(layout.sizes)}
     settings |= {
         "batch_size": batch_size,
         "train": len(split.train),

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sidkit.errors import ConfigError
+
 __all__ = ["RankModel"]
 
 
@@ -23,14 +25,28 @@ class RankModel(nn.Module):
         context: how many numbers are told beside.
         cross: cross layers.
         hidden: width of the two deep layers.
+        unknown: in training, the share of events whose user is not told, as if met for the first time.
+
+    Raises:
+        ConfigError: if `unknown` is not a share.
     """
 
     def __init__(
-        self, items: nn.Module, users: int, dim: int, *, context: int = 2, cross: int = 2, hidden: int = 64
+        self,
+        items: nn.Module,
+        users: int,
+        dim: int,
+        *,
+        context: int = 2,
+        cross: int = 2,
+        hidden: int = 64,
+        unknown: float = 0.5,
     ) -> None:
         super().__init__()
+        if not 0 <= unknown <= 1:
+            raise ConfigError(f"unknown is a share of the events, within 0 and 1; got {unknown}")
         width = 4 * dim + context
-        self.items = items
+        self.items, self.unknown = items, unknown
         # A user never trained on stays near zero, and so says little.
         self.users = nn.Embedding(users, dim)
         nn.init.normal_(self.users.weight, std=0.01)
@@ -50,7 +66,12 @@ class RankModel(nn.Module):
         vectors = self.items()  # (items, dim)
         item = vectors[items]  # (n, dim)
         liked = _mean_of(vectors, histories)  # (n, dim)
-        x = torch.cat([self.users(users), item, liked, item * liked, context], dim=1)  # (n, width)
+        user = self.users(users)  # (n, dim)
+        if self.training and self.unknown:
+            # Or else the user's vector would explain away what context and history say, and users who came
+            # after the training, who have no such vector, would be judged by half a model.
+            user = user * (torch.rand(len(user), 1) >= self.unknown)
+        x = torch.cat([user, item, liked, item * liked, context], dim=1)  # (n, width)
         crossed = x
         for layer in self.cross:
             crossed = x * layer(crossed) + crossed  # (n, width)

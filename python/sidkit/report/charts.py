@@ -167,6 +167,10 @@ class Board:
         """Write a text that starts, ends or has its middle at a place."""
         self._add("text", text, x=_px(x), y=_px(y), class_=class_, text_anchor=anchor)
 
+    def marks(self) -> list[Markup]:
+        """Give what has been drawn so far, to be put into a larger drawing."""
+        return list(self._marks)
+
     def svg(self, description: str) -> Markup:
         """Give the plot; `description` is read to those who do not see it."""
         return tag(

@@ -1,0 +1,117 @@
+"""`sidkit drift`: what a tokenizer of older items does to Semantic IDs and to a ranking model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sidkit.cli.options import Source
+from sidkit.cli.progress import Watcher
+from sidkit.cli.ranking import (
+    BatchSize,
+    Codes,
+    Dim,
+    Epochs,
+    Levels,
+    Liked,
+    Rows,
+    Seeds,
+    Template,
+    Vectors,
+    prepare,
+)
+
+if TYPE_CHECKING:
+    from sidkit.rank import Retraining
+
+__all__ = ["NAME", "command"]
+
+NAME = "drift"
+
+
+def command(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A folder for `drift.json`, which holds all figures.")
+    ] = None,
+    tokenizer: Annotated[str, typer.Option("--tokenizer", help="`rqkmeans`, `rqvae` or `pq`.")] = "rqkmeans",
+    representation: Annotated[
+        str, typer.Option("--representation", help="The n-grams, as in `sidkit rank`.")
+    ] = "all",
+    levels: Levels = 4,
+    codes: Codes = 64,
+    rows: Rows = 1024,
+    dim: Dim = 16,
+    seeds: Seeds = 5,
+    epochs: Epochs = 8,
+    batch_size: BatchSize = 1024,
+    liked: Liked = 4.0,
+    template: Template = None,
+    vectors: Vectors = None,
+) -> None:
+    """Train tokenizers on the earlier and on the later half of the items, and compare what comes of it.
+
+    Halves are by first appearance in the log. Shown are how prefixes move from one to the other, beside how
+    they move between two seeds, and the ranking model with the Semantic IDs of each.
+
+    For example:
+    `sidkit drift ml-100k --out runs/drift-ml-100k`
+    """
+    from sidkit._files import write_text
+    from sidkit.rank import make_tokenizer, retrain, sweep_grid
+
+    (shape,) = sweep_grid([tokenizer], [levels], [codes])
+    console = Console()
+    ready = prepare(source, console, liked=liked, template=template, vectors=vectors)
+    with Watcher(console) as watcher:
+        found = retrain(
+            ready.split,
+            lambda seed: make_tokenizer(shape, seed=seed),
+            users=len(ready.dataset.user_ids),
+            item_ids=ready.dataset.item_ids,
+            vectors=ready.vectors,
+            representation=representation,
+            rows=rows,
+            dim=dim,
+            seeds=range(seeds),
+            epochs=epochs,
+            batch_size=batch_size,
+            progress=watcher.started("train"),
+        )
+    console.print(_moves(found))
+    console.print(_quality(found))
+    if out is not None:
+        write_text(out / "drift.json", found.to_json())
+        console.print(f"all figures are in {out / 'drift.json'}", highlight=False, soft_wrap=True)
+
+
+def _moves(found: "Retraining") -> Table:
+    table = Table(
+        "digits",
+        "same",
+        "remapped",
+        "information",
+        "remapped, other seed",
+        "information, other seed",
+        title="items whose prefix stayed, from the earlier to the later tokenizer",
+    )
+    for moved, seed in zip(found.moved, found.moved_by_seed, strict=True):
+        figures = (moved.agreement, moved.remapped, moved.information, seed.remapped, seed.information)
+        table.add_row(str(moved.depth), *(f"{value:.3f}" for value in figures))
+    return table
+
+
+def _quality(found: "Retraining") -> Table:
+    table = Table("Semantic IDs from", "trained on items", "AUC, all", "AUC, new items", title="ranking")
+    means = {
+        (row["representation"], row["slice"]): row["mean"]
+        for row in found.comparison.summary().to_dicts()
+        if row["metric"] == "auc"
+    }
+    for name in found.comparison.parameters:
+        cells = (means.get((name, part)) for part in ("all", "new items"))
+        shown = ["–" if cell is None else f"{cell:.4f}" for cell in cells]
+        table.add_row(name, f"{found.trained_on.get(name, 0):,}", *shown)
+    return table

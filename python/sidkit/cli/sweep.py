@@ -1,0 +1,115 @@
+"""`sidkit sweep`: which shape of Semantic IDs serves a ranking model best."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sidkit.cli.options import Source
+from sidkit.cli.progress import Watcher
+from sidkit.cli.ranking import BatchSize, Dim, Epochs, Liked, Rows, Seeds, Template, Vectors, prepare
+from sidkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sidkit.rank import Sweep
+
+__all__ = ["NAME", "command"]
+
+NAME = "sweep"
+
+
+def command(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the sweep is kept; `runs/sweep-<name>` if not given.")
+    ] = None,
+    tokenizers: Annotated[
+        str, typer.Option("--tokenizers", help="Kinds of tokenizer, by commas.")
+    ] = "rqkmeans,rqvae,pq",
+    levels: Annotated[str, typer.Option("--levels", help="Numbers of levels, by commas.")] = "2,3,4",
+    codes: Annotated[str, typer.Option("--codes", help="Codes of each level, by commas.")] = "16,64,256",
+    representation: Annotated[
+        str, typer.Option("--representation", help="The n-grams, as in `sidkit rank`.")
+    ] = "all",
+    metric: Annotated[
+        str, typer.Option("--metric", help="What is drawn: `auc`, `user_auc` or `log_loss`.")
+    ] = "auc",
+    rows: Rows = 1024,
+    dim: Dim = 16,
+    seeds: Seeds = 3,
+    epochs: Epochs = 8,
+    batch_size: BatchSize = 1024,
+    liked: Liked = 4.0,
+    template: Template = None,
+    vectors: Vectors = None,
+) -> None:
+    """Vary the kind of tokenizer, its levels and its codes, at one budget: a table and a plot.
+
+    Every finished shape is kept at once: a sweep that was interrupted goes on when the command is given
+    again, and a larger grid reuses what there is.
+
+    For example:
+    `sidkit sweep ml-100k --levels 2,3,4 --codes 16,64,256`
+    """
+    from sidkit._files import write_bytes, write_text
+    from sidkit.rank import sweep, sweep_grid
+    from sidkit.report.sweep_plot import METRICS, sweep_plot
+
+    if metric not in METRICS:
+        raise ConfigError(f"--metric must be one of {', '.join(METRICS)}; got `{metric}`")
+    cells = sweep_grid(tokenizers.split(","), _numbers("--levels", levels), _numbers("--codes", codes))
+    console = Console()
+    ready = prepare(source, console, liked=liked, template=template, vectors=vectors)
+    folder = out or Path("runs") / f"sweep-{ready.dataset.name}"
+    with Watcher(console) as watcher:
+        found = sweep(
+            ready.split,
+            cells,
+            folder / "cells",
+            users=len(ready.dataset.user_ids),
+            item_ids=ready.dataset.item_ids,
+            vectors=ready.vectors,
+            representation=representation,
+            rows=rows,
+            dim=dim,
+            seeds=range(seeds),
+            epochs=epochs,
+            batch_size=batch_size,
+            progress=watcher.started("sweep"),
+        )
+    write_text(folder / "sweep.json", found.to_json())
+    write_bytes(folder / "sweep.csv", found.table().write_csv(float_precision=6).encode())
+    write_text(folder / "sweep.svg", sweep_plot(found, metric))
+    console.print(_table(found, metric))
+    console.print(f"table and plot are in {folder}: sweep.csv, sweep.json, sweep.svg", soft_wrap=True)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{option} must be integers separated by commas; got `{text}`") from None
+
+
+def _table(found: "Sweep", metric: str) -> Table:
+    import polars as pl
+
+    shown = found.table().filter(pl.col("metric") == metric, pl.col("slice").is_in(["all", "new items"]))
+    table = Table(
+        "Semantic IDs", "SIDs per item", "all", "new items", title=f"{metric} ({found.representation})"
+    )
+    for (name,), rows in shown.group_by("name", maintain_order=True):
+        figures = {row["slice"]: row for row in rows.to_dicts()}
+        distinct = rows["distinct"][0]
+        cells = [_cell(figures.get(part)) for part in ("all", "new items")]
+        table.add_row(str(name), "" if distinct is None else f"{distinct:.3f}", *cells)
+    return table
+
+
+def _cell(row: "dict[str, float | None] | None") -> str:
+    if row is None or row["mean"] is None:
+        return "–"
+    half = row["half_width"]
+    return f"{row['mean']:.4f}" + (f" ± {half:.4f}" if half is not None and half == half else "")

@@ -1,0 +1,260 @@
+"""Tables of the ranking wing in documents, rewritten from stored figures.
+
+A document marks where a table goes, by its kind and the stored runs it is of:
+
+    <!-- rank:comparison ml-100k/rows-1024 -->
+    (whatever stands here is replaced)
+    <!-- /rank -->
+
+| kind | of the files that |
+|---|---|
+| `comparison`, `deciles` | `sidkit rank --out` wrote: `rank.json` |
+| `coherence` | the same: `coherence.json`; several runs stand side by side |
+| `sweep` | `sidkit sweep` wrote: `sweep.json` |
+| `moved`, `retraining` | `sidkit drift --out` wrote: `drift.json` |
+
+Run it with `python -m sidkit.report.rank_tables docs/results/rank docs/rank*.md`.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from sidkit._files import write_text
+from sidkit.errors import DataError, SidkitError
+from sidkit.rank import Comparison, Retraining, Sweep, coherence_from_json
+
+__all__ = ["update_rank_tables"]
+
+METRICS = {"auc": "AUC", "user_auc": "AUC within users", "log_loss": "log-loss"}
+PARTS = ("all", "new items")
+
+_MARK = re.compile(r"^<!-- rank:", re.MULTILINE)
+_BLOCK = re.compile(
+    r"^<!-- rank:(?P<kind>\w+) (?P<runs>[\w./ -]+?) -->\n(?P<old>.*?)^<!-- /rank -->$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def update_rank_tables(
+    results: str | os.PathLike[str], documents: Iterable[str | os.PathLike[str]], *, check: bool = False
+) -> list[Path]:
+    """Rewrite the marked tables of documents.
+
+    Args:
+        results: the folder of stored runs.
+        documents: Markdown files; those without a mark are left as they are.
+        check: only tell which documents would change.
+
+    Returns:
+        The documents that changed, or with `check` would.
+
+    Raises:
+        DataError: if a mark has no end, or names a kind or a run that there is not.
+        FormatError: if a stored file is damaged.
+    """
+    changed = []
+    for document in map(Path, documents):
+        old = document.read_text(encoding="utf-8")
+        if len(_MARK.findall(old)) != len(_BLOCK.findall(old)):
+            raise DataError(
+                f"{document}: every `<!-- rank:KIND RUN -->` needs a line `<!-- /rank -->` after its table"
+            )
+        new = _BLOCK.sub(lambda block: _renewed(Path(results), block), old)
+        if new != old:
+            changed.append(document)
+            if not check:
+                write_text(document, new)
+    return changed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rewrite or check the tables of documents; give the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sidkit.report.rank_tables", description="Rewrite tables of ranking in documents."
+    )
+    parser.add_argument("results", type=Path, help="folder of stored runs, such as docs/results/rank")
+    parser.add_argument("documents", type=Path, nargs="+", help="Markdown files with marked tables")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
+    options = parser.parse_args(arguments)
+    try:
+        changed = update_rank_tables(options.results, options.documents, check=options.check)
+    except (SidkitError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
+    for document in changed:
+        sys.stdout.write(f"{document}: {'out of date' if options.check else 'renewed'}\n")
+    return 1 if options.check and changed else 0
+
+
+def _renewed(results: Path, block: re.Match[str]) -> str:
+    kind, runs = block["kind"], block["runs"].split()
+    if kind not in _KINDS:
+        raise DataError(f"no table of kind `{kind}`; there are {', '.join(_KINDS)}")
+    file, write = _KINDS[kind]
+    texts = {}
+    for run in runs:
+        path = results / run / file
+        if not path.is_file():
+            raise DataError(f"there is no stored run `{run}`: expected {path}")
+        texts[run] = path.read_text(encoding="utf-8")
+    return f"<!-- rank:{kind} {' '.join(runs)} -->\n\n{write(texts)}\n\n<!-- /rank -->"
+
+
+def _comparison(texts: dict[str, str]) -> str:
+    ((run, text),) = texts.items()
+    found = Comparison.from_json(text)
+    summary = found.summary()
+    heads = [f"{name}, {part}" for part in PARTS for name in METRICS.values()]
+    columns = [(part, metric) for part in PARTS for metric in METRICS]
+    names = list(found.parameters)
+    means = [[name, *(_mean(_at(summary, name, *each)) for each in columns)] for name in names]
+    apart = [
+        [name, *(_apart(_at(summary, name, *each)) for each in columns)] for name in names if name != "random"
+    ]
+    return "\n\n".join(
+        [
+            _conditions(run, found, summary),
+            _markdown(["representation", *heads], means),
+            "Paired difference to `random`, seed by seed:",
+            _markdown(["representation", *heads], apart),
+        ]
+    )
+
+
+def _deciles(texts: dict[str, str]) -> str:
+    ((run, text),) = texts.items()
+    found = Comparison.from_json(text)
+    summary = found.summary()
+    parts = [part for part in (f"decile {number}" for number in range(1, 11)) if part in summary["slice"]]
+    written = [_conditions(run, found, summary)]
+    for metric, title in METRICS.items():
+        events = [f"{_at(summary, 'random', part, metric)['events']:,}" for part in parts]
+        rows = [["*test events*", *events]]
+        rows.append(["random", *(_mean(_at(summary, "random", part, metric)) for part in parts)])
+        for name in found.parameters:
+            if name != "random":
+                rows.append([name, *(_apart(_at(summary, name, part, metric)) for part in parts)])
+        written.append(
+            f"{title} by tenth of the items, from the least to the most met in training; "
+            "below `random`, paired differences to it:"
+        )
+        written.append(_markdown(["", *(part.removeprefix("decile ") for part in parts)], rows))
+    return "\n\n".join(written)
+
+
+def _conditions(run: str, found: Comparison, summary: pl.DataFrame) -> str:
+    settings = found.settings
+    sizes = "×".join(map(str, settings["sizes"]))
+    events = {row["slice"]: row["events"] for row in summary.to_dicts()}
+    return (
+        f"**{run.partition('/')[0]}, {settings['rows']:,} rows of {settings['dim']}**: "
+        f"{settings['items']:,} items, so {settings['items'] / settings['rows']:.1f} a row for the random "
+        f"hash; {settings['test']:,} test events, {events.get('new items', 0):,} of them on new items; "
+        f"Semantic IDs of {sizes}; mean of {len(settings['seeds'])} seeds, 95 % intervals (Student's t)."
+    )
+
+
+def _coherence(texts: dict[str, str]) -> str:
+    blocks = []
+    for run, text in texts.items():
+        heads = ["digits shared", "prefixes", "items", "pairs", "mean cosine"]
+        rows = []
+        for each in coherence_from_json(text):
+            counts = (f"{count:,}" for count in (each.prefixes, each.items, each.pairs))
+            rows.append([str(each.depth), *counts, f"{each.cosine:.3f}" if each.pairs else "–"])
+        blocks += [f"**{run.partition('/')[0]}**", _markdown(heads, rows)]
+    return "\n\n".join(blocks)
+
+
+def _sweep(texts: dict[str, str]) -> str:
+    ((_, text),) = texts.items()
+    found = Sweep.from_json(text)
+    table = found.table()
+    heads = [f"{name}, {part}" for part in PARTS for name in METRICS.values()]
+    rows = []
+    for (name, distinct), _ in table.group_by("name", "distinct", maintain_order=True):
+        figures = [_mean(_at(table, str(name), part, metric, "name")) for part in PARTS for metric in METRICS]
+        rows.append([str(name), "" if distinct is None else f"{distinct:.3f}", *figures])
+    return _markdown(["Semantic IDs", "SIDs per item", *heads], rows)
+
+
+def _moved(texts: dict[str, str]) -> str:
+    blocks = []
+    for run, text in texts.items():
+        found = Retraining.from_json(text)
+        rows = [
+            [str(one.depth)]
+            + [
+                f"{value:.3f}"
+                for each in (one, two)
+                for value in (each.agreement, each.remapped, each.information)
+            ]
+            for one, two in zip(found.moved, found.moved_by_seed, strict=True)
+        ]
+        figures = ["same", "remapped", "information"]
+        heads = ["digits", *figures, *(f"{figure}, two seeds" for figure in figures)]
+        blocks += [f"**{run.partition('/')[0]}**", _markdown(heads, rows)]
+    return "\n\n".join(blocks)
+
+
+def _retraining(texts: dict[str, str]) -> str:
+    blocks = []
+    for run, text in texts.items():
+        found = Retraining.from_json(text)
+        summary = found.comparison.summary(against="earlier")
+        columns = [(part, metric) for part in PARTS for metric in METRICS]
+        rows = [
+            [name, f"{found.trained_on[name]:,}" if name in found.trained_on else ""]
+            + [_mean(_at(summary, name, *each)) for each in columns]
+            for name in found.comparison.parameters
+        ]
+        rows.append(["later − earlier", "", *(_apart(_at(summary, "later", *each)) for each in columns)])
+        heads = [f"{name}, {part}" for part in PARTS for name in METRICS.values()]
+        written = _markdown(["Semantic IDs", "trained on items", *heads], rows)
+        blocks += [_conditions(run, found.comparison, summary), written]
+    return "\n\n".join(blocks)
+
+
+def _at(
+    summary: pl.DataFrame, name: str, part: str, metric: str, column: str = "representation"
+) -> dict[str, float]:
+    rows = summary.filter(pl.col(column) == name, pl.col("slice") == part, pl.col("metric") == metric)
+    return rows.row(0, named=True) if len(rows) else {}
+
+
+def _mean(row: dict[str, float]) -> str:
+    return _with_interval(row.get("mean"), row.get("half_width"), "")
+
+
+def _apart(row: dict[str, float]) -> str:
+    return _with_interval(row.get("difference"), row.get("difference_half_width"), "+")
+
+
+def _with_interval(value: float | None, half_width: float | None, sign: str) -> str:
+    if value is None or value != value:
+        return "–"
+    known = half_width is not None and half_width == half_width
+    return f"{value:{sign}.3f}" + (f" ± {half_width:.3f}" if known else "")
+
+
+def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+_KINDS: dict[str, tuple[str, Callable[[dict[str, str]], str]]] = {
+    "comparison": ("rank.json", _comparison),
+    "deciles": ("rank.json", _deciles),
+    "coherence": ("coherence.json", _coherence),
+    "sweep": ("sweep.json", _sweep),
+    "moved": ("drift.json", _moved),
+    "retraining": ("drift.json", _retraining),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
