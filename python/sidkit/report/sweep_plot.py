@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sweep_plot"]
 
-WIDTH, HEIGHT, HEAD = 262, 216, 80
+WIDTH, HEIGHT, HEAD = 262, 228, 80
 
 NAMES = {"rqkmeans": "residual k-means", "rqvae": "RQ-VAE", "pq": "product quantization"}
 METRICS = {"auc": "AUC", "user_auc": "AUC within users", "log_loss": "log-loss"}
@@ -58,7 +58,7 @@ def sweep_plot(sweep: "Sweep", metric: str = "auc", slices: Sequence[str] = ("al
         scale = _vertical(rows)
         for column, tokenizer in enumerate(tokenizers):
             title = f"{NAMES.get(tokenizer, tokenizer)}, {part}"
-            board = Board(WIDTH, HEIGHT, left=46, right=14, top=38, bottom=36)
+            board = Board(WIDTH, HEIGHT, left=46, right=14, top=38, bottom=48)
             _panel(board, rows, tokenizer, levels, scale, title, METRICS.get(metric, metric))
             drawn = board.svg(title)
             panels.append(tag("g", drawn, transform=f"translate({WIDTH * column} {HEAD + HEIGHT * row})"))
@@ -123,7 +123,7 @@ def _panel(
     for size in sizes:
         board.line([(x(size), board.top), (x(size), board.bottom)], "grid")
         board.text(x(size), board.bottom + 14, str(size), "tick", anchor="middle")
-    board.text((board.left + board.right) / 2, board.height - 4, "codes a level", "label", anchor="middle")
+    board.text((board.left + board.right) / 2, board.height - 16, "codes a level", "label", anchor="middle")
     for name in ("random", "content"):
         for mean in rows.filter(pl.col("name") == name)["mean"]:
             board.line([(board.left, y(mean)), (board.right, y(mean))], name)
