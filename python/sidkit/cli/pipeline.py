@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from sidkit._processes import leads
 from sidkit.cli.progress import Watcher
 from sidkit.cli.results import show_results
 from sidkit.errors import ConfigError
@@ -40,7 +41,7 @@ def run_until(
         typer.Exit: with code 130 after Ctrl-C.
     """
     path, config = _resolve(source, out, preset, config_file, assignments or ())
-    console = Console(markup=False)
+    console = Console(markup=False, quiet=not leads())
     console.print(f"{config.data.source} -> {path}", highlight=False)
     with Watcher(console) as watcher:
         try:

@@ -104,7 +104,7 @@ def _search(
     for temperature in cooling:
         log_probs = cooled(model.next_log_probs(state, parents, written), temperature)
         scores, origin, chosen, nodes = trie.beam_step(
-            log_probs.numpy(),
+            log_probs.cpu().numpy(),
             nodes,
             scores,
             rows_per_group=width,
@@ -112,6 +112,7 @@ def _search(
             exclude=exclude,
             renormalize=renormalize,
         )
-        parents, written = torch.from_numpy(origin), torch.from_numpy(chosen)
+        parents = torch.from_numpy(origin).to(log_probs.device)
+        written = torch.from_numpy(chosen).to(log_probs.device)
         width = beam
     return trie.top_items(nodes, scores, rows_per_group=width, k=k, exclude=exclude)

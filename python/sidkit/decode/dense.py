@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sidkit.data import Sequences
 from sidkit.decode.arguments import check_arguments
+from sidkit.decode.generator import device_of
 from sidkit.decode.ranking import top_k
 from sidkit.errors import ConfigError
 from sidkit.models import GRU4Rec, RQTransformer, SASRec
@@ -50,9 +51,10 @@ def rank_by_scores(
 
     def scores(padded: Tensor, lengths: Tensor) -> Tensor:
         ends = (lengths - 1).clamp(min=0)
-        return model.scores(model.hidden(padded)[torch.arange(len(padded)), ends])
+        return model.scores(model.hidden(padded)[torch.arange(len(padded), device=padded.device), ends])
 
-    return _rank(scores, histories, model.max_items, model.items, k, exclude, batch_size, on_progress)
+    device = device_of(model)
+    return _rank(scores, histories, model.max_items, model.items, k, exclude, batch_size, on_progress, device)
 
 
 @torch.inference_mode()
@@ -109,7 +111,8 @@ def rank_by_rqtransformer(
             return dense
         return torch.lerp(dense, model.item_log_probs(hidden, prefixes), share)
 
-    return _rank(scores, histories, model.max_items, model.items, k, exclude, batch_size, on_progress)
+    device = device_of(model)
+    return _rank(scores, histories, model.max_items, model.items, k, exclude, batch_size, on_progress, device)
 
 
 def _rank(
@@ -121,6 +124,7 @@ def _rank(
     exclude: Sequences | None,
     batch_size: int,
     on_progress: Callable[[int], None],
+    device: torch.device,
 ) -> Ranked:
     """Rank by what `scores` gives for histories (B, T), padded on the right, and their lengths (B,)."""
     check_arguments(histories, padding, k=k, batch_size=batch_size, exclude=exclude)
@@ -134,7 +138,8 @@ def _rank(
         width = max(int(batch.lengths.max()), 1)
         padded = np.full((len(rows), width), padding, np.int64)
         padded[np.arange(width) < batch.lengths[:, None]] = batch.values
-        found = scores(torch.from_numpy(padded), torch.from_numpy(batch.lengths))  # (B, N)
+        known, lengths = torch.from_numpy(padded).to(device), torch.from_numpy(batch.lengths).to(device)
+        found = scores(known, lengths).cpu()  # (B, N)
         excluded = exclude.take(rows) if exclude is not None else None
         items[rows], best[rows] = top_k(found.numpy(), k, excluded)
         on_progress(start + len(rows))

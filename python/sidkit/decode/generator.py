@@ -13,7 +13,7 @@ from sidkit.data import Sequences
 from sidkit.decode.arguments import check_arguments
 from sidkit.errors import ConfigError
 
-__all__ = ["Search", "SidGenerator", "State", "cooled", "search_batches", "temperatures"]
+__all__ = ["Search", "SidGenerator", "State", "cooled", "device_of", "search_batches", "temperatures"]
 
 State = TypeVar("State")
 
@@ -85,7 +85,7 @@ def search_batches(
     recent = histories.tail(model.max_items)
     items = np.empty((len(histories), k), np.int32)
     scores = np.empty((len(histories), k), np.float32)
-    done = 0
+    done, device = 0, device_of(model)
     for rows in _batches_of_one_length(recent.lengths, batch_size):
         known = torch.from_numpy(recent.take(rows).values.astype(np.int64))
         history = known.view(len(rows), int(recent.lengths[rows[0]]))  # (B, n)
@@ -95,10 +95,17 @@ def search_batches(
         if model.user_buckets and users is not None:
             buckets = torch.from_numpy(users[rows].astype(np.int64) % model.user_buckets)
         excluded = exclude.take(rows) if exclude is not None else None
-        items[rows], scores[rows] = search(model.start(history, buckets), rows, excluded)
+        state = model.start(history.to(device), None if buckets is None else buckets.to(device))
+        items[rows], scores[rows] = search(state, rows, excluded)
         done += len(rows)
         on_progress(done)
     return items, scores
+
+
+def device_of(model: object) -> torch.device:
+    """Where a model is; the CPU if it has no weights."""
+    weights = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
+    return next((weight.device for weight in weights), torch.device("cpu"))
 
 
 def temperatures(temperature: float | Sequence[float], levels: int) -> list[float]:

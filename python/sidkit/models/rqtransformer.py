@@ -289,7 +289,7 @@ class RQTransformer(nn.Module):
         if lengths is None:
             return hidden[:, -1].float(), prefixes, items
         ends = (lengths - 1).clamp(min=0)
-        return hidden[torch.arange(len(history)), ends].float(), prefixes, items
+        return hidden[torch.arange(len(history), device=ends.device), ends].float(), prefixes, items
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "RQState":
         """Encode histories once and prepare to decode: one beam a user, nothing written yet.
@@ -313,17 +313,17 @@ class RQTransformer(nn.Module):
             f32 (B·W, K_level): -inf where no item is, normalized over the others.
         """
         tree, level = self.tree, state.level
-        users = len(state.hidden)
+        users, device = len(state.hidden), state.hidden.device
         if parents is None or digits is None:
             count = tree.starts[1]
-            row = torch.arange(users).repeat_interleave(count)
-            node = torch.arange(count).repeat(users)
-            rows, user = users, torch.arange(users)
+            row = torch.arange(users, device=device).repeat_interleave(count)
+            node = torch.arange(count, device=device).repeat(users)
+            rows, user = users, torch.arange(users, device=device)
         else:
             # A row without a prefix (the beam was wider than there are prefixes) has no children.
             at = state.child[parents, digits]
             rows = len(at)
-            user = torch.arange(users).repeat_interleave(rows // users)
+            user = torch.arange(users, device=device).repeat_interleave(rows // users)
             alive = (at >= 0).nonzero()[:, 0]
             row, _, node = tree.siblings(at[alive])
             row = alive[row]
@@ -331,7 +331,7 @@ class RQTransformer(nn.Module):
         digit = tree.digit[node]
         table = logits.new_full((rows, self.sizes[level]), -torch.inf)
         table[row, digit] = logits
-        state.child = torch.full((rows, self.sizes[level]), -1, dtype=torch.int64)
+        state.child = torch.full((rows, self.sizes[level]), -1, dtype=torch.int64, device=device)
         state.child[row, digit] = node
         state.level += 1
         # A row of nothing but -inf stays so.
@@ -406,7 +406,7 @@ def _log_sums(scores: Tensor, families: Tensor) -> Tensor:
         families: how many rows each has, at least one, int64 (families,).
     """
     most: Tensor = torch.segment_reduce(scores, "max", lengths=families, axis=0)
-    row = torch.repeat_interleave(torch.arange(len(families)), families)
+    row = torch.repeat_interleave(torch.arange(len(families), device=families.device), families)
     raised = (scores - most.index_select(0, row)).exp_()
     sums: Tensor = torch.segment_reduce(raised, "sum", lengths=families, axis=0)
     return most + sums.log()

@@ -235,6 +235,8 @@ class TrainingConfig(_Section):
     """Seconds of training that a crash may cost."""
     precision: Literal["auto", "f32", "bf16"] = "auto"
     """`auto` multiplies matrices in bf16 where the processor has instructions for it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the model is trained and validated; `auto` takes a GPU if there is one."""
     seed: Seed = 0
     """Seed of weights, batches and dropout."""
 

@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sidkit._processes import leads
 from sidkit.errors import ConfigError
+from sidkit.run.assistants import assist, helped
 from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
 from sidkit.run.engine import Observer, Outcome, Quiet, Stage, Task, check_settings, execute
 from sidkit.run.folder import RunFolder
@@ -36,6 +38,8 @@ def run_pipeline(
     from its last checkpoint. Embeddings, tokenizer and table pass between stages as files of the folder, so
     that no stage holds what it does not use.
 
+    Among processes that `torchrun` started the first runs the stages, and the others help it to train.
+
     Args:
         config: all settings; written to `run.toml` in the folder.
         path: the run folder; made if missing.
@@ -59,7 +63,9 @@ def run_pipeline(
     """
     if until not in STAGES:
         raise ConfigError(f"there is no stage `{until}`; the stages are {', '.join(STAGES)}")
-    with RunFolder(path) as folder:
+    if not leads():
+        return assist(config, path)
+    with RunFolder(path) as folder, helped():
         stages = plan(config, Work(config, folder), until)
         if not force:
             check_settings(stages, folder)

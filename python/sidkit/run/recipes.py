@@ -188,7 +188,7 @@ def _decoderonly(
     spelled[:-1] = torch.from_numpy(table.digits.astype(np.int64))
 
     def loss(model: DecoderOnly, batch: Batch) -> Tensor:
-        levels: Tensor = model(spelled[batch.target], batch.target < material.items)
+        levels: Tensor = model(spelled.to(batch.target.device)[batch.target], batch.target < material.items)
         return levels.sum()
 
     return Plan(

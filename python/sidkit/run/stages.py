@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from sidkit import Trie
 from sidkit._files import atomic_path, sha256_of
+from sidkit._progress import silent
 from sidkit.data import Dataset, Split, built_in_names, cache_folder, load_dataset, split_dataset, statistics
+from sidkit.run.assistants import call_assistants
 from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
 from sidkit.run.engine import Outcome, Task
 from sidkit.run.folder import RunFolder
@@ -222,6 +224,7 @@ class Work:
     def _fit(self, model: ModelName, workspace: Path, task: Task) -> "History":
         from sidkit.run.training import Material, train_model
 
+        call_assistants(model, workspace, task.fingerprint)
         sizes, training = getattr(self.config.models, model), getattr(self.config.train, model)
         generator = model in GENERATORS
         material = Material(
@@ -235,6 +238,10 @@ class Work:
             model, material, sizes, training, workspace, data=task.fingerprint, progress=task.progress
         )
         return history
+
+    def assist(self, model: ModelName, workspace: Path, fingerprint: str) -> None:
+        """Take this process's share of a training that the first process has begun."""
+        self._fit(model, workspace, Task(fingerprint, silent, lambda: workspace))
 
     def decode(self, model: ModelName, task: Task) -> Outcome:
         """Rank items for every test user, and keep the lists, those of every way in which a model ranks."""

@@ -7,18 +7,22 @@ require("torch", extra="train")
 from sidkit.train.batches import NextItemBatches, SequenceBatches
 from sidkit.train.fit import TrainProgress, fit
 from sidkit.train.history import History
-from sidkit.train.precision import autocast, resolve_precision
+from sidkit.train.precision import autocast, resolve_device, resolve_precision
+from sidkit.train.processes import Processes, join
 from sidkit.train.sampled import SampledSoftmax
 from sidkit.train.settings import TrainSettings
 
 __all__ = [
     "History",
     "NextItemBatches",
+    "Processes",
     "SampledSoftmax",
     "SequenceBatches",
     "TrainProgress",
     "TrainSettings",
     "autocast",
     "fit",
+    "join",
+    "resolve_device",
     "resolve_precision",
 ]

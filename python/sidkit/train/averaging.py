@@ -38,7 +38,7 @@ class WeightAverage:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a mean that was saved."""
-        self.tensors = {name: tensors[name].clone() for name in self.tensors}
+        self.tensors = {name: tensors[name].to(old.device, copy=True) for name, old in self.tensors.items()}
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ The order of an epoch never depends on what came before it, so that an interrupt
 its middle.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +26,7 @@ class Batch:
         target: int64; digits (B, L), or item indices (B, T).
         users: user indices, int64 (B,).
         weight: the share of a full batch, in (0, 1]: the loss of a smaller batch counts less.
-        targets: over how many next items the loss is a mean.
+        targets: how many next items each row has, int64 (B,): over their sum the loss is a mean.
         tokens: positions the model reads, for throughput.
     """
 
@@ -34,8 +34,24 @@ class Batch:
     target: Tensor
     users: Tensor
     weight: float
-    targets: int
+    targets: Tensor
     tokens: int
+
+    def part(self, rank: int, size: int) -> "Batch":
+        """The share of one of `size` processes: every `size`-th row; it may have none."""
+        rows = slice(rank, None, size)
+        return replace(
+            self,
+            history=self.history[rows],
+            target=self.target[rows],
+            users=self.users[rows],
+            targets=self.targets[rows],
+        )
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device; the number of targets stays where it is."""
+        history, target, users = (part.to(device) for part in (self.history, self.target, self.users))
+        return replace(self, history=history, target=target, users=users)
 
 
 class Batches(Protocol):
@@ -109,7 +125,7 @@ class NextItemBatches:
             target=self._digits[self._values[ends]],
             users=self._owners[torch.from_numpy(rows)],
             weight=len(rows) / self._batch_size,
-            targets=len(rows),
+            targets=torch.ones(len(rows), dtype=torch.int64),
             tokens=len(rows) * (length + 1) * levels,
         )
 
@@ -173,12 +189,12 @@ class SequenceBatches:
         for row, stop, count in zip(filled, self._stops[rows], kept, strict=True):
             row[lead : lead + count + 1] = self._histories.values[stop - count - 1 : stop]
         items = torch.from_numpy(filled)
-        targets = int(kept.sum()) + lead * len(rows)
+        targets = torch.from_numpy(kept + lead)
         return Batch(
             history=items[:, :-1],
             target=items[:, 1:],
             users=torch.from_numpy(self._users[rows]),
             weight=1.0,
             targets=targets,
-            tokens=targets,
+            tokens=int(targets.sum()),
         )

@@ -31,7 +31,7 @@ class Checkpoint:
         best: the weights of the best evaluation so far; empty before the first.
         moments: AdamW's two running means for each trained tensor, by the tensor's name.
         average: the running mean of the trained tensors; empty where none is kept.
-        generator: the state of torch's random generator, uint8.
+        generator: the state of torch's random generator, uint8; one row a process if there are several.
     """
 
     identity: dict[str, Any]
@@ -64,18 +64,33 @@ class Checkpoint:
         return cls(identity, step, history, dict(model.state_dict()), best, moments, means)
 
     def restore(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage | None = None
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage | None = None,
+        *,
+        rank: int = 0,
     ) -> None:
-        """Put the state back into a model and a fresh optimizer, and set torch's random generator."""
+        """Put the state back into a model, a fresh optimizer, and torch's random generator.
+
+        Args:
+            model: gets the weights.
+            optimizer: gets its moments.
+            average: gets the running mean, if there is one.
+            rank: of this process, among several.
+        """
         model.load_state_dict(self.weights)
         for name, tensor in model.named_parameters():
             if name in self.moments:
                 first, second = self.moments[name]
-                step = torch.tensor(float(self.step))
-                optimizer.state[tensor] = {"step": step, "exp_avg": first, "exp_avg_sq": second}
+                optimizer.state[tensor] = {
+                    "step": torch.tensor(float(self.step), device=tensor.device),
+                    "exp_avg": first.to(tensor.device),
+                    "exp_avg_sq": second.to(tensor.device),
+                }
         if average is not None:
             average.restore(self.average)
-        torch.set_rng_state(self.generator)
+        torch.set_rng_state(self.generator if self.generator.ndim == 1 else self.generator[rank].clone())
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""

@@ -22,7 +22,8 @@ from sidkit.train.averaging import WeightAverage
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History, peak_memory_bytes
-from sidkit.train.precision import autocast, resolve_precision
+from sidkit.train.precision import autocast, resolve_device, resolve_precision
+from sidkit.train.processes import join
 from sidkit.train.settings import TrainSettings
 
 __all__ = ["TrainProgress", "fit"]
@@ -111,6 +112,10 @@ class _Training:
         self.model, self.batches, self.loss, self.validate = model, batches, loss, validate
         self.settings, self.folder = settings, folder
         self.settle, self.on_progress = settle, on_progress
+        self.processes = join()
+        self.device = resolve_device(settings.device)
+        model.to(self.device)
+        self.processes.align(list(model.state_dict().values()))
         self.optimizer = _adamw(model, settings)
         span = settings.averaging * settings.max_steps
         self.average = WeightAverage(model, span) if settings.averaging else None
@@ -119,11 +124,13 @@ class _Training:
             "model": model.kind,
             **model.settings,
             **dataclasses.asdict(settings),
-            "precision": resolve_precision(settings.precision),
+            "precision": resolve_precision(settings.precision, self.device.type),
             "data": data,
         }
-        # How often we save does not change what is trained.
-        del self.identity["checkpoint_every_seconds"]
+        # How often we save, and where we train, does not change what is trained.
+        del self.identity["checkpoint_every_seconds"], self.identity["device"]
+        if self.processes.size > 1:  # each draws its own dropout
+            self.identity["processes"] = self.processes.size
         self.total = settings.max_steps
         self.step = 0
         self.best: dict[str, Tensor] = {}
@@ -143,8 +150,8 @@ class _Training:
                 "no training history has two events, so there is no next item to learn; users need them "
                 "beside the events that validation and test take (two, with leave_last_out)"
             )
-        torch.manual_seed(self.settings.seed)
-        if self.checkpoint.exists():
+        torch.manual_seed(self.settings.seed + 1_000_003 * self.processes.rank)
+        if self.processes.of_first(self.checkpoint.exists):
             self.resume()
         self.last_clock = self.last_save = time.monotonic()
         self.last_cpu = time.process_time()
@@ -155,7 +162,8 @@ class _Training:
                 self.stop_if(interrupted)
                 if self.evaluate_if_due():
                     self.stop_if(interrupted)
-                if time.monotonic() - self.last_save > self.settings.checkpoint_every_seconds:
+                since = time.monotonic() - self.last_save
+                if self.processes.of_first(lambda: since > self.settings.checkpoint_every_seconds):  # noqa: B023
                     self.save()
             if self.settle is not None:
                 self.save()
@@ -173,7 +181,7 @@ class _Training:
                 yield rows
 
     def stop_if(self, interrupted: threading.Event) -> None:
-        if interrupted.is_set():
+        if self.processes.any(interrupted.is_set()):
             self.save()
             raise KeyboardInterrupt
 
@@ -192,9 +200,16 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        with autocast(self.settings.precision):
-            loss = self.loss(self.model, batch)
-        (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
+        part = batch.part(self.processes.rank, self.processes.size)
+        share = int(part.targets.sum()) / int(batch.targets.sum())
+        value = torch.zeros(())  # the loss of this process's part, weighted by its share of the batch
+        if share:
+            with autocast(self.settings.precision, self.device.type):
+                loss = self.loss(self.model, part.to(self.device)) * share
+            (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
+            value = loss.detach()
+        self.add_up(value)
+        mean = value.item()
         if self.settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
@@ -202,14 +217,24 @@ class _Training:
         self.step += 1
         if self.average is not None:
             self.average.update(self.step)
-        self.losses.append(loss.item())
+        self.losses.append(mean)
         self.tokens += batch.tokens
         self.spent += time.monotonic() - started
         if len(self.losses) == _LOG_EVERY or self.step == self.total:
             self.log(rate)
         metrics = self.history.evaluations[-1]["metrics"] if self.history.evaluations else {}
         epoch = self.step / self.batches.steps
-        self.on_progress(TrainProgress(self.step, self.total, epoch, loss.item(), metrics))
+        self.on_progress(TrainProgress(self.step, self.total, epoch, mean, metrics))
+
+    def add_up(self, value: Tensor) -> None:
+        """Sum gradients, and with them the loss, over the processes."""
+        if self.processes.size == 1:
+            return
+        weights = [tensor for tensor in self.model.parameters() if tensor.requires_grad]
+        for tensor in weights:
+            if tensor.grad is None:
+                tensor.grad = torch.zeros_like(tensor)
+        self.processes.add_up([value, *(tensor.grad for tensor in weights)])
 
     def log(self, rate: float) -> None:
         self.trained += self.spent
@@ -234,7 +259,7 @@ class _Training:
         """Validate the weights that the model has now, and keep them if they are the best yet."""
         self.model.eval()
         with torch.inference_mode():
-            metrics = dict(self.validate(self.model))
+            metrics = self.processes.of_first(lambda: dict(self.validate(self.model)))
         better = metrics["ndcg@10"] > self.history.best("ndcg@10")
         self.tick()
         self.history.evaluations.append(
@@ -257,7 +282,9 @@ class _Training:
         taken = Checkpoint.take(
             self.identity, self.step, state, self.model, self.best, self.optimizer, self.average
         )
-        taken.save(self.checkpoint)
+        taken.generator = self.processes.collect(taken.generator)
+        if self.processes.first:
+            taken.save(self.checkpoint)
         self.last_save = time.monotonic()
 
     def pending(self) -> dict[str, Any]:
@@ -266,7 +293,7 @@ class _Training:
 
     def resume(self) -> None:
         taken = Checkpoint.load(self.checkpoint, self.identity)
-        taken.restore(self.model, self.optimizer, self.average)
+        taken.restore(self.model, self.optimizer, self.average, rank=self.processes.rank)
         pending = taken.history.pop("pending")
         self.history = History(**taken.history)
         self.step, self.best = taken.step, taken.best
@@ -290,9 +317,12 @@ class _Training:
         if self.settle is not None:
             with torch.inference_mode():
                 self.settle(self.model)
-        save_model(self.model, self.folder)
-        self.history.save(self.folder / "history.json")
-        self.checkpoint.unlink(missing_ok=True)
+        self.model.cpu()
+        if self.processes.first:
+            save_model(self.model, self.folder)
+            self.history.save(self.folder / "history.json")
+            self.checkpoint.unlink(missing_ok=True)
+        self.processes.any(False)  # nobody goes on before the files are there
 
 
 def _adamw(model: torch.nn.Module, settings: TrainSettings) -> torch.optim.AdamW:

@@ -26,6 +26,7 @@ class TrainSettings:
         checkpoint_every_seconds: wall time between two checkpoints.
         precision: `bf16` computes matrix products in bfloat16, `auto` does so where the CPU has the
             instructions.
+        device: where the model is trained; `auto` takes a GPU if there is one.
         seed: of the weights, the order of examples and the dropout.
 
     Raises:
@@ -43,6 +44,7 @@ class TrainSettings:
     evaluate_every_steps: int = 500
     checkpoint_every_seconds: float = 120.0
     precision: Literal["auto", "f32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -65,3 +67,5 @@ class TrainSettings:
             raise ConfigError(f"`averaging` must be below 1, not {self.averaging}")
         if self.precision not in ("auto", "f32", "bf16"):
             raise ConfigError(f"`precision` must be `auto`, `f32` or `bf16`, not `{self.precision}`")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"`device` must be `auto`, `cpu` or `cuda`, not `{self.device}`")

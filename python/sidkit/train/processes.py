@@ -1,0 +1,91 @@
+"""Several processes that train one model together, as `torchrun` starts them.
+
+Every process has the whole model and takes its share of each batch; gradients are summed, each with the
+weight of the examples it came from, so that a step is the one a single process would take on the whole batch.
+Only the first process writes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from sidkit._processes import started_together
+
+__all__ = ["Processes", "join"]
+
+Value = TypeVar("Value")
+
+# The others wait in a collective while the first embeds, clusters, decodes or reports.
+_PATIENCE = timedelta(days=7)
+
+
+def join() -> "Processes":
+    """Meet the processes that `torchrun` started; alone if it did not."""
+    if started_together() > 1 and distributed.is_available() and not distributed.is_initialized():
+        distributed.init_process_group("gloo", timeout=_PATIENCE)
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return Processes()
+    return Processes(distributed.get_rank(), distributed.get_world_size())
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Those that train together; every method is called by all of them at the same point.
+
+    Attributes:
+        rank: number of this one, from 0.
+        size: how many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any process."""
+        if self.size == 1:
+            return flag
+        flags = torch.tensor([float(flag)])
+        distributed.all_reduce(flags)
+        return bool(flags.item())
+
+    def of_first(self, make: Callable[[], Value]) -> Value:
+        """What `make` gives in the first process; the others do not call it."""
+        if self.size == 1:
+            return make()
+        box: list[Any] = [make() if self.first else None]
+        distributed.broadcast_object_list(box)
+        value: Value = box[0]
+        return value
+
+    def align(self, tensors: Sequence[Tensor]) -> None:
+        """Give all the values of the first process."""
+        if self.size > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each f32 tensor by its sum over the processes."""
+        if self.size == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1).float().cpu() for tensor in tensors])
+        distributed.all_reduce(flat)
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def collect(self, tensor: Tensor) -> Tensor:
+        """The tensors of all processes, (size, ...); without others the tensor itself."""
+        if self.size == 1:
+            return tensor
+        all_of_them = [torch.empty_like(tensor) for _ in range(self.size)]
+        distributed.all_gather(all_of_them, tensor)
+        return torch.stack(all_of_them)

@@ -1,0 +1,64 @@
+"""Two processes on one batch: the steps of one, written once."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from tests.run.world import QUICK
+
+from sidkit.run import RunFolder, build_config, run_pipeline
+from sidkit.train.batches import Batch
+
+SETTINGS = [
+    *QUICK,
+    'models.use=["sasrec", "tiger"]',
+    *(
+        f"train.{model}.{setting}"
+        for model in ("sasrec", "tiger")
+        for setting in ("max_steps=12", "evaluate_every_steps=6", 'precision="f32"', "batch_size=33")
+    ),
+]
+
+
+def test_two_processes_train_what_one_does(world, tmp_path):
+    settings = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *SETTINGS]
+    run_pipeline(build_config(assignments=settings), tmp_path / "one", until="train")
+    arguments = [part for setting in settings[1:] for part in ("--set", setting)]
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sidkit", "train"]
+    out = subprocess.run(
+        [sys.executable, "-m", *launch, str(world), "--out", str(tmp_path / "two"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.count(" -> ") == 1  # one of them speaks
+    assert {*RunFolder(tmp_path / "one").records} == {*RunFolder(tmp_path / "two").records}
+    for model in ("sasrec", "tiger"):
+        one, two = (tmp_path / name / "models" / model for name in ("one", "two"))
+        histories = [json.loads((folder / "history.json").read_text()) for folder in (one, two)]
+        np.testing.assert_allclose(*([step["loss"] for step in h["steps"]] for h in histories), rtol=1e-5)
+        for key, metrics in histories[0]["evaluations"][-1]["metrics"].items():
+            assert histories[1]["evaluations"][-1]["metrics"][key] == pytest.approx(metrics, abs=0.02)
+        weights, others = (load_file(folder / "model.safetensors") for folder in (one, two))
+        for name, weight in weights.items():
+            if not name.endswith("qkv.bias"):  # that of keys has no effect, so rounding alone moves it
+                np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_the_parts_of_a_batch_are_the_batch(rows):
+    batch = Batch(
+        torch.arange(rows * 3).view(rows, 3), torch.arange(rows), torch.arange(rows), torch.ones(rows), 1.0, 3
+    )
+    parts = [batch.part(rank, 3) for rank in range(3)]
+    for name in ("history", "target", "users", "targets"):
+        together = torch.cat([getattr(part, name) for part in parts])
+        assert sorted(together.flatten().tolist()) == sorted(getattr(batch, name).flatten().tolist())
+    assert sum(len(part.history) for part in parts) == rows
