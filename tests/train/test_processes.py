@@ -55,7 +55,7 @@ def test_two_processes_train_what_one_does(world, tmp_path):
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_the_parts_of_a_batch_are_the_batch(rows):
     batch = Batch(
-        torch.arange(rows * 3).view(rows, 3), torch.arange(rows), torch.arange(rows), torch.ones(rows), 1.0, 3
+        torch.arange(rows * 3).view(rows, 3), torch.arange(rows), torch.arange(rows), 1.0, torch.ones(rows), 3
     )
     parts = [batch.part(rank, 3) for rank in range(3)]
     for name in ("history", "target", "users", "targets"):
