@@ -246,8 +246,13 @@ def test_product_alone(benchmark, shape):
     benchmark.pedantic(multiply, rounds=3, warmup_rounds=1)
 
 
+def sidkit_beam(codebooks):
+    prepared = Codebooks(codebooks)
+    return lambda x: assign_codes(x, prepared, beam=5, threads=THREADS)
+
+
 BEAMS = {
-    "sidkit": lambda codebooks: lambda x: assign_codes(x, Codebooks(codebooks), beam=5, threads=THREADS),
+    "sidkit": sidkit_beam,
     "faiss": faiss_quantizer(lut=False, beam=5),
     "faiss LUT": faiss_quantizer(lut=True, beam=5),
 }

@@ -290,6 +290,95 @@ fn what_makes_no_sense_is_named() {
     assert!(error(&[0.0, 0.0, 0.0, f32::NAN], options(1)).starts_with("row 1 of `x` holds NaN"));
 }
 
+/// Lloyd's algorithm by the book, or nothing if a centroid is left without rows.
+fn lloyd(rows: &[f32], dim: usize, start: &[f32], iterations: usize) -> Option<(Vec<f32>, Vec<u16>)> {
+    let mut centroids = start.to_vec();
+    let nearest = |centroids: &[f32], row: &[f32]| {
+        let mut best = (f64::INFINITY, 0);
+        for (code, word) in centroids.chunks(dim).enumerate() {
+            let found = distance(row, word);
+            if found < best.0 {
+                best = (found, code as u16);
+            }
+        }
+        best.1
+    };
+    for _ in 0..iterations {
+        let mut sums = vec![0.0_f64; centroids.len()];
+        let mut counts = vec![0.0_f64; centroids.len() / dim];
+        for row in rows.chunks(dim) {
+            let code = usize::from(nearest(&centroids, row));
+            counts[code] += 1.0;
+            for (sum, &value) in sums[code * dim..].iter_mut().zip(row) {
+                *sum += f64::from(value);
+            }
+        }
+        if counts.contains(&0.0) {
+            return None;
+        }
+        for (i, (value, sum)) in centroids.iter_mut().zip(sums).enumerate() {
+            *value = (sum / counts[i / dim]) as f32;
+        }
+    }
+    let codes = rows.chunks(dim).map(|row| nearest(&centroids, row)).collect();
+    Some((centroids, codes))
+}
+
+#[test]
+fn every_iteration_is_that_of_the_book() {
+    let mut state = 7_u64;
+    let mut number = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / 8_388_608.0 - 1.0
+    };
+    let mut compared = 0;
+    for (dim, codes, scale) in [
+        (3, 5, 1.0),
+        (20, 40, 1.0),
+        (33, 90, 1.0),
+        (20, 300, 1.0),
+        (17, 40, 1e-41),
+        (17, 40, 1e-18),
+        (17, 40, 1e17),
+        (17, 40, 2e37),
+    ] {
+        // Clusters of unlike spread, and some rows twice, so that centroids go far at first and little later.
+        let centers: Vec<f32> = (0..8 * dim).map(|_| 3.0 * number()).collect();
+        let mut rows: Vec<f32> = Vec::new();
+        for i in 0..900 {
+            let spread = if i % 3 == 0 { 1.0 } else { 0.2 };
+            let center = &centers[i % 8 * dim..][..dim];
+            rows.extend(center.iter().map(|&center| (center + spread * number()) * scale));
+        }
+        rows.extend_from_within(..100 * dim);
+        let start = rows[..codes * dim].to_vec();
+        for iterations in [1, 2, 3, 5, 9] {
+            let Some((centroids, assignment)) = lloyd(&rows, dim, &start, iterations) else {
+                continue;
+            };
+            let options = Options {
+                init: Init::Given(start.clone()),
+                iterations,
+                ..options(codes)
+            };
+            let clusters = fit(&rows, dim, &options).unwrap();
+            assert_eq!(
+                clusters.assignment, assignment,
+                "{dim} {codes} {scale} {iterations}"
+            );
+            // Where it stopped early, further iterations change nothing.
+            assert_eq!(
+                clusters.centroids, centroids,
+                "{dim} {codes} {scale} {iterations}"
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 25, "{compared}");
+}
+
 prop_compose! {
     fn problem()(dim in 1_usize..5, codes in 1_usize..9, extra in 0_usize..60)(
         rows in prop::collection::vec((-9_i8..9).prop_map(f32::from), (codes + extra) * dim),

@@ -302,6 +302,37 @@ impl<'a> Filter<'a> {
         })
     }
 
+    /// Lower bounds of a row's distances to the codewords of each `group` codes, but for `own`; 0 where nothing is known.
+    pub(super) fn lower_distances(
+        &self,
+        scratch: &Scratch,
+        row: usize,
+        own: usize,
+        group: usize,
+        target: &mut [f32],
+    ) {
+        let bound = scratch.bounds[row];
+        if self.size() == 1 || !bound.safe {
+            target.fill(0.0);
+            return;
+        }
+        let square = bound.square * (1.0 - self.square_error());
+        let lower = scratch.lower(row, self.packed);
+        for (place, (target, lower)) in target.iter_mut().zip(lower.chunks(group)).enumerate() {
+            let less = |least: f32, &value: &f32| if value < least { value } else { least };
+            let least = if own / group == place {
+                let (before, after) = lower.split_at(own % group);
+                after[1..]
+                    .iter()
+                    .fold(before.iter().fold(f32::INFINITY, less), less)
+            } else {
+                lower.iter().fold(f32::INFINITY, less)
+            };
+            let distance = square + 2.0 * (f64::from(least) - bound.slack);
+            *target = (distance.max(0.0).sqrt() * (1.0 - 1e-6)) as f32;
+        }
+    }
+
     /// The relative error of the squared length of a row.
     fn square_error(&self) -> f64 {
         f64::from(quick_error(self.dim)) + 1e-6

@@ -116,6 +116,7 @@ impl Kernel {
 }
 
 /// The routines of `tile` for one set of instructions. Sound to call once [`Kernel::floats`] has given them out.
+#[expect(clippy::type_complexity, reason = "names for these signatures would say less")]
 pub(super) struct FloatKernel {
     /// How often a product and its addition are rounded.
     pub(super) roundings: u32,
@@ -126,6 +127,7 @@ pub(super) struct FloatKernel {
     pub(super) quick_distance: unsafe fn(&[f32], &[f32]) -> f32,
     pub(super) subtract: unsafe fn(&mut [f32], &[f32]),
     pub(super) extend: unsafe fn(&[f32], &[&[f32]], f32, &mut [f32], &mut [f32; CODES]),
+    pub(super) add_four: unsafe fn(&mut [f64], [&[f32]; 4]),
     pub(super) all_products: unsafe fn(&[f64], &[f64], &mut [f64], &mut [f32]),
 }
 
@@ -145,6 +147,7 @@ macro_rules! kernel {
                 quick_distance,
                 subtract,
                 extend,
+                add_four,
                 all_products,
             };
 
@@ -208,6 +211,13 @@ macro_rules! kernel {
             ) {
                 // SAFETY: see above.
                 unsafe { tile::extend::<$lanes>(base, tables, start, target, minima) }
+            }
+
+            $($features)*
+            unsafe fn add_four(sums: &mut [f64], [a, b, c, d]: [&[f32]; 4]) {
+                for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                    *sum = *sum + f64::from(a) + f64::from(b) + f64::from(c) + f64::from(d);
+                }
             }
 
             $($features)*

@@ -20,6 +20,7 @@ mod bound;
 mod buffer;
 pub(crate) mod cross;
 mod definition;
+pub(crate) mod drift;
 mod filter;
 #[cfg(target_arch = "x86_64")]
 mod int8;

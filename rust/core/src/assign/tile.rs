@@ -230,7 +230,11 @@ unsafe fn sums<V: Lanes>(
     minima: &mut [f32; CODES],
 ) {
     let count = base.len();
-    assert!(count % CODES == 0 && target.len() == count && tables.iter().all(|table| table.len() == count));
+    assert!(
+        count.is_multiple_of(CODES)
+            && target.len() == count
+            && tables.iter().all(|table| table.len() == count)
+    );
     // SAFETY: the caller has a CPU for V; V::N divides CODES, which divides the length of every slice.
     unsafe {
         let start = V::splat(start);

@@ -2,13 +2,15 @@
 //!
 //! Lloyd's iterations: rows go to their nearest centroid exactly as [`crate::assign()`] defines it, and centroids
 //! to the mean of their rows, summed in f64 in row order. A centroid without rows is put on the row that is farthest
-//! from its own. Stops early when no row changes its centroid.
+//! from its own. Stops early when no row changes its centroid. From the second iteration on, most rows are known to stay where they are
+//! without a look at other centroids; see `assign::drift`.
 
 mod balance;
 mod bisect;
 mod init;
 
 use crate::assign::distance;
+use crate::assign::drift::{self, Nearest};
 use crate::rng::Rng;
 use crate::{Codebooks, Error, Result, assign, codebook, pool};
 
@@ -151,17 +153,47 @@ struct Fit<'a> {
 
 impl Fit<'_> {
     fn lloyd(&mut self, watch: Watch<'_>) -> Result<usize> {
+        let mut nearest = Nearest::new(self.assignment.len(), self.dim, self.options.codes);
+        let mut moved = vec![0.0; self.options.codes];
         for iteration in 0..self.options.iterations {
             let before = self.assignment.clone();
-            self.assign(watch)?;
+            self.assign_again(&mut nearest, &moved, watch)?;
             let restarted = self.restart_empty();
             if iteration > 0 && !restarted && before == self.assignment {
                 return Ok(iteration);
             }
+            if restarted {
+                nearest.forget();
+            }
+            let centroids = self.centroids.clone();
             self.move_centroids();
+            moved = self.moved_since(&centroids);
         }
-        self.assign(watch)?;
+        self.assign_again(&mut nearest, &moved, watch)?;
         Ok(self.options.iterations)
+    }
+
+    /// As `assign`, with what is known of the iteration before, since which centroids moved so far at most.
+    fn assign_again(&mut self, nearest: &mut Nearest, moved: &[f32], watch: Watch<'_>) -> Result<()> {
+        if self.options.capacity.is_some() {
+            return self.assign(watch);
+        }
+        keep_going(watch)?;
+        let codebooks = Codebooks::new(self.dim, vec![self.centroids.clone()])?;
+        nearest.update(self.rows, &codebooks, moved, self.options.threads);
+        self.assignment.clone_from(&nearest.codes);
+        Ok(())
+    }
+
+    /// How far every centroid is from where it was, rounded up.
+    fn moved_since(&self, before: &[f32]) -> Vec<f32> {
+        let pairs = self
+            .centroids
+            .chunks_exact(self.dim)
+            .zip(before.chunks_exact(self.dim));
+        pairs
+            .map(|(now, before)| ((distance(now, before).sqrt() * (1.0 + 1e-9)) as f32).next_up())
+            .collect()
     }
 
     fn mini_batches(&mut self, batch: usize, watch: Watch<'_>) -> Result<usize> {
@@ -249,11 +281,10 @@ impl Fit<'_> {
                     return;
                 }
                 sums.fill(0.0);
-                for &member in members {
-                    for (sum, &value) in sums.iter_mut().zip(row(rows, dim, member as usize)) {
-                        *sum += f64::from(value);
-                    }
-                }
+                drift::add_rows(
+                    sums,
+                    members.iter().map(|&member| row(rows, dim, member as usize)),
+                );
                 for (value, &sum) in centroid.iter_mut().zip(&*sums) {
                     *value = (sum / members.len() as f64) as f32;
                 }
