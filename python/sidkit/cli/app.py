@@ -21,6 +21,7 @@ from sidkit.cli import (
     sweep,
     tokenize,
     train,
+    tune,
 )
 
 __all__ = ["app"]
@@ -70,5 +71,6 @@ for verb in (
     report,
     store,
     beams,
+    tune,
 ):
     app.command(verb.NAME, no_args_is_help=True)(verb.command)

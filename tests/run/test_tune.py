@@ -1,0 +1,107 @@
+import json
+import re
+
+import pytest
+from tests.run.test_store import SASREC
+from tests.run.world import write_world
+
+from sidkit.errors import ConfigError, RunFolderError
+from sidkit.run import RunFolder, build_config, read_config
+from sidkit.run.tune import Range, read_space, search, tune
+
+pytest.importorskip("optuna")
+
+SPACE = {"x": Range(-4.0, 4.0), "n": Range(1, 9), "kind": Range(choices=("a", "b"))}
+
+
+def hill(number, settings):
+    """Highest, 0, at x = 1, n = 5, kind b."""
+    return -((settings["x"] - 1) ** 2) - abs(settings["n"] - 5) - (settings["kind"] != "b")
+
+
+def test_the_top_of_a_hill_is_found(tmp_path):
+    found = search(SPACE, hill, tmp_path, trials=60, seed=1)
+    assert len(found) == 60 and found[0].value > -1.0
+    assert found[0].value > max(trial.value for trial in found if trial.number < 5)
+    assert [trial.value for trial in found] == sorted((trial.value for trial in found), reverse=True)
+    assert all(isinstance(trial.settings["n"], int) for trial in found)
+
+
+def test_an_interrupted_search_is_the_same_search(tmp_path):
+    whole = search(SPACE, hill, tmp_path / "whole", trials=8)
+    asked = []
+
+    def interrupted(number, settings):
+        asked.append(number)
+        if asked == [0, 1, 2, 3]:
+            raise KeyboardInterrupt
+        return hill(number, settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(SPACE, interrupted, tmp_path / "parts", trials=8)
+    parts = search(SPACE, interrupted, tmp_path / "parts", trials=8)
+    assert asked == [0, 1, 2, 3, 3, 4, 5, 6, 7]
+    assert [(t.number, t.settings, t.value) for t in parts] == [
+        (t.number, t.settings, t.value) for t in whole
+    ]
+
+
+def test_settings_that_contradict_fail_one_trial(tmp_path):
+    def picky(number, settings):
+        if number == 1:
+            raise ConfigError("no")
+        return hill(number, settings)
+
+    found = search(SPACE, picky, tmp_path, trials=3)
+    assert [trial.value is None for trial in found] == [False, False, True]
+    assert found[-1].number == 1
+
+
+def test_another_search_in_the_same_folder(tmp_path):
+    search(SPACE, hill, tmp_path, trials=1)
+    with pytest.raises(RunFolderError, match="holds a search over another space"):
+        search({"x": Range(0.0, 1.0)}, hill, tmp_path, trials=2)
+
+
+def test_spaces(tmp_path):
+    file = tmp_path / "space.toml"
+    file.write_text(
+        "train.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }\n"
+        "[models.sasrec]\nd_model = [32, 64]\n"
+    )
+    assert read_space(file) == {
+        "train.sasrec.learning_rate": Range(1e-4, 1e-2, True),
+        "models.sasrec.d_model": Range(choices=(32, 64)),
+    }
+    for text, message in (
+        ("train.sasrec.learning_rat = [1.0]", "there is no setting `train.sasrec.learning_rat`"),
+        ("models.sasrec.layers = 3", "`models.sasrec.layers` is 3; a range is"),
+        ("models.sasrec.layers = { low = 3, high = 1 }", "must have low < high"),
+        ("models.sasrec.layers = { low = 1, high = 3, step = 1 }", "a range is"),
+        ("", "has no setting to search over"),
+    ):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            read_space(file)
+
+
+def test_trials_are_runs_judged_on_validation(tmp_path):
+    world = write_world(tmp_path / "ring")
+    config = build_config(assignments=[f"data.source={world}", *SASREC])
+    # A rate at which nothing is learned, and one that is known to do.
+    space = {"train.sasrec.learning_rate": Range(choices=(1e-9, 1e-2))}
+    found = tune(config, space, tmp_path / "search", model="sasrec", trials=5)
+    rates = {trial.settings["train.sasrec.learning_rate"] for trial in found}
+    assert rates == {1e-9, 1e-2} and found[0].settings["train.sasrec.learning_rate"] == 1e-2
+    folder = RunFolder(found[0].folder)
+    assert list(folder.records) == ["data", "train.sasrec"]
+    history = json.loads((found[0].folder / "models" / "sasrec" / "history.json").read_text())
+    assert found[0].value == max(entry["metrics"]["ndcg@10"] for entry in history["evaluations"])
+    assert read_config(tmp_path / "search" / "best.toml").train.sasrec.learning_rate == 1e-2
+
+
+def test_what_cannot_be_tuned(tmp_path):
+    with pytest.raises(ConfigError, match="`popularity` has nothing to tune"):
+        tune(build_config(), SPACE, tmp_path, model="popularity")
+    with pytest.raises(ConfigError, match="validation measures"):
+        tune(build_config(), SPACE, tmp_path, model="sasrec", metric="coverage@10")
