@@ -6,7 +6,7 @@ require("polars", extra="data")
 
 from sidkit.data.categories import item_categories
 from sidkit.data.dataset import Dataset, Ties
-from sidkit.data.load import load_dataset
+from sidkit.data.load import load_dataset, read_items
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import built_in_names, cache_folder, fetch
 from sidkit.data.split import EvalSet, Split, SplitKind, split_dataset
@@ -29,6 +29,7 @@ __all__ = [
     "fetch",
     "item_categories",
     "load_dataset",
+    "read_items",
     "split_dataset",
     "statistics",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, is_id_type, unknown_ite
 from sidkit.data.sources import built_in_names, fetch
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["load_dataset"]
+__all__ = ["load_dataset", "read_items"]
 
 # Without leading zeros, plus signs or spaces: an integer that is written back as it came.
 CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
@@ -50,6 +51,41 @@ def load_dataset(
     if min_user_events > 0 or min_item_events > 0:
         dataset = dataset.filtered(min_user_events=min_user_events, min_item_events=min_item_events)
     return dataset
+
+
+def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame:
+    """Read a table of items alone.
+
+    Args:
+        path: a Parquet or CSV file, or a folder with `items.parquet` or `items.csv`.
+        like: ids of a catalogue; those of a CSV file become integers if these are.
+
+    Returns:
+        The table, with distinct `item_id` of the type of `like`.
+
+    Raises:
+        DataError: if there is no such file, or its ids are missing, repeated or of another type.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = _find_table(path, "items")
+    if path.suffix not in (".parquet", ".csv") or not path.is_file():
+        raise DataError(f"`{path}` is no .parquet or .csv file of items, nor a folder with one")
+    items = _read_table(path)
+    if "item_id" not in items.columns or not len(items):
+        raise DataError(f"`{path}` must have a column `item_id` and at least one row")
+    ids = items["item_id"]
+    if path.suffix == ".csv" and like.dtype.is_integer() and _is_plain(ids):
+        ids = ids.cast(pl.Int64)
+    if ids.dtype.is_integer() != like.dtype.is_integer():
+        raise DataError(f"`item_id` is {ids.dtype} in `{path}` and {like.dtype} in the catalogue")
+    try:
+        ids = ids.cast(like.dtype)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"an `item_id` of `{path}` does not fit {like.dtype}") from error
+    if ids.null_count() or ids.n_unique() < len(ids):
+        raise DataError(f"`item_id` of `{path}` has missing or repeated ids; each must be there once")
+    return items.with_columns(ids)
 
 
 def _read_folder(folder: Path, *, drop_unknown: bool) -> Dataset:

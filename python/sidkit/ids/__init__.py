@@ -3,6 +3,7 @@
     SidTable             which item has which Semantic ID; a Parquet file
     Vocabulary           digit of a level ↔ token number of a model, with the special tokens
     resolve_collisions   the policies `token`, `reassign` and `share` on plain arrays
+    append_items         further items by the same tokenizer; the rows that are there stay
     drift                how Semantic IDs move when the tokenizer is trained anew
 
 It reads codes and knows nothing of how they were made.
@@ -12,6 +13,7 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
+from sidkit.ids.append import append_items
 from sidkit.ids.collisions import (
     METHODS,
     POLICIES,
@@ -31,6 +33,7 @@ __all__ = [
     "SidTable",
     "Vocabulary",
     "add_collision_digit",
+    "append_items",
     "drift",
     "group_sizes",
     "reassign",

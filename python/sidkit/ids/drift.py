@@ -13,6 +13,9 @@ from sidkit.errors import DataError
 
 __all__ = ["Drift", "drift"]
 
+# Old times new prefixes; the expected mutual information is a sum over all such pairs.
+_MOST_CELLS = 2_000_000
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -24,7 +27,8 @@ class Drift:
             numbers of codes are arbitrary.
         remapped: share of the items that the remap table takes to their new prefix.
         information: adjusted mutual information of old and new prefixes: 1 if they group the items
-            alike, 0 as if by chance.
+            alike, 0 as if by chance (Vinh, Epps and Bailey 2010, JMLR 11). NaN where there are so many
+            prefixes that its expectation by chance would take minutes.
         remap: for each old prefix, the new prefix that most of its items went to: `old`, `new`, `items`,
             and the `share` of them that went there.
     """
@@ -59,7 +63,6 @@ def drift(earlier: npt.ArrayLike, later: npt.ArrayLike) -> list[Drift]:
 
 
 def _at(depth: int, old: npt.NDArray[np.integer], new: npt.NDArray[np.integer]) -> Drift:
-    metrics = require("sklearn.metrics", extra="train")
     frame = pl.DataFrame({"old": _texts(old), "new": _texts(new)})
     moves = frame.group_by("old", "new").len().sort("len", "new", descending=[True, False])
     remap = (
@@ -72,7 +75,10 @@ def _at(depth: int, old: npt.NDArray[np.integer], new: npt.NDArray[np.integer]) 
         .sort("items", "old", descending=[True, False])
     )
     kept = float((remap["share"] * remap["items"]).sum() / len(frame))
-    information = metrics.adjusted_mutual_info_score(frame["old"].to_numpy(), frame["new"].to_numpy())
+    information = float("nan")
+    if frame["old"].n_unique() * frame["new"].n_unique() <= _MOST_CELLS:
+        metrics = require("sklearn.metrics", extra="train")
+        information = metrics.adjusted_mutual_info_score(frame["old"].to_numpy(), frame["new"].to_numpy())
     return Drift(depth, float((old == new).all(axis=1).mean()), kept, float(information), remap)
 
 

@@ -35,6 +35,7 @@ __all__ = ["READ", "RunData", "read_history", "read_run"]
 #: Patterns of the files in a run folder that stages wrote and `read_run` believes.
 READ = (
     "embeddings.safetensors",
+    "quantized.safetensors",
     "tokenizer.safetensors",
     "sids.parquet",
     "metrics.json",
@@ -120,12 +121,13 @@ class RunData:
 
     @cached_property
     def vectors(self) -> npt.NDArray[np.float32] | None:
-        """The items' vectors, f32 (n, dim), in the order of the table; None without them or the table.
+        """The vectors that were quantized, f32 (n, dim), in the order of the table; None without them or it.
 
         Raises:
             FormatError: if the file is damaged or has not one finite vector for each item of the table.
         """
-        file = self.path / "embeddings.safetensors"
+        content = self.settings.get("quantize", {}).get("vectors", "content") == "content"
+        file = self.path / ("embeddings.safetensors" if content else "quantized.safetensors")
         if self.table is None or not len(self.table) or not file.is_file():
             return None
         return _vectors(file, len(self.table))

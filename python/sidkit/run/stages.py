@@ -13,6 +13,7 @@ from sidkit import Trie
 from sidkit._files import atomic_path, sha256_of
 from sidkit._progress import silent
 from sidkit.data import Dataset, Split, built_in_names, cache_folder, load_dataset, split_dataset, statistics
+from sidkit.errors import FormatError
 from sidkit.run.assistants import call_assistants
 from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
 from sidkit.run.engine import Outcome, Task
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sidkit.ids import SidTable
     from sidkit.train import History
 
-__all__ = ["Work", "source_files"]
+__all__ = ["Work", "save_vectors", "source_files"]
 
 EMBEDDINGS = "embeddings.safetensors"
 QUANTIZED = "quantized.safetensors"
@@ -128,7 +129,7 @@ class Work:
                 cache=cache_folder() / "vectors",
                 progress=task.progress,
             )
-        _save_vectors(self.folder.path / EMBEDDINGS, vectors)
+        save_vectors(self.folder.path / EMBEDDINGS, vectors)
         facts |= {"items": vectors.shape[0], "dimensions": vectors.shape[1]}
         return Outcome((EMBEDDINGS,), facts)
 
@@ -142,7 +143,7 @@ class Work:
             from sidkit.run.behaviour import vectors_to_quantize
 
             vectors = vectors_to_quantize(self.config.quantize, vectors, self.split.train)
-            _save_vectors(self.folder.path / QUANTIZED, vectors)
+            save_vectors(self.folder.path / QUANTIZED, vectors)
             outputs.append(QUANTIZED)
         tokenizer = make_tokenizer(self.config.quantize)
         tokenizer.fit(
@@ -176,6 +177,7 @@ class Work:
 
         tokenizer = load_tokenizer(self.folder.path / TOKENIZER)
         vectors = self._vectors(EMBEDDINGS if self.config.quantize.vectors == "content" else QUANTIZED)
+        earlier = self._earlier_table()
         table = SidTable.from_codes(
             tokenizer.encode(vectors),
             self.dataset.item_ids,
@@ -183,9 +185,26 @@ class Work:
             collisions=self.config.ids.collisions,
             alternatives=lambda rows: tokenizer.alternatives(vectors[rows]),
         )
+        outputs = [SIDS, INDEX]
+        if earlier is not None:
+            from sidkit.run.drift import write_drift
+
+            outputs += write_drift(self.folder.path, earlier, table)
         table.save(self.folder.path / SIDS)
         Trie.build(table).save(self.folder.path / INDEX)
-        return Outcome((SIDS, INDEX), {"sizes": list(table.sizes), "bits": table.layout.bits})
+        return Outcome(outputs, {"sizes": list(table.sizes), "bits": table.layout.bits})
+
+    def _earlier_table(self) -> "SidTable | None":
+        """The Semantic IDs about to be replaced, if the stage finished before and they can be read."""
+        from sidkit.ids import SidTable
+
+        file = self.folder.path / SIDS
+        if "ids" not in self.folder.records or not file.is_file():
+            return None
+        try:
+            return SidTable.load(file)
+        except FormatError:
+            return None
 
     def train(self, model: ModelName, task: Task) -> Outcome:
         """Train one model; its files move to `models/<model>` when they are complete."""
@@ -383,7 +402,8 @@ def source_files(source: str) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in tables if path.is_file()}
 
 
-def _save_vectors(path: Path, vectors: npt.NDArray[np.float32]) -> None:
+def save_vectors(path: Path, vectors: npt.NDArray[np.float32]) -> None:
+    """Write vectors, whole or not at all."""
     from safetensors.numpy import save_file
 
     with atomic_path(path) as temporary:

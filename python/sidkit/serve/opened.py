@@ -16,6 +16,7 @@ from sidkit.data import Dataset, Sequences, load_dataset
 from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
 from sidkit.ids import SidTable
 from sidkit.run import RunConfig, RunFolder, read_config
+from sidkit.run.appended import Appended, read_appended
 from sidkit.run.config import GENERATORS
 from sidkit.run.settings import flatten
 from sidkit.run.stages import source_files
@@ -26,6 +27,7 @@ __all__ = ["Run", "open_run"]
 ItemId = int | str
 
 _PREFERRED = ("rqtransformer", "tiger", "decoderonly")  # who recommends if nobody is asked for
+_BY_DIGITS = ("tiger", "decoderonly")  # who can recommend an item that came after the training
 
 
 def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run":
@@ -121,13 +123,19 @@ class Run:
 
     @cached_property
     def table(self) -> SidTable:
-        """Which item has which Semantic ID."""
-        return SidTable.load(self._folder.output("ids", "sids.parquet"))
+        """Which item has which Semantic ID; items that were appended to the run come last."""
+        own = self._folder.output("ids", "sids.parquet")
+        return SidTable.load(own if self._appended is None else self._appended.sids)
 
     @cached_property
     def trie(self) -> Trie:
-        """The trie of all Semantic IDs."""
+        """The trie of all Semantic IDs that the model can recommend.
+
+        Items that were appended to the run are among them if the model reads and writes digits.
+        """
         file = self._folder.output("ids", "index.sidx")
+        if self._appended is not None and self._takes_appended:
+            file = self._appended.index
         try:
             return Trie.open(file)
         except FormatError as error:
@@ -177,10 +185,12 @@ class Run:
     def label(self, item_id: ItemId) -> str:
         """The title of an item, or nothing if the data set has no titles."""
         items = self.dataset.items
-        if "title" not in items.columns:
-            return ""
-        (row,) = self.dataset.find_items([item_id])
-        return items["title"][int(row)] or ""
+        if self._appended is not None and self._row(item_id) >= len(items):
+            items = self._appended.items()
+            row = self._row(item_id) - len(self.dataset.items)
+        else:
+            row = int(self.dataset.find_items([item_id])[0])
+        return (items["title"][row] or "") if "title" in items.columns else ""
 
     def sid(self, item_id: ItemId) -> str:
         """The Semantic ID of an item; text such as "12" finds the integer id 12.
@@ -189,6 +199,16 @@ class Run:
             DataError: if the item is unknown.
         """
         return self.table.sid(self._typed(item_id))
+
+    @cached_property
+    def _appended(self) -> Appended | None:
+        """Items that came after the run was made."""
+        return read_appended(self._folder) if self.has_sids else None
+
+    @property
+    def _takes_appended(self) -> bool:
+        """Whether the model can recommend items it was not trained on, by their digits."""
+        return self._trained in _BY_DIGITS
 
     @cached_property
     def _sequences(self) -> Sequences:
@@ -231,6 +251,13 @@ class Run:
             raise ConfigError(f"`k` must be 1 or more, it is {k}")
         if len(rows) == 0:
             raise DataError("the history is empty; give at least one item id")
+        own = len(self.table) - (self._appended.count if self._appended else 0) if self.has_sids else 0
+        if self.has_sids and not self._takes_appended and (rows >= own).any():
+            late = self._ids(rows[rows >= own][:1])[0]
+            raise DataError(
+                f"item {late!r} was appended after `{self.model}` was trained, and that model has a row for "
+                f"each item it knows; ask one that reads digits ({', '.join(_BY_DIGITS)}), or train it anew"
+            )
         history = Sequences.from_lengths(rows, np.array([len(rows)]))
         items, scores = self._rank(history, user, k, history if exclude_seen else None, lambda done: None)
         found = items[0] >= 0

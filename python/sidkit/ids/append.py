@@ -1,0 +1,71 @@
+"""Further items in a table of Semantic IDs, whose old rows stay as they are."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit._core import code_ranks
+from sidkit.errors import CollisionError, ConfigError, DataError
+from sidkit.ids.collisions import Alternatives, check_codes, group_sizes, reassign
+from sidkit.ids.table import SidTable
+
+__all__ = ["append_items"]
+
+
+def append_items(
+    table: SidTable,
+    codes: npt.ArrayLike,
+    item_ids: pl.Series | npt.ArrayLike,
+    *,
+    alternatives: Alternatives | None = None,
+) -> SidTable:
+    """Add items to a table. The layout and every Semantic ID that is there stay.
+
+    Under `token`, a new item gets the next collision digit under its codes. The digits a model was trained on
+    are as many as the layout says, so where they are used up the item moves to its next-nearest codes that
+    have one left. Under `reassign` it moves if its codes are taken; under `share` it joins whoever has them.
+
+    Args:
+        table: the table so far.
+        codes: integers (m, levels), what the table's tokenizer makes of the new items.
+        item_ids: m new ids, of the type of the table's.
+        alternatives: the next-nearest codes of the new items, as for `reassign`; needed if one must move.
+
+    Returns:
+        A new table of n + m rows, the old ones first.
+
+    Raises:
+        DataError: if codes or ids do not fit the table, or an id is in it already.
+        ConfigError: if an item must move and there are no `alternatives`.
+        CollisionError: if an item finds no room.
+    """
+    sizes = table.sizes[:-1] if table.collisions == "token" else table.sizes
+    new = check_codes(codes, sizes)
+    ids = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
+    if len(ids) and table.item_ids.dtype.is_integer() != ids.dtype.is_integer():
+        raise DataError(f"new item ids are {ids.dtype}, but those of the table are {table.item_ids.dtype}")
+    both = pl.concat([table.item_ids, ids.rename("item_id").cast(table.item_ids.dtype)])
+    if table.collisions != "share":
+        room = table.sizes[-1] if table.collisions == "token" else 1
+        new = reassign(new, sizes, alternatives or _none, capacity=room, settled=table.codes)
+    if not len(new):
+        return table
+    digits = np.concatenate([table.codes, new])
+    if table.collisions == "token":
+        packed = table.layout.pack(np.column_stack([digits, np.zeros(len(digits), np.uint16)]))
+        ranks = code_ranks(packed.reshape(len(digits), -1)).astype(np.uint16)
+        ranks[: len(table)] = table.digits[:, -1]
+        digits = np.column_stack([digits, ranks])
+        if len(group_sizes(digits, table.sizes)) < len(digits):
+            raise CollisionError(
+                "the collision digits of the table do not count from 0 on, so the next free ones are "
+                "unknown; hint: make the table with SidTable.from_codes"
+            )
+    return SidTable(both, digits, table.layout, collisions=table.collisions)
+
+
+def _none(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
+    raise ConfigError(
+        f"{len(rows)} new items must move to other codes, but `alternatives` is None; "
+        "hint: alternatives=lambda rows: tokenizer.alternatives(x[rows])"
+    )

@@ -1,0 +1,65 @@
+"""What became of a run's Semantic IDs when it was tokenized anew."""
+
+import json
+import math
+from pathlib import Path
+
+import polars as pl
+
+from sidkit._files import atomic_path, write_text
+from sidkit.ids import SidTable, drift
+
+__all__ = ["DRIFT", "REMAP", "write_drift"]
+
+DRIFT = "drift.json"
+REMAP = "remap.parquet"
+
+
+def write_drift(folder: Path, earlier: SidTable, later: SidTable) -> list[str]:
+    """Write how Semantic IDs moved, and which is now which.
+
+    `drift.json` has, for each number of first codes that both tables have: `depth`, `agreement` (items
+    whose prefix is the same), `remapped` (items that go where most of their old prefix went), `information`
+    (adjusted mutual information, null where it is not computed), see `sidkit.ids.Drift`; and the numbers of
+    items in both, only in the earlier, only in the later. `remap.parquet` has a row for each item in both:
+    `item_id`, `old`, `new`.
+
+    Args:
+        folder: the run folder.
+        earlier: the table that is replaced.
+        later: the one that replaces it.
+
+    Returns:
+        The names of the files; none if no Semantic ID changed, or no item is in both.
+    """
+    old = pl.DataFrame({"item_id": earlier.item_ids, "old": earlier.sids, "before": range(len(earlier))})
+    new = pl.DataFrame({"item_id": later.item_ids, "new": later.sids, "after": range(len(later))})
+    if old.schema["item_id"].is_integer() != new.schema["item_id"].is_integer():
+        return []
+    new = new.with_columns(pl.col("item_id").cast(old.schema["item_id"], strict=False))
+    both = old.join(new, on="item_id", how="inner", maintain_order="left")
+    unchanged = len(both) == len(old) == len(new) and (both["old"] == both["new"]).all()
+    if not len(both) or unchanged:
+        return []
+    levels = min(earlier.codes.shape[1], later.codes.shape[1])
+    before = earlier.codes[both["before"].to_numpy(), :levels]
+    after = later.codes[both["after"].to_numpy(), :levels]
+    depths = [
+        {
+            "depth": each.depth,
+            "agreement": each.agreement,
+            "remapped": each.remapped,
+            "information": None if math.isnan(each.information) else each.information,
+        }
+        for each in drift(before, after)
+    ]
+    counts = {
+        "items": len(both),
+        "only_earlier": len(earlier) - len(both),
+        "only_later": len(later) - len(both),
+        "unchanged": int((both["old"] == both["new"]).sum()),
+    }
+    write_text(folder / DRIFT, json.dumps(counts | {"depths": depths}, indent=2) + "\n")
+    with atomic_path(folder / REMAP) as temporary:
+        both.select("item_id", "old", "new").write_parquet(temporary)
+    return [DRIFT, REMAP]

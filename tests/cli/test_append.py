@@ -1,0 +1,41 @@
+"""`sidkit tokenize RUN --append ITEMS`, as a person types it."""
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.run.world import write_world
+
+from sidkit.cli import main
+from sidkit.ids import SidTable
+
+
+@pytest.fixture
+def sid(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def type_command(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        written = capsys.readouterr()
+        return caught.value.code or 0, written.out, written.err
+
+    return type_command
+
+
+def test_append(sid, tmp_path):
+    world, run = write_world(tmp_path / "world"), tmp_path / "run"
+    given = ["quantize.levels=2", "quantize.codes=8", f"embed.vectors={world / 'vectors.npy'}"]
+    settings = [part for setting in given for part in ("--set", setting)]
+    assert sid("tokenize", world, "--out", run, *settings)[0] == 0
+    pl.DataFrame({"item_id": ["late"]}).write_parquet(tmp_path / "new.parquet")
+    np.save(tmp_path / "new.npy", np.load(world / "vectors.npy")[:1])
+
+    code, said, wrong = sid(
+        "tokenize", run, "--append", tmp_path / "new.parquet", "--vectors", tmp_path / "new.npy"
+    )
+    assert (code, wrong) == (0, "") and "1 items beyond those" in said and "tiger and decoderonly" in said
+    assert len(SidTable.load(run / "appended/0001/sids.parquet")) == 25
+
+    assert "the settings of the run" in sid("tokenize", run, "--append", world, "--force")[2]
+    assert "--vectors is for --append" in sid("tokenize", run, "--vectors", world / "vectors.npy")[2]
+    assert "is no run; make one first" in sid("tokenize", world, "--append", tmp_path / "new.parquet")[2]

@@ -1,0 +1,69 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidkit import SidLayout, ngram_rows
+from sidkit.errors import CollisionError, ConfigError, DataError
+from sidkit.ids import SidTable, append_items, group_sizes
+
+PAIRS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12)
+EVERYTHING = np.array([(a, b) for a in range(3) for b in range(3)], np.uint16)
+
+
+def some_codes(pairs):
+    return np.array(pairs, np.uint16).reshape(-1, 2)
+
+
+def near(rows):
+    return np.broadcast_to(EVERYTHING, (len(rows), 9, 2))
+
+
+@given(PAIRS, PAIRS, st.sampled_from(["token", "reassign", "share"]))
+def test_old_rows_stay_and_all_are_told_apart(old, new, policy):
+    old, new = some_codes(old), some_codes(new)
+    given_to = {"alternatives": near} if policy == "reassign" else {}
+    try:
+        table = SidTable.from_codes(old, np.arange(len(old)), (3, 3), collisions=policy, **given_to)
+        larger = append_items(table, new, np.arange(len(old), len(old) + len(new)), alternatives=near)
+    except CollisionError:
+        room = 9 * (table.sizes[-1] if policy == "token" else 1) if len(old) <= 9 else 0
+        assert len(old) + len(new) > room
+        return
+    assert larger.digits[: len(old)].tolist() == table.digits.tolist()
+    assert list(larger.layout.sizes) == list(table.layout.sizes) and larger.collisions == policy
+    if policy == "share":
+        assert larger.digits[len(old) :].tolist() == new.tolist()
+    elif len(larger):
+        assert group_sizes(larger.digits, larger.sizes).max() == 1
+
+
+def test_the_next_digit_then_the_next_code():
+    table = SidTable.from_codes([[0, 0], [0, 0], [1, 1]], ["a", "b", "c"], (3, 3))
+    larger = append_items(table, [[1, 1], [1, 1], [0, 0]], ["d", "e", "f"], alternatives=near)
+    # 1-1 has one digit left, for d; e and f move to the first code with room, 0-1.
+    assert [larger.sid(item) for item in "abcdef"] == ["0-0-0", "0-0-1", "1-1-0", "1-1-1", "0-1-0", "0-1-1"]
+
+
+def test_appended_items_have_features():
+    table = SidTable.from_codes([[0, 0], [1, 1]], ["a", "b"], (3, 3), collision_size=4)
+    larger = append_items(table, [[1, 1]], ["c"])
+    rows = ngram_rows(larger.packed, larger.layout, kind="prefix", rows=1000)
+    assert rows[:2].tolist() == ngram_rows(table.packed, table.layout, kind="prefix", rows=1000).tolist()
+    assert rows[2, :2].tolist() == rows[1, :2].tolist() and rows[2, 2] != rows[1, 2]
+
+
+def test_what_does_not_fit_is_refused():
+    table = SidTable.from_codes([[0, 0]], [5], (3, 3), collisions="reassign", alternatives=near)
+    with pytest.raises(ConfigError, match="1 new items must move"):
+        append_items(table, [[0, 0]], [6])
+    with pytest.raises(DataError, match="item id 5 stands at 2 rows"):
+        append_items(table, [[1, 0]], [5])
+    with pytest.raises(DataError, match="new item ids are String"):
+        append_items(table, [[1, 0]], ["six"])
+    with pytest.raises(CollisionError, match="find no free code"):
+        append_items(table, [[0, 0]], [6], alternatives=lambda rows: np.zeros((len(rows), 2, 2), np.uint16))
+    odd = SidTable(pl.Series(["a"]), [[0, 1]], SidLayout([3, 2]), collisions="token")
+    with pytest.raises(CollisionError, match="do not count from 0"):
+        append_items(odd, [[0]], ["b"])
