@@ -22,10 +22,12 @@ __all__ = [
     "_trie_from_file",
     "assign_codes",
     "assign_details",
+    "code_ranks",
     "kmeans_fit",
     "learn_pieces",
     "ngram_rows",
     "ngram_windows",
+    "place_codes",
     "segment_pieces",
 ]
 
