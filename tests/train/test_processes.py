@@ -52,6 +52,41 @@ def test_two_processes_train_what_one_does(world, tmp_path):
                 np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
+RESUMED = """
+import dataclasses, sys
+from pathlib import Path
+import torch
+from sidkit.train import join
+from tests.train.test_fit import SETTINGS, interrupt_at, train
+
+folder, processes = Path(sys.argv[1]), join()
+settings = dataclasses.replace(SETTINGS, checkpoint_every_seconds=1e9)
+whole, _ = train(folder / "whole", settings)
+try:  # Ctrl-C reaches the second process alone, and stops both
+    train(folder / "parts", settings, on_progress=interrupt_at(7) if processes.rank else lambda _: None)
+    raise SystemExit("was not interrupted")
+except KeyboardInterrupt:
+    pass
+parts, _ = train(folder / "parts", settings)
+for name, weight in whole.state_dict().items():
+    assert torch.equal(weight, parts.state_dict()[name]), name
+"""
+
+
+def test_two_processes_go_on_where_they_were_interrupted(tmp_path):
+    (tmp_path / "resumed.py").write_text(RESUMED)
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    out = subprocess.run(
+        [sys.executable, "-m", *launch, str(tmp_path / "resumed.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert out.returncode == 0, out.stderr
+    assert (tmp_path / "parts" / "model.safetensors").exists()
+
+
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_the_parts_of_a_batch_are_the_batch(rows):
     batch = Batch(

@@ -1,7 +1,7 @@
 """A running mean of the weights, which often recommends better than the weights themselves.
 
-Polyak averaging (Polyak and Juditsky, 1992) in its exponential form: the steps of the optimizer scatter around
-where they lead, and their mean is nearer to it.
+Polyak averaging (Polyak and Juditsky, 1992) in its exponential form: the steps of the optimizer scatter
+around where they lead, and their mean is nearer to it.
 """
 
 from collections.abc import Iterator, Mapping
