@@ -145,13 +145,13 @@ class TigerConfig(_Section):
 class RqTransformerConfig(_Section):
     """Sizes of RQTransformer."""
 
-    d_model: Width = 128
+    d_model: Width = 256
     """Width of the model."""
     layers: Depth = 2
     """Transformer blocks over the items of a history."""
-    heads: Width = 2
+    heads: Width = 4
     """Attention heads."""
-    dropout: Fraction = 0.3
+    dropout: Fraction = 0.4
     """Share of activations dropped in training."""
     max_items: Width = 50
     """Items of a history that are read, the latest ones."""
@@ -225,6 +225,8 @@ class TrainingConfig(_Section):
     """Steps until the highest learning rate."""
     clip_norm: NonNegative = 1.0
     """Longest gradient; 0 for no limit."""
+    averaging: Fraction = 0.0
+    """Share of the training over which weights are averaged before they are judged and kept; 0 for none."""
     patience: int = Field(default=5, ge=0)
     """Stop after so many evaluations without a better NDCG@10 on the validation items; 0 for never."""
     evaluate_every_steps: Count = 175
@@ -241,17 +243,6 @@ class TrainingConfig(_Section):
     """Seed of weights, batches and dropout."""
 
 
-class SoftmaxTrainingConfig(TrainingConfig):
-    """The same keys for a model that scores all items."""
-
-    loss: Literal["full", "sampled"] = "full"
-    """The softmax over all items, or an estimate of it from a sample, with log-q correction."""
-    negatives: Count = 2048
-    """Items in a sample, one for all positions of a step (`sampled`)."""
-    negatives_by: Literal["uniform", "popularity"] = "uniform"
-    """Whether all items are as likely in a sample, or by how often they occur (`sampled`)."""
-
-
 class TigerTrainingConfig(TrainingConfig):
     """The same keys with TIGER's defaults; every prefix of a history is an example."""
 
@@ -265,12 +256,25 @@ class TigerTrainingConfig(TrainingConfig):
 class PassesTrainingConfig(TrainingConfig):
     """The same keys for a training whose length is given in passes over the data."""
 
-    epochs: Positive = 15.0
+    epochs: Positive = 12.0
     """Passes over all histories, if `max_steps` is 0."""
+    averaging: Fraction = 0.2
     max_steps: int = Field(default=0, ge=0, le=2**31 - 1)
     """Steps of the whole training; 0 for what `epochs` need."""
     evaluate_every_steps: int = Field(default=0, ge=0, le=2**31 - 1)
     """Steps between two evaluations on the validation items; 0 for those of an epoch."""
+
+
+class SoftmaxTrainingConfig(PassesTrainingConfig):
+    """The same keys for a model that scores all items."""
+
+    epochs: Positive = 20.0
+    loss: Literal["full", "sampled"] = "full"
+    """The softmax over all items, or an estimate of it from a sample, with log-q correction."""
+    negatives: Count = 2048
+    """Items in a sample, one for all positions of a step (`sampled`)."""
+    negatives_by: Literal["uniform", "popularity"] = "uniform"
+    """Whether all items are as likely in a sample, or by how often they occur (`sampled`)."""
 
 
 class RqTransformerTrainingConfig(PassesTrainingConfig):

@@ -14,7 +14,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
         "models": {
             "use": ["popularity", "sasrec", "tiger", "rqtransformer"],
             "sasrec": {"d_model": 64},
-            "rqtransformer": {"d_model": 64},
+            "rqtransformer": {"d_model": 64, "heads": 2, "dropout": 0.3},
             "tiger": {
                 "d_model": 64,
                 "encoder_layers": 2,
