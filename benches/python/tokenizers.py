@@ -4,7 +4,7 @@
 
 The vectors are synthetic: normal along random orthogonal directions, with the variances that real vectors
 have along their principal components (those of `--vectors`, float (n, dim), after standardization; stretched
-to 768 dimensions by the share of the rank). They have the spectrum of real vectors and none of their clusters.
+to 768 dimensions by the share of the rank). They have the spectrum of real vectors, none of their clusters.
 
 Every tokenizer is fitted in a process of its own, on `--threads` threads, on the same standardized vectors.
 RQ-VAEs have the same number of epochs, batch size and widths. `mse` is the squared error of the decoded
