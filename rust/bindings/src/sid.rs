@@ -189,9 +189,7 @@ impl SidLayout {
         name: &str,
         value: &Bound<'py, PyAny>,
     ) -> PyResult<PyReadonlyArrayDyn<'py, u64>> {
-        let array = arrays::read::<u64, IxDyn>(value, name, self.packed_shape())?;
-        self.check_packed(name, array.shape())?;
-        Ok(array)
+        packed(&self.0, name, value)
     }
 
     /// The argument `name` as `rows` packed SIDs to write.
@@ -201,8 +199,8 @@ impl SidLayout {
         name: &str,
         rows: usize,
     ) -> PyResult<PyReadwriteArrayDyn<'py, u64>> {
-        let array = arrays::write::<u64, IxDyn>(value, name, self.packed_shape())?;
-        self.check_packed(name, array.shape())?;
+        let array = arrays::write::<u64, IxDyn>(value, name, packed_shape(&self.0))?;
+        check_packed(&self.0, name, array.shape())?;
         check_axis(name, 0, array.shape()[0], rows)?;
         Ok(array)
     }
@@ -213,19 +211,30 @@ impl SidLayout {
             _ => PyArray2::<u64>::zeros(py, [rows, 2], false).into_any(),
         }
     }
+}
 
-    fn packed_shape(&self) -> &'static str {
-        if self.0.words() == 1 { "(n,)" } else { "(n, 2)" }
-    }
+/// The argument `name` as packed SIDs of a layout to read: (n,) in one word, (n, 2) in two.
+pub(crate) fn packed<'py>(
+    layout: &sidkit_core::SidLayout,
+    name: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArrayDyn<'py, u64>> {
+    let array = arrays::read::<u64, IxDyn>(value, name, packed_shape(layout))?;
+    check_packed(layout, name, array.shape())?;
+    Ok(array)
+}
 
-    fn check_packed(&self, name: &str, shape: &[usize]) -> PyResult<()> {
-        match (self.0.words(), shape) {
-            (1, [_]) | (2, [_, 2]) => Ok(()),
-            _ => Err(PyValueError::new_err(format!(
-                "`{name}` must be of shape {}, since the SIDs have {} bits; its shape is {shape:?}",
-                self.packed_shape(),
-                self.0.total_bits()
-            ))),
-        }
+fn packed_shape(layout: &sidkit_core::SidLayout) -> &'static str {
+    if layout.words() == 1 { "(n,)" } else { "(n, 2)" }
+}
+
+fn check_packed(layout: &sidkit_core::SidLayout, name: &str, shape: &[usize]) -> PyResult<()> {
+    match (layout.words(), shape) {
+        (1, [_]) | (2, [_, 2]) => Ok(()),
+        _ => Err(PyValueError::new_err(format!(
+            "`{name}` must be of shape {}, since the SIDs have {} bits; its shape is {shape:?}",
+            packed_shape(layout),
+            layout.total_bits()
+        ))),
     }
 }

@@ -20,7 +20,10 @@ use crate::error::to_python;
 use crate::item_set::{ItemSet, OwnedLimits};
 use crate::nearby::{self, Near};
 use crate::origin::{Origin, Pickled};
-use crate::sid::SidLayout;
+use crate::sid::{self, SidLayout};
+
+/// For up to so many words of keys, `lookup` keeps the interpreter to itself: about as long as giving it up takes.
+const FEW_KEYS: usize = 8;
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
 #[pyclass(frozen, module = "sidkit._core")]
@@ -136,7 +139,7 @@ impl Trie {
 
     #[pyo3(signature = (packed, depth=None))]
     fn find(&self, packed: &Bound<'_, PyAny>, depth: Option<Count>) -> PyResult<TrieStates> {
-        let keys = self.layout().packed("packed", packed)?;
+        let keys = sid::packed(self.0.layout(), "packed", packed)?;
         let depth = depth.map_or(Ok(self.0.layout().levels()), |depth| depth.get("depth"))?;
         let keys = keys.as_slice()?;
         let found = packed.py().detach(|| match self.0.layout().words() {
@@ -147,8 +150,21 @@ impl Trie {
     }
 
     fn lookup<'py>(&self, packed: &Bound<'py, PyAny>) -> PyResult<Ragged<'py, u32>> {
-        let found = self.find(packed, None)?;
-        self.items(packed.py(), &found, None, None, 1)
+        let py = packed.py();
+        let keys = sid::packed(self.0.layout(), "packed", packed)?;
+        let keys = keys.as_slice()?;
+        let lookup = || match self.0.layout().words() {
+            1 => self.0.lookup(keys),
+            _ => self.0.lookup(keys.as_chunks::<2>().0),
+        };
+        // A few keys are found sooner than other threads could be let in.
+        let found = if keys.len() <= FEW_KEYS {
+            lookup()
+        } else {
+            py.detach(lookup)
+        };
+        let (values, offsets) = found.map_err(to_python)?;
+        Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
     }
 
     #[pyo3(signature = (states, out=None, *, exclude=None, within=None, rows_per_group=1))]
@@ -245,7 +261,7 @@ impl Trie {
     }
 
     fn longest_prefix<'py>(&self, packed: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<u8>>> {
-        let keys = self.layout().packed("packed", packed)?;
+        let keys = sid::packed(self.0.layout(), "packed", packed)?;
         nearby::longest_prefix(packed.py(), &self.0, keys.as_slice()?)
     }
 

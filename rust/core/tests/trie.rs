@@ -129,6 +129,18 @@ fn check_items(trie: &Trie, states: &States, oracle: &Oracle, prefixes: &[Vec<u1
     }
 }
 
+fn check_lookup<K: Key>(trie: &Trie, oracle: &Oracle, asked: &[Vec<u16>]) {
+    let mut keys = vec![K::from_u128(0); asked.len()];
+    trie.layout().pack(&asked.concat(), &mut keys).unwrap();
+    let (values, offsets) = trie.lookup(&keys).unwrap();
+    assert_eq!(*offsets.last().unwrap(), values.len() as i64);
+    for (row, (key, digits)) in keys.iter().zip(asked).enumerate() {
+        let expected = items_under(oracle, digits);
+        assert_eq!(values[offsets[row] as usize..offsets[row + 1] as usize], expected);
+        assert_eq!(trie.get(*key).unwrap(), expected);
+    }
+}
+
 proptest! {
     #[test]
     fn walks_as_the_oracle((sizes, rows) in catalogues(), storage in storages()) {
@@ -161,6 +173,19 @@ proptest! {
     }
 
     #[test]
+    fn looks_up_the_items_of_whole_sids((sizes, rows) in catalogues(), storage in storages(), seed in any::<u64>()) {
+        let (trie, oracle) = trie_of(&sizes, &rows, storage);
+        let strange: Vec<u16> = sizes.iter().enumerate()
+            .map(|(level, &size)| ((seed.rotate_left(level as u32 * 7) >> 16) % u64::from(size)) as u16).collect();
+        let asked: Vec<Vec<u16>> = rows.into_iter().rev().chain([strange]).collect();
+        if trie.layout().words() == 1 {
+            check_lookup::<u64>(&trie, &oracle, &asked);
+        } else {
+            check_lookup::<[u64; 2]>(&trie, &oracle, &asked);
+        }
+    }
+
+    #[test]
     fn knows_the_sid_of_an_item((sizes, rows) in catalogues(), storage in storages()) {
         let (trie, _) = trie_of(&sizes, &rows, storage);
         let layout = trie.layout();
@@ -188,6 +213,29 @@ proptest! {
         prop_assert!(refused(&bytes));
         prop_assert!(refused(&bytes[..at]));
     }
+}
+
+#[test]
+fn many_keys_are_looked_up_as_few() {
+    let layout = SidLayout::new(&[64, 300, 16]).unwrap();
+    let key = |i: u64| (i % 64) << 13 | (i * 7919 % 300) << 4 | (i / 7 % 16);
+    let keys: Vec<u64> = (0..50_000).map(key).collect();
+    for storage in [Storage::Fast, Storage::Compact] {
+        let trie = Trie::build_as(layout.clone(), &keys, None, storage).unwrap();
+        assert_eq!(trie.lookup::<u64>(&[]), Ok((vec![], vec![0])));
+        let (values, offsets) = trie.lookup(&keys).unwrap();
+        for (row, &key) in keys.iter().enumerate() {
+            let items = &values[offsets[row] as usize..offsets[row + 1] as usize];
+            assert_eq!(items, trie.get(key).unwrap());
+            assert!(items.contains(&(row as u32)) && items.iter().all(|&item| keys[item as usize] == key));
+        }
+    }
+    let trie = Trie::build(layout, &keys, None).unwrap();
+    assert!(matches!(trie.get(299_u64 << 13), Err(Error::KeyRange { .. })));
+    assert!(matches!(
+        trie.lookup(&[511_u64 << 4]),
+        Err(Error::DigitRange { level: 1, .. })
+    ));
 }
 
 #[test]

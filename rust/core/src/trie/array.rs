@@ -69,7 +69,7 @@ impl<T: Number> Array<T> {
         }
         let mut numbers = vec![T::zeroed(); length];
         fill(&mut numbers);
-        numbers.into()
+        Self(Place::Owned(numbers))
     }
 
     /// The numbers in a range of a mapped file; a copy where the machine could not read them in place.
@@ -96,15 +96,21 @@ impl<T: Number> Deref for Array<T> {
     }
 }
 
-impl<T> From<Vec<T>> for Array<T> {
+impl<T: Number> From<Vec<T>> for Array<T> {
+    /// Large arrays move to large pages where the system has them: reading here and there costs less when the processor need not
+    /// look up the page as well.
     fn from(numbers: Vec<T>) -> Self {
+        if let Some(mut pages) = large_pages(size_of_val(&numbers[..])) {
+            bytemuck::cast_slice_mut(&mut pages).copy_from_slice(&numbers);
+            return Self(Place::Pages(Arc::new(pages), PhantomData));
+        }
         Self(Place::Owned(numbers))
     }
 }
 
 impl<T> Default for Array<T> {
     fn default() -> Self {
-        Vec::new().into()
+        Self(Place::Owned(Vec::new()))
     }
 }
 

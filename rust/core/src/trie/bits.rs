@@ -1,6 +1,12 @@
 //! Bits that count and find themselves.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined is compiled anew for newer processors"
+)]
+
 use super::array::Array;
+use super::prefetch::prefetch;
 
 /// Bits per entry of the counts, and ones or zeros per hint.
 const BLOCK: usize = 512;
@@ -84,6 +90,25 @@ impl Bits {
         at * 64
     }
 
+    /// How many ones stand side by side from `position` on.
+    #[inline(always)]
+    pub(super) fn ones_from(&self, position: usize) -> usize {
+        let (mut at, shift) = (position / 64, position % 64);
+        let Some(&word) = self.words.get(at) else { return 0 };
+        let mut ones = (word >> shift).trailing_ones() as usize;
+        if ones + shift < 64 {
+            return ones;
+        }
+        while let Some(word) = self.words.get(at + 1) {
+            ones += word.trailing_ones() as usize;
+            if *word != u64::MAX {
+                break;
+            }
+            at += 1;
+        }
+        ones
+    }
+
     /// How many ones stand before `position`, which is within the bits or their end.
     pub(super) fn rank(&self, position: usize) -> usize {
         let block = position / BLOCK;
@@ -99,17 +124,41 @@ impl Bits {
     }
 
     /// The position of the `i`-th one, counting from 0; there must be so many.
+    #[inline]
     pub(super) fn select_one(&self, i: usize) -> usize {
-        let (first, last) = (self.ones[i / BLOCK] as usize, self.ones[i / BLOCK + 1] as usize);
-        let block = first + self.ranks[first + 1..=last].partition_point(|&rank| rank as usize <= i);
-        self.select_in(block, i - self.ranks[block] as usize, 0)
+        self.one_in(self.one_block(i), i)
     }
 
     /// The position of the `i`-th zero, counting from 0; there must be so many.
+    #[inline]
     pub(super) fn select_zero(&self, i: usize) -> usize {
-        let (first, last) = (self.zeros[i / BLOCK] as usize, self.zeros[i / BLOCK + 1] as usize);
+        self.zero_in(self.zero_block(i), i)
+    }
+
+    /// The block of the `i`-th one.
+    #[inline(always)]
+    pub(super) fn one_block(&self, i: usize) -> usize {
+        let (first, last) = (self.ones[i / BLOCK] as usize, self.ones[i / BLOCK + 1] as usize);
+        let ranks = &self.ranks[first + 1..=last];
+        // Where ones are many, the next blocks are the likely ones.
+        let near = ranks
+            .iter()
+            .take(4)
+            .take_while(|&&rank| rank as usize <= i)
+            .count();
+        first
+            + if near < 4 {
+                near
+            } else {
+                ranks.partition_point(|&rank| rank as usize <= i)
+            }
+    }
+
+    /// The block of the `i`-th zero.
+    #[inline(always)]
+    pub(super) fn zero_block(&self, i: usize) -> usize {
         let zeros = |block: usize| block * BLOCK - self.ranks[block] as usize;
-        let (mut lo, mut hi) = (first, last);
+        let (mut lo, mut hi) = (self.zeros[i / BLOCK] as usize, self.zeros[i / BLOCK + 1] as usize);
         while lo < hi {
             let middle = (lo + hi).div_ceil(2);
             if zeros(middle) <= i {
@@ -118,41 +167,80 @@ impl Bits {
                 hi = middle - 1;
             }
         }
-        self.select_in(lo, i - zeros(lo), u64::MAX)
+        lo
     }
 
-    /// The position of the `i`-th one of a block, once its bits are flipped where `flip` is set.
-    fn select_in(&self, block: usize, mut i: usize, flip: u64) -> usize {
+    /// The position of the `i`-th one, which is in this block.
+    #[inline(always)]
+    pub(super) fn one_in(&self, block: usize, i: usize) -> usize {
+        self.select_in(block, i - self.ranks[block] as usize, 0)
+    }
+
+    /// The position of the `i`-th zero, which is in this block.
+    #[inline(always)]
+    pub(super) fn zero_in(&self, block: usize, i: usize) -> usize {
+        let before = block * BLOCK - self.ranks[block] as usize;
+        self.select_in(block, i - before, u64::MAX)
+    }
+
+    /// Asks for the bits of a block that will be looked into soon.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, block: usize) {
+        prefetch(&self.words, block * BLOCK_WORDS);
+        prefetch(&self.words, block * BLOCK_WORDS + BLOCK_WORDS - 1);
+    }
+
+    /// The position of the `i`-th one of a block, once its bits are flipped where `flip` is set. It must be in the block.
+    #[inline(always)]
+    fn select_in(&self, block: usize, i: usize, flip: u64) -> usize {
         let start = block * BLOCK_WORDS;
-        for (at, word) in self.words[start..start + BLOCK_WORDS].iter().enumerate() {
-            let count = (word ^ flip).count_ones() as usize;
-            if i < count {
-                return (start + at) * 64 + select_in_word(word ^ flip, i as u64);
-            }
-            i -= count;
+        let words = &self.words[start..start + BLOCK_WORDS];
+        // All words are counted, since to stop at the right one is a branch that no processor foresees.
+        let (mut at, mut before, mut sum) = (0, 0, 0);
+        for word in &words[..BLOCK_WORDS - 1] {
+            sum += (word ^ flip).count_ones() as usize;
+            let past = sum <= i;
+            at += usize::from(past);
+            before = if past { sum } else { before };
         }
-        // The block was chosen because it holds the bit that is looked for.
-        (start + BLOCK_WORDS) * 64
+        (start + at) * 64 + select_in_word(words[at] ^ flip, (i - before) as u64)
     }
 }
 
 /// The position of the `i`-th one of `word`: byte-wise prefix counts in one multiplication (Vigna, "Broadword implementation
-/// of rank/select queries", WEA 2008), then bit by bit within the byte.
+/// of rank/select queries", WEA 2008), then a table for the byte.
+#[inline(always)]
 fn select_in_word(word: u64, i: u64) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = ONES << 7;
     let pairs = word - (word >> 1 & 0x5555_5555_5555_5555);
     let nibbles = (pairs & 0x3333_3333_3333_3333) + (pairs >> 2 & 0x3333_3333_3333_3333);
     let counts = ((nibbles + (nibbles >> 4)) & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(ONES);
-    let full = ((((i * ONES) | TOPS) - counts) & TOPS) >> 7;
-    let shift = (full.wrapping_mul(ONES) >> 56) * 8;
-    let mut rest = i - (counts << 8 >> shift & 0xff);
-    let mut byte = word >> shift;
-    while rest > 0 {
-        byte &= byte - 1;
-        rest -= 1;
+    let full = ((((i.wrapping_mul(ONES)) | TOPS) - counts) & TOPS) >> 7;
+    let shift = (full.wrapping_mul(ONES) >> 56) * 8 % 64;
+    let rest = i.wrapping_sub(counts << 8 >> shift & 0xff) % 8;
+    let byte = word >> shift & 0xff;
+    shift as usize + usize::from(SELECT_IN_BYTE[(rest << 8 | byte) as usize])
+}
+
+/// The position of the `i`-th one of `byte`, at `256 * i + byte`.
+static SELECT_IN_BYTE: [u8; 2048] = select_in_byte();
+
+const fn select_in_byte() -> [u8; 2048] {
+    let mut table = [0; 2048];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut ones) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[ones << 8 | byte] = bit as u8;
+                ones += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
     }
-    shift as usize + byte.trailing_zeros() as usize
+    table
 }
 
 #[cfg(test)]
@@ -170,6 +258,7 @@ mod tests {
             for at in 0..bits.words.len() * 64 {
                 prop_assert_eq!(bits.rank(at), ones);
                 prop_assert_eq!(bits.get(at), bit(at));
+                prop_assert_eq!(bits.ones_from(at), (at..bits.words.len() * 64).take_while(|&at| bit(at)).count());
                 let from = (at..bits.words.len() * 64).find(|&at| bit(at));
                 prop_assert_eq!(bits.one_from(at), from.unwrap_or(bits.words.len() * 64));
                 if let Some(last) = (0..=at).rev().find(|&at| bit(at)) {

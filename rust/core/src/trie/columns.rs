@@ -1,9 +1,16 @@
 //! The sorted keys, as a directory over the head levels and one column of digits for each tail level.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined is compiled anew for newer processors"
+)]
+
 use std::ops::Range;
 
 use super::array::Array;
 use super::fan::{Fan, FanBuilder, block_bits, row_words};
+use super::level::Level;
+use super::prefetch::{TOGETHER, prefetch, prefetch_run};
 use super::walk::Span;
 use crate::sid::{Key, SidLayout};
 
@@ -236,7 +243,7 @@ impl Columns {
     }
 
     /// Where `digit` leads from the head state whose first slot is `slot`.
-    fn slot_child(&self, depth: usize, slot: u32, digit: u16) -> Span {
+    pub(super) fn slot_child(&self, depth: usize, slot: u32, digit: u16) -> Span {
         let below = self.below[depth];
         let first = slot + (u32::from(digit) << below);
         let (first, last) = (first as usize, first as usize + (1 << below));
@@ -250,50 +257,25 @@ impl Columns {
         }
     }
 
-    /// What the codes that lead on from a state are read from.
-    pub(super) fn next(&self, depth: usize, span: Span) -> Next<'_> {
-        if span.is_dead() {
-            return Next::Nothing;
-        }
-        let fan = &self.fans[depth];
-        if depth < self.head() {
-            if fan.words == 0 {
-                return Next::Few;
-            }
-            let below = self.below[depth] + (self.sizes[depth] - 1).ilog2() + 1;
-            return Next::Bitmap(fan.row((span.lo >> below) as usize));
-        }
-        let bits = block_bits(self.sizes[depth]);
-        if span.hi - span.lo > 1 << bits {
-            Next::Bitmap(fan.crowded(span.lo, bits))
-        } else {
-            Next::Run(&self.tail[depth - self.head()])
+    /// One level, for states that are about to read it.
+    pub(super) fn level(&self, depth: usize) -> Level<'_> {
+        let size = self.sizes[depth];
+        match depth.checked_sub(self.head()) {
+            Some(tail) => Level::tail(size, &self.fans[depth], &self.tail[tail]),
+            None => Level::head(self, depth, size, &self.fans[depth]),
         }
     }
 
-    /// Sets the bits of the codes that lead on from a state; `words` come as zeros.
-    pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
-        match self.next(depth, span) {
-            Next::Nothing => {}
-            Next::Bitmap(row) => words.copy_from_slice(row),
-            Next::Run(column) => with_digits!(column, digits => {
-                for digit in &digits[span.lo as usize..span.hi as usize] {
-                    words[usize::from(digit.code()) / 64] |= 1 << (digit.code() % 64);
-                }
-            }),
-            Next::Few => {
-                for code in (0..self.sizes[depth]).map(|code| code as u16) {
-                    let leads = !self.slot_child(depth, span.lo, code).is_dead();
-                    words[usize::from(code) / 64] |= u64::from(leads) << (code % 64);
-                }
-            }
-        }
+    /// How many bits of the directory's index lie below the digit of a head level.
+    pub(super) fn bits_below(&self, depth: usize) -> u32 {
+        self.below[depth]
     }
 
     /// The states of the first `depth` digits of valid keys. Keys take each step together, so that their loads overlap.
+    #[inline(always)]
     pub(super) fn find<K: Key>(&self, layout: &SidLayout, keys: &[K], depth: usize, out: &mut [Span]) {
-        const TOGETHER: usize = 64;
         let (head, rest) = (self.head(), layout.bits_below(self.head()));
+        let directory = &self.directory[..];
         for (keys, spans) in keys.chunks(TOGETHER).zip(out.chunks_mut(TOGETHER)) {
             if depth < head {
                 for (key, span) in keys.iter().zip(spans) {
@@ -303,12 +285,18 @@ impl Columns {
                 continue;
             }
             for (key, span) in keys.iter().zip(&mut *spans) {
-                let slot = key.to_u128().checked_shr(rest).unwrap_or(0) as usize;
-                *span = Span::new(self.directory[slot], self.directory[slot + 1]);
+                span.lo = key.to_u128().checked_shr(rest).unwrap_or(0) as u32;
+                prefetch(directory, span.lo as usize);
+            }
+            for span in &mut *spans {
+                let slot = span.lo as usize;
+                *span = Span::new(directory[slot], directory[slot + 1]);
             }
             for level in head..depth {
                 with_digits!(&self.tail[level - head], digits => {
-                    touch(digits, spans);
+                    for span in &*spans {
+                        prefetch_run(digits, span.lo as usize, span.hi as usize);
+                    }
                     for (key, span) in keys.iter().zip(&mut *spans) {
                         *span = narrow(digits, *span, layout.digit(*key, level));
                     }
@@ -352,6 +340,7 @@ impl Columns {
 }
 
 /// The part of a run of sorted digits that equals `digit`.
+#[inline(always)]
 fn narrow<D: Digit>(digits: &[D], span: Span, digit: u16) -> Span {
     let run = &digits[span.lo as usize..span.hi as usize];
     if let [only] = run {
@@ -401,32 +390,4 @@ fn long_runs<D: Digit>(digits: &[D], lo: u32, block: u32, runs: &mut Vec<Span>) 
         }
         at += run.len();
     }
-}
-
-/// Reads a few digits of each run and forgets them, which brings them into the cache without waiting for one at a time.
-fn touch<D: Digit>(digits: &[D], spans: &[Span]) {
-    let line = 64 / size_of::<D>();
-    let mut sum = 0;
-    for span in spans {
-        let run = &digits[span.lo as usize..span.hi as usize];
-        for at in [run.len() / 2, run.len() / 4, run.len() * 3 / 4]
-            .into_iter()
-            .take(run.len().div_ceil(line).min(3))
-        {
-            sum ^= run[at].code();
-        }
-    }
-    std::hint::black_box(sum);
-}
-
-/// Where the codes after a state stand.
-pub(super) enum Next<'a> {
-    /// It is dead.
-    Nothing,
-    /// In a bitmap.
-    Bitmap(&'a [u64]),
-    /// At the state's positions of a column.
-    Run(&'a Column),
-    /// In the directory, few enough to try each.
-    Few,
 }

@@ -6,9 +6,15 @@
 //!
 //! P. Elias, "Efficient storage and retrieval by content and address of static files", JACM 21 (1974); R. Fano, MIT memo 61 (1971).
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined is compiled anew for newer processors"
+)]
+
 use super::array::Array;
 use super::bits::Bits;
 use super::fan::{Fan, row_words};
+use super::prefetch::{TOGETHER, prefetch};
 use super::walk::Span;
 use crate::sid::{Key, SidLayout};
 
@@ -112,6 +118,53 @@ impl Compact {
         let prefix = shr(key, self.layout.bits_below(depth));
         let (lo, hi) = (self.before(prefix, depth), self.after(prefix, depth));
         if lo == hi { Span::DEAD } else { Span::new(lo, hi) }
+    }
+
+    /// The positions of valid keys, as spans of one or none. Keys take each step together, so that their loads overlap.
+    #[inline(always)]
+    pub(super) fn find_whole<K: Key>(&self, keys: &[K], out: &mut [Span]) {
+        let mut blocks = [0; TOGETHER];
+        let low_words = &self.low[..];
+        for (keys, spans) in keys.chunks(TOGETHER).zip(out.chunks_mut(TOGETHER)) {
+            // The ones of a value stand behind the zero that ends the value before.
+            for (key, block) in keys.iter().zip(&mut blocks) {
+                let high = shr(key.to_u128(), self.low_bits) as usize;
+                *block = if high == 0 {
+                    0
+                } else {
+                    self.high.zero_block(high - 1)
+                };
+                self.high.prefetch(*block);
+            }
+            for ((key, &block), span) in keys.iter().zip(&blocks).zip(&mut *spans) {
+                let high = shr(key.to_u128(), self.low_bits) as usize;
+                let first = if high == 0 {
+                    0
+                } else {
+                    self.high.zero_in(block, high - 1) + 1
+                };
+                let start = (first - high) as u32;
+                *span = Span::new(start, start + self.high.ones_from(first) as u32);
+                prefetch(
+                    low_words,
+                    (u64::from(start) * u64::from(self.low_bits) / 64) as usize,
+                );
+            }
+            for (key, span) in keys.iter().zip(spans) {
+                let low = key.to_u128() & mask(self.low_bits);
+                let (mut lo, mut hi) = (span.lo, span.hi);
+                while hi - lo > 8 {
+                    let middle = lo.midpoint(hi);
+                    (lo, hi) = if self.low_at(middle) <= low {
+                        (middle, hi)
+                    } else {
+                        (lo, middle)
+                    };
+                }
+                let found = (lo..hi).find(|&position| self.low_at(position) == low);
+                *span = found.map_or(Span::DEAD, |position| Span::new(position, position + 1));
+            }
+        }
     }
 
     /// Sets the bits of the codes that lead on from a state; `words` come as zeros.

@@ -1,5 +1,10 @@
 //! The sorted keys, in either layout.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is inlined is compiled anew for newer processors"
+)]
+
 use std::ops::Range;
 
 use super::columns::Columns;
@@ -73,15 +78,20 @@ impl Keys {
     /// Sets the bits of the codes that lead on from a state; `words` come as zeros.
     pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
         match self {
-            Self::Fast(keys) => keys.allowed_bits(depth, span, words),
+            Self::Fast(keys) => {
+                let level = keys.level(depth);
+                level.set_bits(level.next(span), words);
+            }
             Self::Compact(keys) => keys.allowed_bits(depth, span, words),
         }
     }
 
     /// The states of the first `depth` digits of valid keys.
+    #[inline(always)]
     pub(super) fn find<K: Key>(&self, layout: &SidLayout, keys: &[K], depth: usize, out: &mut [Span]) {
         match self {
             Self::Fast(columns) => columns.find(layout, keys, depth, out),
+            Self::Compact(compact) if depth == layout.levels() => compact.find_whole(keys, out),
             Self::Compact(compact) => {
                 for (key, span) in keys.iter().zip(out) {
                     *span = compact.find(key.to_u128(), depth);

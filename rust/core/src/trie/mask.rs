@@ -1,8 +1,9 @@
 //! Which codes may come next, written into the caller's buffer.
 
 use super::Trie;
-use super::columns::{Digit, Next, with_digits};
+use super::columns::{Digit, with_digits};
 use super::keys::Keys;
+use super::level::Next;
 use super::walk::{Span, States};
 use crate::error::{Error, Result};
 
@@ -33,10 +34,12 @@ impl Trie {
         let size = self.next_size(states)? as usize;
         check_out(states.len() * size, out.len())?;
         let mut words = vec![0; size.div_ceil(64)];
+        let level = match &self.keys {
+            Keys::Fast(keys) => Some(keys.level(states.depth)),
+            Keys::Compact(_) => None,
+        };
         for (&span, row) in states.spans.iter().zip(out.chunks_exact_mut(size)) {
-            if let Keys::Fast(keys) = &self.keys
-                && let Next::Run(column) = keys.next(states.depth, span)
-            {
+            if let Some(Next::Run(column, span)) = level.map(|level| level.next(span)) {
                 row.fill(false);
                 with_digits!(column, digits => {
                     for digit in &digits[span.lo as usize..span.hi as usize] {
@@ -66,15 +69,7 @@ impl Trie {
         let size = self.next_size(states)? as usize;
         let width = size.div_ceil(32);
         check_out(states.len() * width, out.len())?;
-        let mut words = vec![0; size.div_ceil(64)];
-        for (&span, row) in states.spans.iter().zip(out.chunks_exact_mut(width)) {
-            self.allowed_bits(states.depth, span, &mut words);
-            for (&word, halves) in words.iter().zip(row.chunks_mut(2)) {
-                for (half, shift) in halves.iter_mut().zip([0, 32]) {
-                    *half = ((word >> shift) as u32).cast_signed();
-                }
-            }
-        }
+        self.for_each_row(states, out.chunks_exact_mut(width), put_bits);
         Ok(())
     }
 
@@ -85,23 +80,70 @@ impl Trie {
     pub fn mask_logits(&self, states: &States, logits: &mut [f32]) -> Result<()> {
         let size = self.next_size(states)? as usize;
         check_out(states.len() * size, logits.len())?;
-        let mut words = vec![0; size.div_ceil(64)];
-        for (&span, row) in states.spans.iter().zip(logits.chunks_exact_mut(size)) {
-            self.allowed_bits(states.depth, span, &mut words);
+        self.for_each_row(states, logits.chunks_exact_mut(size), |words, row| {
             let bytes = words.iter().flat_map(|word| word.to_le_bytes());
             for (byte, row) in bytes.zip(row.chunks_mut(8)) {
                 for (logit, &allowed) in row.iter_mut().zip(&SPREAD[usize::from(byte)]) {
                     *logit = if allowed { *logit } else { f32::NEG_INFINITY };
                 }
             }
-        }
+        });
         Ok(())
+    }
+
+    /// Hands `write` the bits of the codes that lead on from each state together with that state's row.
+    fn for_each_row<R>(&self, states: &States, mut rows: impl Iterator<Item = R>, write: impl Fn(&[u64], R)) {
+        // So many states ask for their memory together.
+        const TOGETHER: usize = 16;
+        let mut words = vec![0; self.layout.sizes()[states.depth].div_ceil(64) as usize];
+        let Keys::Fast(keys) = &self.keys else {
+            for (&span, row) in states.spans.iter().zip(rows) {
+                self.allowed_bits(states.depth, span, &mut words);
+                write(&words, row);
+            }
+            return;
+        };
+        let level = keys.level(states.depth);
+        let mut nexts = [Next::Nothing; TOGETHER];
+        for spans in states.spans.chunks(TOGETHER) {
+            for (&span, next) in spans.iter().zip(&mut nexts) {
+                *next = level.next(span);
+                next.prefetch();
+            }
+            for (&next, row) in nexts[..spans.len()].iter().zip(&mut rows) {
+                if let Next::Bitmap(bits) = next {
+                    write(bits, row);
+                } else {
+                    words.fill(0);
+                    level.set_bits(next, &mut words);
+                    write(&words, row);
+                }
+            }
+        }
     }
 
     /// The codes that lead on from a state, as the bits of words.
     pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
         words.fill(0);
         self.keys.allowed_bits(depth, span, words);
+    }
+}
+
+/// Writes words as halves; the last half is left out where their number is odd.
+fn put_bits(words: &[u64], row: &mut [i32]) {
+    let halves = |word: u64| [word, word >> 32].map(|half| (half as u32).cast_signed());
+    // Four words at a time, which are one register.
+    let (fours, rest) = words.as_chunks::<4>();
+    let (eights, row_rest) = row.as_chunks_mut::<8>();
+    for (four, eight) in fours.iter().zip(&mut *eights) {
+        for (&word, pair) in four.iter().zip(eight.as_chunks_mut::<2>().0) {
+            *pair = halves(word);
+        }
+    }
+    // A row of 8k − 1 halves ends within a whole group of words.
+    let rest = fours.get(eights.len()).map_or(rest, |four| &four[..]);
+    for (&word, halves_out) in rest.iter().zip(row_rest.chunks_mut(2)) {
+        halves_out.copy_from_slice(&halves(word)[..halves_out.len()]);
     }
 }
 

@@ -45,11 +45,14 @@ mod exclude;
 mod fan;
 mod format;
 mod keys;
+mod level;
 mod limits;
 pub mod live;
 mod lookup;
 mod mask;
 mod nearby;
+mod prefetch;
+mod row;
 mod sample;
 mod verify;
 mod walk;
@@ -109,6 +112,7 @@ impl Shelves {
         match &self.firsts {
             None => start..end,
             Some(_) if start == end => 0..0,
+            Some(_) if start + 1 == end => self.shelf(self.first(positions.start)),
             Some(_) => self.first(positions.start)..self.first(positions.end),
         }
     }
