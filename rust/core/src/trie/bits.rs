@@ -230,10 +230,10 @@ const fn select_in_byte() -> [u8; 2048] {
     let mut table = [0; 2048];
     let mut byte = 0;
     while byte < 256 {
-        let (mut bit, mut ones) = (0, 0);
+        let (mut bit, mut ones) = (0_u8, 0);
         while bit < 8 {
             if byte >> bit & 1 == 1 {
-                table[ones << 8 | byte] = bit as u8;
+                table[ones << 8 | byte] = bit;
                 ones += 1;
             }
             bit += 1;

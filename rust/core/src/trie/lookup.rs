@@ -69,7 +69,9 @@ impl Trie {
         let mut values = Vec::with_capacity(parts.iter().map(Vec::len).sum());
         for (part, ends) in parts.iter().zip(offsets[1..].chunks_mut(TASK)) {
             let before = values.len() as i64;
-            ends.iter_mut().for_each(|end| *end += before);
+            for end in ends {
+                *end += before;
+            }
             values.extend_from_slice(part);
         }
         Ok((values, offsets))
