@@ -46,6 +46,9 @@ pub(crate) fn learn_pieces<'py>(
     PyArray1::from_vec(py, found.into_flattened()).reshape([rows, 2])
 }
 
+/// The pieces of all histories, and where each history's begin and end.
+type Pieces<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
+
 /// Merges learned pairs in the tokens of histories.
 #[pyfunction]
 pub(crate) fn segment_pieces<'py>(
@@ -54,7 +57,7 @@ pub(crate) fn segment_pieces<'py>(
     offsets: &Bound<'py, PyAny>,
     merges: &Bound<'py, PyAny>,
     base: Count,
-) -> PyResult<(Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>)> {
+) -> PyResult<Pieces<'py>> {
     let tokens = arrays::read::<u32, Ix1>(tokens, "tokens", "(n,)")?;
     let offsets = arrays::read::<i64, Ix1>(offsets, "offsets", "(histories + 1,)")?;
     let merges = arrays::read::<u32, Ix2>(merges, "merges", "(merges, 2)")?;
