@@ -269,6 +269,7 @@ class SoftmaxTrainingConfig(PassesTrainingConfig):
     """The same keys for a model that scores all items."""
 
     epochs: Positive = 20.0
+    averaging: Fraction = 0.0
     loss: Literal["full", "sampled"] = "full"
     """The softmax over all items, or an estimate of it from a sample, with log-q correction."""
     negatives: Count = 2048

@@ -21,7 +21,8 @@ from sidkit.models import Trained, save_model
 from sidkit.train.averaging import WeightAverage
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
-from sidkit.train.history import History, peak_memory_bytes
+from sidkit.train.history import History
+from sidkit.train.memory import peak_memory_bytes, release_free_memory
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import join
 from sidkit.train.settings import TrainSettings
@@ -222,6 +223,7 @@ class _Training:
         self.spent += time.monotonic() - started
         if len(self.losses) == _LOG_EVERY or self.step == self.total:
             self.log(rate)
+            release_free_memory()
         metrics = self.history.evaluations[-1]["metrics"] if self.history.evaluations else {}
         epoch = self.step / self.batches.steps
         self.on_progress(TrainProgress(self.step, self.total, epoch, mean, metrics))

@@ -1,15 +1,13 @@
 """What happened during a training, as kept in `history.json`."""
 
 import json
-import resource
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sidkit._files import write_text
 
-__all__ = ["History", "peak_memory_bytes"]
+__all__ = ["History"]
 
 
 @dataclass
@@ -50,9 +48,3 @@ class History:
     def save(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
         write_text(path, json.dumps(self.as_dict(), indent=1) + "\n")
-
-
-def peak_memory_bytes() -> int:
-    """The largest resident set of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
