@@ -56,7 +56,7 @@ TORCH_CODES = torch.from_numpy(CODES.astype(np.int64))
 
 
 def note(benchmark, units, of):
-    seconds = benchmark.stats.stats.min if benchmark.stats else float("nan")
+    seconds = benchmark.stats.stats.median if benchmark.stats else float("nan")
     benchmark.extra_info[f"ns per {of}"] = round(seconds / units * 1e9, 3)
     benchmark.extra_info["correct"] = True
 
