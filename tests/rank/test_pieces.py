@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sidkit import SidLayout
 from sidkit.errors import ConfigError, FormatError, NotFittedError
@@ -40,6 +42,25 @@ def test_without_room_every_digit_is_a_piece_of_its_own():
     values, offsets = Pieces(LAYOUT, 12).fit(codes).encode(codes)
     np.testing.assert_array_equal(np.diff(offsets), 3)
     assert len({tuple(row) for row in values.reshape(-1, 3)}) == len(np.unique(codes, axis=0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=6).flatmap(
+        lambda sizes: st.tuples(
+            st.just(sizes),
+            st.lists(st.tuples(*(st.integers(0, size - 1) for size in sizes)), min_size=1, max_size=60),
+            st.integers(0, 60),
+        )
+    )
+)
+def test_the_core_cuts_as_the_library_that_learned_the_pieces(world):
+    sizes, rows, more = world
+    codes = np.array(rows, np.uint16)
+    pieces = Pieces(SidLayout(sizes), sum(sizes) + more).fit(codes[::2].copy())
+    values, offsets = pieces.encode(codes)
+    expected = [each.ids for each in pieces._tokenizer.encode_batch(list(pieces._texts(codes)))]
+    assert [part.tolist() for part in np.split(values, offsets[1:-1])] == expected
 
 
 def test_pieces_come_back_from_json():

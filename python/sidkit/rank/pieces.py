@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit import SidLayout
+from sidkit._core import segment_pieces
 from sidkit._extras import require
 from sidkit.errors import ConfigError, FormatError, NotFittedError
 
@@ -24,8 +26,8 @@ class Pieces:
     """A vocabulary of digit runs: frequent runs become one piece, rare ones stay several.
 
     This is the SentencePiece variant of arXiv 2306.08121 (section on adaptation): popular and dense
-    corners of the catalogue get long pieces, and so rows of their own. Trained and applied by the
-    `tokenizers` library (byte-pair merges); a digit carries its level, so pieces keep their place.
+    corners of the catalogue get long pieces, and so rows of their own. The `tokenizers` library learns them
+    (byte-pair merges), the Rust core applies them; a digit carries its level, so pieces keep their place.
 
     Args:
         layout: the layout of the Semantic IDs; the sum of its sizes is the number of base symbols.
@@ -49,6 +51,8 @@ class Pieces:
         self.layout, self.pieces = layout, pieces
         self._first = FIRST_CHARACTER + np.concatenate([[0], np.cumsum(layout.sizes)[:-1]])
         self._tokenizer: Any = None
+        self._merges = np.zeros((0, 2), np.uint32)
+        self._numbers = np.zeros(0, np.int64)  # of the pieces that symbols and merges make
 
     def fit(self, codes: npt.NDArray[np.uint16]) -> Pieces:
         """Learn the pieces from the digits of items, uint16 (n, levels); an item given twice weighs double.
@@ -66,6 +70,7 @@ class Pieces:
             show_progress=False,
         )
         self._tokenizer.train_from_iterator(self._texts(codes), trainer)
+        self._prepare()
         return self
 
     def encode(self, codes: npt.NDArray[np.uint16]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -84,9 +89,11 @@ class Pieces:
         """
         if self._tokenizer is None:
             raise NotFittedError("there are no pieces yet; call `fit` with the digits of the catalogue first")
-        encoded = [each.ids for each in self._tokenizer.encode_batch(list(self._texts(codes)))]
-        offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in encoded], dtype=np.int64)])
-        return np.concatenate([np.empty(0, np.int64), *encoded]).astype(np.int64), offsets
+        self.layout.pack(codes)  # raises for what is no digit of its level
+        symbols = (codes + (self._first - FIRST_CHARACTER)).astype(np.uint32)
+        starts = np.arange(len(codes) + 1, dtype=np.int64) * len(self.layout.sizes)
+        found, offsets = segment_pieces(symbols.ravel(), starts, self._merges, sum(self.layout.sizes))
+        return self._numbers[found], offsets
 
     def runs(self) -> list[tuple[int, tuple[int, ...]]]:
         """List the pieces by their numbers: the level where each begins, and its digits.
@@ -117,9 +124,31 @@ class Pieces:
             made = cls(SidLayout(stored["sizes"]), stored["pieces"])
             if stored["tokenizer"] is not None:
                 made._tokenizer = library.Tokenizer.from_str(json.dumps(stored["tokenizer"]))
+                made._prepare()
         except Exception as error:  # tokenizers raises bare exceptions
             raise FormatError(f"this is no JSON of `Pieces.to_json`: {error}") from error
         return made
+
+    def _prepare(self) -> None:
+        """Take the merges out of the trained tokenizer, for the core.
+
+        Two merges can make the same run, `ab` + `c` and `a` + `bc`; the core gives each its own token, so
+        what is merged further is merged of either. No run occurs twice in a Semantic ID, so the order among
+        such merges decides nothing.
+        """
+        model = json.loads(self._tokenizer.to_str())["model"]
+        vocabulary = model["vocab"]
+        texts = [chr(FIRST_CHARACTER + symbol) for symbol in range(sum(self.layout.sizes))]
+        tokens = {text: [token] for token, text in enumerate(texts)}
+        merges: list[tuple[int, int]] = []
+        for merge in model["merges"]:
+            left, right = merge.split(" ") if isinstance(merge, str) else merge
+            for one, other in itertools.product(tokens[left], tokens[right]):
+                tokens.setdefault(left + right, []).append(len(texts))
+                merges.append((one, other))
+                texts.append(left + right)
+        self._merges = np.array(merges, np.uint32).reshape(-1, 2)
+        self._numbers = np.array([vocabulary[text] for text in texts], np.int64)
 
     def _texts(self, codes: npt.NDArray[np.uint16]) -> Iterable[str]:
         self.layout.pack(codes)  # raises for what is no digit of its level
