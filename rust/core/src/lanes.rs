@@ -24,6 +24,8 @@ pub(crate) struct Lanes {
     /// Whether any window is hashed, and whether any of those is wider than 64 bits.
     hashed: bool,
     wide: bool,
+    /// Whether any window has rows of its own.
+    exact: bool,
     /// One window a lane. If there are no more than `SEVERAL`, the one group repeats them.
     groups: Vec<Group>,
     /// The windows whose lanes hold nothing of use, since they need more than shifts, masks and `Mode::Mix`.
@@ -68,6 +70,7 @@ impl Lanes {
             grams: grams.len(),
             hashed: false,
             wide: false,
+            exact: false,
             groups: vec![Group::default(); grams.len().div_ceil(LANES)],
             plain: Vec::new(),
         };
@@ -92,6 +95,7 @@ impl Lanes {
         group.mask[lane] = gram.mask as u64;
         match gram.way {
             Way::Exact(first) if !gram.mixed_radix => {
+                self.exact = true;
                 group.exact[lane] = u64::MAX;
                 group.first[lane] = first;
                 true
@@ -129,27 +133,32 @@ impl Lanes {
 
     #[inline(always)]
     fn fill_any<K: Key>(&self, keys: &[K], out: &mut [i64]) -> usize {
-        match (self.hashed, self.wide) {
-            (false, _) => self.fill_as::<K, false, false>(keys, out),
-            (true, false) => self.fill_as::<K, true, false>(keys, out),
-            (true, true) => self.fill_as::<K, true, true>(keys, out),
+        match (self.hashed, self.wide, self.exact) {
+            (false, _, _) => self.fill_as::<K, false, false, true>(keys, out),
+            (true, false, false) => self.fill_as::<K, true, false, false>(keys, out),
+            (true, false, true) => self.fill_as::<K, true, false, true>(keys, out),
+            (true, true, _) => self.fill_as::<K, true, true, true>(keys, out),
         }
     }
 
     #[inline(always)]
-    fn fill_as<K: Key, const HASHED: bool, const WIDE: bool>(&self, keys: &[K], out: &mut [i64]) -> usize {
+    fn fill_as<K: Key, const HASHED: bool, const WIDE: bool, const EXACT: bool>(
+        &self,
+        keys: &[K],
+        out: &mut [i64],
+    ) -> usize {
         match (self.grams, self.groups.as_slice()) {
-            (1, [group]) => fill_several::<K, HASHED, WIDE, 1>(group, keys, out),
-            (2, [group]) => fill_several::<K, HASHED, WIDE, 2>(group, keys, out),
-            (3, [group]) => fill_several::<K, HASHED, WIDE, 3>(group, keys, out),
-            (grams, groups) => fill_single::<K, HASHED, WIDE>(groups, grams, keys, out),
+            (1, [group]) => fill_several::<K, HASHED, WIDE, EXACT, 1>(group, keys, out),
+            (2, [group]) => fill_several::<K, HASHED, WIDE, EXACT, 2>(group, keys, out),
+            (3, [group]) => fill_several::<K, HASHED, WIDE, EXACT, 3>(group, keys, out),
+            (grams, groups) => fill_single::<K, HASHED, WIDE, EXACT>(groups, grams, keys, out),
         }
     }
 }
 
 /// Several Semantic IDs of `GRAMS` windows at once, in the lanes of one group.
 #[inline(always)]
-fn fill_several<K: Key, const HASHED: bool, const WIDE: bool, const GRAMS: usize>(
+fn fill_several<K: Key, const HASHED: bool, const WIDE: bool, const EXACT: bool, const GRAMS: usize>(
     group: &Group,
     keys: &[K],
     out: &mut [i64],
@@ -162,7 +171,7 @@ fn fill_several<K: Key, const HASHED: bool, const WIDE: bool, const GRAMS: usize
         let Some(out) = out[filled * GRAMS..].first_chunk_mut() else {
             break;
         };
-        group.rows::<K, HASHED, WIDE>(spread::<K, GRAMS>(keys), out);
+        group.rows::<K, HASHED, WIDE, EXACT>(spread::<K, GRAMS>(keys), out);
         filled += at_once;
     }
     filled
@@ -183,7 +192,7 @@ fn spread<K: Key, const GRAMS: usize>(k: &[K]) -> [K; LANES] {
 
 /// One Semantic ID after the other, each group of its windows at once.
 #[inline(always)]
-fn fill_single<K: Key, const HASHED: bool, const WIDE: bool>(
+fn fill_single<K: Key, const HASHED: bool, const WIDE: bool, const EXACT: bool>(
     groups: &[Group],
     grams: usize,
     keys: &[K],
@@ -195,7 +204,7 @@ fn fill_single<K: Key, const HASHED: bool, const WIDE: bool>(
             return filled;
         }
         for (group, out) in groups.iter().zip(out) {
-            group.rows::<K, HASHED, WIDE>([key; LANES], out);
+            group.rows::<K, HASHED, WIDE, EXACT>([key; LANES], out);
         }
     }
     keys.len()
@@ -204,9 +213,16 @@ fn fill_single<K: Key, const HASHED: bool, const WIDE: bool>(
 impl Group {
     // Step by step over whole arrays: each step is then a handful of vector instructions.
     #[inline(always)]
-    fn rows<K: Key, const HASHED: bool, const WIDE: bool>(&self, keys: [K; LANES], out: &mut [i64; LANES]) {
+    fn rows<K: Key, const HASHED: bool, const WIDE: bool, const EXACT: bool>(
+        &self,
+        keys: [K; LANES],
+        out: &mut [i64; LANES],
+    ) {
         let low: Words = array::from_fn(|lane| keys[lane].bits_from(self.shift[lane]) & self.mask[lane]);
-        let mut rows: Words = array::from_fn(|lane| self.first[lane] + (low[lane] & self.exact[lane]));
+        let mut rows = self.first;
+        if EXACT {
+            rows = array::from_fn(|lane| rows[lane] + (low[lane] & self.exact[lane]));
+        }
         if HASHED {
             let inner = if WIDE { self.high_part(keys) } else { self.salt };
             let hash: Words = array::from_fn(|lane| mix64(low[lane] ^ inner[lane]));
