@@ -49,10 +49,10 @@ class World:
         assert len(before.item_set(batch["remove"])) == len(batch["remove"])
 
 
-@pytest.fixture(scope="module", params=["memory", "folder"])
+@pytest.fixture(scope="module", params=["memory", "folder", "memory, compact"])
 def world(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("churn") / "live" if request.param == "folder" else None
-    return World(folder, "fast")
+    return World(folder, "compact" if request.param == "memory, compact" else "fast")
 
 
 @pytest.mark.parametrize(("come", "go"), [(BATCH, 0), (0, BATCH), (BATCH // 2, BATCH // 2)])
