@@ -86,6 +86,7 @@ def test_the_table_of_prefixes(results, tmp_path):
     [
         ("<!-- rank:comparison toys/large -->\n<!-- /rank -->", "no stored run `toys/large`"),
         ("<!-- rank:plots toys/small -->\n<!-- /rank -->", "no table of kind `plots`"),
+        ("<!-- rank:comparison -->\n<!-- /rank -->", "must name a stored run"),
         ("<!-- rank:comparison toys/small -->", "needs a line `<!-- /rank -->`"),
     ],
 )

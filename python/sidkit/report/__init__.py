@@ -6,6 +6,7 @@ print_report(run)     the tables in a terminal
 read_run(run)         what both are made of
 sidkit.report.stored  runs kept as results, grouped for a table; `sidkit store` keeps them
 sidkit.report.tables  Markdown tables from these; also a command
+sidkit.report.documents  renews the marked blocks of documents, whatever their kind
 """
 
 from sidkit._extras import require

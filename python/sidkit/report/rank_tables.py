@@ -1,12 +1,9 @@
 """Tables of the ranking wing in documents, rewritten from stored figures.
 
-A document marks where a table goes, by its kind and the stored runs it is of:
+The blocks, marked as `sidkit.report.documents` says, name a table and the stored runs it is of, such as
+`rank:comparison ml-100k/rows-1024`.
 
-    <!-- rank:comparison ml-100k/rows-1024 -->
-    (whatever stands here is replaced)
-    <!-- /rank -->
-
-| kind | of the files that |
+| table | of the files that |
 |---|---|
 | `comparison`, `deciles` | `sidkit rank --out` wrote: `rank.json` |
 | `coherence` | the same: `coherence.json`; several runs stand side by side |
@@ -16,29 +13,21 @@ A document marks where a table goes, by its kind and the stored runs it is of:
 Run it with `python -m sidkit.report.rank_tables docs/results/rank docs/rank*.md`.
 """
 
-import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from sidkit._files import write_text
-from sidkit.errors import DataError, SidkitError
+from sidkit.errors import DataError
 from sidkit.rank import Comparison, Retraining, Sweep, coherence_from_json
+from sidkit.report.documents import Write, renew_documents, run_renewal
 
 __all__ = ["update_rank_tables"]
 
 METRICS = {"auc": "AUC", "user_auc": "AUC within users", "log_loss": "log-loss"}
 PARTS = ("all", "new items")
-
-_MARK = re.compile(r"^<!-- rank:", re.MULTILINE)
-_BLOCK = re.compile(
-    r"^<!-- rank:(?P<kind>\w+) (?P<runs>[\w./ -]+?) -->\n(?P<old>.*?)^<!-- /rank -->$",
-    re.MULTILINE | re.DOTALL,
-)
 
 
 def update_rank_tables(
@@ -55,54 +44,31 @@ def update_rank_tables(
         The documents that changed, or with `check` would.
 
     Raises:
-        DataError: if a mark has no end, or names a kind or a run that there is not.
+        DataError: if a mark has no end, or names a table or a run that there is not.
         FormatError: if a stored file is damaged.
     """
-    changed = []
-    for document in map(Path, documents):
-        old = document.read_text(encoding="utf-8")
-        if len(_MARK.findall(old)) != len(_BLOCK.findall(old)):
-            raise DataError(
-                f"{document}: every `<!-- rank:KIND RUN -->` needs a line `<!-- /rank -->` after its table"
-            )
-        new = _BLOCK.sub(lambda block: _renewed(Path(results), block), old)
-        if new != old:
-            changed.append(document)
-            if not check:
-                write_text(document, new)
-    return changed
+    return renew_documents(KINDS, results, documents, check=check)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite or check the tables of documents; give the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sidkit.report.rank_tables", description="Rewrite tables of ranking in documents."
-    )
-    parser.add_argument("results", type=Path, help="folder of stored runs, such as docs/results/rank")
-    parser.add_argument("documents", type=Path, nargs="+", help="Markdown files with marked tables")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
-    options = parser.parse_args(arguments)
-    try:
-        changed = update_rank_tables(options.results, options.documents, check=options.check)
-    except (SidkitError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
-    for document in changed:
-        sys.stdout.write(f"{document}: {'out of date' if options.check else 'renewed'}\n")
-    return 1 if options.check and changed else 0
+    return run_renewal(KINDS, arguments, prog="python -m sidkit.report.rank_tables", of="ranking")
 
 
-def _renewed(results: Path, block: re.Match[str]) -> str:
-    kind, runs = block["kind"], block["runs"].split()
-    if kind not in _KINDS:
-        raise DataError(f"no table of kind `{kind}`; there are {', '.join(_KINDS)}")
-    file, write = _KINDS[kind]
+def _block(results: Path, subject: str) -> str:
+    table, *runs = subject.split()
+    if table not in _TABLES:
+        raise DataError(f"no table of kind `{table}`; there are {', '.join(_TABLES)}")
+    if not runs:
+        raise DataError(f"`rank:{table}` must name a stored run, as in `rank:{table} ml-100k/rows-1024`")
+    file, write = _TABLES[table]
     texts = {}
     for run in runs:
         path = results / run / file
         if not path.is_file():
             raise DataError(f"there is no stored run `{run}`: expected {path}")
         texts[run] = path.read_text(encoding="utf-8")
-    return f"<!-- rank:{kind} {' '.join(runs)} -->\n\n{write(texts)}\n\n<!-- /rank -->"
+    return write(texts)
 
 
 def _comparison(texts: dict[str, str]) -> str:
@@ -247,7 +213,7 @@ def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-_KINDS: dict[str, tuple[str, Callable[[dict[str, str]], str]]] = {
+_TABLES: dict[str, tuple[str, Callable[[dict[str, str]], str]]] = {
     "comparison": ("rank.json", _comparison),
     "deciles": ("rank.json", _deciles),
     "coherence": ("coherence.json", _coherence),
@@ -255,6 +221,8 @@ _KINDS: dict[str, tuple[str, Callable[[dict[str, str]], str]]] = {
     "moved": ("drift.json", _moved),
     "retraining": ("drift.json", _retraining),
 }
+#: The kind of blocks, and what writes it.
+KINDS: dict[str, Write] = {"rank": _block}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,29 +1,25 @@
 """Tables of results in documents, rewritten from stored runs.
 
-A document marks where the tables of a dataset go:
+The blocks, marked as `sidkit.report.documents` says, are
 
-    <!-- results:beauty -->
-    (whatever stands here is replaced)
-    <!-- /results -->
+| block | shows |
+|---|---|
+| `results:beauty` | the stored runs of a dataset, kept as `sidkit.report.stored` says |
+| `beams:beauty/rqtransformer-seed0` | what `sidkit beams` measured of a stored run |
 
-or, for what `sidkit beams` measured of a stored run, `<!-- beams:beauty/rqtransformer-seed0 -->` to
-`<!-- /beams -->`. The runs are kept as `sidkit.report.stored` says, so that no number in a document is typed
-by hand. Run it with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
+Run it with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
 """
 
-import argparse
 import os
-import re
 import statistics
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from sidkit._files import write_text
-from sidkit.errors import DataError, SidkitError
 from sidkit.evaluate import Comparison
 from sidkit.report.beams import beams_table, read_beams
 from sidkit.report.charts import number
+from sidkit.report.documents import Write, renew_documents, run_renewal
 from sidkit.report.markup import table_row
 from sidkit.report.stored import Entry, Setting, StoredRun, settings_of, stored_runs
 from sidkit.report.vocabulary import metric_name, model_name
@@ -36,12 +32,6 @@ BASELINE = "sasrec"
 _COMPARED = ("recall@10", "ndcg@10")
 _ALONE = ("popularity", BASELINE)  # not worth a comparison
 _RESAMPLES = 2000
-
-_MARK = re.compile(r"^<!-- (results|beams):", re.MULTILINE)
-_BLOCK = re.compile(
-    r"^<!-- (?P<kind>results|beams):(?P<name>[\w./-]+) -->\n(?P<old>.*?)^<!-- /(?P=kind) -->$",
-    re.MULTILINE | re.DOTALL,
-)
 
 
 def results_tables(runs: Sequence[StoredRun], metrics: Iterable[str] = METRICS) -> str:
@@ -70,47 +60,12 @@ def update_tables(
     Raises:
         DataError: if a mark has no end, or names a dataset without stored runs.
     """
-    changed = []
-    for document in map(Path, documents):
-        old = document.read_text(encoding="utf-8")
-        if len(_MARK.findall(old)) != len(_BLOCK.findall(old)):
-            raise DataError(
-                f"{document}: every `<!-- results:NAME -->` needs a line `<!-- /results -->` after its table"
-                ", and every `<!-- beams:NAME -->` a line `<!-- /beams -->`"
-            )
-        new = _BLOCK.sub(lambda block: _renewed(results, block), old)
-        if new != old:
-            changed.append(document)
-            if not check:
-                write_text(document, new)
-    return changed
+    return renew_documents(KINDS, results, documents, check=check)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rewrite or check the tables of documents; give the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sidkit.report.tables", description="Rewrite tables of results in documents."
-    )
-    parser.add_argument("results", type=Path, help="folder of stored runs, such as docs/results")
-    parser.add_argument("documents", type=Path, nargs="+", help="Markdown files with marked tables")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
-    options = parser.parse_args(arguments)
-    try:
-        changed = update_tables(options.results, options.documents, check=options.check)
-    except (SidkitError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
-    for document in changed:
-        sys.stdout.write(f"{document}: {'out of date' if options.check else 'renewed'}\n")
-    return 1 if options.check and changed else 0
-
-
-def _renewed(results: str | os.PathLike[str], block: re.Match[str]) -> str:
-    kind, name = block["kind"], block["name"]
-    if kind == "beams":
-        tables = beams_table(read_beams(Path(results, name, "beams.json")))
-    else:
-        tables = results_tables(stored_runs(results, name))
-    return f"<!-- {kind}:{name} -->\n\n{tables}\n<!-- /{kind} -->"
+    return run_renewal(KINDS, arguments, prog="python -m sidkit.report.tables", of="results")
 
 
 def _of_setting(setting: Setting, metrics: Sequence[str]) -> Iterator[str]:
@@ -184,6 +139,12 @@ def _p(value: float) -> str:
     least = 2 / (_RESAMPLES + 1)
     return f"≤ {least:.3f}" if value <= least else f"{value:.3f}"
 
+
+#: The kinds of blocks, and what writes each.
+KINDS: dict[str, Write] = {
+    "results": lambda results, dataset: results_tables(stored_runs(results, dataset)),
+    "beams": lambda results, run: beams_table(read_beams(results / run / "beams.json")),
+}
 
 if __name__ == "__main__":
     sys.exit(main())
