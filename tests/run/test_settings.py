@@ -5,7 +5,27 @@ import re
 import pytest
 
 from sidkit.errors import ConfigError
-from sidkit.run import PRESETS, RunConfig, build_config, differences, read_config, write_config
+from sidkit.run import PRESETS, RunConfig, RunFolder, build_config, differences, read_config, write_config
+from sidkit.run.config import TigerConfig
+from sidkit.run.pipeline import plan
+from sidkit.run.stages import Work
+
+#: Settings of a training that are in every record.
+FIRST_KEYS = (
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "warmup_steps",
+    "clip_norm",
+    "averaging",
+    "patience",
+    "evaluate_every_steps",
+    "validate_users",
+    "checkpoint_every_seconds",
+    "precision",
+    "seed",
+)
 
 
 @pytest.mark.parametrize("preset", [None, *PRESETS])
@@ -78,3 +98,16 @@ def test_differences_name_key_and_both_values():
         "embed.template: unset -> '{title}'",
         "quantize.levels: 3 -> 4",
     ]
+
+
+def test_settings_that_came_later_leave_runs_current_where_they_change_nothing(tmp_path):
+    def asked(*assignments):
+        config = build_config(assignments=['models.use=["sasrec", "tiger"]', *assignments])
+        stages = plan(config, Work(config, RunFolder(tmp_path)))
+        return {stage.name: stage.settings for stage in stages}["train.tiger"]
+
+    assert set(asked()) == {
+        *(f"models.tiger.{key}" for key in TigerConfig.model_fields),
+        *(f"train.tiger.{key}" for key in FIRST_KEYS),
+    }
+    assert asked("train.tiger.shuffle_ties=true")["train.tiger.shuffle_ties"] is True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,11 @@ class Split:
         train: one row per user of the dataset, oldest first; a row may be empty.
         valid: the questions to choose settings on.
         test: the questions to report; their histories hold the validation items.
+        train_times: of the values of `train`, in the unit of the dataset's `order_column`, numbers (nnz,);
+            None if they are not known.
+
+    Raises:
+        DataError: if there is not one time for each training event.
     """
 
     kind: SplitKind
@@ -72,6 +77,14 @@ class Split:
     train: Sequences
     valid: EvalSet
     test: EvalSet
+    train_times: npt.NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.train_times is not None and np.shape(self.train_times) != self.train.values.shape:
+            raise DataError(
+                f"there must be one time for each of the {len(self.train.values)} training events; "
+                f"got an array of shape {np.shape(self.train_times)}"
+            )
 
 
 def split_dataset(
@@ -106,13 +119,14 @@ def split_dataset(
         ConfigError: if a setting makes no sense.
         DataError: if there is no question left to ask, or no absolute time for `global_time`.
     """
+    sequences, events = dataset.event_sequences(ties, seed)
+    times = dataset.interactions[dataset.order_column].to_numpy()[events]
     if kind == "leave_last_out":
-        sequences = dataset.sequences(ties, seed)
         train_end = np.where(sequences.lengths >= 3, sequences.lengths - 2, sequences.lengths)
         valid_at = np.where(sequences.lengths >= 3, train_end, -1)
         test_at = np.where(sequences.lengths >= 3, train_end + 1, -1)
     elif kind == "global_time":
-        sequences, train_end, valid_at, test_at = _cut_by_time(dataset, ties, seed, valid_share, test_share)
+        train_end, valid_at, test_at = _cut_by_time(dataset, sequences, times, valid_share, test_share)
     else:
         raise ConfigError(f"kind must be `leave_last_out` or `global_time`; got {kind!r}")
     valid, test = _questions(sequences, valid_at), _questions(sequences, test_at)
@@ -122,7 +136,15 @@ def split_dataset(
                 f"the {kind} split of `{dataset.name}` has no user to ask about in {part}: "
                 "users need three events (leave_last_out), or events before and in the period (global_time)"
             )
-    return Split(kind, ties, seed, sequences.head(train_end), valid, test)
+    train = sequences.head(train_end)
+    return Split(kind, ties, seed, train, valid, test, times[_first(sequences, train.lengths)])
+
+
+def _first(sequences: Sequences, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which values are among the first of their row, as many as `lengths` tells of it."""
+    row = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    place = np.arange(len(row)) - sequences.offsets[:-1][row]
+    return np.asarray(place < lengths[row])
 
 
 def _questions(sequences: Sequences, at: npt.NDArray[np.int64]) -> EvalSet:
@@ -134,9 +156,9 @@ def _questions(sequences: Sequences, at: npt.NDArray[np.int64]) -> EvalSet:
 
 
 def _cut_by_time(
-    dataset: Dataset, ties: Ties, seed: int, valid_share: float, test_share: float
-) -> tuple[Sequences, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Sequences; per user the length of the training part, and the places of both targets or -1."""
+    dataset: Dataset, sequences: Sequences, times: npt.NDArray[Any], valid_share: float, test_share: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Per user the length of the training part, and the places of both targets or -1."""
     if dataset.order_column != "timestamp":
         raise DataError(
             "the global_time split needs a column `timestamp` (Unix seconds), since times of different "
@@ -147,14 +169,12 @@ def _cut_by_time(
             "valid_share and test_share must be above 0 and together below 1; "
             f"got {valid_share} and {test_share}"
         )
-    sequences, events = dataset.event_sequences(ties, seed)
-    times = dataset.interactions["timestamp"].to_numpy()[events]
     moments = np.quantile(times, [1 - valid_share - test_share, 1 - test_share], method="higher")
     before_valid = _count_per_row(times < moments[0], sequences)
     before_test = _count_per_row(times < moments[1], sequences)
     valid_at = np.where(before_test > before_valid, before_valid, -1)
     test_at = np.where(sequences.lengths > before_test, before_test, -1)
-    return sequences, before_valid, valid_at, test_at
+    return before_valid, valid_at, test_at
 
 
 def _count_per_row(flags: npt.NDArray[np.bool_], sequences: Sequences) -> npt.NDArray[np.int64]:

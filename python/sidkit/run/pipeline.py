@@ -20,7 +20,7 @@ STAGES = ("data", "embed", "quantize", "ids", "train", "decode", "evaluate", "re
 _SID_STAGES = ("embed", "quantize", "ids")
 # Settings of trainings that came later, where they change nothing: runs made before there was a choice stay
 # current.
-_AS_BEFORE = (("loss", "full"), ("device", "auto"))
+_AS_BEFORE = (("loss", "full"), ("device", "auto"), ("shuffle_ties", False))
 _OF_SAMPLES = ("negatives", "negatives_by")
 
 

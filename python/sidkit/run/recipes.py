@@ -126,7 +126,18 @@ def _sequences(
         padding=material.items,
         seed=training.seed,
         from_nothing=from_nothing,
+        times=_times(material, training),
     )
+
+
+def _times(material: Material, training: TrainingConfig) -> npt.NDArray[Any] | None:
+    """The times of the training events, if those of one time are to be shuffled."""
+    if training.shuffle_ties and material.split.train_times is None:
+        raise ConfigError(
+            "`shuffle_ties` needs the times of the training events: pass a split with `train_times`, such as "
+            "`split_dataset` makes"
+        )
+    return material.split.train_times if training.shuffle_ties else None
 
 
 def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, TrainingConfig], Plan[Scoring]]:
@@ -172,6 +183,7 @@ def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig
             batch_size=training.batch_size,
             max_items=sizes.max_items,
             seed=training.seed,
+            times=_times(material, training),
         ),
         loss,
         rank=lambda model, valid: beam_search(

@@ -20,6 +20,8 @@ from sidkit.train import History, TrainProgress, TrainSettings, fit
 
 __all__ = ["Material", "train_model"]
 
+# What decides beside the settings of the loop what is learned, where it is not as it always was.
+_ALSO = ("shuffle_ties",)
 _COMMON = {field.name for field in dataclasses.fields(TrainSettings)}
 
 
@@ -74,11 +76,17 @@ def train_model(
             validate,
             _settings(training, plan.batches.steps),
             place,
-            data=data,
+            data=_identity(data, training),
             settle=settle,
             on_progress=_told(progress),
         )
     return plan.model, history
+
+
+def _identity(data: str, training: TrainingConfig) -> str:
+    """What is trained on and how, so far as the loop does not know."""
+    also = {name: value for name in _ALSO if (value := getattr(training, name, None))}
+    return f"{data} {also}" if also else data
 
 
 @contextmanager

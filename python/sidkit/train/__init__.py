@@ -11,6 +11,7 @@ from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import Processes, join
 from sidkit.train.sampled import SampledSoftmax
 from sidkit.train.settings import TrainSettings
+from sidkit.train.ties import TiedEvents
 
 __all__ = [
     "History",
@@ -18,6 +19,7 @@ __all__ = [
     "Processes",
     "SampledSoftmax",
     "SequenceBatches",
+    "TiedEvents",
     "TrainProgress",
     "TrainSettings",
     "autocast",

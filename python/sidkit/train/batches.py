@@ -5,7 +5,7 @@ its middle.
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sidkit.data import Sequences
+from sidkit.train.ties import TiedEvents
 
 __all__ = ["Batch", "Batches", "NextItemBatches", "SequenceBatches"]
 
@@ -60,7 +61,7 @@ class Batches(Protocol):
     steps: int  # batches an epoch, the same in each
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """The rows of every batch of an epoch, in order."""
+        """The rows of every batch of an epoch, in order; what is loaded from now on is of this epoch."""
         ...
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
@@ -80,12 +81,22 @@ class NextItemBatches:
         batch_size: examples a batch.
         max_items: the most recent items of a prefix that are kept.
         seed: of the order.
+        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
+            `TiedEvents`. Without them, the order stays.
     """
 
     def __init__(
-        self, histories: Sequences, digits: NDArray[np.uint16], *, batch_size: int, max_items: int, seed: int
+        self,
+        histories: Sequences,
+        digits: NDArray[np.uint16],
+        *,
+        batch_size: int,
+        max_items: int,
+        seed: int,
+        times: NDArray[Any] | None = None,
     ) -> None:
         self._digits = torch.from_numpy(digits.astype(np.int64))  # (items, L)
+        self._ties = None if times is None else TiedEvents(histories, times, seed=seed)
         self._values = torch.from_numpy(histories.values.astype(np.int64))
         self._batch_size = batch_size
         self._seed = seed
@@ -103,6 +114,8 @@ class NextItemBatches:
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """Shuffle the examples within each length, cut into batches, shuffle the batches."""
+        if self._ties:
+            self._values = torch.from_numpy(self._ties.shuffled(epoch).astype(np.int64))
         random = np.random.default_rng((self._seed, epoch))
         order = random.permutation(len(self._targets))
         order = order[np.argsort(self._kept[order], kind="stable")]
@@ -144,6 +157,8 @@ class SequenceBatches:
         seed: of the order.
         from_nothing: whether the first item of a window is a target too, of a history that is only `padding`.
             The batch has one position more then.
+        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
+            `TiedEvents`. Without them, the order stays.
     """
 
     def __init__(
@@ -155,8 +170,10 @@ class SequenceBatches:
         padding: int,
         seed: int,
         from_nothing: bool = False,
+        times: NDArray[Any] | None = None,
     ) -> None:
-        self._histories = histories
+        self._ties = None if times is None else TiedEvents(histories, times, seed=seed)
+        self._values = histories.values
         self._batch_size = batch_size
         self._padding = padding
         self._seed = seed
@@ -172,6 +189,8 @@ class SequenceBatches:
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """Shuffle, sort by length within groups of 32 batches, cut into batches, shuffle the batches."""
+        if self._ties:
+            self._values = self._ties.shuffled(epoch)
         random = np.random.default_rng((self._seed, epoch))
         order = random.permutation(len(self._users))
         group = np.arange(len(order)) // (32 * self._batch_size)
@@ -187,7 +206,7 @@ class SequenceBatches:
         lead = int(self._from_nothing)
         filled = np.full((len(rows), lead + int(kept.max()) + 1), self._padding, np.int64)
         for row, stop, count in zip(filled, self._stops[rows], kept, strict=True):
-            row[lead : lead + count + 1] = self._histories.values[stop - count - 1 : stop]
+            row[lead : lead + count + 1] = self._values[stop - count - 1 : stop]
         items = torch.from_numpy(filled)
         targets = torch.from_numpy(kept + lead)
         return Batch(
