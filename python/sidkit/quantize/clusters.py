@@ -10,11 +10,12 @@ import numpy.typing as npt
 from sidkit._core import kmeans_fit
 from sidkit._extras import require
 from sidkit.data import Sequences
-from sidkit.errors import ConfigError, DataError
+from sidkit.errors import DataError
 from sidkit.quantize.behaviour import Sparse, cooccurrence
 from sidkit.quantize.kmeans import level_seed
 from sidkit.quantize.lookup import LookupTokenizer
-from sidkit.quantize.tokenizer import Codes, Progress, Vectors, check_sizes
+from sidkit.quantize.settings import check_counts
+from sidkit.quantize.tokenizer import Codes, Progress, Vectors
 
 __all__ = ["CooccurrenceClusters"]
 
@@ -59,20 +60,12 @@ class CooccurrenceClusters(LookupTokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.balanced = balanced
         self.window = window
         self.seed = seed
         self.threads = threads
-        self._sizes = check_sizes(levels, self.codes)
-        if window < 1:
-            raise ConfigError(f"window must be at least 1, not {window}")
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each level."""
-        return self._sizes
+        check_counts(self, "window")
 
     def fit(
         self,

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from sidkit._core import Codebooks, assign_codes
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.quantize.additive import additive_codewords, cheapest_codes, sum_codewords
-from sidkit.quantize.files import take
+from sidkit.quantize.files import by_level, take, take_levels
 from sidkit.quantize.standardize import Standardizer
-from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors, check_sizes
+from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors
 
 __all__ = ["LSH", "Atomic", "RandomCodes"]
 
@@ -24,15 +24,8 @@ _MOST_ITEMS = 1 << 16
 class _Control(Tokenizer):
     """Codes by a fixed rule on standardized vectors; `fit` learns only what `decode` needs."""
 
-    levels: int
     standardizer_: Standardizer
-    _sizes: tuple[int, ...]
     _codewords: list[Vectors]
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each level."""
-        return self._sizes
 
     def _prepare(self, dim: int) -> None:
         """Draw what the rule needs; nothing, unless a kind says so."""
@@ -56,15 +49,11 @@ class _Control(Tokenizer):
         return self.standardizer_.invert(sum_codewords(self._codewords, codes))
 
     def _state(self) -> State:
-        words = {f"codewords.{level}": array for level, array in enumerate(self._codewords)}
-        return words | self.standardizer_.state()
+        return by_level("codewords", self._codewords) | self.standardizer_.state()
 
     def _restore(self, state: State, dim: int) -> None:
         self.standardizer_ = Standardizer.restore(state, dim)
-        self._codewords = [
-            take(state, f"codewords.{level}", (size, dim), np.float32)
-            for level, size in enumerate(self.sizes)
-        ]
+        self._codewords = take_levels(state, "codewords", self.sizes, dim)
 
 
 class RandomCodes(_Control):
@@ -79,10 +68,8 @@ class RandomCodes(_Control):
     kind = "random"
 
     def __init__(self, levels: int = 3, codes: int | Sequence[int] = 256, *, seed: int = 0) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.seed = seed
-        self._sizes = check_sizes(levels, self.codes)
 
     def _rule(self, x: Vectors, z: Vectors) -> Codes:
         rows = x + np.float32(0)  # so that -0.0 is 0.0
@@ -120,10 +107,8 @@ class LSH(_Control):
     _planes: npt.NDArray[np.float64]  # (bits of all levels, dim)
 
     def __init__(self, levels: int = 3, codes: int | Sequence[int] = 256, *, seed: int = 0) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.seed = seed
-        self._sizes = check_sizes(levels, self.codes)
         if any(size & (size - 1) for size in self._sizes):
             raise ConfigError(f"codes of LSH must be powers of two, not {self.codes!r}")
         self._bits = [size.bit_length() - 1 for size in self._sizes]

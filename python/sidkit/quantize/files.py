@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from safetensors.numpy import load, save_file
 from sidkit._files import atomic_path
 from sidkit.errors import FormatError
 
-__all__ = ["read_arrays", "read_tokenizer", "take", "write_arrays", "write_tokenizer"]
+__all__ = [
+    "by_level",
+    "read_arrays",
+    "read_tokenizer",
+    "take",
+    "take_levels",
+    "write_arrays",
+    "write_tokenizer",
+]
 
 _VERSION = 1
 _FIELDS = {"kind": str, "dim": int, "settings": dict, "fingerprint": str}
@@ -97,3 +105,15 @@ def take(
     if not np.isfinite(array).all():
         raise FormatError(f"the array `{name}` holds NaN or infinity")
     return array
+
+
+def by_level(name: str, arrays: Iterable[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Name an array a level, as `take_levels` finds them."""
+    return {f"{name}.{level}": array for level, array in enumerate(arrays)}
+
+
+def take_levels(
+    state: Mapping[str, npt.NDArray[Any]], name: str, sizes: Sequence[int], width: int
+) -> list[npt.NDArray[np.float32]]:
+    """The arrays that `by_level` named, float32 (size, width), or FormatError if they are not so."""
+    return [take(state, f"{name}.{level}", (size, width)) for level, size in enumerate(sizes)]

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import assign_codes
-from sidkit.errors import ConfigError, DataError, FormatError
-from sidkit.quantize.files import take
-from sidkit.quantize.kmeans import STARTS, kmeans, level_seed
+from sidkit.errors import DataError, FormatError
+from sidkit.quantize.files import by_level, take
+from sidkit.quantize.kmeans import STARTS, check_start, kmeans, level_seed
+from sidkit.quantize.settings import check_counts
 from sidkit.quantize.standardize import Standardizer
-from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors, check_sizes
+from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors
 
 __all__ = ["HierarchicalKMeans"]
 
@@ -61,27 +62,18 @@ class HierarchicalKMeans(Tokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.standardize = standardize
         self.iterations = iterations
         self.start = start
         self.balanced = balanced
         self.seed = seed
         self.threads = threads
-        self._sizes = check_sizes(levels, self.codes)
-        if iterations < 1:
-            raise ConfigError(f"iterations must be at least 1, not {iterations}")
-        if start not in STARTS:
-            raise ConfigError(f"unknown start `{start}`; hint: one of {', '.join(STARTS)}")
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The most children of a node, of each level."""
-        return self._sizes
+        check_counts(self, "iterations")
+        check_start(start)
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
-        standardizer = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
+        standardizer = Standardizer.fit_if(self.standardize, x)
         z = standardizer.apply(x)
         centroids: list[Vectors] = []
         offsets: list[Rows] = []
@@ -184,9 +176,8 @@ class HierarchicalKMeans(Tokenizer):
         return result
 
     def _state(self) -> State:
-        centroids = {f"centroids.{level}": one for level, one in enumerate(self.centroids_)}
-        offsets = {f"offsets.{level}": one for level, one in enumerate(self._offsets)}
-        return centroids | offsets | self.standardizer_.state()
+        tree = by_level("centroids", self.centroids_) | by_level("offsets", self._offsets)
+        return tree | self.standardizer_.state()
 
     def _restore(self, state: State, dim: int) -> None:
         standardizer = Standardizer.restore(state, dim)

@@ -7,14 +7,21 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import assign_codes, kmeans_fit
+from sidkit.errors import ConfigError
 
-__all__ = ["STARTS", "Start", "kmeans", "level_seed", "residual_kmeans"]
+__all__ = ["STARTS", "Start", "check_start", "kmeans", "level_seed", "residual_kmeans"]
 
 Vectors = npt.NDArray[np.float32]
 Start = Literal["bisect", "k-means++"]
 
 #: Starts of k-means, as users and as `kmeans_fit` call them.
 STARTS: dict[str, Start] = {"bisect": "bisect", "kmeans++": "k-means++"}
+
+
+def check_start(start: str) -> None:
+    """Raise ConfigError if there is no start of k-means that users call so."""
+    if start not in STARTS:
+        raise ConfigError(f"unknown start `{start}`; hint: one of {', '.join(STARTS)}")
 
 
 def residual_kmeans(

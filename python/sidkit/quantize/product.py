@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import assign_codes
-from sidkit.errors import ConfigError
 from sidkit.quantize.additive import cheapest_codes
-from sidkit.quantize.files import take
+from sidkit.quantize.files import by_level, take, take_levels
 from sidkit.quantize.kmeans import Start, kmeans, level_seed
 from sidkit.quantize.perceptron import Perceptron
+from sidkit.quantize.settings import check_counts
 from sidkit.quantize.standardize import Standardizer
-from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors, check_sizes
+from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors
 
 __all__ = ["PQ"]
 
@@ -57,26 +57,17 @@ class PQ(Tokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.rotation = rotation
         self.rounds = rounds
         self.standardize = standardize
         self.iterations = iterations
         self.seed = seed
         self.threads = threads
-        self._sizes = check_sizes(levels, self.codes)
-        for name in ("rounds", "iterations"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each level."""
-        return self._sizes
+        check_counts(self, "rounds", "iterations")
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
-        standardizer = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
+        standardizer = Standardizer.fit_if(self.standardize, x)
         z = standardizer.apply(x)
         rotation = np.eye(z.shape[1], self._width(z.shape[1]) * self.levels)
         if self.rotation:
@@ -150,16 +141,14 @@ class PQ(Tokenizer):
         return cheapest_codes(costs, count)
 
     def _state(self) -> State:
-        words = {f"codewords.{level}": array for level, array in enumerate(self.codewords_)}
+        words = by_level("codewords", self.codewords_)
         return words | {"rotation": self._rotation.layers[0][0]} | self.standardizer_.state()
 
     def _restore(self, state: State, dim: int) -> None:
         width = self._width(dim)
         self.standardizer_ = Standardizer.restore(state, dim)
         self._rotation = _linear(take(state, "rotation", (width * self.levels, dim)).T)
-        self.codewords_ = [
-            take(state, f"codewords.{level}", (size, width)) for level, size in enumerate(self.sizes)
-        ]
+        self.codewords_ = take_levels(state, "codewords", self.sizes, width)
 
     def _width(self, dim: int) -> int:
         """Dimensions of a part; where the levels do not divide `dim`, zeros fill up."""

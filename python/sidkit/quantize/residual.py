@@ -6,10 +6,11 @@ import numpy as np
 
 from sidkit._core import Codebooks, assign_codes
 from sidkit.errors import NotFittedError
-from sidkit.quantize.files import take
+from sidkit.quantize.files import by_level, take_levels
+from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, State, Tokenizer, Vectors
 
-__all__ = ["ResidualTokenizer"]
+__all__ = ["ResidualTokenizer", "StandardizedResidual"]
 
 #: Prefixes that `alternatives` keeps at every level but the last.
 _BEAM = 8
@@ -84,11 +85,31 @@ class ResidualTokenizer(Tokenizer):
         return codes
 
     def _codebook_state(self) -> State:
-        return {f"codebooks.{level}": self.codebooks_[level] for level in range(len(self.sizes))}
+        return by_level("codebooks", (self.codebooks_[level] for level in range(len(self.sizes))))
 
     def _restore_codebooks(self, state: State, dim: int) -> None:
-        words = [
-            take(state, f"codebooks.{level}", (size, dim), np.float32)
-            for level, size in enumerate(self.sizes)
-        ]
-        self._codebooks = Codebooks(words)
+        self._codebooks = Codebooks(take_levels(state, "codebooks", self.sizes, dim))
+
+
+class StandardizedResidual(ResidualTokenizer):
+    """A residual tokenizer of standardized vectors: its latent space has their dimensions.
+
+    Attributes:
+        codebooks_: `sidkit.Codebooks` in standardized space.
+        standardizer_: mean and scale of every dimension.
+    """
+
+    standardizer_: Standardizer
+
+    def _latent(self, x: Vectors) -> Vectors:
+        return self.standardizer_.apply(x)
+
+    def _from_latent(self, z: Vectors) -> Vectors:
+        return self.standardizer_.invert(z)
+
+    def _state(self) -> State:
+        return self._codebook_state() | self.standardizer_.state()
+
+    def _restore(self, state: State, dim: int) -> None:
+        self.standardizer_ = Standardizer.restore(state, dim)
+        self._restore_codebooks(state, dim)

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from sidkit._core import Codebooks
 from sidkit.errors import ConfigError
-from sidkit.quantize.kmeans import STARTS, residual_kmeans
-from sidkit.quantize.residual import ResidualTokenizer
+from sidkit.quantize.kmeans import check_start, residual_kmeans
+from sidkit.quantize.residual import StandardizedResidual
+from sidkit.quantize.settings import check_counts
 from sidkit.quantize.standardize import Standardizer
-from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
+from sidkit.quantize.tokenizer import Progress, Vectors
 
 __all__ = ["RQKMeans"]
 
 
-class RQKMeans(ResidualTokenizer):
+class RQKMeans(StandardizedResidual):
     """k-means on the vectors, then on what is left over, and so on: no training loop, no learning rate.
 
     About as good as RQ-VAE on most catalogues, at a fraction of the time; the default tokenizer. The method
@@ -42,7 +43,6 @@ class RQKMeans(ResidualTokenizer):
     """
 
     kind = "rqkmeans"
-    standardizer_: Standardizer
 
     def __init__(
         self,
@@ -57,8 +57,7 @@ class RQKMeans(ResidualTokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.standardize = standardize
         self.iterations = iterations
         self.start = start
@@ -66,11 +65,8 @@ class RQKMeans(ResidualTokenizer):
         self.batch_size = batch_size
         self.seed = seed
         self.threads = threads
-        self._sizes = check_sizes(levels, self.codes)
-        if iterations < 1:
-            raise ConfigError(f"iterations must be at least 1, not {iterations}")
-        if start not in STARTS:
-            raise ConfigError(f"unknown start `{start}`; hint: one of {', '.join(STARTS)}")
+        check_counts(self, "iterations")
+        check_start(start)
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, or None for all vectors, not {batch_size}")
         if balanced and batch_size is not None:
@@ -81,13 +77,8 @@ class RQKMeans(ResidualTokenizer):
         if seed < 0:
             raise ConfigError(f"seed must be at least 0, not {seed}")
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each level."""
-        return self._sizes
-
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
-        self.standardizer_ = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
+        self.standardizer_ = Standardizer.fit_if(self.standardize, x)
         found = []
         for codebook in residual_kmeans(
             self._latent(x),
@@ -103,16 +94,3 @@ class RQKMeans(ResidualTokenizer):
             if progress is not None:
                 progress(len(found), self.levels, {})
         self._codebooks = Codebooks(found)
-
-    def _latent(self, x: Vectors) -> Vectors:
-        return self.standardizer_.apply(x)
-
-    def _from_latent(self, z: Vectors) -> Vectors:
-        return self.standardizer_.invert(z)
-
-    def _state(self) -> State:
-        return self._codebook_state() | self.standardizer_.state()
-
-    def _restore(self, state: State, dim: int) -> None:
-        self.standardizer_ = Standardizer.restore(state, dim)
-        self._restore_codebooks(state, dim)

@@ -13,7 +13,7 @@ from sidkit.quantize.perceptron import Perceptron
 from sidkit.quantize.residual import ResidualTokenizer
 from sidkit.quantize.rqvae_checks import check_settings
 from sidkit.quantize.standardize import Standardizer
-from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
+from sidkit.quantize.tokenizer import Progress, State, Vectors
 from sidkit.quantize.whiten import Whitener
 
 __all__ = ["RQVAE"]
@@ -111,8 +111,7 @@ class RQVAE(ResidualTokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.latent = latent
         self.hidden = list(hidden)
         self.standardize = standardize
@@ -136,13 +135,7 @@ class RQVAE(ResidualTokenizer):
         self.commitment = commitment
         self.seed = seed
         self.threads = threads
-        self._sizes = check_sizes(levels, self.codes)
         check_settings(self)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each level."""
-        return self._sizes
 
     def fit(
         self,
@@ -181,7 +174,7 @@ class RQVAE(ResidualTokenizer):
         require("torch", extra="train")
         from sidkit.quantize.rqvae_training import Training
 
-        standardizer = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
+        standardizer = Standardizer.fit_if(self.standardize, x)
         z = standardizer.apply(x)
         whitener = None if self.whiten is None else Whitener.fit(z, self.whiten)
         z = z if whitener is None else whitener.apply(z)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sidkit.errors import ConfigError
+from sidkit.quantize.settings import check_counts, check_positive
 from sidkit.quantize.sinkhorn import LEAST_EPSILON
 from sidkit.quantize.watchdog import ON_COLLAPSE
 
@@ -22,18 +23,14 @@ _CHOICES = {
 
 def check_settings(settings: "RQVAE") -> None:
     """Raise ConfigError if a setting, or two together, make no sense."""
-    for name in ("latent", "epochs", "batch_size", "whiten"):
-        if getattr(settings, name) is not None and getattr(settings, name) < 1:
-            raise ConfigError(f"{name} must be at least 1, not {getattr(settings, name)}")
+    check_counts(settings, "latent", "epochs", "batch_size", "whiten")
     if any(width < 1 for width in settings.hidden):
         raise ConfigError(f"hidden must be widths of at least 1, not {settings.hidden}")
     if not 0 <= settings.plain_epochs < settings.epochs:
         raise ConfigError(
             f"plain_epochs must be in 0..{settings.epochs - 1}, less than epochs, not {settings.plain_epochs}"
         )
-    for name in ("learning_rate", "temperature"):
-        if not getattr(settings, name) > 0:
-            raise ConfigError(f"{name} must be positive, not {getattr(settings, name)}")
+    check_positive(settings, "learning_rate", "temperature")
     for name in ("weight_decay", "commitment"):
         if not getattr(settings, name) >= 0:
             raise ConfigError(f"{name} must not be negative, but it is {getattr(settings, name)}")

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import Codebooks, assign_codes
-from sidkit.errors import ConfigError
 from sidkit.quantize.kmeans import kmeans, level_seed
-from sidkit.quantize.residual import ResidualTokenizer
+from sidkit.quantize.residual import StandardizedResidual
+from sidkit.quantize.settings import check_counts, check_positive
 from sidkit.quantize.standardize import Standardizer
-from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
+from sidkit.quantize.tokenizer import Progress, Vectors
 
 __all__ = ["RVQ"]
 
@@ -21,7 +21,7 @@ _START_ITERATIONS = 2
 _MOMENTS = (0.9, 0.999)
 
 
-class RVQ(ResidualTokenizer):
+class RVQ(StandardizedResidual):
     """Residual vector quantization whose codewords follow the gradient of the squared error, with Adam.
 
     What RQ-VAE is without encoder and decoder, and the third tokenizer of GRID (Ju et al., 2025). A level is
@@ -46,7 +46,6 @@ class RVQ(ResidualTokenizer):
     """
 
     kind = "rvq"
-    standardizer_: Standardizer
 
     def __init__(
         self,
@@ -62,8 +61,7 @@ class RVQ(ResidualTokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._keep_shape(levels, codes)
         self.standardize = standardize
         self.epochs = epochs
         self.batch_size = batch_size
@@ -72,20 +70,11 @@ class RVQ(ResidualTokenizer):
         self.reset = reset
         self.seed = seed
         self.threads = threads
-        self._sizes = check_sizes(levels, self.codes)
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not learning_rate > 0:
-            raise ConfigError(f"learning_rate must be positive, not {learning_rate}")
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of codes of each level."""
-        return self._sizes
+        check_counts(self, "epochs", "batch_size")
+        check_positive(self, "learning_rate")
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
-        standardizer = Standardizer.fit(x) if self.standardize else Standardizer.identity(x.shape[1])
+        standardizer = Standardizer.fit_if(self.standardize, x)
         residual, found = standardizer.apply(x), []
         for level, size in enumerate(self.sizes):
             words = self._start(residual, level, size)
@@ -142,19 +131,6 @@ class RVQ(ResidualTokenizer):
                 np.random.default_rng(seed).choice(len(residual), len(dead), replace=False)
             ]
             optimizer.forget(dead)
-
-    def _latent(self, x: Vectors) -> Vectors:
-        return self.standardizer_.apply(x)
-
-    def _from_latent(self, z: Vectors) -> Vectors:
-        return self.standardizer_.invert(z)
-
-    def _state(self) -> State:
-        return self._codebook_state() | self.standardizer_.state()
-
-    def _restore(self, state: State, dim: int) -> None:
-        self.standardizer_ = Standardizer.restore(state, dim)
-        self._restore_codebooks(state, dim)
 
 
 class _Adam:

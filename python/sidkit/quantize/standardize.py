@@ -34,6 +34,11 @@ class Standardizer:
         return cls(mean.astype(np.float32), scale.astype(np.float32))
 
     @classmethod
+    def fit_if(cls, wanted: bool, x: npt.NDArray[np.float32]) -> "Standardizer":
+        """Measure the dimensions of vectors, float32 (n, dim), or change nothing if that is not wanted."""
+        return cls.fit(x) if wanted else cls.identity(x.shape[1])
+
+    @classmethod
     def identity(cls, dim: int) -> "Standardizer":
         """The standardizer that changes nothing."""
         return cls(np.zeros(dim, np.float32), np.ones(dim, np.float32))

@@ -39,6 +39,7 @@ class WordTokenizer(LookupTokenizer):
 
     kind = "words"
     even = False
+    codes: int
     vocabulary_: list[str]
     _texts: Sequence[str] | None = None
 

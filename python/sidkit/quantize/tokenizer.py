@@ -36,8 +36,8 @@ class Tokenizer(ABC):
     threads.
 
     A new kind of tokenizer names its `kind` and implements `_fit`, `_encode`, `_decode`, `_alternatives`,
-    `_state`, `_restore` and `sizes`; checks, files and warnings are here, and one test suite holds for all
-    kinds.
+    `_state` and `_restore`; its constructor calls `_keep_shape`, or it gives `sizes` itself. Checks, files
+    and warnings are here, and one test suite holds for all kinds.
     """
 
     #: The name in files and configurations.
@@ -48,6 +48,9 @@ class Tokenizer(ABC):
     #: What the training noticed and did about codebooks that collapsed; also in files and quality reports.
     notes: tuple[str, ...] = ()
 
+    levels: int
+    codes: int | list[int]
+    _sizes: tuple[int, ...]
     _dim: int | None = None
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -62,9 +65,9 @@ class Tokenizer(ABC):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     @property
-    @abstractmethod
     def sizes(self) -> tuple[int, ...]:
         """Number of codes of each level."""
+        return self._sizes
 
     @property
     def dim(self) -> int:
@@ -207,6 +210,12 @@ class Tokenizer(ABC):
                 "hint: load_tokenizer(path) reads any kind"
             )
         return tokenizer
+
+    def _keep_shape(self, levels: int, codes: int | Sequence[int]) -> None:
+        """Store the settings `levels` and `codes`, or raise ConfigError if they are senseless."""
+        self.levels = levels
+        self.codes = codes if isinstance(codes, int) else list(codes)
+        self._sizes = check_sizes(levels, self.codes)
 
     @classmethod
     def _default(cls, name: str) -> Any:
