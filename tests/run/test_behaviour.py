@@ -14,6 +14,14 @@ from sidkit.run import RunFolder, build_config, run_pipeline
 from sidkit.run.pipeline import plan
 from sidkit.run.stages import Work
 
+ORIGINS = ["pmi", "als", "sasrec"]
+
+
+def needed(origin):
+    """Skip where the package is missing that an origin needs."""
+    if origin == "als":
+        pytest.importorskip("implicit", reason="the extra `als` is not installed")
+
 
 def settings(world, *more):
     return build_config(
@@ -26,9 +34,16 @@ def stage(config, tmp_path, name="quantize"):
         return next(one for one in plan(config, Work(config, folder)) if one.name == name)
 
 
+@pytest.mark.parametrize("origin", ORIGINS)
 @pytest.mark.parametrize("vectors", ["behaviour", "joined"])
-def test_semantic_ids_of_behaviour(world, tmp_path, vectors):
-    config = settings(world, f"quantize.vectors={vectors}", "quantize.behaviour_dim=6")
+def test_semantic_ids_of_behaviour(world, tmp_path, vectors, origin):
+    needed(origin)
+    config = settings(
+        world,
+        f"quantize.vectors={vectors}",
+        "quantize.behaviour_dim=6",
+        f"quantize.behaviour_from={origin}",
+    )
     folder = run_pipeline(config, tmp_path / "run", until="ids")
     x = load_file(folder.path / "quantized.safetensors")["embeddings"]
     assert x.shape == (24, 6 if vectors == "behaviour" else 22)
@@ -36,14 +51,19 @@ def test_semantic_ids_of_behaviour(world, tmp_path, vectors):
     assert not tokenizer.standardize
     digits = SidTable.load(folder.path / "sids.parquet").digits
     assert (digits[:, :2] == tokenizer.encode(x)).all()
+    if origin == "sasrec":
+        return  # it has items near each other that have the same successors, and on a ring no two have
     # Neighbours on the ring occur together, opposite items never do.
     apart = np.linalg.norm(x[:, None, -6:] - x[None, :, -6:], axis=2)
     ring = np.arange(24)
-    assert apart[ring, (ring + 1) % 24].max() < apart[ring, (ring + 12) % 24].min()
+    near, far = apart[ring, (ring + 1) % 24], apart[ring, (ring + 12) % 24]
+    assert near.max() < far.min() if origin == "pmi" else near.mean() < 0.8 * far.mean()
 
 
-def test_events_of_validation_and_test_do_not_enter(world, tmp_path):
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_events_of_validation_and_test_do_not_enter(world, tmp_path, origin):
     """The same run on data whose held-out events are others learns the same vectors."""
+    needed(origin)
     events = pl.read_parquet(world / "interactions.parquet").with_row_index()
     held_out = pl.col("index").rank("ordinal", descending=True).over("user_id") <= 2
     changed = events.with_columns(item_id=pl.when(held_out).then(pl.lit("item-03")).otherwise("item_id"))
@@ -59,7 +79,8 @@ def test_events_of_validation_and_test_do_not_enter(world, tmp_path):
         config = build_config(
             assignments=[
                 *QUICK, f"data.source={source}", f"embed.vectors={world / 'vectors.npy'}",
-                "quantize.vectors=joined", "quantize.behaviour_dim=6",
+                "quantize.vectors=joined", "quantize.behaviour_dim=6", f"quantize.behaviour_from={origin}",
+                "train.sasrec.max_steps=20",
             ]
         )  # fmt: skip
         folder = run_pipeline(config, tmp_path / f"run-{source.name}", until="quantize")
@@ -75,6 +96,65 @@ def test_runs_of_content_are_those_they_were(world, tmp_path):
     joined = stage(settings(world, "quantize.vectors=joined"), tmp_path)
     assert joined.settings["quantize.behaviour_weight"] == 0.5
     assert joined.inputs == ("data", "embed")
+
+
+def test_the_origin_is_among_the_settings_only_if_it_is_another(world, tmp_path):
+    """Runs made before there was a choice stay current; SASRec's own settings count where it is trained."""
+    joined, letter = "quantize.vectors=joined", ["quantize.method=rqvae", "quantize.behaviour=letter"]
+    for more in ([joined], letter):
+        before = stage(settings(world, *more), tmp_path).settings
+        assert not any("behaviour_from" in key or "sasrec" in key for key in before)
+        by_als = stage(settings(world, *more, "quantize.behaviour_from=als"), tmp_path).settings
+        assert by_als == before | {"quantize.behaviour_from": "als"}
+    found = stage(settings(world, joined, "quantize.behaviour_from=sasrec"), tmp_path).settings
+    assert found["train.sasrec.max_steps"] == 120 and "models.sasrec.layers" in found
+    # What has no effect on the vectors does not make a tokenizer stale.
+    more = ["train.sasrec.seed=5", "train.sasrec.patience=1", "models.sasrec.d_model=64"]
+    assert stage(settings(world, joined, "quantize.behaviour_from=sasrec", *more), tmp_path).settings == found
+
+
+@pytest.mark.parametrize("origin", ["als", "sasrec"])
+def test_letter_of_another_origin(world, tmp_path, origin):
+    needed(origin)
+    options = ["quantize.method=rqvae", "quantize.epochs=12", "quantize.latent=4", "quantize.hidden=[8]"]
+    options += ["quantize.behaviour=letter", "quantize.behaviour_dim=4", "train.sasrec.max_steps=20"]
+    prints = set()
+    for number, more in enumerate(([], [f"quantize.behaviour_from={origin}"])):
+        folder = run_pipeline(settings(world, *options, *more), tmp_path / f"{number}", until="quantize")
+        prints.add(load_tokenizer(folder.path / "tokenizer.safetensors").fingerprint)
+    assert len(prints) == 2
+
+
+def test_sasrec_is_trained_once_if_its_tokenizer_is_interrupted(world, tmp_path, monkeypatch):
+    config = settings(
+        world, "quantize.vectors=behaviour", "quantize.behaviour_from=sasrec", "train.sasrec.max_steps=20"
+    )
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("sidkit.quantize.RQKMeans.fit", stop)
+        run_pipeline(config, tmp_path / "parts", until="quantize")
+    with monkeypatch.context() as patched:
+        patched.setattr("sidkit.run.training.train_model", stop)
+        parts = run_pipeline(config, tmp_path / "parts", until="quantize")
+    whole = run_pipeline(config, tmp_path / "whole", until="quantize")
+    prints = {load_tokenizer(run.path / "tokenizer.safetensors").fingerprint for run in (parts, whole)}
+    assert len(prints) == 1
+    assert not (parts.path / "unfinished").exists()
+
+
+def test_an_origin_that_nothing_reads(world):
+    with pytest.raises(
+        ConfigError, match='`behaviour_from` is "als", but nothing reads vectors of behaviour'
+    ):
+        settings(world, "quantize.behaviour_from=als")
+    joined = "quantize.vectors=joined"
+    with pytest.raises(ConfigError, match='`behaviour_window` belongs to `behaviour_from` "pmi"'):
+        settings(world, joined, "quantize.behaviour_from=als", "quantize.behaviour_window=3")
+    with pytest.raises(ConfigError, match=r"multiple of `models.sasrec.heads`, it is 5 with 2 heads"):
+        settings(world, joined, "quantize.behaviour_from=sasrec", "quantize.behaviour_dim=5")
 
 
 @pytest.mark.parametrize("behaviour", ["letter", "cost"])

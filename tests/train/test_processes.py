@@ -52,6 +52,24 @@ def test_two_processes_train_what_one_does(world, tmp_path):
                 np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
+def test_two_processes_train_the_sasrec_of_a_tokenizer(world, tmp_path):
+    settings = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *SETTINGS]
+    settings += ["quantize.vectors=behaviour", "quantize.behaviour_from=sasrec", "quantize.behaviour_dim=6"]
+    run_pipeline(build_config(assignments=settings), tmp_path / "one", until="quantize")
+    arguments = [part for setting in settings[1:] for part in ("--set", setting)]
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sidkit", "tokenize"]
+    out = subprocess.run(
+        [sys.executable, "-m", *launch, str(world), "--out", str(tmp_path / "two"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert out.returncode == 0, out.stderr
+    one, two = (load_file(tmp_path / name / "quantized.safetensors")["embeddings"] for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-3)
+
+
 RESUMED = """
 import dataclasses, sys
 from pathlib import Path

@@ -11,7 +11,8 @@
     WordTokenizer     phrases of the items' own words
     ActionPiece       pieces of histories, whose items are sets of features
     RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
-    collaborative_vectors, joined_vectors   vectors from behaviour, and beside those of content
+    collaborative_vectors, factorized_vectors   vectors from behaviour
+    joined_vectors    those beside vectors of content
     load_tokenizer    read a tokenizer of any kind
     quality_report    MSE, perplexity, codes in use, collisions
     inspect_codes     that, and how codes follow content and categories
@@ -31,6 +32,7 @@ from sidkit.quantize.coherence import Coherence, prefix_coherence
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.decoding_costs import decoding_costs
 from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
+from sidkit.quantize.factorization import factorized_vectors
 from sidkit.quantize.hierarchical import HierarchicalKMeans
 from sidkit.quantize.inspection import Inspection, inspect_codes
 from sidkit.quantize.neighbours import NeighbourRecall, neighbour_recall
@@ -79,6 +81,7 @@ __all__ = [
     "collaborative_vectors",
     "cooccurrence",
     "decoding_costs",
+    "factorized_vectors",
     "inspect_codes",
     "joined_vectors",
     "load_tokenizer",

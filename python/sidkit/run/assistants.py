@@ -1,6 +1,6 @@
 """Processes beside the first: `torchrun` starts them, and they help to train, stage by stage.
 
-The first process runs the pipeline as if it were alone. When it comes to train a model it tells the others
+The first process runs the pipeline as if it were alone. When it comes to a training it tells the others
 which; they read from the run folder what the stages before have made, and join. Between trainings they wait.
 """
 
@@ -8,12 +8,16 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from sidkit._processes import leads, started_together
 from sidkit.run.config import ModelName, RunConfig
 from sidkit.run.folder import RunFolder
 
-__all__ = ["assist", "call_assistants", "helped"]
+__all__ = ["Training", "assist", "call_assistants", "helped"]
+
+#: What there is to train: a model, or what the tokenizer learns from behaviour by training a model.
+Training: TypeAlias = ModelName | Literal["quantize"]
 
 
 def assist(config: RunConfig, path: str | os.PathLike[str]) -> RunFolder:
@@ -23,16 +27,16 @@ def assist(config: RunConfig, path: str | os.PathLike[str]) -> RunFolder:
 
     processes = join()
     while (order := processes.of_first(_nothing)) is not None:
-        model, workspace, fingerprint = order
+        training, workspace, fingerprint = order
         with contextlib.suppress(KeyboardInterrupt):  # agreed upon with the first, who says what is next
-            Work(config, RunFolder(path)).assist(model, Path(workspace), fingerprint)
+            Work(config, RunFolder(path)).assist(training, Path(workspace), fingerprint)
     return RunFolder(path)
 
 
-def call_assistants(model: ModelName, workspace: Path, fingerprint: str) -> None:
+def call_assistants(training: Training, workspace: Path, fingerprint: str) -> None:
     """Tell the other processes, if there are any, to join in a training."""
     if started_together() > 1 and leads():
-        _tell((model, str(workspace), fingerprint))
+        _tell((training, str(workspace), fingerprint))
 
 
 @contextlib.contextmanager
@@ -45,11 +49,11 @@ def helped() -> Iterator[None]:
             _tell(None)
 
 
-def _tell(order: tuple[str, str, str] | None) -> None:
+def _tell(order: tuple[Training, str, str] | None) -> None:
     from sidkit.train.processes import join
 
     join().of_first(lambda: order)
 
 
-def _nothing() -> tuple[ModelName, str, str] | None:
+def _nothing() -> tuple[Training, str, str] | None:
     return None

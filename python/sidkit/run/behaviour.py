@@ -1,51 +1,91 @@
 """What a run's tokenizer learns from behaviour: the training histories alone."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._progress import Progress, silent
 from sidkit.data import Sequences
-from sidkit.quantize import behaviour_block, collaborative_vectors, joined_vectors
+from sidkit.quantize import behaviour_block, collaborative_vectors, factorized_vectors, joined_vectors
+from sidkit.run.config import RunConfig
 from sidkit.run.quantize_config import QuantizeConfig
 
-__all__ = ["losses", "vectors_to_quantize"]
+__all__ = ["behaviour_vectors", "losses", "vectors_to_quantize"]
+
+
+def behaviour_vectors(
+    config: RunConfig,
+    training: Sequences,
+    items: int,
+    folder: Path | None = None,
+    *,
+    data: str = "",
+    progress: Progress = silent,
+) -> npt.NDArray[np.float32]:
+    """The vectors of `quantize.behaviour_from`, float32 (items, `quantize.behaviour_dim`).
+
+    Args:
+        config: of the run.
+        training: histories without the events of validation and test.
+        items: of the catalogue.
+        folder: for what a training leaves while it is not finished.
+        data: fingerprint of what is trained on.
+        progress: told how far a training is.
+    """
+    quantize = config.quantize
+    if quantize.behaviour_from == "sasrec":
+        from sidkit.run.sasrec_vectors import sasrec_vectors
+
+        return sasrec_vectors(
+            training,
+            items,
+            config.models.sasrec.model_copy(update={"d_model": quantize.behaviour_dim}),
+            config.train.sasrec.model_copy(update={"seed": quantize.seed}),
+            folder,
+            data=data,
+            progress=progress,
+        )
+    if quantize.behaviour_from == "als":
+        return factorized_vectors(training, items, dim=quantize.behaviour_dim, seed=quantize.seed)
+    return collaborative_vectors(
+        training, items, dim=quantize.behaviour_dim, window=quantize.behaviour_window, seed=quantize.seed
+    )
 
 
 def vectors_to_quantize(
-    config: QuantizeConfig, content: npt.NDArray[np.float32], training: Sequences
+    config: QuantizeConfig, content: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """The vectors that `quantize.vectors` asks for, float32 (items, dim).
 
     Args:
-        config: the section `quantize`.
+        config: the section `quantize`; its `vectors` are not `content`.
         content: the vectors of `embed`.
-        training: histories without the events of validation and test.
+        behaviour: those of `behaviour_vectors`.
     """
-    if config.vectors == "content":
-        return content
-    behaviour = _collaborative(config, training, len(content))
     if config.vectors == "behaviour":
         return behaviour_block(behaviour)
     return joined_vectors(content, behaviour, weight=config.behaviour_weight)
 
 
-def losses(config: QuantizeConfig, x: npt.NDArray[np.float32], training: Sequences) -> list[Any]:
+def losses(
+    config: QuantizeConfig, x: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32] | None
+) -> list[Any]:
     """The losses that `quantize.behaviour` adds to those of an RQ-VAE.
 
     Args:
         config: the section `quantize`.
         x: the vectors that are quantized.
-        training: histories without the events of validation and test.
+        behaviour: those of `behaviour_vectors`, for `letter`.
     """
     from sidkit.quantize.cost import ReconstructionContrast
     from sidkit.quantize.letter import CollaborativeLoss, DiversityLoss
 
-    if config.behaviour == "letter":
-        vectors = _collaborative(config, training, len(x))
+    if behaviour is not None and config.behaviour == "letter":
         return [
             CollaborativeLoss(
-                vectors, config.latent, seed=config.seed, **_given(weight=config.collaborative_weight)
+                behaviour, config.latent, seed=config.seed, **_given(weight=config.collaborative_weight)
             ),
             DiversityLoss(seed=config.seed, **_given(weight=config.diversity_weight)),
         ]
@@ -53,12 +93,6 @@ def losses(config: QuantizeConfig, x: npt.NDArray[np.float32], training: Sequenc
         standardize = bool(config.arguments().get("standardize", True))
         return [ReconstructionContrast(x, standardize=standardize, **_given(weight=config.contrast_weight))]
     return []
-
-
-def _collaborative(config: QuantizeConfig, training: Sequences, items: int) -> npt.NDArray[np.float32]:
-    return collaborative_vectors(
-        training, items, dim=config.behaviour_dim, window=config.behaviour_window, seed=config.seed
-    )
 
 
 def _given(**arguments: float | None) -> dict[str, Any]:

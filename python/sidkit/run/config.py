@@ -365,6 +365,12 @@ class RunConfig(_Section):
                 f"`evaluate.ks` goes up to {max(self.evaluate.ks)}, but only `decode.k` = {self.decode.k} "
                 "items are kept for every user; raise `decode.k`"
             )
+        quantize, heads = self.quantize, self.models.sasrec.heads
+        if quantize.behaviour_from == "sasrec" and quantize.behaviour_dim % heads:
+            raise ValueError(
+                "`quantize.behaviour_dim` is the width of a SASRec and must be a multiple of "
+                f"`models.sasrec.heads`, it is {quantize.behaviour_dim} with {heads} heads"
+            )
         return self
 
 

@@ -22,6 +22,15 @@ _SID_STAGES = ("embed", "quantize", "ids")
 # current.
 _AS_BEFORE = (("loss", "full"), ("device", "auto"), ("shuffle_ties", False))
 _OF_SAMPLES = ("negatives", "negatives_by")
+# Settings of SASRec that have no effect on the vectors of behaviour which it gives a tokenizer.
+_NOT_OF_VECTORS = (
+    "models.sasrec.d_model",
+    "train.sasrec.seed",
+    "train.sasrec.patience",
+    "train.sasrec.evaluate_every_steps",
+    "train.sasrec.validate_users",
+    "train.sasrec.checkpoint_every_seconds",
+)
 
 
 def run_pipeline(
@@ -111,8 +120,13 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
 def _quantize(config: RunConfig, work: Work) -> Stage:
     """The stage that fits the tokenizer; it reads the data only if it learns from more than vectors."""
     settings = _given(_settings(config, "quantize"))
+    # As if there were no choice, so that runs made before there was one stay current.
+    if config.quantize.behaviour_from == "pmi":
+        del settings["quantize.behaviour_from"]
+    if config.quantize.behaviour_from == "sasrec":
+        of_sasrec = _settings(config, "models.sasrec", "train.sasrec")
+        settings |= {key: value for key, value in of_sasrec.items() if key not in _NOT_OF_VECTORS}
     if not config.quantize.learns_from_histories:
-        # As if there were no choice, so that runs made before there was one stay current.
         for key in ("vectors", "behaviour_weight", "behaviour_dim", "behaviour_window"):
             del settings[f"quantize.{key}"]
     more = config.quantize.learns_from_histories or config.quantize.learns_from_texts

@@ -157,7 +157,11 @@ class QuantizeConfig(Section):
     behaviour_dim: Width = 64
     """Dimensions of the vectors of behaviour."""
     behaviour_window: Count = 10
-    """Events of a history occur together that are at most so many places apart."""
+    """Events of a history occur together that are at most so many places apart (`pmi`, `cooccurrence`)."""
+    behaviour_from: Literal["pmi", "als", "sasrec"] = "pmi"
+    """Where vectors of behaviour come from, for `vectors` and for LETTER's loss: what occurs together
+    (`pmi`), a factorization of who met what (`als`, by the package `implicit`), or the items of a SASRec
+    (`sasrec`), `behaviour_dim` wide, trained as `models.sasrec` and `train.sasrec` say, but to the end."""
     behaviour: Literal["letter", "cost"] | None = None
     """Losses that are added to those of `rqvae`: LETTER's, which draw items together that occur together, or
     CoST's, which keeps neighbours apart."""
@@ -171,7 +175,12 @@ class QuantizeConfig(Section):
     @property
     def learns_from_histories(self) -> bool:
         """Whether the training histories decide the codes."""
-        return self.vectors != "content" or self.method == "cooccurrence" or self.behaviour == "letter"
+        return self.reads_behaviour or self.method == "cooccurrence"
+
+    @property
+    def reads_behaviour(self) -> bool:
+        """Whether vectors of behaviour are made."""
+        return self.vectors != "content" or self.behaviour == "letter"
 
     @property
     def learns_from_texts(self) -> bool:
@@ -219,6 +228,23 @@ class QuantizeConfig(Section):
         for option, loss in of.items():
             if getattr(self, option) is not None and self.behaviour != loss:
                 raise ValueError(f'`{option}` needs `behaviour` to be "{loss}"')
+        return self
+
+    @model_validator(mode="after")
+    def _behaviour_has_an_origin_and_a_use(self) -> "QuantizeConfig":
+        if self.behaviour_from == "pmi":
+            return self
+        if not self.reads_behaviour:
+            raise ValueError(
+                f'`behaviour_from` is "{self.behaviour_from}", but nothing reads vectors of behaviour; set '
+                '`vectors` to "behaviour" or "joined", or `behaviour` to "letter"'
+            )
+        window = type(self).model_fields["behaviour_window"].default
+        if self.behaviour_window != window and self.method != "cooccurrence":
+            raise ValueError(
+                '`behaviour_window` belongs to `behaviour_from` "pmi", but that is '
+                f'"{self.behaviour_from}"; leave it out'
+            )
         return self
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from sidkit._files import atomic_path, sha256_of
 from sidkit._progress import silent
 from sidkit.data import Dataset, Split, built_in_names, cache_folder, load_dataset, split_dataset, statistics
 from sidkit.errors import FormatError
-from sidkit.run.assistants import call_assistants
+from sidkit.run.assistants import Training, call_assistants
 from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
 from sidkit.run.engine import Outcome, Task
 from sidkit.run.folder import RunFolder
@@ -139,23 +139,49 @@ class Work:
         from sidkit.run.tokenizers import make_tokenizer
 
         vectors, outputs = self._vectors(), [TOKENIZER]
-        if self.config.quantize.vectors != "content":
+        behaviour = self._behaviour(task) if self.config.quantize.reads_behaviour else None
+        if behaviour is not None and self.config.quantize.vectors != "content":
             from sidkit.run.behaviour import vectors_to_quantize
 
-            vectors = vectors_to_quantize(self.config.quantize, vectors, self.split.train)
+            vectors = vectors_to_quantize(self.config.quantize, vectors, behaviour)
             save_vectors(self.folder.path / QUANTIZED, vectors)
             outputs.append(QUANTIZED)
         tokenizer = make_tokenizer(self.config.quantize)
         tokenizer.fit(
             vectors,
-            **self._learned_from(vectors),
+            **self._learned_from(vectors, behaviour),
             progress=lambda done, total, figures: task.progress(done, total, **figures),
             checkpoint=task.workspace() / "checkpoint.safetensors",
         )
         tokenizer.save(self.folder.path / TOKENIZER)
         return Outcome(outputs, quality_report(tokenizer, vectors).to_dict())
 
-    def _learned_from(self, vectors: npt.NDArray[np.float32]) -> dict[str, Any]:
+    def _behaviour(self, task: Task) -> npt.NDArray[np.float32]:
+        """Vectors of behaviour; once made, they are there for a stage that was interrupted later."""
+        from sidkit.embed import load_vectors
+
+        made = task.workspace() / "behaviour.safetensors"
+        if not made.is_file():
+            if self.config.quantize.behaviour_from == "sasrec":
+                call_assistants("quantize", task.workspace(), task.fingerprint)
+            save_vectors(made, self._learn_behaviour(task))
+        return load_vectors(made, self.dataset.item_ids)
+
+    def _learn_behaviour(self, task: Task) -> npt.NDArray[np.float32]:
+        from sidkit.run.behaviour import behaviour_vectors
+
+        return behaviour_vectors(
+            self.config,
+            self.split.train,
+            len(self.dataset.items),
+            task.workspace() / "sasrec",
+            data=task.fingerprint,
+            progress=task.progress,
+        )
+
+    def _learned_from(
+        self, vectors: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32] | None
+    ) -> dict[str, Any]:
         """What the tokenizer learns from beside vectors, as arguments of `fit`."""
         quantize = self.config.quantize
         if quantize.method == "cooccurrence":
@@ -167,7 +193,7 @@ class Work:
         if quantize.behaviour is not None:
             from sidkit.run.behaviour import losses
 
-            return {"extra_losses": losses(quantize, vectors, self.split.train)}
+            return {"extra_losses": losses(quantize, vectors, behaviour)}
         return {}
 
     def ids(self, task: Task) -> Outcome:
@@ -258,9 +284,13 @@ class Work:
         )
         return history
 
-    def assist(self, model: ModelName, workspace: Path, fingerprint: str) -> None:
+    def assist(self, training: Training, workspace: Path, fingerprint: str) -> None:
         """Take this process's share of a training that the first process has begun."""
-        self._fit(model, workspace, Task(fingerprint, silent, lambda: workspace))
+        task = Task(fingerprint, silent, lambda: workspace)
+        if training == "quantize":
+            self._learn_behaviour(task)
+        else:
+            self._fit(training, workspace, task)
 
     def decode(self, model: ModelName, task: Task) -> Outcome:
         """Rank items for every test user, and keep the lists, those of every way in which a model ranks."""
