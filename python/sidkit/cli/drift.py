@@ -7,21 +7,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher
-from sidkit.cli.ranking import (
-    BatchSize,
-    Codes,
-    Dim,
-    Epochs,
-    Levels,
-    Liked,
-    Rows,
-    Seeds,
-    Template,
-    Vectors,
-    prepare,
-)
+from sidkit.cli.ranking import Codes, Levels, RankingOptions, Representation, prepare
 
 if TYPE_CHECKING:
     from sidkit.rank import Retraining
@@ -29,27 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "command"]
 
 NAME = "drift"
+_DEFAULTS = RankingOptions()
 
 
+@with_groups
 def command(
     source: Source,
     out: Annotated[
         Path | None, typer.Option("--out", help="A folder for `drift.json`, which holds all figures.")
     ] = None,
     tokenizer: Annotated[str, typer.Option("--tokenizer", help="`rqkmeans`, `rqvae` or `pq`.")] = "rqkmeans",
-    representation: Annotated[
-        str, typer.Option("--representation", help="The n-grams, as in `sidkit rank`.")
-    ] = "all",
+    representation: Representation = "all",
     levels: Levels = 4,
     codes: Codes = 64,
-    rows: Rows = 1024,
-    dim: Dim = 16,
-    seeds: Seeds = 5,
-    epochs: Epochs = 8,
-    batch_size: BatchSize = 1024,
-    liked: Liked = 4.0,
-    template: Template = None,
-    vectors: Vectors = None,
+    options: RankingOptions = _DEFAULTS,
 ) -> None:
     """Train tokenizers on the earlier and on the later half of the items, and compare what comes of it.
 
@@ -64,20 +46,13 @@ def command(
 
     (shape,) = sweep_grid([tokenizer], [levels], [codes])
     console = Console()
-    ready = prepare(source, console, liked=liked, template=template, vectors=vectors)
+    ready = prepare(source, options, console)
     with Watcher(console) as watcher:
         found = retrain(
             ready.split,
             lambda seed: make_tokenizer(shape, seed=seed),
-            users=len(ready.dataset.user_ids),
-            item_ids=ready.dataset.item_ids,
-            vectors=ready.vectors,
             representation=representation,
-            rows=rows,
-            dim=dim,
-            seeds=range(seeds),
-            epochs=epochs,
-            batch_size=batch_size,
+            **ready.trial,
             progress=watcher.started("train"),
         )
     console.print(_moves(found))

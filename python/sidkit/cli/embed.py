@@ -1,24 +1,19 @@
 """`sidkit embed`: items become vectors."""
 
-from sidkit.cli.options import ConfigFile, Force, Out, Preset, Settings, Source
-from sidkit.cli.pipeline import run_until
+from sidkit.cli.groups import with_groups
+from sidkit.cli.options import Source
+from sidkit.cli.pipeline import RunOptions, run_until
 
 __all__ = ["NAME", "command"]
 
 NAME = "embed"
 
 
-def command(
-    source: Source,
-    out: Out = None,
-    preset: Preset = None,
-    config: ConfigFile = None,
-    settings: Settings = None,
-    force: Force = False,
-) -> None:
+@with_groups
+def command(source: Source, options: RunOptions) -> None:
     """Run a pipeline up to the vectors of the items.
 
     For example:
     `sidkit embed my-data/ --out runs/mine --set embed.model=sentence-transformers/sentence-t5-base`
     """
-    run_until("embed", source, out=out, preset=preset, config_file=config, assignments=settings, force=force)
+    run_until("embed", source, options)

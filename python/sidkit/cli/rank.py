@@ -7,21 +7,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher
-from sidkit.cli.ranking import (
-    BatchSize,
-    Codes,
-    Dim,
-    Epochs,
-    Levels,
-    Liked,
-    Rows,
-    Seeds,
-    Template,
-    Vectors,
-    prepare,
-)
+from sidkit.cli.ranking import Codes, Levels, RankingOptions, prepare
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "command"]
 
 NAME = "rank"
+_DEFAULTS = RankingOptions(rows=2048)
 
 
+@with_groups
 def command(
     source: Source,
     out: Annotated[
@@ -44,14 +35,7 @@ def command(
     ] = "random,content,unigram,bigram,all,prefix,pieces",
     levels: Levels = 4,
     codes: Codes = 256,
-    rows: Rows = 2048,
-    dim: Dim = 16,
-    seeds: Seeds = 5,
-    epochs: Epochs = 8,
-    batch_size: BatchSize = 1024,
-    liked: Liked = 4.0,
-    template: Template = None,
-    vectors: Vectors = None,
+    options: RankingOptions = _DEFAULTS,
 ) -> None:
     """Compare Semantic IDs with a random hash of the item's id, in a ranking model.
 
@@ -66,24 +50,17 @@ def command(
     from sidkit.rank import coherence_json, compare, prefix_coherence
 
     console = Console()
-    ready = prepare(source, console, liked=liked, template=template, vectors=vectors)
+    ready = prepare(source, options, console)
     # What is new in the test period must be new to the tokenizer too.
     tokenizer = RQKMeans(levels=levels, codes=codes).fit(ready.vectors[ready.split.train_counts > 0])
     digits = tokenizer.encode(ready.vectors)
     with Watcher(console) as watcher:
         comparison = compare(
             ready.split,
-            users=len(ready.dataset.user_ids),
-            item_ids=ready.dataset.item_ids,
-            vectors=ready.vectors,
             codes=digits,
             layout=SidLayout(tokenizer.sizes),
             representations=representations.split(","),
-            rows=rows,
-            dim=dim,
-            seeds=range(seeds),
-            epochs=epochs,
-            batch_size=batch_size,
+            **ready.trial,
             progress=watcher.started("train"),
         )
     coherence = prefix_coherence(ready.vectors, digits)

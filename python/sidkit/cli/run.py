@@ -1,21 +1,16 @@
 """`sidkit run`: every stage, from data to report."""
 
-from sidkit.cli.options import ConfigFile, Force, Out, Preset, Settings, Source
-from sidkit.cli.pipeline import run_until
+from sidkit.cli.groups import with_groups
+from sidkit.cli.options import Source
+from sidkit.cli.pipeline import RunOptions, run_until
 
 __all__ = ["NAME", "command"]
 
 NAME = "run"
 
 
-def command(
-    source: Source,
-    out: Out = None,
-    preset: Preset = None,
-    config: ConfigFile = None,
-    settings: Settings = None,
-    force: Force = False,
-) -> None:
+@with_groups
+def command(source: Source, options: RunOptions) -> None:
     """Run every stage: data, embed, quantize, ids, train, decode, evaluate, report.
 
     What is finished is not run again; an interrupted run goes on where it was.
@@ -26,4 +21,4 @@ def command(
 
     `sidkit run my-data/ --out runs/mine --set quantize.method=rqvae`
     """
-    run_until("report", source, out=out, preset=preset, config_file=config, assignments=settings, force=force)
+    run_until("report", source, options)

@@ -7,9 +7,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher
-from sidkit.cli.ranking import BatchSize, Dim, Epochs, Liked, Rows, Seeds, Template, Vectors, prepare
+from sidkit.cli.ranking import RankingOptions, Representation, prepare
 from sidkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "command"]
 
 NAME = "sweep"
+_DEFAULTS = RankingOptions(seeds=3)
 
 
+@with_groups
 def command(
     source: Source,
     out: Annotated[
@@ -30,20 +33,11 @@ def command(
     ] = "rqkmeans,rqvae,pq",
     levels: Annotated[str, typer.Option("--levels", help="Numbers of levels, by commas.")] = "2,3,4",
     codes: Annotated[str, typer.Option("--codes", help="Codes of each level, by commas.")] = "16,64,256",
-    representation: Annotated[
-        str, typer.Option("--representation", help="The n-grams, as in `sidkit rank`.")
-    ] = "all",
+    representation: Representation = "all",
     metric: Annotated[
         str, typer.Option("--metric", help="What is drawn: `auc`, `user_auc` or `log_loss`.")
     ] = "auc",
-    rows: Rows = 1024,
-    dim: Dim = 16,
-    seeds: Seeds = 3,
-    epochs: Epochs = 8,
-    batch_size: BatchSize = 1024,
-    liked: Liked = 4.0,
-    template: Template = None,
-    vectors: Vectors = None,
+    options: RankingOptions = _DEFAULTS,
 ) -> None:
     """Vary the kind of tokenizer, its levels and its codes, at one budget: a table and a plot.
 
@@ -61,22 +55,15 @@ def command(
         raise ConfigError(f"--metric must be one of {', '.join(METRICS)}; got `{metric}`")
     cells = sweep_grid(tokenizers.split(","), _numbers("--levels", levels), _numbers("--codes", codes))
     console = Console()
-    ready = prepare(source, console, liked=liked, template=template, vectors=vectors)
+    ready = prepare(source, options, console)
     folder = out or Path("runs") / f"sweep-{ready.dataset.name}"
     with Watcher(console) as watcher:
         found = sweep(
             ready.split,
             cells,
             folder / "cells",
-            users=len(ready.dataset.user_ids),
-            item_ids=ready.dataset.item_ids,
-            vectors=ready.vectors,
             representation=representation,
-            rows=rows,
-            dim=dim,
-            seeds=range(seeds),
-            epochs=epochs,
-            batch_size=batch_size,
+            **ready.trial,
             progress=watcher.started("sweep"),
         )
     write_text(folder / "sweep.json", found.to_json())

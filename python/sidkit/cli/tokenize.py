@@ -1,13 +1,15 @@
 """`sidkit tokenize`: items become Semantic IDs."""
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from sidkit.cli.options import ConfigFile, Force, Out, Preset, Settings, Source
-from sidkit.cli.pipeline import run_until
+from sidkit.cli.groups import with_groups
+from sidkit.cli.options import Source
+from sidkit.cli.pipeline import RunOptions, run_until
 from sidkit.errors import ConfigError, RunFolderError
 
 __all__ = ["NAME", "command"]
@@ -15,13 +17,10 @@ __all__ = ["NAME", "command"]
 NAME = "tokenize"
 
 
+@with_groups
 def command(
     source: Source,
-    out: Out = None,
-    preset: Preset = None,
-    config: ConfigFile = None,
-    settings: Settings = None,
-    force: Force = False,
+    options: RunOptions,
     append: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +46,7 @@ def command(
     `sidkit tokenize runs/tokens --append new-items.parquet`
     """
     if append is not None:
-        if out or preset or config or settings or force:
+        if any(astuple(options)):
             raise ConfigError(
                 "--append takes the settings of the run; give it the run, items and --vectors alone"
             )
@@ -55,7 +54,7 @@ def command(
         return
     if vectors is not None:
         raise ConfigError("--vectors is for --append; a run takes its own with --set embed.vectors=FILE")
-    run_until("ids", source, out=out, preset=preset, config_file=config, assignments=settings, force=force)
+    run_until("ids", source, options)
 
 
 def _append(run: Path, items: Path, vectors: Path | None) -> None:
