@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -176,6 +177,11 @@ def test_a_number_that_is_infinite(tmp_path):
         ({"split": "random"}, "protocol: `split` must be one of leave_last_out, global_time, got 'random'"),
         ({"ties": None}, "protocol: `ties` must be one of source, shuffle, got None"),
         ({"collisions": "drop"}, "protocol: `collisions` must be one of token, reassign, share, got 'drop'"),
+        ({"reassign": "best"}, "protocol: `reassign` must be one of first, nearest, sinkhorn, got 'best'"),
+        (
+            {"collisions": "token", "reassign": "nearest"},
+            "protocol: `reassign` 'nearest' needs the policy `reassign`, got 'token'",
+        ),
         ({"beam": 0}, "protocol: `beam` must be an integer of at least 1, got 0"),
         ({"seeds": (-1,)}, "protocol: `seeds` must be an integer of at least 0, got -1"),
         ({"mask_seen": 1}, "protocol: `mask_seen` must be true or false and `dataset` a name"),
@@ -217,6 +223,19 @@ def test_the_protocol_as_a_sentence():
     assert other.sentence().startswith(
         "test part; global-time split; equal times shuffled with seed 4; seen items masked; "
     )
+
+
+def test_the_method_of_reassign_is_told_if_it_is_not_the_first():
+    first = Protocol(candidates=5, users=3, collisions="reassign")
+    nearest = dataclasses.replace(first, reassign="nearest")
+    assert "collisions by reassign; " in first.sentence() and "reassign" not in first.as_dict()
+    assert "collisions by reassign (nearest); " in nearest.sentence()
+    assert Protocol.from_dict(json.loads(json.dumps(nearest.as_dict()))) == nearest
+    without = Protocol(candidates=5, users=3)
+    assert without.joined(nearest) == nearest.joined(without) == nearest
+    assert without.joined(first) == first.joined(without) == first
+    with pytest.raises(ConfigError, match="`reassign` is 'first' and 'nearest'"):
+        first.joined(nearest)
 
 
 def test_facts_of_this_machine_go_into_the_file(tmp_path):

@@ -15,6 +15,7 @@ _CHOICES = {
     "split": ("leave_last_out", "global_time"),
     "ties": ("source", "shuffle"),
     "collisions": ("token", "reassign", "share"),
+    "reassign": ("first", "nearest", "sinkhorn"),
     "part": ("test", "valid"),
 }
 
@@ -29,6 +30,7 @@ class Protocol:
         tie_seed: of the shuffle; 0 with `source`.
         mask_seen: whether items of the user's own history were kept out of the lists.
         collisions: how items with equal codes are told apart; None where no Semantic IDs took part.
+        reassign: who keeps a code under the policy `reassign`; `first` under any other.
         candidates: the number of items ranked, always the whole catalogue.
         beam: the width of the beam; None where every item was scored.
         seeds: of the trainings.
@@ -46,6 +48,7 @@ class Protocol:
     tie_seed: int = 0
     mask_seen: bool = False
     collisions: Literal["token", "reassign", "share"] | None = None
+    reassign: Literal["first", "nearest", "sinkhorn"] = "first"
     candidates: int
     beam: int | None = None
     seeds: tuple[int, ...] = (0,)
@@ -60,6 +63,10 @@ class Protocol:
             value = getattr(self, name)
             if value not in choices and not (name == "collisions" and value is None):
                 raise ConfigError(f"protocol: `{name}` must be one of {', '.join(choices)}, got {value!r}")
+        if self.reassign != "first" and self.collisions != "reassign":
+            raise ConfigError(
+                f"protocol: `reassign` {self.reassign!r} needs the policy `reassign`, got {self.collisions!r}"
+            )
         object.__setattr__(self, "seeds", tuple(self.seeds))
         for name, least in (("candidates", 1), ("users", 1), ("resamples", 2), ("tie_seed", 0)):
             _check_integer(name, getattr(self, name), least)
@@ -71,8 +78,11 @@ class Protocol:
             raise ConfigError("protocol: `mask_seen` must be true or false and `dataset` a name")
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the protocol as `metrics.json` holds it."""
-        return dataclasses.asdict(self) | {"seeds": list(self.seeds)}
+        """Give the protocol as `metrics.json` holds it; `reassign` only where it is not `first`."""
+        values = dataclasses.asdict(self) | {"seeds": list(self.seeds)}
+        if self.reassign == "first":
+            del values["reassign"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
@@ -92,8 +102,8 @@ class Protocol:
     def joined(self, other: Protocol) -> Protocol:
         """Give the protocol of two sets of results kept in one file.
 
-        Seeds are united; `beam` and `collisions` may be missing on one side, as for a model without
-        Semantic IDs.
+        Seeds are united; `beam` and `collisions`, and with these `reassign`, may be missing on one side, as
+        for a model without Semantic IDs.
 
         Raises:
             ConfigError: if the two differ in anything else.
@@ -105,6 +115,8 @@ class Protocol:
                 merged[name] = tuple(sorted({*ours, *theirs}))
             elif name in ("beam", "collisions") and None in (ours, theirs):
                 merged[name] = theirs if ours is None else ours
+            elif name == "reassign" and None in (self.collisions, other.collisions):
+                merged[name] = ours if other.collisions is None else theirs
             elif ours != theirs:
                 raise ConfigError(
                     f"results under different protocols do not go into one file: `{name}` is {ours!r} and "
@@ -125,7 +137,8 @@ class Protocol:
             f"{self.users:,} users",
         ]
         if self.collisions is not None:
-            parts.append(f"collisions by {self.collisions}")
+            method = "" if self.reassign == "first" else f" ({self.reassign})"
+            parts.append(f"collisions by {self.collisions}{method}")
         if self.beam is not None:
             parts.append(f"beam {self.beam}")
         seeds = ", ".join(map(str, self.seeds))

@@ -182,7 +182,9 @@ def settings_of(runs: Iterable[StoredRun]) -> list[Setting]:
     """Group runs by the rules they were measured under, and within these by model, variant and ranking."""
     groups: dict[Protocol, list[StoredRun]] = {}
     for run in runs:
-        rules = dataclasses.replace(run.metrics.protocol, seeds=(), beam=None, collisions=None)
+        rules = dataclasses.replace(
+            run.metrics.protocol, seeds=(), beam=None, collisions=None, reassign="first"
+        )
         groups.setdefault(rules, []).append(run)
     ordered = sorted(groups.items(), key=lambda group: (group[0].ties != "source", group[0].mask_seen))
     return [Setting(_title(rules), _united(runs), _entries(runs)) for rules, runs in ordered]

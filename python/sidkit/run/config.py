@@ -81,6 +81,18 @@ class IdsConfig(_Section):
 
     collisions: Literal["token", "reassign", "share"] = "token"
     """`token` appends a digit (TIGER), `reassign` takes the next-nearest free code, `share` leaves them."""
+    reassign: Literal["first", "nearest", "sinkhorn"] = "first"
+    """Who keeps a code under `reassign`: the first items of the catalogue, those nearest to what it stands
+    for (deferred acceptance), or whom entropic transport gives it, so that all are moved little."""
+
+    @model_validator(mode="after")
+    def _a_method_has_its_policy(self) -> "IdsConfig":
+        if self.reassign != "first" and self.collisions != "reassign":
+            raise ValueError(
+                f'`reassign` is "{self.reassign}", but `collisions` is "{self.collisions}"; leave it out, or '
+                'set `collisions` to "reassign"'
+            )
+        return self
 
 
 class SasrecConfig(_Section):

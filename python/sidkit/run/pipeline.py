@@ -98,7 +98,7 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
         stages += [
             Stage("embed", _settings(config, "embed"), ("data",), work.embed, work.vector_file),
             _quantize(config, work),
-            Stage("ids", _settings(config, "ids"), ("data", "quantize"), work.ids),
+            Stage("ids", _ids_settings(config), ("data", "quantize"), work.ids),
         ]
     for name in models:
         inputs: tuple[str, ...] = ("data", "ids") if name in GENERATORS else ("data",)
@@ -131,6 +131,14 @@ def _quantize(config: RunConfig, work: Work) -> Stage:
             del settings[f"quantize.{key}"]
     more = config.quantize.learns_from_histories or config.quantize.learns_from_texts
     return Stage("quantize", settings, ("data", "embed") if more else ("embed",), work.quantize)
+
+
+def _ids_settings(config: RunConfig) -> dict[str, Any]:
+    settings = _settings(config, "ids")
+    if config.ids.reassign == "first":
+        # As if there were no choice, so that runs made before there was one stay current.
+        del settings["ids.reassign"]
+    return settings
 
 
 def _settings(config: RunConfig, *sections: str) -> dict[str, Any]:

@@ -199,7 +199,7 @@ class Work:
     def ids(self, task: Task) -> Outcome:
         """Give every item its Semantic ID, and build the trie over them."""
         from sidkit.ids import SidTable
-        from sidkit.quantize import load_tokenizer
+        from sidkit.quantize import decoding_costs, load_tokenizer
 
         tokenizer = load_tokenizer(self.folder.path / TOKENIZER)
         vectors = self._vectors(EMBEDDINGS if self.config.quantize.vectors == "content" else QUANTIZED)
@@ -210,6 +210,8 @@ class Work:
             tokenizer.sizes,
             collisions=self.config.ids.collisions,
             alternatives=lambda rows: tokenizer.alternatives(vectors[rows]),
+            method=self.config.ids.reassign,
+            costs=decoding_costs(tokenizer, vectors),
         )
         outputs = [SIDS, INDEX]
         if earlier is not None:
@@ -381,6 +383,7 @@ class Work:
             tie_seed=config.data.seed if config.data.ties == "shuffle" else 0,
             mask_seen=config.decode.mask_seen,
             collisions=config.ids.collisions if generator else None,
+            reassign=config.ids.reassign if generator else "first",
             candidates=len(self.dataset.items),
             beam=config.decode.beam if generator else None,
             seeds=self._seeds(),

@@ -96,6 +96,7 @@ def _of_model(metrics: "Metrics", name: str, seed: int) -> "Metrics":
             seeds=(seed,),
             beam=protocol.beam if generator else None,
             collisions=protocol.collisions if generator else None,
+            reassign=protocol.reassign if generator else "first",
         ),
         results=[result for result in metrics.results if result.model.partition("-")[0] == name],
         tokenizer=metrics.tokenizer if generator else {},

@@ -1,0 +1,91 @@
+"""`ids.reassign` in a run: who keeps a code that several items want."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tests.run.test_appended import SETTINGS
+
+from sidkit.cli import main
+from sidkit.errors import ConfigError
+from sidkit.ids import SidTable
+from sidkit.quantize import load_tokenizer
+from sidkit.run import RunFolder, build_config, run_pipeline
+from sidkit.run.pipeline import plan
+from sidkit.run.stages import Work
+
+CROWDED = ("quantize.levels=2", "quantize.codes=6", "ids.collisions=reassign")
+
+
+def settings(world, *more):
+    vectors = f"embed.vectors={world / 'vectors.npy'}"
+    return build_config(assignments=[f"data.source={world}", vectors, *CROWDED, *more])
+
+
+@pytest.mark.parametrize("method", ["first", "nearest", "sinkhorn"])
+def test_who_keeps_a_code(world, tmp_path, method, capsys):
+    """Typed by a person, from the data to the report."""
+    run = tmp_path / "run"
+    given = [*SETTINGS, *CROWDED, "decode.k=10", "evaluate.ks=[10]", f"ids.reassign={method}"]
+    given += [f"embed.vectors={world / 'vectors.npy'}", "train.tiger.evaluate_every_steps=1"]
+    with pytest.raises(SystemExit) as ended:
+        main(["run", str(world), "--out", str(run), *(part for one in given for part in ("--set", one))])
+    assert not ended.value.code, capsys.readouterr().err
+
+    x = load_file(run / "embeddings.safetensors")["embeddings"]
+    tokenizer = load_tokenizer(run / "tokenizer.safetensors")
+    wanted, table = tokenizer.encode(x), SidTable.load(run / "sids.parquet")
+    assert len(np.unique(wanted, axis=0)) < len(np.unique(table.digits, axis=0)) == len(x)
+    away = np.square(tokenizer.decode(wanted) - x).sum(axis=1)
+    paid = {"own": away.sum(), method: np.square(tokenizer.decode(table.digits) - x).sum()}
+    assert paid[method] > paid["own"]
+    for code in np.unique(wanted, axis=0):
+        group = np.flatnonzero((wanted == code).all(axis=1))
+        kept = [row for row in group if (table.digits[row] == code).all()]
+        if method == "first":
+            assert kept == [group[0]]
+        if method == "nearest":
+            # Someone from elsewhere may be nearer still; of those who wanted it, only the nearest keeps it.
+            assert kept in ([], [group[away[group].argmin()]])
+    if method == "sinkhorn":
+        by_first = run_pipeline(settings(world), tmp_path / "first", until="ids")
+        moved = SidTable.load(by_first.path / "sids.parquet").digits
+        assert paid[method] < np.square(tokenizer.decode(moved) - x).sum()
+
+    protocol = json.loads((run / "metrics.json").read_text())["protocol"]
+    assert protocol["collisions"] == "reassign"
+    assert protocol.get("reassign", "first") == method
+    told = f"collisions by reassign{'' if method == 'first' else f' ({method})'}; beam"
+    assert told in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "codes"), [("hkmeans", 6), ("pq", 6), ("random", 6), ("cooccurrence", 8), ("words", 32)]
+)
+def test_tokenizers_that_decode_in_other_ways(tokenizer, codes, world, tmp_path):
+    config = settings(
+        world, f"quantize.method={tokenizer}", f"quantize.codes={codes}", "ids.reassign=nearest"
+    )
+    table = SidTable.load(run_pipeline(config, tmp_path / "run", until="ids").path / "sids.parquet")
+    assert len(np.unique(table.digits, axis=0)) == 24
+
+
+def test_runs_made_before_there_was_a_choice_stay_current(world, tmp_path):
+    found = []
+    for number, more in enumerate(([], ["ids.reassign=sinkhorn"])):
+        config = settings(world, *more)
+        with RunFolder(tmp_path / f"{number}") as folder:
+            stages = plan(config, Work(config, folder))
+        found.append(next(dict(stage.settings) for stage in stages if stage.name == "ids"))
+    assert found == [
+        {"ids.collisions": "reassign"},
+        {"ids.collisions": "reassign", "ids.reassign": "sinkhorn"},
+    ]
+
+
+def test_a_method_without_its_policy():
+    with pytest.raises(ConfigError, match='`reassign` is "nearest", but `collisions` is "token"'):
+        build_config(assignments=["ids.reassign=nearest"])
+    with pytest.raises(ConfigError, match=r"`ids.reassign`: input should be 'first', 'nearest' or 'sin"):
+        build_config(assignments=["ids.reassign=best"])
