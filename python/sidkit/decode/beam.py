@@ -8,12 +8,14 @@ needs of its history is looked at, never copied.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generator import SidGenerator, State, cooled, search_batches, temperatures
+from sidkit.decode.generator import SidGenerator, State, temperatures
+from sidkit.decode.ranking import Ranked
+from sidkit.decode.searching import search_batches
+from sidkit.decode.writing import Writing
 from sidkit.errors import ConfigError
 
 __all__ = ["beam_search"]
@@ -33,7 +35,7 @@ def beam_search(
     temperature: float | Sequence[float] = 1.0,
     batch_size: int = 64,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+) -> Ranked:
     """The most probable next items after each history.
 
     Args:
@@ -66,53 +68,22 @@ def beam_search(
     k = beam if k is None else k
     cooling = temperatures(temperature, len(model.sizes))
 
-    def search(
-        state: State, rows: NDArray[np.int64], excluded: Sequences | None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        return _search(model, trie, state, len(rows), beam, k, excluded, cooling, renormalize)
+    def search(writing: Writing, rows: NDArray[np.int64], excluded: Sequences | None) -> Ranked:
+        nodes = trie.start(len(rows))
+        scores = np.zeros(len(rows), np.float32)
+        width = 1  # beams a history
+        for temperature in cooling:
+            scores, parents, chosen, nodes = trie.beam_step(
+                writing.log_probs(temperature),
+                nodes,
+                scores,
+                rows_per_group=width,
+                beam=beam,
+                exclude=excluded,
+                renormalize=renormalize,
+            )
+            writing.extend(parents, chosen)
+            width = beam
+        return trie.top_items(nodes, scores, rows_per_group=width, k=k, exclude=excluded)
 
-    return search_batches(
-        model,
-        trie,
-        digits,
-        histories,
-        search,
-        k=k,
-        users=users,
-        exclude=exclude,
-        batch_size=batch_size,
-        on_progress=on_progress,
-    )
-
-
-def _search(
-    model: SidGenerator[State],
-    trie: Trie,
-    state: State,
-    groups: int,
-    beam: int,
-    k: int,
-    exclude: Sequences | None,
-    cooling: list[float],
-    renormalize: bool,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Write all levels for one batch."""
-    nodes = trie.start(groups)
-    scores = np.zeros(groups, np.float32)
-    parents = written = None
-    width = 1  # beams a group
-    for temperature in cooling:
-        log_probs = cooled(model.next_log_probs(state, parents, written), temperature)
-        scores, origin, chosen, nodes = trie.beam_step(
-            log_probs.cpu().numpy(),
-            nodes,
-            scores,
-            rows_per_group=width,
-            beam=beam,
-            exclude=exclude,
-            renormalize=renormalize,
-        )
-        parents = torch.from_numpy(origin).to(log_probs.device)
-        written = torch.from_numpy(chosen).to(log_probs.device)
-        width = beam
-    return trie.top_items(nodes, scores, rows_per_group=width, k=k, exclude=exclude)
+    return search_batches(model, trie, digits, histories, search, k, users, exclude, batch_size, on_progress)

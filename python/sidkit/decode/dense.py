@@ -5,20 +5,17 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from sidkit.data import Sequences
 from sidkit.decode.arguments import check_arguments
 from sidkit.decode.generator import device_of
-from sidkit.decode.ranking import top_k
+from sidkit.decode.ranking import Ranked, top_k
 from sidkit.errors import ConfigError
 from sidkit.models import GRU4Rec, RQTransformer, SASRec
 
 __all__ = ["rank_by_rqtransformer", "rank_by_scores"]
-
-Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 @torch.inference_mode()

@@ -7,12 +7,14 @@ Vijayakumar et al., *Diverse Beam Search: Decoding Diverse Solutions from Neural
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generator import SidGenerator, State, cooled, search_batches, temperatures
+from sidkit.decode.generator import SidGenerator, State, temperatures
+from sidkit.decode.ranking import Ranked
+from sidkit.decode.searching import search_batches
+from sidkit.decode.writing import Writing
 from sidkit.errors import ConfigError
 
 __all__ = ["diverse_beam_search"]
@@ -33,7 +35,7 @@ def diverse_beam_search(
     temperature: float | Sequence[float] = 1.0,
     batch_size: int = 64,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+) -> Ranked:
     """The next items after each history, found by groups of beams that avoid each other.
 
     At every level the groups take their steps one after the other, each an exact step of beam search under
@@ -79,29 +81,13 @@ def diverse_beam_search(
     cooling = temperatures(temperature, levels)
     k = beam if k is None else k
 
-    def search(
-        state: State, rows: NDArray[np.int64], excluded: Sequences | None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def search(writing: Writing, rows: NDArray[np.int64], excluded: Sequences | None) -> Ranked:
         group = _Groups(trie, len(rows), groups, beam // groups, excluded)
-        parents = written = None
         for fine, temperature in zip(penalties, cooling, strict=True):
-            log_probs = cooled(model.next_log_probs(state, parents, written), temperature)
-            origins, codes = group.step(log_probs.numpy(), fine)
-            parents, written = torch.from_numpy(origins), torch.from_numpy(codes)
+            writing.extend(*group.step(writing.log_probs(temperature), fine))
         return group.merged(k)
 
-    return search_batches(
-        model,
-        trie,
-        digits,
-        histories,
-        search,
-        k=k,
-        users=users,
-        exclude=exclude,
-        batch_size=batch_size,
-        on_progress=on_progress,
-    )
+    return search_batches(model, trie, digits, histories, search, k, users, exclude, batch_size, on_progress)
 
 
 class _Groups:

@@ -6,7 +6,10 @@ import numpy.typing as npt
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["top_k"]
+__all__ = ["Ranked", "top_k"]
+
+#: Items int32 (m, k), best first, padded with -1, and their scores float32 (m, k), padded with -inf.
+Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -14,9 +17,7 @@ Float32 = npt.NDArray[np.float32]
 _BLOCK_ELEMENTS = 8_000_000
 
 
-def top_k(
-    scores: npt.NDArray[np.floating], k: int, exclude: Sequences | None = None
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+def top_k(scores: npt.NDArray[np.floating], k: int, exclude: Sequences | None = None) -> Ranked:
     """Give the k best items of every row, best first; of equal scores the lower item index comes first.
 
     Scores are compared as float32. An item with score -inf is never given, nor one that `exclude` lists.

@@ -7,12 +7,14 @@ Sequences Without Replacement*, ICML 2019 (arXiv 1903.06059).
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generator import SidGenerator, State, cooled, search_batches, temperatures
+from sidkit.decode.generator import SidGenerator, State, temperatures
+from sidkit.decode.ranking import Ranked
+from sidkit.decode.searching import search_batches
+from sidkit.decode.writing import Writing
 from sidkit.errors import ConfigError
 
 __all__ = ["sample_items"]
@@ -33,7 +35,7 @@ def sample_items(
     temperature: float | Sequence[float] = 1.0,
     batch_size: int = 64,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+) -> Ranked:
     """Draw different Semantic IDs after each history, without replacement, and give their items.
 
     The distribution is that of the model under the trie: at each level, the probabilities of the digits that
@@ -67,19 +69,16 @@ def sample_items(
         raise ConfigError(f"`k` is {k} and `seed` {seed}; they must be 1 or more, and 0 or more")
     cooling = temperatures(temperature, len(model.sizes))
 
-    def search(
-        state: State, rows: NDArray[np.int64], excluded: Sequences | None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def search(writing: Writing, rows: NDArray[np.int64], excluded: Sequences | None) -> Ranked:
         randoms = [np.random.default_rng([seed, row]) for row in rows.tolist()]
         nodes = trie.start(len(rows))
         log_p = np.zeros(len(rows))  # of each prefix
         perturbed = np.zeros(len(rows))  # the greatest perturbed log-probability under it
-        parents = written = None
         width = 1
         for temperature in cooling:
-            log_probs = cooled(model.next_log_probs(state, parents, written), temperature).numpy()
+            log_probs = writing.log_probs(temperature).astype(np.float64)
             allowed = trie.allowed(nodes, exclude=excluded, rows_per_group=width)
-            children = log_p[:, None] + _normalized(log_probs.astype(np.float64), allowed)
+            children = log_p[:, None] + _normalized(log_probs, allowed)
             noise = np.concatenate([random.gumbel(size=(width, children.shape[1])) for random in randoms])
             scores = _conditional(children + noise, perturbed)
             # The prefixes have no score of their own: all of it is in the children's.
@@ -93,7 +92,7 @@ def sample_items(
             )
             log_p = np.where(nodes.dead, -np.inf, children[origin, chosen])
             perturbed = np.where(nodes.dead, -np.inf, scores[origin, chosen])
-            parents, written = torch.from_numpy(origin), torch.from_numpy(chosen)
+            writing.extend(origin, chosen)
             width = k
         # Ranks for scores: they say of each item which Semantic ID it came from.
         ranks = np.where(nodes.dead, -np.inf, -(np.arange(len(log_p)) % k)).astype(np.float32)
@@ -102,18 +101,7 @@ def sample_items(
         chances = np.take_along_axis(log_p.reshape(-1, k), places, axis=1)
         return items, np.where(items >= 0, chances, -np.inf).astype(np.float32)
 
-    return search_batches(
-        model,
-        trie,
-        digits,
-        histories,
-        search,
-        k=k,
-        users=users,
-        exclude=exclude,
-        batch_size=batch_size,
-        on_progress=on_progress,
-    )
+    return search_batches(model, trie, digits, histories, search, k, users, exclude, batch_size, on_progress)
 
 
 def _normalized(log_probs: Float64, allowed: NDArray[np.bool_]) -> Float64:

@@ -16,6 +16,7 @@ from torch import Tensor
 from sidkit import Trie
 from sidkit.data import EvalSet, Split
 from sidkit.decode import beam_search, rank_by_rqtransformer, rank_by_scores
+from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
 from sidkit.models import TIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
@@ -40,7 +41,6 @@ K = 10  # items ranked on validation
 _BEAM = 10  # enough to choose by; test items are decoded with the beam of the run
 _SHARES = (0.25, 0.5, 0.75)  # of the digits where RQTransformer's both rank together; validation chooses
 
-Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 Model = TypeVar("Model", bound=Trained)
 Scoring = TypeVar("Scoring", SASRec, GRU4Rec)
 

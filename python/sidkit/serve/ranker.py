@@ -11,13 +11,12 @@ import numpy.typing as npt
 from sidkit import Trie
 from sidkit.data import Sequences
 from sidkit.decode import SidGenerator, beam_search, rank_by_rqtransformer, rank_by_scores, top_k
+from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
 from sidkit.models import GRU4Rec, Popularity, RQTransformer, SASRec, load_model
 
 __all__ = ["Ranker", "load_ranker", "load_rankers"]
-
-Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
 class Ranker(Protocol):
