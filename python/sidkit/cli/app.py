@@ -20,6 +20,7 @@ from sidkit.cli import (
     store,
     sweep,
     tokenize,
+    tokenizers,
     train,
     tune,
 )
@@ -71,6 +72,7 @@ for verb in (
     report,
     store,
     beams,
+    tokenizers,
     tune,
 ):
     app.command(verb.NAME, no_args_is_help=True)(verb.command)

@@ -15,7 +15,8 @@
     joined_vectors    those beside vectors of content
     load_tokenizer    read a tokenizer of any kind
     quality_report    MSE, perplexity, codes in use, collisions
-    inspect_codes     that, and how codes follow content and categories
+    TokenizerFigures  what tokenizers are compared by, as a file
+    inspect_codes     quality, and how codes follow content and categories
 
 All tokenizers keep one contract, `Tokenizer`: fit, encode, decode, save, load.
 """
@@ -33,6 +34,7 @@ from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.decoding_costs import decoding_costs
 from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
 from sidkit.quantize.factorization import factorized_vectors
+from sidkit.quantize.figures import TokenizerFigures
 from sidkit.quantize.hierarchical import HierarchicalKMeans
 from sidkit.quantize.inspection import Inspection, inspect_codes
 from sidkit.quantize.neighbours import NeighbourRecall, neighbour_recall
@@ -76,6 +78,7 @@ __all__ = [
     "RQKMeans",
     "RandomCodes",
     "Tokenizer",
+    "TokenizerFigures",
     "WordTokenizer",
     "behaviour_block",
     "collaborative_vectors",

@@ -6,6 +6,7 @@ The blocks, marked as `sidkit.report.documents` says, are
 |---|---|
 | `results:beauty` | the stored runs of a dataset, kept as `sidkit.report.stored` says |
 | `beams:beauty/rqtransformer-seed0` | what `sidkit beams` measured of a stored run |
+| `tokenizers:beauty` | the families that `sidkit tokenizers` compared, in `tokenizers/beauty` |
 
 Run it with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
 """
@@ -22,6 +23,7 @@ from sidkit.report.charts import number
 from sidkit.report.documents import Write, renew_documents, run_renewal
 from sidkit.report.markup import table_row
 from sidkit.report.stored import Entry, Setting, StoredRun, settings_of, stored_runs
+from sidkit.report.tokenizers import tokenizers_tables
 from sidkit.report.vocabulary import metric_name, model_name
 
 __all__ = ["results_tables", "update_tables"]
@@ -144,6 +146,7 @@ def _p(value: float) -> str:
 KINDS: dict[str, Write] = {
     "results": lambda results, dataset: results_tables(stored_runs(results, dataset)),
     "beams": lambda results, run: beams_table(read_beams(results / run / "beams.json")),
+    "tokenizers": lambda results, dataset: tokenizers_tables(results / "tokenizers", dataset),
 }
 
 if __name__ == "__main__":

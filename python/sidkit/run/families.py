@@ -1,0 +1,124 @@
+"""Every family of tokenizers on one catalogue, judged by one generator trained for one budget.
+
+Each family and seed is a run folder of its own, so that an interrupted comparison goes on where it was, and
+what is kept of it is a stored result (`sidkit.report.stored`) whose variant is the family, with a
+`tokenizer.json` beside it.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sidkit.errors import ConfigError
+from sidkit.run._nearest import nearest
+from sidkit.run.config import GENERATORS, RunConfig
+from sidkit.run.engine import Observer
+from sidkit.run.pipeline import run_pipeline
+from sidkit.run.settings import build_config
+from sidkit.run.store import store_run
+from sidkit.run.tokenizer_figures import measure_tokenizer
+
+__all__ = ["BUDGET", "FAMILIES", "compare_families"]
+
+#: The generator that judges unless the settings say otherwise. It reads codes and no content, so that what
+#: it knows of items comes from their codes and from what it has seen of them.
+BUDGET: Mapping[str, Any] = {
+    "models": {
+        "use": ["rqtransformer"],
+        "rqtransformer": {"d_model": 64, "heads": 2, "dropout": 0.3, "content": False},
+    },
+    "train": {"rqtransformer": {"epochs": 8.0}},
+    "decode": {"beam": 20, "k": 20},
+}
+
+# Trees and unordered codes say as much with other sizes; see the guide on tokenizers.
+_TREE = {"codes": 32}
+_PRODUCT = {"levels": 4}
+
+#: What each family sets of `quantize`, in the order of tables.
+FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "rqkmeans": {"method": "rqkmeans"},
+    "rqkmeans_balanced": {"method": "rqkmeans", "balanced": True},
+    "rvq": {"method": "rvq"},
+    "rqvae": {"method": "rqvae"},
+    "rqvae_ema": {"method": "rqvae", "update": "ema"},
+    "rqvae_rotation": {"method": "rqvae", "estimator": "rotation"},
+    "rqvae_sinkhorn": {"method": "rqvae", "sinkhorn": "all", "refit": False},
+    "vq": {"method": "vq"},
+    "vqvae": {"method": "vqvae"},
+    "pq": {"method": "pq", **_PRODUCT},
+    "opq": {"method": "opq", **_PRODUCT},
+    "hkmeans": {"method": "hkmeans", **_TREE},
+    "joined": {"method": "rqkmeans", "vectors": "joined"},
+    "behaviour": {"method": "rqkmeans", "vectors": "behaviour"},
+    "letter": {"method": "rqvae", "behaviour": "letter", "refit": False},
+    "cost": {"method": "rqvae", "behaviour": "cost"},
+    "cooccurrence": {"method": "cooccurrence", **_TREE},
+    "words": {"method": "words", "codes": 4096},
+    "lsh": {"method": "lsh"},
+    "random": {"method": "random"},
+    "atomic": {"method": "atomic"},
+}
+
+
+def compare_families(
+    config: RunConfig,
+    folder: str | os.PathLike[str],
+    results: str | os.PathLike[str],
+    *,
+    families: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    observer: Observer | None = None,
+) -> list[Path]:
+    """Fit tokenizers, train the same generator on the codes of each, and keep what both reached.
+
+    Args:
+        config: the settings of all runs but for `quantize.method` and what a family sets beside it; one
+            generator in `models.use`.
+        folder: of the runs, `<family>-seed<n>` each; what is there and current is not run again.
+        results: where to keep the results, by custom `docs/results/tokenizers`.
+        families: names out of `FAMILIES`; all if empty.
+        seeds: of tokenizer and training.
+        observer: told of the stages of each run.
+
+    Returns:
+        The stored folders, family by family.
+
+    Raises:
+        ConfigError: if a family is unknown, `seeds` is empty or repeats one, or the settings name anything
+            but one generator.
+        KeyboardInterrupt: after Ctrl-C; the same call goes on.
+    """
+    names = list(families) or list(FAMILIES)
+    for name in names:
+        if name not in FAMILIES:
+            raise ConfigError(
+                f"there is no family `{name}`{nearest(name, FAMILIES)}; families: {', '.join(FAMILIES)}"
+            )
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"a comparison needs one seed or several different ones, got {list(seeds)}")
+    models = config.models.use
+    if len(models) != 1 or models[0] not in GENERATORS:
+        raise ConfigError(
+            f"one generator judges the tokenizers, `models.use` is {list(models)}; "
+            f"take one of {', '.join(sorted(GENERATORS))}"
+        )
+    # Families are checked before the first is trained: a contradiction in the last would cost hours.
+    configs = {(name, seed): _of_family(config, name, seed) for name in names for seed in seeds}
+    stored = []
+    for (name, seed), each in configs.items():
+        run = Path(folder, f"{name}-seed{seed}")
+        finished = run_pipeline(each, run, until="evaluate", observer=observer)
+        (place,) = store_run(run, results, variant=name, force=True)
+        measure_tokenizer(finished, name).save(place / "tokenizer.json")
+        stored.append(place)
+    return stored
+
+
+def _of_family(config: RunConfig, name: str, seed: int) -> RunConfig:
+    (model,) = config.models.use
+    return build_config(
+        config.model_dump(exclude_none=True),
+        {"quantize": {**FAMILIES[name], "seed": seed}, "train": {model: {"seed": seed}}},
+    )
