@@ -1,4 +1,4 @@
-"""The comparison of tokenizers: what each costs, what its codes are like, and what a generator makes of them."""
+"""The comparison of tokenizers: what each costs, what its codes are like, what a generator makes of them."""
 
 import os
 import statistics

@@ -1,0 +1,145 @@
+"""Families of tokenizers compared on a ring of items."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from tests.run.world import QUICK, write_world
+
+from sidkit.data import load_dataset
+from sidkit.embed import load_vectors
+from sidkit.errors import ConfigError, DataError, FormatError
+from sidkit.evaluate import Metrics
+from sidkit.quantize import TokenizerFigures, load_tokenizer
+from sidkit.report.documents import renew_documents
+from sidkit.report.tables import KINDS
+from sidkit.report.tokenizers import tokenizers_tables
+from sidkit.run import build_config
+from sidkit.run.families import FAMILIES, compare_families
+
+SMALL = [setting for setting in QUICK if not setting.startswith("models.use")]
+SHORT = ("train.rqtransformer.max_steps=20", "models.rqtransformer.dense=false")
+
+
+def settings(source, *more, use="rqtransformer"):
+    return build_config(assignments=[f"data.source={source}", f'models.use=["{use}"]', *SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("families")
+    source = write_world(folder / "ring")
+    config = settings(source, f"embed.vectors={source / 'vectors.npy'}", *SHORT)
+    places = compare_families(
+        config,
+        folder / "runs",
+        folder / "results" / "tokenizers",
+        families=["random", "rqkmeans"],
+        seeds=[0, 3],
+    )
+    return folder, config, places
+
+
+def test_every_family_and_seed_is_kept_under_its_name(compared):
+    folder, _, places = compared
+    names = ["random-seed0", "random-seed3", "rqkmeans-seed0", "rqkmeans-seed3"]
+    assert [place.name for place in places] == [f"rqtransformer-{name}" for name in names]
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == names
+    for place in places:
+        assert Metrics.load(place / "metrics.json").protocol.seeds == (int(place.name[-1]),)
+
+
+def test_figures_are_those_of_the_tokenizers_own_codes(compared):
+    folder, config, places = compared
+    for place, name in ((places[0], "random-seed0"), (places[3], "rqkmeans-seed3")):
+        figures = TokenizerFigures.load(place / "tokenizer.json")
+        run = folder / "runs" / name
+        items = load_dataset(config.data.source).item_ids
+        codes = load_tokenizer(run / "tokenizer.safetensors").encode(
+            load_vectors(run / "embeddings.safetensors", items)
+        )
+        distinct, counts = np.unique(codes, axis=0, return_counts=True)
+        assert figures.items == 24 and list(figures.sizes) == [8, 8]
+        assert figures.unique_rate == len(distinct) / 24 and figures.largest_collision == counts.max()
+        shares = np.bincount(codes[:, 0]) / 24
+        entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
+        assert figures.perplexity[0] == pytest.approx(np.exp(entropy))
+        assert figures.encode_rows_per_second > 0 and figures.fit_seconds > 0
+    random, kmeans = (TokenizerFigures.load(place / "tokenizer.json") for place in (places[0], places[2]))
+    # Neighbours on the ring have near vectors, and only k-means knows them.
+    assert kmeans.neighbours > random.neighbours and kmeans.mse[-1] < random.mse[-1]
+
+
+def test_a_comparison_goes_on_where_it_was(compared):
+    folder, config, places = compared
+    stamps = {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*/models/*/*")}
+    again = compare_families(
+        config,
+        folder / "runs",
+        folder / "results" / "tokenizers",
+        families=["random", "rqkmeans"],
+        seeds=[0, 3],
+    )
+    assert again == places and stamps
+    assert stamps == {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*/models/*/*")}
+
+
+def test_the_tables_have_a_row_a_family_best_first(compared, tmp_path):
+    folder, _, places = compared
+    dataset = places[0].parent.name
+    text = tokenizers_tables(folder / "results" / "tokenizers", dataset)
+    rows = [
+        line for line in text.splitlines() if line.startswith(("| random | 0, 3 |", "| rqkmeans | 0, 3 |"))
+    ]
+    means = [float(row.split("|")[5].split()[0]) for row in rows]
+    assert len(rows) == 2 and means == sorted(means, reverse=True)
+    (random,) = (row for row in rows if row.startswith("| random"))
+    (kmeans,) = (row for row in rows if row.startswith("| rqkmeans"))
+    assert " to " in random and " to " not in kmeans
+    assert "| rqkmeans | 2 × 8 |" in text and "seeds 0, 3" in text
+    document = tmp_path / "page.md"
+    document.write_text(f"<!-- tokenizers:{dataset} -->\n<!-- /tokenizers -->\n")
+    assert renew_documents(KINDS, folder / "results", [document]) == [document]
+    assert text.strip() in document.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"families": ["rqkmean"]}, "no family `rqkmean`.*did you mean `rqkmeans`"),
+        ({"seeds": []}, "one seed or several"),
+        ({"seeds": [1, 1]}, "one seed or several"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_made(compared, tmp_path, options, said):
+    with pytest.raises(ConfigError, match=said):
+        compare_families(compared[1], tmp_path / "runs", tmp_path / "results", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_judge_must_read_codes(tmp_path):
+    with pytest.raises(ConfigError, match="one generator judges"):
+        compare_families(settings("ml-100k", use="sasrec"), tmp_path / "runs", tmp_path / "results")
+
+
+def test_every_family_makes_a_configuration():
+    config = build_config()
+    for name, family in FAMILIES.items():
+        made = build_config(config.model_dump(exclude_none=True), {"quantize": dict(family)})
+        assert made.quantize.method == family["method"], name
+
+
+def test_damaged_figures_are_named(compared, tmp_path):
+    figures = TokenizerFigures.load(compared[2][0] / "tokenizer.json")
+    path = tmp_path / "tokenizer.json"
+    figures.save(path)
+    assert TokenizerFigures.load(path) == figures
+    path.write_text(json.dumps({**dataclasses.asdict(figures), "colour": 1}))
+    with pytest.raises(FormatError, match=r"not a tokenizer.json"):
+        TokenizerFigures.load(path)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(FormatError, match=r"not a tokenizer.json"):
+        TokenizerFigures.load(path)
+    with pytest.raises(DataError, match="sidkit tokenizers"):
+        TokenizerFigures.load(tmp_path / "none.json")
