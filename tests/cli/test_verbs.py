@@ -27,6 +27,7 @@ VERBS = [
     "report",
     "store",
     "beams",
+    "tokenizers",
     "tune",
 ]
 
