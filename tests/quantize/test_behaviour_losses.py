@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.contracts.tokenizer_contract import clustered
 
-from sidkit.errors import ConfigError, DataError
+from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.quantize import RQVAE
 from sidkit.quantize.cost import ReconstructionContrast
 from sidkit.quantize.letter import CollaborativeLoss, DiversityLoss, _partners
@@ -112,6 +112,65 @@ def test_letter_parts_items_that_content_does_not():
         purity[name] = np.average(np.maximum(shares, 1 - np.array(shares)), weights=sizes)
     assert purity["letter"] > 0.95
     assert purity["letter"] > purity["none"] + 0.1
+
+
+class _InterruptedAt(DiversityLoss):
+    """Stops the training at a batch, in the middle of an epoch."""
+
+    batch = -1
+
+    def codebook_loss(self, codebooks, codes):
+        if self._batches == self.batch:
+            raise KeyboardInterrupt
+        return super().codebook_loss(codebooks, codes)
+
+
+@pytest.mark.parametrize("batch", [0, 22, 40])
+def test_an_interrupted_training_with_letter_ends_like_an_uninterrupted_one(tmp_path, batch):
+    """Clusters are drawn every 7 batches, an epoch has 3, and the interrupt comes in between."""
+    x, path = clustered(), tmp_path / "checkpoint"
+    behaviour = np.random.default_rng(0).normal(size=(len(x), 3))
+    settings = {"epochs": 25, "on_collapse": "warn"}
+
+    def terms():
+        return [CollaborativeLoss(behaviour, 4), _InterruptedAt(weight=0.1, clusters=3, every=7)]
+
+    whole = small(**settings).fit(x, extra_losses=terms())
+    stopped = terms()
+    stopped[1].batch = batch
+    with pytest.raises(KeyboardInterrupt):
+        small(**settings).fit(x, extra_losses=stopped, checkpoint=path)
+    epochs = []
+    again = small(**settings).fit(
+        x, extra_losses=terms(), checkpoint=path, progress=lambda done, *_: epochs.append(done)
+    )
+    assert epochs == list(range(5 + batch // 3 + 1, 26))
+    assert again.fingerprint == whole.fingerprint
+    assert again.history_ == whole.history_
+
+
+def test_clusters_of_another_training_are_forgotten():
+    x, term = clustered(), DiversityLoss(weight=0.1, clusters=3, every=100)
+    first = small(epochs=12).fit(x, extra_losses=[term])
+    RQVAE(1, 4, latent=4, hidden=(8,), epochs=8, plain_epochs=2).fit(x, extra_losses=[term])
+    assert small(epochs=12).fit(x, extra_losses=[term]).fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize("wrong", [{}, {"batches": np.array([1.5])}, {"batches": np.array([1, 2])}])
+def test_a_state_that_is_none(tmp_path, wrong):
+    class Broken(DiversityLoss):
+        def state(self):
+            return wrong
+
+    def stop(done, *_):
+        if done == 7:
+            raise KeyboardInterrupt
+
+    x, path = clustered(), tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        small().fit(x, extra_losses=[Broken()], checkpoint=path, progress=stop)
+    with pytest.raises(FormatError, match="is a damaged checkpoint"):
+        small().fit(x, extra_losses=[Broken()], checkpoint=path)
 
 
 def test_cost_tells_neighbours_apart():

@@ -32,7 +32,7 @@ from sidkit.quantize.clusters import CooccurrenceClusters
 from sidkit.quantize.coherence import Coherence, prefix_coherence
 from sidkit.quantize.controls import LSH, Atomic, RandomCodes
 from sidkit.quantize.decoding_costs import decoding_costs
-from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss
+from sidkit.quantize.extra_loss import CodebookLoss, LatentLoss, StatefulLoss
 from sidkit.quantize.factorization import factorized_vectors
 from sidkit.quantize.figures import TokenizerFigures
 from sidkit.quantize.hierarchical import HierarchicalKMeans
@@ -77,6 +77,7 @@ __all__ = [
     "QualityReport",
     "RQKMeans",
     "RandomCodes",
+    "StatefulLoss",
     "Tokenizer",
     "TokenizerFigures",
     "WordTokenizer",

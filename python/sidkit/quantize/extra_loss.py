@@ -1,14 +1,16 @@
 """Losses of one's own in the training of an RQ-VAE."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy.typing as npt
 
 from sidkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["CodebookLoss", "ExtraLoss", "LatentLoss", "check_extra_losses"]
+__all__ = ["CodebookLoss", "ExtraLoss", "LatentLoss", "StatefulLoss", "check_extra_losses"]
 
 
 @runtime_checkable
@@ -49,6 +51,23 @@ class CodebookLoss(Protocol):
             codebooks: float32 (codes, latent), one a level.
             codes: int64 (batch, levels), what the batch has chosen of them.
         """
+
+
+@runtime_checkable
+class StatefulLoss(Protocol):
+    """What a loss of either kind has besides, if it keeps more than its parameters from batch to batch.
+
+    A training that goes on from a checkpoint ends where an uninterrupted one does only if it gets that back.
+    """
+
+    def begin(self) -> None:
+        """Forget what another training left; called before the first batch."""
+
+    def state(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What the next batch depends on, as named arrays; asked for between two epochs."""
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `state` gave, or raise KeyError or ValueError if it is not that."""
 
 
 ExtraLoss: TypeAlias = LatentLoss | CodebookLoss

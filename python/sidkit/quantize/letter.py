@@ -1,6 +1,7 @@
 """The losses by which LETTER makes an RQ-VAE aware of behaviour, and its codes diverse."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,8 +93,7 @@ class DiversityLoss:
 
         beta * -1/B sum_i log( exp(e_i . e_plus) / sum_{j != i} exp(e_i . e_j) )
 
-    on average over levels, where j goes over all codewords but the item's own. A training that goes on from a
-    checkpoint begins with a new clustering, so it does not end quite where an uninterrupted one does.
+    on average over levels, where j goes over all codewords but the item's own.
 
     Args:
         weight: beta.
@@ -115,12 +115,34 @@ class DiversityLoss:
         self.clusters = clusters
         self.every = every
         self.seed = seed
-        self._batches = 0
-        self._groups: list[npt.NDArray[np.uint16]] = []
+        self.begin()
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """Nothing: only the codewords are trained."""
         return ()
+
+    def begin(self) -> None:
+        """Forget the clusters of another training."""
+        self._batches = 0
+        self._groups: list[npt.NDArray[np.uint16]] = []
+
+    def state(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The batches so far, which decide what is taken at random, and the clusters of each level."""
+        groups = {f"groups.{level}": groups for level, groups in enumerate(self._groups)}
+        return {"batches": np.array([self._batches]), **groups}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `state` gave.
+
+        Raises:
+            KeyError: if something is missing of it.
+            ValueError: if it is of other types.
+        """
+        (batches,) = state["batches"].tolist()
+        groups = [state[f"groups.{level}"] for level in range(len(state) - 1)]
+        if type(batches) is not int or any(of.dtype != np.uint16 or of.ndim != 1 for of in groups):
+            raise ValueError("clusters are uint16 (codes,) a level, and batches an integer")
+        self._batches, self._groups = batches, groups
 
     def codebook_loss(self, codebooks: Sequence[Tensor], codes: Tensor) -> Tensor:
         """The weighted loss of a batch."""

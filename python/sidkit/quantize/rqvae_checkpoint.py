@@ -1,6 +1,7 @@
 """The file in which a training of an RQ-VAE leaves its state."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,13 @@ import numpy.typing as npt
 import torch
 
 from sidkit.errors import FormatError
+from sidkit.quantize.extra_loss import StatefulLoss
 from sidkit.quantize.files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from sidkit.quantize.rqvae_training import Training
 
-__all__ = ["identity_of", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Snapshot", "identity_of", "load_checkpoint"]
 
 _NAME = "sidkit.rqvae-checkpoint"
 
@@ -33,26 +35,44 @@ def identity_of(training: "Training") -> str:
     return digest.hexdigest()
 
 
-def save_checkpoint(training: "Training", path: Path) -> None:
-    """Write all that the next epoch depends on, whole or not at all."""
-    arrays: dict[str, npt.NDArray[Any]] = training.care.state()
-    for name, parameter in training.parameters.items():
-        arrays[f"value.{name}"] = parameter.detach().numpy()
-        for key, value in training.optimizer.state.get(parameter, {}).items():
-            arrays[f"{key}.{name}"] = np.atleast_1d(value.numpy())
-    described = {
-        "identity": training.identity,
-        "epoch": training.epoch,
-        "history": training.history,
-        "notes": training.watchdog.notes,
-        "bad_epochs": training.watchdog.bad_epochs,
-    }
-    write_arrays(path, _NAME, described, arrays)
+@dataclass(frozen=True)
+class Snapshot:
+    """All that the next epoch of a training depends on, as it is between two epochs.
+
+    An interrupt comes in the middle of an epoch, when weights have moved that the epoch will move again.
+    """
+
+    described: dict[str, Any]
+    arrays: dict[str, npt.NDArray[Any]]
+
+    @classmethod
+    def take(cls, training: "Training") -> "Snapshot":
+        """Copy the state of a training."""
+        arrays: dict[str, npt.NDArray[Any]] = training.care.state()
+        for name, parameter in training.parameters.items():
+            arrays[f"value.{name}"] = parameter.detach().numpy()
+            for key, value in training.optimizer.state.get(parameter, {}).items():
+                arrays[f"{key}.{name}"] = np.atleast_1d(value.numpy())
+        for number, term in enumerate(training.extra_losses):
+            if isinstance(term, StatefulLoss):
+                arrays |= {f"term.{number}.{name}": array for name, array in term.state().items()}
+        described = {
+            "identity": training.identity,
+            "epoch": training.epoch,
+            "history": list(training.history),
+            "notes": list(training.watchdog.notes),
+            "bad_epochs": training.watchdog.bad_epochs,
+        }
+        return cls(described, {name: np.array(array) for name, array in arrays.items()})
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        write_arrays(path, _NAME, self.described, self.arrays)
 
 
 @torch.no_grad()
 def load_checkpoint(training: "Training", path: Path) -> None:
-    """Take over what `save_checkpoint` wrote.
+    """Take over what `Snapshot.save` wrote.
 
     Raises:
         FormatError: if it is of other settings or data, or damaged.
@@ -73,6 +93,9 @@ def load_checkpoint(training: "Training", path: Path) -> None:
                     "exp_avg_sq": torch.from_numpy(arrays[f"exp_avg_sq.{name}"]),
                 }
         training.care.restore(arrays)
+        for number, term in enumerate(training.extra_losses):
+            if isinstance(term, StatefulLoss):
+                term.restore(_below(f"term.{number}.", arrays))
         training.epoch, training.history = int(described["epoch"]), list(described["history"])
         training.watchdog.notes = list(described["notes"])
         training.watchdog.bad_epochs = int(described["bad_epochs"])
@@ -80,3 +103,7 @@ def load_checkpoint(training: "Training", path: Path) -> None:
         raise FormatError(
             f"{path} is a damaged checkpoint: {error}; hint: delete it to start anew"
         ) from error
+
+
+def _below(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from sidkit.errors import ConfigError
-from sidkit.quantize.extra_loss import CodebookLoss, ExtraLoss
+from sidkit.quantize.extra_loss import CodebookLoss, ExtraLoss, StatefulLoss
 from sidkit.quantize.perceptron import Perceptron
-from sidkit.quantize.rqvae_checkpoint import identity_of, load_checkpoint, save_checkpoint
+from sidkit.quantize.rqvae_checkpoint import Snapshot, identity_of, load_checkpoint
 from sidkit.quantize.rqvae_codebooks import CodebookCare
 from sidkit.quantize.rqvae_network import Losses, Network
 from sidkit.quantize.tokenizer import Progress, Vectors
@@ -46,8 +46,8 @@ class Training:
     """One training of an RQ-VAE on standardized vectors, float32 (n, dim).
 
     Every random choice depends on the seed and the epoch only, so a training that goes on from a checkpoint
-    ends where an uninterrupted one does. That holds for extra losses too, if all that they learn is in their
-    parameters.
+    ends where an uninterrupted one does. That holds for extra losses too, if all that they keep is in their
+    parameters or they are a `StatefulLoss`.
     """
 
     def __init__(self, settings: "RQVAE", x: Vectors, extra_losses: Sequence[ExtraLoss] = ()) -> None:
@@ -60,6 +60,8 @@ class Training:
         self.parameters: dict[str, nn.Parameter] = dict(self.network.named_parameters())
         for number, term in enumerate(extra_losses):
             self.parameters |= {f"extra.{number}.{at}": one for at, one in enumerate(term.parameters())}
+            if isinstance(term, StatefulLoss):
+                term.begin()
         self.identity = identity_of(self)
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -69,6 +71,7 @@ class Training:
         self._distinct = len(np.unique(x.view(f"V{x.itemsize * x.shape[1]}")))
         self.epoch = 0
         self.history: list[dict[str, float]] = []
+        self._snapshot: Snapshot | None = None
 
     def run(self, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> Learned:
         """Train to the end; with `checkpoint`, go on from there and leave the state there now and then."""
@@ -80,8 +83,8 @@ class Training:
             torch.set_num_threads(self.settings.threads or threads)
             self._run(progress, path)
         except BaseException:  # an interrupt above all
-            if path is not None and self.history:
-                save_checkpoint(self, path)
+            if path is not None and self._snapshot is not None:
+                self._snapshot.save(path)
             raise
         finally:
             torch.set_num_threads(threads)
@@ -96,11 +99,13 @@ class Training:
             # After a stop, the epochs that are left count as done.
             self.epoch = epochs if stop else self.epoch + 1
             self.history.append(figures)
+            if path is not None:
+                self._snapshot = Snapshot.take(self)
+                if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                    self._snapshot.save(path)
+                    saved = time.monotonic()
             if progress is not None:
                 progress(self.epoch, epochs, figures)
-            if path is not None and time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-                save_checkpoint(self, path)
-                saved = time.monotonic()
 
     def _one_epoch(self) -> tuple[dict[str, float], bool]:
         """The figures of an epoch, and whether training must stop."""
