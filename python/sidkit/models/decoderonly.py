@@ -17,20 +17,20 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sidkit.errors import ConfigError
 from sidkit.models.blocks import CausalBlock, KeysValues, Turns, turns
+from sidkit.models.digits import DigitModel, DigitState
 from sidkit.models.dropout import ByteDropout
 
 __all__ = ["DecoderOnly", "DecoderOnlyState"]
 
 
-class DecoderOnly(nn.Module):
+class DecoderOnly(DigitModel):
     """A language model of Semantic IDs.
 
     A position's input is the vector of its digit; places are rotary, so that a history may be longer than any
-    in training. Each level has its own output head, since a digit of another level is never valid.
+    in training.
 
     Args:
         sizes: how many digits each level has, collision digit included: `(256, 256, 256, 32)`.
@@ -45,9 +45,7 @@ class DecoderOnly(nn.Module):
     """
 
     kind = "decoderonly"
-    reads = "digits"
     user_buckets = 0
-    offsets: Tensor
 
     def __init__(
         self,
@@ -72,18 +70,13 @@ class DecoderOnly(nn.Module):
             "dropout": dropout,
             "max_items": max_items,
         }
-        self.sizes = tuple(int(size) for size in sizes)
         self.max_items = max_items
-        offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
-        self.register_buffer("offsets", offsets, persistent=False)  # first row of each level in the table
-        self.digits = nn.Embedding(sum(self.sizes), d_model)
-        self.begin = nn.Parameter(torch.empty(d_model))  # what is read before the first digit
+        self._add_digits(sizes, d_model)
         blocks = [CausalBlock(d_model, heads, dropout) for _ in range(layers)]
         self.blocks = cast("list[CausalBlock]", nn.ModuleList(blocks))
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
-        outputs = [nn.Linear(d_model, size, bias=False) for size in self.sizes]
-        self.outputs = cast("list[nn.Linear]", nn.ModuleList(outputs))
+        self._add_outputs()
         for weight in (self.digits.weight, self.begin):
             nn.init.normal_(weight, std=0.02)
 
@@ -99,17 +92,12 @@ class DecoderOnly(nn.Module):
             Natural-log losses, f32 (L,): the mean over all items for each level. Their sum is the loss of an
             item.
         """
-        x = self.dropout(self._spelled(events)[:, :-1])  # (B, T·L, D): nothing follows the last digit
+        x = self.dropout(self._sequence(events)[:, :-1])  # (B, T·L, D): nothing follows the last digit
         at = self._turns(0, x.shape[1])
         for block in self.blocks:
             x = block(x, at)  # (B, T·L, D)
         h = self.norm(x).unflatten(1, events.shape[1:])[real]  # (P, L, D), P real items
-        wanted = events[real]  # (P, L)
-        losses = [
-            F.cross_entropy(head(h[:, level]).float(), wanted[:, level])
-            for level, head in enumerate(self.outputs)
-        ]
-        return torch.stack(losses)
+        return self._losses(h, events[real])
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "DecoderOnlyState":
         """Read histories once and prepare to decode: one beam a user, nothing written yet.
@@ -119,7 +107,7 @@ class DecoderOnly(nn.Module):
             users: not used.
         """
         history = history[:, -self.max_items :]
-        x = self._spelled(history)  # (B, S, D)
+        x = self._sequence(history)  # (B, S, D)
         at = self._turns(0, x.shape[1])
         memory = []
         for block in self.blocks:
@@ -144,41 +132,36 @@ class DecoderOnly(nn.Module):
         if parents is None or digits is None:
             x = state.last  # (B, 1, D): the end of the history foretells the first digit
         else:
-            x = self.digits(digits + self.offsets[level - 1])[:, None]  # (B·W, 1, D)
+            x = self._digit(digits, level - 1)  # (B·W, 1, D)
             at = self._turns(state.length + level - 1, 1)
-            written = [(keys[parents], values[parents]) for keys, values in state.written]
+            state.reorder(parents)
+            before: Sequence[KeysValues | None] = state.written or [None] * len(self.blocks)
             state.written = []
-            for index, block in enumerate(self.blocks):
-                x, now = block.step(x, state.memory[index], written[index] if written else None, at)
-                state.written.append(now)  # x: (B·W, 1, D)
+            for block, memory, written in zip(self.blocks, state.memory, before, strict=True):
+                x, now = block.step(x, memory, written, at)  # (B·W, 1, D)
+                state.written.append(now)
         state.level += 1
-        logits = self.outputs[level](self.norm(x[:, 0])).float()  # (B·W, K)
-        log_probs: Tensor = logits.log_softmax(-1)
-        return log_probs
+        return self._log_probs(self.norm(x[:, 0]), level)
 
-    def _spelled(self, items: Tensor) -> Tensor:
+    def _sequence(self, items: Tensor) -> Tensor:
         """The beginning and the digits of items (B, T, L) one after the other, as inputs (B, 1 + T·L, D)."""
         begin = self.begin.expand(len(items), 1, -1)
-        return torch.cat([begin, self.digits((items + self.offsets).flatten(1))], dim=1)
+        return torch.cat([begin, self._spelled(items)], dim=1)
 
     def _turns(self, first: int, positions: int) -> Turns:
         return turns(first, positions, self.begin.numel() // self.blocks[0].heads, self.begin.device)
 
 
-class DecoderOnlyState:
+class DecoderOnlyState(DigitState):
     """What decoding keeps between digits.
 
     Attributes:
-        memory: keys and values of the history for each layer, (B, H, S, E); never copied for a beam.
-        written: those of the written digits for each layer, (B·W, H, t, E); none before the first.
+        memory, written, level: as of every `DigitState`.
         last: the vector at the end of each history, (B, 1, D).
         length: how many positions the histories have, S.
-        level: the level whose digit comes next.
     """
 
     def __init__(self, memory: list[KeysValues], last: Tensor) -> None:
-        self.memory = memory
-        self.written: list[KeysValues] = []
+        super().__init__(memory)
         self.last = last
         self.length = memory[0][0].shape[2]
-        self.level = 0

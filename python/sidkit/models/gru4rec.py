@@ -9,14 +9,14 @@ Shapes: B users, T positions, P real positions, D = d_model, N items.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sidkit.models.dropout import ByteDropout
+from sidkit.models.next_item import NextItemModel
 
 __all__ = ["GRU4Rec"]
 
 
-class GRU4Rec(nn.Module):
+class GRU4Rec(NextItemModel):
     """A GRU whose output at each position is scored against the vectors of all items.
 
     Args:
@@ -40,26 +40,15 @@ class GRU4Rec(nn.Module):
             "dropout": dropout,
             "max_items": max_items,
         }
-        self.items = items
         self.max_items = max_items
-        self.item = nn.Embedding(items + 1, d_model, padding_idx=items)  # the last row stands for padding
+        self._add_items(items, d_model)
         self.layers = nn.ModuleList(nn.GRU(d_model, d_model, batch_first=True) for _ in range(layers))
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
-        nn.init.normal_(self.item.weight, std=0.02)
-        with torch.no_grad():
-            self.item.weight[items].zero_()
+        self._draw_items()
 
     def hidden(self, history: Tensor) -> Tensor:
-        """Read histories, padded on the right with `items`.
-
-        Args:
-            history: item indices, oldest first, int64 (B, T).
-
-        Returns:
-            (B, T, D). A position depends on itself and those before it, so padding on the right never reaches
-            a real one.
-        """
+        """Read histories, int64 (B, T), padded on the right with `items`; give (B, T, D)."""
         x = self.dropout(self.item(history))  # (B, T, D)
         # A step is too small a product to gain from bfloat16.
         with torch.autocast(x.device.type, enabled=False):
@@ -67,21 +56,3 @@ class GRU4Rec(nn.Module):
                 x = self.dropout(layer(x)[0])  # (B, T, D)
         out: Tensor = self.norm(x)
         return out
-
-    def forward(self, history: Tensor, target: Tensor) -> Tensor:
-        """The mean cross-entropy of the next item over all real positions.
-
-        Args:
-            history: int64 (B, T), padded on the right with `items`.
-            target: the item that followed each position, int64 (B, T), padded likewise.
-
-        Returns:
-            f32 scalar, natural log.
-        """
-        real = target < self.items  # (B, T)
-        h = self.hidden(history)[real]  # (P, D)
-        return F.cross_entropy(self.scores(h).float(), target[real])
-
-    def scores(self, hidden: Tensor) -> Tensor:
-        """Inner products of (P, D) vectors with all items, (P, N)."""
-        return F.linear(hidden, self.item.weight[: self.items])

@@ -9,15 +9,15 @@ Shapes: B users, T positions, D = d_model, N items.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sidkit.models.blocks import CausalBlock
 from sidkit.models.dropout import ByteDropout
+from sidkit.models.next_item import NextItemModel
 
 __all__ = ["SASRec"]
 
 
-class SASRec(nn.Module):
+class SASRec(NextItemModel):
     """A causal transformer whose output vector at each position is scored against the vectors of all items.
 
     Args:
@@ -52,17 +52,14 @@ class SASRec(nn.Module):
             "dropout": dropout,
             "max_items": max_items,
         }
-        self.items = items
         self.max_items = max_items
-        self.item = nn.Embedding(items + 1, d_model, padding_idx=items)  # the last row stands for padding
+        self._add_items(items, d_model)
         self.position = nn.Embedding(max_items, d_model)
         self.blocks = nn.ModuleList(CausalBlock(d_model, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
-        nn.init.normal_(self.item.weight, std=0.02)
+        self._draw_items()
         nn.init.normal_(self.position.weight, std=0.02)
-        with torch.no_grad():
-            self.item.weight[items].zero_()
 
     def hidden(self, history: Tensor) -> Tensor:
         """Read histories, padded on the right with `items`.
@@ -79,21 +76,3 @@ class SASRec(nn.Module):
             x = block(x)  # (B, T, D)
         out: Tensor = self.norm(x)
         return out
-
-    def forward(self, history: Tensor, target: Tensor) -> Tensor:
-        """The mean cross-entropy of the next item over all real positions.
-
-        Args:
-            history: int64 (B, T), padded on the right with `items`.
-            target: the item that followed each position, int64 (B, T), padded likewise.
-
-        Returns:
-            f32 scalar, natural log.
-        """
-        real = target < self.items  # (B, T)
-        h = self.hidden(history)[real]  # (P, D), P real positions
-        return F.cross_entropy(self.scores(h).float(), target[real])
-
-    def scores(self, hidden: Tensor) -> Tensor:
-        """Inner products of (P, D) vectors with all items, (P, N)."""
-        return F.linear(hidden, self.item.weight[: self.items])

@@ -22,12 +22,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sidkit.models.blocks import KeysValues
+from sidkit.models.digits import DigitModel, DigitState
 from sidkit.models.dropout import ByteDropout
 
 __all__ = ["TIGER", "TigerState"]
 
 
-class TIGER(nn.Module):
+class TIGER(DigitModel):
     """The encoder-decoder of TIGER over the digits of Semantic IDs.
 
     Args:
@@ -45,8 +47,6 @@ class TIGER(nn.Module):
     """
 
     kind = "tiger"
-    reads = "digits"
-    offsets: Tensor
 
     def __init__(
         self,
@@ -75,13 +75,9 @@ class TIGER(nn.Module):
             "max_items": max_items,
             "user_buckets": user_buckets,
         }
-        self.sizes = tuple(int(size) for size in sizes)
         self.max_items = max_items
         self.user_buckets = user_buckets
-        offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
-        self.register_buffer("offsets", offsets, persistent=False)  # first row of each level in the table
-        self.digits = nn.Embedding(sum(self.sizes), d_model)
-        self.begin = nn.Parameter(torch.empty(d_model))  # what the decoder reads before the first digit
+        self._add_digits(sizes, d_model)
         self.user = nn.Embedding(user_buckets, d_model) if user_buckets else None
         self.encoder_bias = _RelativeBias(heads, bidirectional=True)
         self.decoder_bias = _RelativeBias(heads, bidirectional=False)
@@ -92,8 +88,7 @@ class TIGER(nn.Module):
         self.encoder_norm = nn.RMSNorm(d_model, eps=1e-6)
         self.decoder_norm = nn.RMSNorm(d_model, eps=1e-6)
         self.dropout = ByteDropout(dropout)
-        outputs = [nn.Linear(d_model, size, bias=False) for size in self.sizes]
-        self.outputs = cast("list[nn.Linear]", nn.ModuleList(outputs))
+        self._add_outputs()
         self.apply(_initialize)
         nn.init.normal_(self.begin, std=0.05)
 
@@ -108,8 +103,7 @@ class TIGER(nn.Module):
             The memory the decoder attends to, (B, S, D).
         """
         history = history[:, -self.max_items :]
-        tokens = (history + self.offsets).flatten(1)  # (B, n·L)
-        x = self.digits(tokens)  # (B, n·L, D)
+        x = self._spelled(history)  # (B, n·L, D)
         if self.user is not None:
             if users is None:
                 raise ValueError("this model has user tokens: pass `users`, one bucket a history")
@@ -142,12 +136,7 @@ class TIGER(nn.Module):
         bias = self.decoder_bias(length, length).masked_fill(future, -torch.inf)  # (1, H, L, L)
         for layer in self.decoder:
             x = layer(x, bias, layer.cross.project(memory))  # (B, L, D)
-        x = self.dropout(self.decoder_norm(x))
-        losses = [
-            F.cross_entropy(head(x[:, level]).float(), target[:, level])
-            for level, head in enumerate(self.outputs)
-        ]
-        return torch.stack(losses)
+        return self._losses(self.dropout(self.decoder_norm(x)), target)
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "TigerState":
         """Encode histories once and prepare to decode: one beam a user, nothing written yet.
@@ -175,36 +164,27 @@ class TIGER(nn.Module):
             x = self.begin.expand(state.users, 1, -1)  # (B, 1, D)
         else:
             state.reorder(parents)
-            x = self.digits(digits + self.offsets[level - 1])[:, None]  # (B·W, 1, D)
+            x = self._digit(digits, level - 1)  # (B·W, 1, D)
         bias = self.decoder_bias(level + 1, level + 1)[:, :, -1:]  # (1, H, 1, level+1): the last query only
         for index, layer in enumerate(self.decoder):
             x = layer.step(x, bias, state, index)  # (B·W, 1, D)
         state.level += 1
-        logits: Tensor = self.outputs[level](self.decoder_norm(x[:, 0])).float()  # (B·W, K)
-        return logits.log_softmax(-1)
+        return self._log_probs(self.decoder_norm(x[:, 0]), level)
 
 
-class TigerState:
+class TigerState(DigitState):
     """What decoding keeps between digits.
 
-    Per layer: the memory's keys and values once per user, those of the written digits once per beam.
-
     Attributes:
+        memory, written, level: as of every `DigitState`.
         users: how many histories are decoded.
-        level: the level whose digit comes next.
     """
 
-    def __init__(self, memory: list[tuple[Tensor, Tensor]], users: int) -> None:
-        self.memory = memory  # per layer: keys and values (B, H, S, E), never copied per beam
-        self.written: list[tuple[Tensor, Tensor]] = []  # per layer: keys and values (B·W, H, t, E)
+    def __init__(self, memory: list[KeysValues], users: int) -> None:
+        super().__init__(memory)
         self.users = users
-        self.level = 0
 
-    def reorder(self, parents: Tensor) -> None:
-        """Let row i continue former row `parents[i]`."""
-        self.written = [(keys[parents], values[parents]) for keys, values in self.written]
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
         """Add the newest position's keys and values, (B·W, H, 1, E), and return all of the layer's so far."""
         if layer == len(self.written):
             self.written.append((keys, values))
@@ -268,11 +248,11 @@ class _CrossAttention(nn.Module):
         self.dropout = ByteDropout(dropout)
         self.scale = d_head**-0.5
 
-    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def project(self, memory: Tensor) -> KeysValues:
         k, v = self.kv(memory).chunk(2, dim=-1)
         return self.shape.split(k), self.shape.split(v)  # each (B, H, S, E)
 
-    def forward(self, x: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, memory: KeysValues) -> Tensor:
         # All beams of a user are queries of one attention over that user's memory: (B·W, T, D) -> (B, W·T,
         # D).
         keys, values = memory
@@ -313,7 +293,7 @@ class _DecoderLayer(nn.Module):
         self.cross = _CrossAttention(d_model, heads, d_head, dropout)
         self.feed_forward = _FeedForward(d_model, d_ff, dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, memory: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor, memory: KeysValues) -> Tensor:
         out: Tensor = self.feed_forward(self.cross(self.attention(x, bias), memory))
         return out
 

@@ -1,0 +1,80 @@
+"""What models share that read and write Semantic IDs digit by digit.
+
+Shapes: B users, T items, L digits an item, R rows, W beams a user, D = d_model, K_l digits of level l; H
+heads, E their width, S positions of a history.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sidkit.models.blocks import KeysValues
+
+__all__ = ["DigitModel", "DigitState"]
+
+
+class DigitModel(nn.Module):
+    """A model with one table of vectors for all digits, and an output head for each level.
+
+    A digit of another level is never valid, so the heads are apart. A kind calls `_add_digits` and
+    `_add_outputs` where its layers between them begin and end.
+    """
+
+    reads = "digits"
+    offsets: Tensor  # first row of each level in the table, int64 (L,)
+
+    def _add_digits(self, sizes: Sequence[int], d_model: int) -> None:
+        self.sizes = tuple(int(size) for size in sizes)
+        offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
+        self.register_buffer("offsets", offsets, persistent=False)
+        self.digits = nn.Embedding(sum(self.sizes), d_model)
+        self.begin = nn.Parameter(torch.empty(d_model))  # what is read before the first digit
+
+    def _add_outputs(self) -> None:
+        outputs = [nn.Linear(self.begin.numel(), size, bias=False) for size in self.sizes]
+        self.outputs = cast("list[nn.Linear]", nn.ModuleList(outputs))
+
+    def _spelled(self, items: Tensor) -> Tensor:
+        """The vectors of the digits of items, int64 (B, T, L), one after the other: (B, T·L, D)."""
+        vectors: Tensor = self.digits((items + self.offsets).flatten(1))
+        return vectors
+
+    def _digit(self, digits: Tensor, level: int) -> Tensor:
+        """The vectors of digits of one level, int64 (R,), each a position of its own: (R, 1, D)."""
+        vectors: Tensor = self.digits(digits + self.offsets[level])[:, None]
+        return vectors
+
+    def _losses(self, h: Tensor, wanted: Tensor) -> Tensor:
+        """The mean cross-entropy of each level, f32 (L,), of vectors (R, L, D) and digits, int64 (R, L)."""
+        losses = [
+            F.cross_entropy(head(h[:, level]).float(), wanted[:, level])
+            for level, head in enumerate(self.outputs)
+        ]
+        return torch.stack(losses)
+
+    def _log_probs(self, h: Tensor, level: int) -> Tensor:
+        """Log-probabilities of the digits of one level, f32 (R, K), of vectors (R, D)."""
+        logits: Tensor = self.outputs[level](h).float()
+        return logits.log_softmax(-1)
+
+
+class DigitState:
+    """What decoding keeps between digits.
+
+    Attributes:
+        memory: keys and values of the history for each layer, (B, H, S, E); never copied for a beam.
+        written: those of the written digits for each layer, (B·W, H, t, E); none before the first.
+        level: the level whose digit comes next.
+    """
+
+    def __init__(self, memory: list[KeysValues]) -> None:
+        self.memory = memory
+        self.written: list[KeysValues] = []
+        self.level = 0
+
+    def reorder(self, parents: Tensor) -> None:
+        """Let row i continue former row `parents[i]`."""
+        self.written = [(keys[parents], values[parents]) for keys, values in self.written]
