@@ -1,4 +1,4 @@
-"""Models that score items by one vector each: causality, padding without effect, the loss by a plain formula."""
+"""Models that score items by one vector each: causality, padding, the loss by a plain formula."""
 
 import pytest
 import torch
