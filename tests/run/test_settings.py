@@ -1,6 +1,7 @@
 """`run.toml`, presets and `--set`: what is accepted, and what a person reads when it is not."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from sidkit.errors import ConfigError
 from sidkit.run import PRESETS, RunConfig, RunFolder, build_config, differences, read_config, write_config
 from sidkit.run.config import TigerConfig
 from sidkit.run.pipeline import plan
+from sidkit.run.settings import flatten, read_tables
 from sidkit.run.stages import Work
 
 #: Settings of a training that are in every record.
@@ -26,6 +28,22 @@ FIRST_KEYS = (
     "precision",
     "seed",
 )
+
+STORED = sorted((Path(__file__).parents[2] / "docs" / "results").glob("**/run.toml"))
+
+
+def test_there_are_stored_runs():
+    assert {path.parent.name for path in STORED} >= {"tiger-seed0", "sasrec-seed0", "rqtransformer-seed0"}
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.parent.name}/{path.parent.name}")
+def test_a_stored_run_can_be_made_again(path, tmp_path):
+    """Its settings are still accepted, and say the same when they are written anew."""
+    config = read_config(path)
+    write_config(config, tmp_path / "run.toml")
+    assert read_config(tmp_path / "run.toml") == config
+    written = flatten(read_tables(tmp_path / "run.toml"))
+    assert {key: written.get(key) for key in flatten(read_tables(path))} == flatten(read_tables(path))
 
 
 @pytest.mark.parametrize("preset", [None, *PRESETS])
