@@ -133,13 +133,14 @@ def test_recommend_after_a_history_of_every_item(sid, run):
 def test_inspect(sid, run):
     code, said, _ = sid("inspect", run)
     assert code == 0 and "train.tiger" in said and "sids.parquet" in said
-    for expected in ("unique codes", "items on one code", "mean cosine", "are among the 10"):
+    for expected in ("trainings", "unique codes", "items on one code", "mean cosine", "are among the 10"):
         assert expected in said
     code, said, _ = sid("inspect", run, "--json")
     told = json.loads(said)
     assert (code, told["sids"]["items"]) == (0, 24)
     assert [level["size"] for level in told["codes"]["quality"]["levels"]] == [8, 8]
     assert told["codes"]["neighbours"]["queries"] == 24 and "embed" in told["stages"]
+    assert told["training"]["tiger"]["tokens_per_second"] > 0 < told["training"]["tiger"]["gemm_share"]
     assert sid("inspect", run, "--json", "--item", "item-04")[0] == 1
     code, said, _ = sid("inspect", run, "--item", "item-04")
     assert code == 0 and "red thing 4" in said

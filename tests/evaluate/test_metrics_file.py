@@ -26,6 +26,7 @@ def metrics(model="tiger", protocol=PROTOCOL, value=0.25):
         machine={"cpu": "a processor", "cores": 2},
         versions={"sidkit": "0.1.0"},
         slices={"all": 22363, "history 20+": 1200},
+        training={model: {"tokens_per_second": 900.5, "flops": 10**15, "gemm_share": 0.25}},
     )
 
 
@@ -43,6 +44,7 @@ def test_the_shape_of_the_file(tmp_path):
         "versions",
         "slices",
         "diagnostics",
+        "training",
     ]
     assert contents["protocol"] == {
         "split": "leave_last_out",
@@ -63,13 +65,13 @@ def test_the_shape_of_the_file(tmp_path):
     assert contents["results"][1]["ci95"] is None
 
 
-def test_a_file_from_before_processor_seconds_were_kept(tmp_path):
+def test_a_file_from_before_processor_seconds_and_throughput_were_kept(tmp_path):
     path = tmp_path / "metrics.json"
     metrics().save(path)
     contents = json.loads(path.read_text())
-    del contents["cpu_seconds"]
+    del contents["cpu_seconds"], contents["training"]
     path.write_text(json.dumps(contents))
-    assert Metrics.load(path) == metrics()
+    assert Metrics.load(path) == dataclasses.replace(metrics(), training={})
 
 
 def test_load_gives_what_was_saved(tmp_path):
@@ -144,6 +146,8 @@ def broken(path, *keys, value):
         (("results", 0, "metric"), "coverage@10", "`results` must hold every model, slice and metric once"),
         (("seconds", "embed"), "long", "`seconds` must hold a number for every stage"),
         (("versions", "sidkit"), 1, "`versions` must hold a text for every package"),
+        (("training", "tiger", "flops"), "many", "`training` of `tiger` must hold numbers"),
+        (("training", "tiger"), [1], "`training` of `tiger` must hold numbers"),
         (("slices", "all"), 1.5, "`slices` must hold a number of users for every slice"),
     ],
 )

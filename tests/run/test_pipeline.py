@@ -95,6 +95,9 @@ def test_the_models_understand_the_world(finished):
     assert {*ALL} - {"evaluate", "report"} <= set(metrics.seconds)
     assert set(metrics.machine["peak_memory_bytes"]) == set(metrics.seconds)
     assert len(metrics.tokenizer["levels"]) == 2
+    assert set(metrics.training) == {"sasrec", "tiger", "rqtransformer", "decoderonly"}
+    for told in metrics.training.values():
+        assert told["tokens_per_second"] > 0 and told["flops"] > 1e8 and 0 < told["gemm_share"] < 2
 
 
 def test_predictions_carry_the_ids_of_the_user(finished):

@@ -129,3 +129,4 @@ def test_settings_that_came_later_leave_runs_current_where_they_change_nothing(t
         *(f"train.tiger.{key}" for key in FIRST_KEYS),
     }
     assert asked("train.tiger.shuffle_ties=true")["train.tiger.shuffle_ties"] is True
+    assert asked("train.tiger.measure_gemm=false") == asked()

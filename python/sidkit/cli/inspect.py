@@ -19,6 +19,16 @@ __all__ = ["NAME", "command"]
 
 NAME = "inspect"
 
+_OF_TRAINING = (
+    "parameters",
+    "best_step",
+    "seconds",
+    "tokens_per_second",
+    "flops",
+    "gemm_share",
+    "peak_memory_bytes",
+)
+
 
 def command(
     run: RunPath,
@@ -31,7 +41,7 @@ def command(
         bool, typer.Option("--json", help="Write the figures as JSON instead of tables.")
     ] = False,
 ) -> None:
-    """Show a run: its stages and the quality of its Semantic IDs, or one item, or the items under a prefix.
+    """Show a run: its stages, trainings and Semantic IDs, or one item, or the items under a prefix.
 
     For example:
 
@@ -52,6 +62,7 @@ def command(
             typer.echo(json.dumps(_as_json(folder, run_data), indent=2))
             return
         console.print(_stages(folder))
+        _print_trainings(console, run_data)
         _print_quality(console, run_data)
         return
     if as_json:
@@ -69,6 +80,14 @@ def _read(folder: RunFolder) -> "RunData":
 
     folder.verify(READ)
     return read_run(folder.path)
+
+
+def _print_trainings(console: Console, run: "RunData") -> None:
+    from sidkit.report.training import cost_rows
+
+    rows = cost_rows(run)
+    if rows:
+        console.print(_table("trainings", rows))
 
 
 def _print_quality(console: Console, run: "RunData") -> None:
@@ -114,6 +133,10 @@ def _as_json(folder: RunFolder, run: "RunData") -> dict[str, Any]:
         "run": str(folder.path),
         "stages": stages,
         "sids": sids,
+        "training": {
+            name: {figure: history.get(figure) for figure in _OF_TRAINING}
+            for name, history in run.histories.items()
+        },
         "codes": None if run.inspection is None else run.inspection.to_dict(),
     }
 

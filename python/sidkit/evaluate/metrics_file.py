@@ -62,6 +62,8 @@ class Metrics:
         seconds: the wall time of each stage.
         diagnostics: of each generator, losses by level on validation: `level_loss`, and `bigram_loss`, see
             `bigram_losses`.
+        training: of each trained model, `tokens_per_second`, `flops` of all its steps, and `gemm_share`, the
+            share of the speed of a plain matrix product that they reached; empty in files that do not tell.
         cpu_seconds: the processor time of each stage, over all threads; empty in files that do not tell.
         machine: what it ran on, see `machine_facts`.
         versions: of the packages that matter, see `version_facts`.
@@ -77,6 +79,7 @@ class Metrics:
     slices: dict[str, int] = field(default_factory=dict)
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:
@@ -105,6 +108,7 @@ class Metrics:
             slices=self.slices | other.slices,
             cpu_seconds=self.cpu_seconds | other.cpu_seconds,
             diagnostics=self.diagnostics | other.diagnostics,
+            training=self.training | other.training,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -123,6 +127,7 @@ class Metrics:
             "versions": self.versions,
             "slices": self.slices,
             "diagnostics": self.diagnostics,
+            "training": self.training,
         }
         try:
             text = json.dumps(contents, indent=1, allow_nan=False)
@@ -162,7 +167,16 @@ def _from_json(contents: object) -> Metrics:
         raise FormatError("`results` must hold every model, slice and metric once")
     rest = {
         name: _object(name, sections.get(name, {}))
-        for name in ("tokenizer", "seconds", "cpu_seconds", "machine", "versions", "slices", "diagnostics")
+        for name in (
+            "tokenizer",
+            "seconds",
+            "cpu_seconds",
+            "machine",
+            "versions",
+            "slices",
+            "diagnostics",
+            "training",
+        )
     }
     for name in ("seconds", "cpu_seconds"):
         if not all(_is_number(value) for value in rest[name].values()):
@@ -171,6 +185,9 @@ def _from_json(contents: object) -> Metrics:
         losses = [told.get(name) for name in _LOSSES] if isinstance(told, Mapping) else [None]
         if not all(isinstance(column, list) and all(map(_is_number, column)) for column in losses):
             raise FormatError(f"`diagnostics` of `{model}` must hold lists of numbers, {', '.join(_LOSSES)}")
+    for model, told in rest["training"].items():
+        if not (isinstance(told, Mapping) and all(map(_is_number, told.values()))):
+            raise FormatError(f"`training` of `{model}` must hold numbers")
     if not all(isinstance(value, str) for value in rest["versions"].values()):
         raise FormatError("`versions` must hold a text for every package")
     if not all(type(value) is int for value in rest["slices"].values()):

@@ -10,7 +10,7 @@ from sidkit.report.markup import Markup, tag
 from sidkit.report.plots import Series, curves
 from sidkit.report.vocabulary import baseline_last, metric_name, model_classes, model_name
 
-__all__ = ["duration", "memory", "training"]
+__all__ = ["cost_rows", "duration", "memory", "operations", "share", "training"]
 
 # More points than this cannot be told apart on the page.
 _MOST_POINTS = 400
@@ -66,28 +66,69 @@ def _points(measured: Iterable[tuple[Mapping[str, Any], Any]]) -> list[Point]:
     return kept if not points or kept[-1] == points[-1] else [*kept, points[-1]]
 
 
-def _costs(run: RunData) -> Markup:
-    titles = ("model", "parameters", "steps", "best step", "time", "tokens per second", "peak memory")
-    head = tag("tr", [tag("th", title, scope="col") for title in titles])
-    rows = []
+def cost_rows(run: RunData) -> list[tuple[str, ...]]:
+    """What each training took: a row of titles, and one row a model; none without a training."""
+    if not run.histories:
+        return []
+    rows: list[tuple[str, ...]] = [
+        (
+            "model",
+            "parameters",
+            "steps",
+            "best step",
+            "time",
+            "tokens per second",
+            "Tflop",
+            "share of matmul speed",
+            "peak memory",
+        )
+    ]
     for model in baseline_last(list(run.histories)):
         history = run.histories[model]
         steps = history.get("steps", [])
         last = steps[-1] if steps else {}
-        cells = (
-            _count(history.get("parameters")),
-            _count(last.get("step")),
-            _count(history.get("best_step")),
-            duration(history.get("seconds")),
-            _count(last.get("tokens_per_second")),
-            memory(history.get("peak_memory_bytes")),
+        rows.append(
+            (
+                model_name(model),
+                _count(history.get("parameters")),
+                _count(last.get("step")),
+                _count(history.get("best_step")),
+                duration(history.get("seconds")),
+                # Histories of earlier versions have it by steps alone.
+                _count(history.get("tokens_per_second") or last.get("tokens_per_second")),
+                operations(history.get("flops")),
+                share(history.get("gemm_share")),
+                memory(history.get("peak_memory_bytes")),
+            )
         )
-        rows.append(tag("tr", tag("th", model_name(model), scope="row"), [tag("td", cell) for cell in cells]))
-    return tag("div", tag("table", tag("thead", head), tag("tbody", rows)), class_="scroll")
+    return rows
+
+
+def _costs(run: RunData) -> Markup:
+    titles, *rows = cost_rows(run)
+    head = tag("tr", [tag("th", title, scope="col") for title in titles])
+    body = [
+        tag("tr", tag("th", model, scope="row"), [tag("td", cell) for cell in cells])
+        for model, *cells in rows
+    ]
+    return tag("div", tag("table", tag("thead", head), tag("tbody", body)), class_="scroll")
 
 
 def _count(value: Any) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float) and value else "–"
+
+
+def operations(flops: Any) -> str:
+    """Write a number of operations in units of 10¹²: `1,234` or `0.56`."""
+    if not isinstance(flops, int | float) or not flops:
+        return "–"
+    units = flops / 1e12
+    return f"{units:,.0f}" if units >= 1000 else f"{units:.3g}"
+
+
+def share(value: Any) -> str:
+    """Write a share from 0 to 1 in percent: `41 %`."""
+    return f"{value:.0%}".replace("%", " %") if isinstance(value, int | float) and value else "–"
 
 
 def duration(seconds: Any) -> str:

@@ -251,6 +251,8 @@ class TrainingConfig(_Section):
     """`auto` multiplies matrices in bf16 where the processor has instructions for it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model is trained and validated; `auto` takes a GPU if there is one."""
+    measure_gemm: bool = True
+    """Whether a plain matrix product is timed first (0.2 s), for the training's share of its speed."""
     shuffle_ties: bool = False
     """Whether training events with equal times are put in a new random order at every epoch."""
     seed: Seed = 0

@@ -21,6 +21,8 @@ _SID_STAGES = ("embed", "quantize", "ids")
 # Settings of trainings that came later, where they change nothing: runs made before there was a choice stay
 # current.
 _AS_BEFORE = (("loss", "full"), ("device", "auto"), ("shuffle_ties", False))
+# Settings that change what is told of a training, not what is trained.
+_OF_TELLING = ("measure_gemm",)
 _OF_SAMPLES = ("negatives", "negatives_by")
 # Settings of SASRec that have no effect on the vectors of behaviour which it gives a tokenizer.
 _NOT_OF_VECTORS = (
@@ -146,7 +148,8 @@ def _settings(config: RunConfig, *sections: str) -> dict[str, Any]:
     settings = {key: value for key, value in flatten(config).items() if key.startswith(prefixes)}
     for key in [key for key in settings if key.startswith("train.")]:
         model, _, name = key.removeprefix("train.").partition(".")
-        if (name, settings[key]) in _AS_BEFORE or (name in _OF_SAMPLES and _is_full(config, model)):
+        unused = name in _OF_TELLING or (name in _OF_SAMPLES and _is_full(config, model))
+        if unused or (name, settings[key]) in _AS_BEFORE:
             del settings[key]
     return settings
 

@@ -32,7 +32,7 @@ from sidkit.run.config import (
     TigerTrainingConfig,
     TrainingConfig,
 )
-from sidkit.train import NextItemBatches, SampledSoftmax, SequenceBatches
+from sidkit.train import NextItemBatches, SampledSoftmax, SequenceBatches, step_flops
 from sidkit.train.batches import Batch, Batches
 
 __all__ = ["RECIPES", "K", "Material", "Plan", "Ranked", "Recipe"]
@@ -92,6 +92,7 @@ class Plan(Generic[Model]):
         loss: the mean loss of a batch, a scalar.
         rank: the `K` best items after each history of validation questions.
         settle: what else is chosen once the weights are, given a way to measure NDCG on validation.
+        flops: operations of a step, see `step_flops`.
     """
 
     model: Model
@@ -99,6 +100,7 @@ class Plan(Generic[Model]):
     loss: Callable[[Model, Batch], Tensor]
     rank: Callable[[Model, EvalSet], Ranked]
     settle: Callable[[Model, Callable[[], float]], None] | None = None
+    flops: Callable[[Model, Batch], int] = step_flops
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Recipe:
 
 
 def _sequences(
-    material: Material, sizes: Any, training: TrainingConfig, *, from_nothing: bool = False
+    material: Material, sizes: Any, training: TrainingConfig, *, from_nothing: bool = False, digits: int = 1
 ) -> SequenceBatches:
     return SequenceBatches(
         material.split.train,
@@ -126,6 +128,7 @@ def _sequences(
         padding=material.items,
         seed=training.seed,
         from_nothing=from_nothing,
+        digits=digits,
         times=_times(material, training),
     )
 
@@ -149,6 +152,7 @@ def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, TrainingConfig], P
             by_count = training.negatives_by == "popularity"
             counts = np.bincount(material.split.train.values, minlength=material.items) if by_count else None
             softmax = SampledSoftmax(material.items, training.negatives, counts)
+        scored = material.items if softmax is None else min(material.items, softmax.negatives) + 1
 
         def loss(model: Scoring, batch: Batch) -> Tensor:
             if softmax is None:
@@ -162,6 +166,7 @@ def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, TrainingConfig], P
             _sequences(material, sizes, training),
             loss,
             rank=lambda model, valid: rank_by_scores(model, valid.histories, K),
+            flops=lambda model, batch: step_flops(model, batch, scored),
         )
 
     return plan
@@ -205,7 +210,7 @@ def _decoderonly(
 
     return Plan(
         DecoderOnly(table.sizes, **sizes.model_dump()),
-        _sequences(material, sizes, training, from_nothing=True),
+        _sequences(material, sizes, training, from_nothing=True, digits=len(table.sizes)),
         loss,
         rank=lambda model, valid: beam_search(model, trie, table.digits, valid.histories, beam=_BEAM, k=K),
     )

@@ -1,7 +1,7 @@
 """The work of every stage, on one run folder; what a stage makes is on the disk when it returns."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,8 @@ INDEX = "index.sidx"
 METRICS = "metrics.json"
 REPORT = "report.html"
 
+_LOSSES = ("level_loss", "bigram_loss")
+_THROUGHPUT = ("tokens_per_second", "gemm_share", "flops")
 _DIAGNOSED = 2000  # validation users whose losses are looked at
 
 
@@ -245,6 +247,7 @@ class Work:
         else:
             history = self._fit(model, workspace, task)
             facts = {"parameters": history.parameters, "best_step": history.best_step}
+            facts |= {name: told for name in _THROUGHPUT if (told := getattr(history, name))}
             if model in GENERATORS:
                 facts |= self._diagnosis(workspace)
         return Outcome(self._move(workspace, f"models/{model}"), facts)
@@ -357,7 +360,10 @@ class Work:
             tokenizer=dict(records["quantize"].facts) if GENERATORS & set(models) else {},
             seconds={name: record.seconds for name, record in records.items()},
             diagnostics={
-                name: told for name in models if (told := _told_apart(records[f"train.{name}"].facts))
+                name: told for name in models if (told := _among(records[f"train.{name}"].facts, _LOSSES))
+            },
+            training={
+                name: told for name in models if (told := _among(records[f"train.{name}"].facts, _THROUGHPUT))
             },
             cpu_seconds={name: record.cpu_seconds for name, record in records.items() if record.cpu_seconds},
             machine=machine_facts() | {"peak_memory_bytes": peaks},
@@ -422,8 +428,8 @@ class Work:
         return moved
 
 
-def _told_apart(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: facts[name] for name in ("level_loss", "bigram_loss") if name in facts}
+def _among(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: facts[name] for name in names if name in facts}
 
 
 def source_files(source: str) -> dict[str, str]:

@@ -102,5 +102,6 @@ def _of_model(metrics: "Metrics", name: str, seed: int) -> "Metrics":
         tokenizer=metrics.tokenizer if generator else {},
         seconds=kept(metrics.seconds),
         diagnostics={model: told for model, told in metrics.diagnostics.items() if model == name},
+        training={model: told for model, told in metrics.training.items() if model == name},
         cpu_seconds=kept(metrics.cpu_seconds),
     )

@@ -78,6 +78,7 @@ def train_model(
             place,
             data=_identity(data, training),
             settle=settle,
+            flops=plan.flops,
             on_progress=_told(progress),
         )
     return plan.model, history

@@ -6,6 +6,8 @@ require("torch", extra="train")
 
 from sidkit.train.batches import NextItemBatches, SequenceBatches
 from sidkit.train.fit import TrainProgress, fit
+from sidkit.train.flops import step_flops
+from sidkit.train.gemm import gemm_peak
 from sidkit.train.history import History
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import Processes, join
@@ -24,7 +26,9 @@ __all__ = [
     "TrainSettings",
     "autocast",
     "fit",
+    "gemm_peak",
     "join",
     "resolve_device",
     "resolve_precision",
+    "step_flops",
 ]

@@ -28,7 +28,7 @@ class Batch:
         users: user indices, int64 (B,).
         weight: the share of a full batch, in (0, 1]: the loss of a smaller batch counts less.
         targets: how many next items each row has, int64 (B,): over their sum the loss is a mean.
-        tokens: positions the model reads, for throughput.
+        tokens: real positions that the model reads, for throughput; padding is none.
     """
 
     history: Tensor
@@ -157,6 +157,7 @@ class SequenceBatches:
         seed: of the order.
         from_nothing: whether the first item of a window is a target too, of a history that is only `padding`.
             The batch has one position more then.
+        digits: how many positions an item takes in the model, for throughput.
         times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
             `TiedEvents`. Without them, the order stays.
     """
@@ -170,6 +171,7 @@ class SequenceBatches:
         padding: int,
         seed: int,
         from_nothing: bool = False,
+        digits: int = 1,
         times: NDArray[Any] | None = None,
     ) -> None:
         self._ties = None if times is None else TiedEvents(histories, times, seed=seed)
@@ -178,6 +180,7 @@ class SequenceBatches:
         self._padding = padding
         self._seed = seed
         self._from_nothing = from_nothing
+        self._digits = digits
         targets = np.maximum(histories.lengths - 1, 0)  # of each user
         windows = -(-targets // max_items)
         self._users = np.repeat(np.arange(len(targets)), windows)
@@ -215,5 +218,5 @@ class SequenceBatches:
             users=torch.from_numpy(self._users[rows]),
             weight=1.0,
             targets=targets,
-            tokens=int(targets.sum()),
+            tokens=int(targets.sum()) * self._digits,
         )

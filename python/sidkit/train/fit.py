@@ -21,6 +21,8 @@ from sidkit.models import Trained, save_model
 from sidkit.train.averaging import WeightAverage
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.checkpoint import Checkpoint
+from sidkit.train.flops import step_flops
+from sidkit.train.gemm import gemm_peak
 from sidkit.train.history import History
 from sidkit.train.memory import peak_memory_bytes, release_free_memory
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
@@ -63,6 +65,7 @@ def fit(
     *,
     data: str,
     settle: Callable[[Model], None] | None = None,
+    flops: Callable[[Model, Batch], int] = step_flops,
     on_progress: Callable[[TrainProgress], None] = lambda progress: None,
 ) -> History:
     """Train `model` in place and leave it with the weights of its best evaluation.
@@ -84,6 +87,7 @@ def fit(
         data: a fingerprint of the data, so that a checkpoint is never continued on other data.
         settle: called once with the best weights, before they are saved, to choose what is chosen last; an
             interrupt meanwhile costs no training.
+        flops: operations of a step, for the history.
         on_progress: called after every step.
 
     Raises:
@@ -92,7 +96,10 @@ def fit(
         FormatError: if the checkpoint is damaged.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
     """
-    return _Training(model, batches, loss, validate, settings, Path(folder), data, settle, on_progress).run()
+    training = _Training(
+        model, batches, loss, validate, settings, Path(folder), data, settle, flops, on_progress
+    )
+    return training.run()
 
 
 class _Training:
@@ -108,11 +115,12 @@ class _Training:
         folder: Path,
         data: str,
         settle: Callable[[Any], None] | None,
+        flops: Callable[[Any, Batch], int],
         on_progress: Callable[[TrainProgress], None],
     ) -> None:
         self.model, self.batches, self.loss, self.validate = model, batches, loss, validate
         self.settings, self.folder = settings, folder
-        self.settle, self.on_progress = settle, on_progress
+        self.settle, self.count_flops, self.on_progress = settle, flops, on_progress
         self.processes = join()
         self.device = resolve_device(settings.device)
         model.to(self.device)
@@ -128,8 +136,9 @@ class _Training:
             "precision": resolve_precision(settings.precision, self.device.type),
             "data": data,
         }
-        # How often we save, and where we train, does not change what is trained.
-        del self.identity["checkpoint_every_seconds"], self.identity["device"]
+        # How often we save, where we train, and what we tell of it do not change what is trained.
+        for name in ("checkpoint_every_seconds", "device", "measure_gemm"):
+            del self.identity[name]
         if self.processes.size > 1:  # each draws its own dropout
             self.identity["processes"] = self.processes.size
         self.total = settings.max_steps
@@ -138,6 +147,8 @@ class _Training:
         self.stale = 0  # evaluations since the best one
         self.losses: list[float] = []  # since the last entry of the history
         self.tokens = 0
+        self.flops = 0
+        self.peak = 0.0  # operations a second of a plain matrix product, of all processes together
         self.spent = 0.0  # seconds of training steps since the last entry
         self.trained = 0.0  # seconds of training steps, whole training
 
@@ -154,6 +165,8 @@ class _Training:
         torch.manual_seed(self.settings.seed + 1_000_003 * self.processes.rank)
         if self.processes.of_first(self.checkpoint.exists):
             self.resume()
+        if self.settings.measure_gemm:
+            self.peak = self.measured_peak()
         self.last_clock = self.last_save = time.monotonic()
         self.last_cpu = time.process_time()
         with _interrupt_flag() as interrupted:
@@ -180,6 +193,13 @@ class _Training:
                 if 0 < self.settings.patience <= self.stale:
                     return
                 yield rows
+
+    def measured_peak(self) -> float:
+        """Operations a second of a plain matrix product, summed over the processes."""
+        precision = resolve_precision(self.settings.precision, self.device.type)
+        peak = torch.tensor(gemm_peak(precision, self.device.type))
+        self.processes.add_up([peak])
+        return peak.item()
 
     def stop_if(self, interrupted: threading.Event) -> None:
         if self.processes.any(interrupted.is_set()):
@@ -221,6 +241,7 @@ class _Training:
         self.losses.append(mean)
         self.tokens += batch.tokens
         self.spent += time.monotonic() - started
+        self.flops += self.count_flops(self.model, batch)
         if len(self.losses) == _LOG_EVERY or self.step == self.total:
             self.log(rate)
             release_free_memory()
@@ -240,17 +261,20 @@ class _Training:
 
     def log(self, rate: float) -> None:
         self.trained += self.spent
-        self.history.steps.append(
-            {
-                "step": self.step,
-                "epoch": self.step / self.batches.steps,
-                "loss": math.fsum(self.losses) / len(self.losses),
-                "lr": rate,
-                "tokens_per_second": self.tokens / max(self.spent, 1e-9),
-                "seconds": self.trained,
-            }
-        )
-        self.losses, self.tokens, self.spent = [], 0, 0.0
+        spent = max(self.spent, 1e-9)
+        entry = {
+            "step": self.step,
+            "epoch": self.step / self.batches.steps,
+            "loss": math.fsum(self.losses) / len(self.losses),
+            "lr": rate,
+            "tokens_per_second": self.tokens / spent,
+            "flops": self.flops,
+            "seconds": self.trained,
+        }
+        if self.peak:
+            entry["gemm_share"] = round(self.flops / spent / self.peak, 4)
+        self.history.steps.append(entry)
+        self.losses, self.tokens, self.flops, self.spent = [], 0, 0, 0.0
 
     def evaluate(self) -> None:
         started = time.monotonic()
@@ -291,7 +315,13 @@ class _Training:
 
     def pending(self) -> dict[str, Any]:
         """What the next entry of the history needs."""
-        return {"losses": self.losses, "tokens": self.tokens, "spent": self.spent, "trained": self.trained}
+        return {
+            "losses": self.losses,
+            "tokens": self.tokens,
+            "flops": self.flops,
+            "spent": self.spent,
+            "trained": self.trained,
+        }
 
     def resume(self) -> None:
         taken = Checkpoint.load(self.checkpoint, self.identity)
@@ -300,6 +330,7 @@ class _Training:
         self.history = History(**taken.history)
         self.step, self.best = taken.step, taken.best
         self.losses, self.tokens = pending["losses"], pending["tokens"]
+        self.flops = pending.get("flops", 0)  # checkpoints of versions that did not count have none
         self.spent, self.trained = pending["spent"], pending["trained"]
         after_best = [entry for entry in self.history.evaluations if entry["step"] > self.history.best_step]
         self.stale = len(after_best)
@@ -314,6 +345,7 @@ class _Training:
 
     def finish(self) -> None:
         self.tick()
+        self.history.sum_up()
         self.model.load_state_dict(self.best)
         self.model.eval()
         if self.settle is not None:

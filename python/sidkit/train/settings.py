@@ -27,6 +27,8 @@ class TrainSettings:
         precision: `bf16` computes matrix products in bfloat16, `auto` does so where the CPU has the
             instructions.
         device: where the model is trained; `auto` takes a GPU if there is one.
+        measure_gemm: whether a plain matrix product is timed before the first step (0.2 s), so that the
+            history can tell the training's share of its speed.
         seed: of the weights, the order of examples and the dropout.
 
     Raises:
@@ -45,6 +47,7 @@ class TrainSettings:
     checkpoint_every_seconds: float = 120.0
     precision: Literal["auto", "f32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    measure_gemm: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,0 +1,82 @@
+"""How much arithmetic a training step is, whatever program computes it.
+
+Counted are the products of matrices and the inner products of the model, of the positions that are read and
+no others: a multiplication and an addition are two operations, padding is none, and causal attention is the
+pairs of a position and those not after it. The way back takes twice what the way forward takes, once for the
+gradient of the input and once for that of the weights. What a program computes again to save memory is not
+counted, nor are tables, norms, activations, dropout, the softmax and the optimizer. This is what "model
+FLOPs" are in the utilization of Chowdhery et al. (PaLM, 2022, arXiv 2204.02311, appendix B).
+
+Shapes: P real positions of a batch, D = d_model, N items, L levels, K_l digits of level l.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from sidkit.models import TIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
+from sidkit.train.batches import Batch
+
+__all__ = ["step_flops"]
+
+_BOTH_WAYS = 3  # forward once, backward twice
+
+
+def step_flops(model: Trained, batch: Batch, scored: int | None = None) -> int:
+    """Operations of one step, forward and backward.
+
+    Args:
+        model: what is trained.
+        batch: what the step reads.
+        scored: how many items SASRec and GRU4Rec score at every position; all if not given.
+    """
+    if isinstance(model, TIGER):
+        return _BOTH_WAYS * _tiger(model, batch)
+    lengths = batch.targets
+    positions = int(lengths.sum())
+    if isinstance(model, DecoderOnly):
+        width, levels = model.begin.numel(), len(model.sizes)
+        heads = 2 * width * sum(model.sizes) * positions
+        return _BOTH_WAYS * (len(model.blocks) * _block(width, lengths * levels) + heads)
+    if isinstance(model, RQTransformer):
+        width = model.code.embedding_dim
+        body = len(model.blocks) * _block(width, lengths)
+        scores = 2 * width * _scored(model, batch.target)
+        # Content is given, so only its projection has a gradient.
+        content = 2 * 2 * model.content.numel() * width if model.project is not None else 0
+        return _BOTH_WAYS * (body + scores) + content
+    width = model.item.embedding_dim
+    body = len(model.layers) * 12 * width**2 * positions if isinstance(model, GRU4Rec) else 0
+    body += len(model.blocks) * _block(width, lengths) if isinstance(model, SASRec) else 0
+    return _BOTH_WAYS * (body + 2 * width * (model.items if scored is None else scored) * positions)
+
+
+def _block(width: int, lengths: Tensor) -> int:
+    """A `CausalBlock` over sequences: 12 D² weights a position, two inner products a pair of positions."""
+    pairs = int((lengths * (lengths + 1)).sum()) // 2
+    return 24 * width**2 * int(lengths.sum()) + 4 * width * pairs
+
+
+def _scored(model: RQTransformer, target: Tensor) -> int:
+    """How many vectors are scored: first digits, siblings along the paths of the targets, and items."""
+    tree = model.tree
+    wanted = target[target < model.items].to(tree.path.device)  # (P,)
+    families = tree.branches[tree.path[wanted, :-1]]  # (P, L-1)
+    open_ = int(torch.where(families > 1, families, 0).sum())  # an only child is not scored
+    everywhere = int(tree.starts[1]) + (model.items if model.dense else 0)
+    return len(wanted) * everywhere + open_
+
+
+def _tiger(model: TIGER, batch: Batch) -> int:
+    """Forward: every user has the same number of positions to read, and L to write."""
+    settings, levels = cast("dict[str, int]", model.settings), len(model.sizes)
+    width, inner, wide = settings["d_model"], settings["heads"] * settings["d_head"], settings["d_ff"]
+    users, items = batch.history.shape[:2]
+    read = min(items, model.max_items) * levels + (model.user is not None)
+    encoder = 8 * read * width * inner + 4 * read**2 * inner + 4 * read * width * wide
+    itself = 8 * levels * width * inner + 2 * levels * (levels + 1) * inner
+    across = 4 * (levels + read) * width * inner + 4 * levels * read * inner
+    decoder = itself + across + 4 * levels * width * wide
+    heads = 2 * width * sum(model.sizes)
+    return users * (len(model.encoder) * encoder + len(model.decoder) * decoder + heads)
