@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sidkit.errors import DataError, FormatError
+from sidkit.report.cells import gain_cell
 from sidkit.report.charts import number, short
-from sidkit.report.markup import table_row
+from sidkit.report.markdown import markdown_table
 from sidkit.report.vocabulary import metric_name, model_name
 
 __all__ = ["beams_table", "read_beams"]
@@ -41,7 +42,7 @@ def beams_table(found: Mapping[str, Any]) -> str:
     head = ["search"]
     for metric in _METRICS:
         head += [metric_name(metric), f"less {truth}", "p"]
-    lines = [table_row([*head, "users/s", "users/CPU s"]), table_row(["---", *["---:"] * (len(head) + 1)])]
+    rows = []
     for row in found["rows"]:
         cells = [row["search"]]
         for metric in _METRICS:
@@ -49,18 +50,10 @@ def beams_table(found: Mapping[str, Any]) -> str:
             low, high = figures["ci95"]
             cells.append(f"{number(figures['value'])} ({number(low)}–{number(high)})")
             gain = figures[less]
-            cells += ["", ""] if row["search"] == found["against"] else [_gain(gain), f"{gain['p']:.3f}"]
+            told = gain_cell(gain["difference"], gain["ci95"])
+            cells += ["", ""] if row["search"] == found["against"] else [told, f"{gain['p']:.3f}"]
         speeds = (short(round(row[name])) for name in ("users_per_second", "users_per_cpu_second"))
-        lines.append(table_row([*cells, *speeds]))
+        rows.append([*cells, *speeds])
     seen = "seen items masked" if found["mask_seen"] else "nothing masked"
     note = f"{model_name(found['model'])}, {found['users']:,} test users, {seen}, {found['machine']['cpu']}."
-    return "\n".join([*lines, "", note]) + "\n"
-
-
-def _gain(gain: Mapping[str, Any]) -> str:
-    ends = " to ".join(_signed(end) for end in gain["ci95"])
-    return f"{_signed(gain['difference'])} ({ends})"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("-", "−")
+    return f"{markdown_table([*head, 'users/s', 'users/CPU s'], rows)}\n\n{note}\n"

@@ -4,7 +4,7 @@ import html
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["Child", "Markup", "clean", "table_row", "tag"]
+__all__ = ["Child", "Markup", "clean", "tag"]
 
 # These have no end tag in HTML.
 _VOID = frozenset({"br", "hr", "meta"})
@@ -65,8 +65,3 @@ def _join(children: Iterable[Child]) -> str:
         elif child is not None:
             parts.append(_join(child))
     return "".join(parts)
-
-
-def table_row(cells: Iterable[str]) -> str:
-    """Write one row of a Markdown table."""
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

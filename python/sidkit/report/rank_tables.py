@@ -23,6 +23,7 @@ import polars as pl
 from sidkit.errors import DataError
 from sidkit.rank import Comparison, Retraining, Sweep, coherence_from_json
 from sidkit.report.documents import Write, renew_documents, run_renewal
+from sidkit.report.markdown import markdown_table
 
 __all__ = ["update_rank_tables"]
 
@@ -33,15 +34,9 @@ PARTS = ("all", "new items")
 def update_rank_tables(
     results: str | os.PathLike[str], documents: Iterable[str | os.PathLike[str]], *, check: bool = False
 ) -> list[Path]:
-    """Rewrite the marked tables of documents.
+    """Rewrite the marked tables of documents, of the runs in a folder, by custom `docs/results/rank`.
 
-    Args:
-        results: the folder of stored runs.
-        documents: Markdown files; those without a mark are left as they are.
-        check: only tell which documents would change.
-
-    Returns:
-        The documents that changed, or with `check` would.
+    Arguments and what is returned are those of `renew_documents`.
 
     Raises:
         DataError: if a mark has no end, or names a table or a run that there is not.
@@ -85,9 +80,9 @@ def _comparison(texts: dict[str, str]) -> str:
     return "\n\n".join(
         [
             _conditions(run, found, summary),
-            _markdown(["representation", *heads], means),
+            markdown_table(["representation", *heads], means),
             "Paired difference to `random`, seed by seed:",
-            _markdown(["representation", *heads], apart),
+            markdown_table(["representation", *heads], apart),
         ]
     )
 
@@ -109,7 +104,7 @@ def _deciles(texts: dict[str, str]) -> str:
             f"{title} by tenth of the items, from the least to the most met in training; "
             "below `random`, paired differences to it:"
         )
-        written.append(_markdown(["", *(part.removeprefix("decile ") for part in parts)], rows))
+        written.append(markdown_table(["", *(part.removeprefix("decile ") for part in parts)], rows))
     return "\n\n".join(written)
 
 
@@ -133,7 +128,7 @@ def _coherence(texts: dict[str, str]) -> str:
         for each in coherence_from_json(text):
             counts = (f"{count:,}" for count in (each.prefixes, each.items, each.pairs))
             rows.append([str(each.depth), *counts, f"{each.cosine:.3f}" if each.pairs else "–"])
-        blocks += [f"**{run.partition('/')[0]}**", _markdown(heads, rows)]
+        blocks += [f"**{run.partition('/')[0]}**", markdown_table(heads, rows)]
     return "\n\n".join(blocks)
 
 
@@ -146,7 +141,7 @@ def _sweep(texts: dict[str, str]) -> str:
     for (name, distinct), _ in table.group_by("name", "distinct", maintain_order=True):
         figures = [_mean(_at(table, str(name), part, metric, "name")) for part in PARTS for metric in METRICS]
         rows.append([str(name), "" if distinct is None else f"{distinct:.3f}", *figures])
-    return _markdown(["Semantic IDs", "SIDs per item", *heads], rows)
+    return markdown_table(["Semantic IDs", "SIDs per item", *heads], rows)
 
 
 def _moved(texts: dict[str, str]) -> str:
@@ -164,7 +159,7 @@ def _moved(texts: dict[str, str]) -> str:
         ]
         figures = ["same", "remapped", "information"]
         heads = ["digits", *figures, *(f"{figure}, two seeds" for figure in figures)]
-        blocks += [f"**{run.partition('/')[0]}**", _markdown(heads, rows)]
+        blocks += [f"**{run.partition('/')[0]}**", markdown_table(heads, rows)]
     return "\n\n".join(blocks)
 
 
@@ -181,7 +176,7 @@ def _retraining(texts: dict[str, str]) -> str:
         ]
         rows.append(["later − earlier", "", *(_apart(_at(summary, "later", *each)) for each in columns)])
         heads = [f"{name}, {part}" for part in PARTS for name in METRICS.values()]
-        written = _markdown(["Semantic IDs", "trained on items", *heads], rows)
+        written = markdown_table(["Semantic IDs", "trained on items", *heads], rows)
         blocks += [_conditions(run, found.comparison, summary), written]
     return "\n\n".join(blocks)
 
@@ -206,11 +201,6 @@ def _with_interval(value: float | None, half_width: float | None, sign: str) -> 
         return "–"
     known = half_width is not None and half_width == half_width
     return f"{value:{sign}.3f}" + (f" ± {half_width:.3f}" if known else "")
-
-
-def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 _TABLES: dict[str, tuple[str, Callable[[dict[str, str]], str]]] = {

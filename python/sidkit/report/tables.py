@@ -12,16 +12,15 @@ Run it with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
 """
 
 import os
-import statistics
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sidkit.evaluate import Comparison
 from sidkit.report.beams import beams_table, read_beams
-from sidkit.report.charts import number
+from sidkit.report.cells import accuracy_cell, cost_cell, gain_cell, seeds_cell
 from sidkit.report.documents import Write, renew_documents, run_renewal
-from sidkit.report.markup import table_row
+from sidkit.report.markdown import markdown_table
 from sidkit.report.stored import Entry, Setting, StoredRun, settings_of, stored_runs
 from sidkit.report.tokenizers import tokenizers_tables
 from sidkit.report.vocabulary import metric_name, model_name
@@ -49,15 +48,9 @@ def results_tables(runs: Sequence[StoredRun], metrics: Iterable[str] = METRICS) 
 def update_tables(
     results: str | os.PathLike[str], documents: Iterable[str | os.PathLike[str]], *, check: bool = False
 ) -> list[Path]:
-    """Rewrite the marked tables of documents.
+    """Rewrite the marked tables of documents, of the runs in a folder, by custom `docs/results`.
 
-    Args:
-        results: the folder of stored runs, by custom `docs/results`.
-        documents: Markdown files; those without a mark are left as they are.
-        check: only tell which documents would change.
-
-    Returns:
-        The documents that changed, or with `check` would.
+    Arguments and what is returned are those of `renew_documents`.
 
     Raises:
         DataError: if a mark has no end, or names a dataset without stored runs.
@@ -81,12 +74,13 @@ def _of_setting(setting: Setting, metrics: Sequence[str]) -> Iterator[str]:
 
 def _accuracy(entries: Sequence[Entry], metrics: Sequence[str]) -> str:
     shown = [name for name in metrics if any(entry.values(name) for entry in entries)]
-    lines = [table_row(["model", "seeds", *map(metric_name, shown), "training, s", "CPU, s"])]
-    lines.append(table_row(["---", "---:", *["---:"] * (len(shown) + 2)]))
+    heads = ["model", "seeds", *map(metric_name, shown), "training, s", "CPU, s"]
+    rows = []
     for entry in entries:
-        costs = (_cost(run.seconds for run in entry.runs), _cost(run.cpu_seconds for run in entry.runs))
-        lines.append(table_row([entry.title, _seeds(entry), *(_cell(entry, name) for name in shown), *costs]))
-    return "\n".join(lines)
+        costs = (run.seconds for run in entry.runs), (run.cpu_seconds for run in entry.runs)
+        figures = (accuracy_cell(entry, name) for name in shown)
+        rows.append([entry.title, seeds_cell(entry), *figures, *map(cost_cell, costs)])
+    return markdown_table(heads, rows)
 
 
 def _differences(entries: Sequence[Entry]) -> str:
@@ -96,45 +90,21 @@ def _differences(entries: Sequence[Entry]) -> str:
     for entry in entries:
         if baseline is None or entry.ranking in _ALONE:
             continue
-        cells = [entry.title, f"{_seeds(entry)} against {_seeds(baseline)}"]
+        cells = [entry.title, f"{seeds_cell(entry)} against {seeds_cell(baseline)}"]
         for metric in _COMPARED:
             gain = entry.gain_over(baseline, metric)
             if gain is None:
                 break
             found = Comparison.of(entry.ranking, BASELINE, metric, gain, resamples=_RESAMPLES)
-            ends = f"({_signed(found.ci95[0])} to {_signed(found.ci95[1])})"
-            cells += [f"{_signed(found.difference)} {ends}", _p(found.p)]
+            cells += [gain_cell(found.difference, found.ci95), _p(found.p)]
         else:
-            rows.append(table_row(cells))
+            rows.append(cells)
     if not rows:
         return ""
     head = [f"less {model_name(BASELINE)}", "seeds"]
     for metric in _COMPARED:
         head += [metric_name(metric), "p"]
-    return "\n".join([table_row(head), table_row(["---", "---", *["---:"] * (len(head) - 2)]), *rows])
-
-
-def _cell(entry: Entry, metric: str) -> str:
-    values = entry.values(metric)
-    if not values:
-        return "–"
-    spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
-    ends = entry.interval(metric)
-    interval = f" ({number(ends[0])}–{number(ends[1])})" if ends else ""
-    return number(statistics.fmean(values)) + spread + interval
-
-
-def _cost(seconds: Iterable[float | None]) -> str:
-    known = [value for value in seconds if value is not None]
-    return f"{statistics.fmean(known):,.0f}" if known else "–"
-
-
-def _seeds(entry: Entry) -> str:
-    return ", ".join(map(str, entry.seeds))
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("-", "−")
+    return markdown_table(head, rows, names=2)
 
 
 def _p(value: float) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 from sidkit.errors import DataError
 from sidkit.evaluate import Comparison
 from sidkit.quantize import TokenizerFigures
-from sidkit.report.charts import number, short
-from sidkit.report.markup import table_row
+from sidkit.report.cells import accuracy_cell, cost_cell, gain_cell, seeds_cell
+from sidkit.report.charts import short
+from sidkit.report.markdown import markdown_table
 from sidkit.report.stored import Entry, Setting, settings_of, stored_runs
 from sidkit.report.vocabulary import metric_name, model_name
 
@@ -87,56 +88,48 @@ def _lists(families: Sequence[_Family]) -> str:
     head = ["tokenizer", "seeds"]
     for metric in _METRICS:
         head += [metric_name(metric), f"less {BASELINE}"]
-    lines = [table_row([*head, "p", "training, CPU s"]), table_row(["---", *["---:"] * (len(head) + 1)])]
+    rows = []
     baseline = next((family.entry for family in families if family.entry.variant == BASELINE), None)
     for family in families:
         entry = family.entry
-        cells, p = [family.name, ", ".join(map(str, entry.seeds))], "–"
+        cells, p = [family.name, seeds_cell(entry)], "–"
         for metric in _METRICS:
-            values = entry.values(metric)
-            spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
-            ends = entry.interval(metric)
-            interval = f" ({number(ends[0])}–{number(ends[1])})" if ends else ""
             gain = None if baseline in (None, entry) else entry.gain_over(baseline, metric)
             told = "–"
             if gain is not None:
                 found = Comparison.of(entry.variant, BASELINE, metric, gain, resamples=_RESAMPLES)
-                told = f"{_signed(found.difference)} ({_signed(found.ci95[0])} to {_signed(found.ci95[1])})"
+                told = gain_cell(found.difference, found.ci95)
                 p = f"{max(found.p, 2 / (_RESAMPLES + 1)):.3f}"
-            cells += [f"{number(statistics.fmean(values))}{spread}{interval}", told]
-        spent = [run.cpu_seconds for run in entry.runs if run.cpu_seconds is not None]
-        cost = f"{statistics.fmean(spent):,.0f}" if spent else "–"
-        lines.append(table_row([*cells, p, cost]))
-    return "\n".join(lines)
+            cells += [accuracy_cell(entry, metric), told]
+        rows.append([*cells, p, cost_cell(run.cpu_seconds for run in entry.runs)])
+    return markdown_table([*head, "p", "training, CPU s"], rows)
 
 
 def _codes(families: Sequence[_Family]) -> str:
     head = ["tokenizer", "codes", "fit, s", "fit, CPU s", "encode, rows/s", "unique", "fullest", "perplexity"]
     head += ["MSE", "purity (by chance)", "neighbours (by prefix)"]
-    lines = [table_row(head), table_row(["---", *["---:"] * (len(head) - 1)])]
+    rows = []
     for family in families:
         sizes = family.figures[0].sizes
         alike = len(set(sizes)) == 1
         codes = f"{len(sizes)} × {sizes[0]:,}" if alike else " × ".join(f"{size:,}" for size in sizes)
-        lines.append(
-            table_row(
-                [
-                    family.name,
-                    codes if len(sizes) > 1 else f"{sizes[0]:,}",
-                    f"{family.mean(lambda of: of.fit_seconds):,.1f}",
-                    f"{family.mean(lambda of: of.fit_cpu_seconds):,.1f}",
-                    short(round(family.mean(lambda of: of.encode_rows_per_second))),
-                    f"{family.mean(lambda of: of.unique_rate):.3f}",
-                    f"{family.mean(lambda of: of.largest_collision):,.0f}",
-                    family.levels(lambda of: of.perplexity, lambda value: f"{value:,.0f}"),
-                    family.levels(lambda of: of.mse, lambda value: f"{value:.3f}".lstrip("0")),
-                    _purity(family),
-                    f"{family.mean(lambda of: of.neighbours):.3f} "
-                    f"({family.mean(lambda of: of.neighbours_by_prefix):.3f})",
-                ]
-            )
+        rows.append(
+            [
+                family.name,
+                codes if len(sizes) > 1 else f"{sizes[0]:,}",
+                f"{family.mean(lambda of: of.fit_seconds):,.1f}",
+                f"{family.mean(lambda of: of.fit_cpu_seconds):,.1f}",
+                short(round(family.mean(lambda of: of.encode_rows_per_second))),
+                f"{family.mean(lambda of: of.unique_rate):.3f}",
+                f"{family.mean(lambda of: of.largest_collision):,.0f}",
+                family.levels(lambda of: of.perplexity, lambda value: f"{value:,.0f}"),
+                family.levels(lambda of: of.mse, lambda value: f"{value:.3f}".lstrip("0")),
+                _purity(family),
+                f"{family.mean(lambda of: of.neighbours):.3f} "
+                f"({family.mean(lambda of: of.neighbours_by_prefix):.3f})",
+            ]
         )
-    return "\n".join(lines)
+    return markdown_table(head, rows)
 
 
 def _purity(family: _Family) -> str:
@@ -147,7 +140,3 @@ def _purity(family: _Family) -> str:
     ours = np.mean([each.purity[0] for each in known])
     chance = np.mean([each.purity_by_chance[0] for each in known])
     return f"{ours:.3f} ({chance:.3f})"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("-", "−")

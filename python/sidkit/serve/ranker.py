@@ -118,40 +118,21 @@ def _by_popularity(model: Popularity) -> Ranker:
 
 def _by_scores(rank_all: Callable[..., Ranked]) -> Ranker:
     """Rank by a model that scores all items; `rank_all` is one of `rank_by_*` with its model."""
-
-    def rank(
-        histories: Sequences,
-        users: npt.NDArray[np.int32] | None,
-        k: int,
-        exclude: Sequences | None,
-        on_progress: Callable[[int], None],
-        /,
-    ) -> Ranked:
-        return rank_all(histories, k, exclude=exclude, on_progress=on_progress)
-
-    return rank
+    return lambda histories, users, k, exclude, on_progress, /: rank_all(
+        histories, k, exclude=exclude, on_progress=on_progress
+    )
 
 
 def _by_beam(model: SidGenerator[Any], table: SidTable, trie: Trie, beam: int, batch_size: int) -> Ranker:
-    def rank(
-        histories: Sequences,
-        users: npt.NDArray[np.int32] | None,
-        k: int,
-        exclude: Sequences | None,
-        on_progress: Callable[[int], None],
-        /,
-    ) -> Ranked:
-        return beam_search(
-            model,
-            trie,
-            table.digits,
-            histories,
-            beam=max(beam, k),
-            k=k,
-            users=users,
-            exclude=exclude,
-            batch_size=batch_size,
-            on_progress=on_progress,
-        )
-
-    return rank
+    return lambda histories, users, k, exclude, on_progress, /: beam_search(
+        model,
+        trie,
+        table.digits,
+        histories,
+        beam=max(beam, k),
+        k=k,
+        users=users,
+        exclude=exclude,
+        batch_size=batch_size,
+        on_progress=on_progress,
+    )

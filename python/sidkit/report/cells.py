@@ -1,0 +1,44 @@
+"""What the cells of tables of stored runs say."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from sidkit.report.charts import number
+from sidkit.report.stored import Entry
+
+__all__ = ["accuracy_cell", "cost_cell", "gain_cell", "seeds_cell"]
+
+
+def seeds_cell(entry: Entry) -> str:
+    """Write the seeds: `0, 1, 2`."""
+    return ", ".join(map(str, entry.seeds))
+
+
+def accuracy_cell(entry: Entry, metric: str) -> str:
+    """Write the mean of a metric over the seeds, its deviation and its 95 % interval over users, as known.
+
+    For example `0.0384 ± 0.0005 (0.0371–0.0397)`.
+    """
+    values = entry.values(metric)
+    if not values:
+        return "–"
+    spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
+    ends = entry.interval(metric)
+    interval = f" ({number(ends[0])}–{number(ends[1])})" if ends else ""
+    return number(statistics.fmean(values)) + spread + interval
+
+
+def gain_cell(difference: float, ci95: Sequence[float]) -> str:
+    """Write a difference and its interval: `+0.0012 (−0.0003 to +0.0027)`."""
+    low, high = map(_signed, ci95)
+    return f"{_signed(difference)} ({low} to {high})"
+
+
+def cost_cell(seconds: Iterable[float | None]) -> str:
+    """Write the mean of the seconds that are known: `1,234`."""
+    known = [value for value in seconds if value is not None]
+    return f"{statistics.fmean(known):,.0f}" if known else "–"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
