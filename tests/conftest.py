@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.embed.tiny_model import write_tiny_model
 from tests.run.world import QUICK, write_world
 
 # How long an example takes says more about the machine than about the code.
@@ -29,6 +30,12 @@ def beauty():
 def world(tmp_path_factory):
     """The folder of a toy data set in which item k+1 follows item k."""
     return write_world(tmp_path_factory.mktemp("data") / "ring")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """A sentence-transformers folder whose model reads letters."""
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
 
 
 @pytest.fixture(scope="session")

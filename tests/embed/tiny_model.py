@@ -1,20 +1,21 @@
+"""An embedding model small enough to be made anew."""
+
 import json
 
-import pytest
+__all__ = ["write_tiny_model"]
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory):
-    """A sentence-transformers folder: one layer of random weights that reads letters, 12 of them at most."""
+def write_tiny_model(folder):
+    """Write one layer of random weights that reads letters, 12 of them at most; return the folder."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny-model")
+    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-    vocabulary = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    vocabulary = folder.parent / "vocab.txt"
     vocabulary.write_text("\n".join(words))
     BertTokenizerFast(vocab=str(vocabulary), model_max_length=12).save_pretrained(folder)
     config = BertConfig(
