@@ -5,7 +5,7 @@ import pytest
 from tests.quantize.histories import communities
 
 from sidkit.data import Sequences
-from sidkit.errors import DataError
+from sidkit.errors import ConfigError, DataError
 from sidkit.quantize import behaviour_block
 from sidkit.run import SasrecConfig, SoftmaxTrainingConfig
 from sidkit.run.sasrec_vectors import sasrec_vectors
@@ -66,3 +66,16 @@ def test_histories_without_a_signal():
         sasrec_vectors(Sequences.from_rows([[0], [1]]), 2)
     with pytest.raises(DataError, match="below n_items, 2, but one holds 4"):
         sasrec_vectors(Sequences.from_rows([[0, 4]]), 2)
+
+
+def test_ties_are_shuffled_if_the_training_asks_for_it():
+    histories = communities(np.arange(12) % 2, histories=60)
+    rows = Sequences.from_rows([[3], *histories])
+    training = QUICK.model_copy(update={"max_steps": 12})
+    shuffling = training.model_copy(update={"shuffle_ties": True})
+    times, one_day = np.arange(len(rows.values)), np.zeros(len(rows.values))
+    plain = sasrec_vectors(rows, 12, SMALL, training, times=one_day)
+    assert (sasrec_vectors(rows, 12, SMALL, shuffling, times=times) == plain).all()
+    assert (sasrec_vectors(rows, 12, SMALL, shuffling, times=one_day) != plain).any()
+    with pytest.raises(ConfigError, match="`shuffle_ties` needs the times"):
+        sasrec_vectors(rows, 12, SMALL, shuffling)

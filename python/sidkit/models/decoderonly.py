@@ -80,24 +80,35 @@ class DecoderOnly(DigitModel):
         for weight in (self.digits.weight, self.begin):
             nn.init.normal_(weight, std=0.02)
 
-    def forward(self, events: Tensor, real: Tensor) -> Tensor:
+    def forward(
+        self,
+        events: Tensor,
+        real: Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        hide_digits: float = 0.0,
+    ) -> Tensor:
         """The cross-entropy of every digit of every item, given all digits before it.
 
         Args:
             events: digits of the items of histories, oldest first, int64 (B, T, L);
                 any digits where there is no item, which must be on the right.
             real: where there is an item, bool (B, T).
+            label_smoothing: the share of each target that is spread evenly over the digits of its level.
+            hide_digits: the share of the digits read whose vectors are zero, a fresh draw at every call.
 
         Returns:
             Natural-log losses, f32 (L,): the mean over all items for each level. Their sum is the loss of an
             item.
         """
-        x = self.dropout(self._sequence(events)[:, :-1])  # (B, T·L, D): nothing follows the last digit
+        x = self.dropout(
+            self._sequence(events, hide_digits)[:, :-1]
+        )  # (B, T·L, D): nothing follows the last digit
         at = self._turns(0, x.shape[1])
         for block in self.blocks:
             x = block(x, at)  # (B, T·L, D)
         h = self.norm(x).unflatten(1, events.shape[1:])[real]  # (P, L, D), P real items
-        return self._losses(h, events[real])
+        return self._losses(h, events[real], label_smoothing)
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "DecoderOnlyState":
         """Read histories once and prepare to decode: one beam a user, nothing written yet.
@@ -143,10 +154,10 @@ class DecoderOnly(DigitModel):
         state.level += 1
         return self._log_probs(self.norm(x[:, 0]), level)
 
-    def _sequence(self, items: Tensor) -> Tensor:
+    def _sequence(self, items: Tensor, hide: float = 0.0) -> Tensor:
         """The beginning and the digits of items (B, T, L) one after the other, as inputs (B, 1 + T·L, D)."""
         begin = self.begin.expand(len(items), 1, -1)
-        return torch.cat([begin, self._spelled(items)], dim=1)
+        return torch.cat([begin, self._spelled(items, hide)], dim=1)
 
     def _turns(self, first: int, positions: int) -> Turns:
         return turns(first, positions, self.begin.numel() // self.blocks[0].heads, self.begin.device)

@@ -37,9 +37,16 @@ class DigitModel(nn.Module):
         outputs = [nn.Linear(self.begin.numel(), size, bias=False) for size in self.sizes]
         self.outputs = cast("list[nn.Linear]", nn.ModuleList(outputs))
 
-    def _spelled(self, items: Tensor) -> Tensor:
-        """The vectors of the digits of items, int64 (B, T, L), one after the other: (B, T·L, D)."""
+    def _spelled(self, items: Tensor, hide: float = 0.0) -> Tensor:
+        """The vectors of the digits of items, int64 (B, T, L), one after the other: (B, T·L, D).
+
+        Each is zero with probability `hide`.
+        """
         vectors: Tensor = self.digits((items + self.offsets).flatten(1))
+        if hide:
+            # Drawn where dropout is, so that a training goes on from its checkpoint on any device.
+            covered = torch.rand(vectors.shape[:2]) < hide
+            vectors = vectors.masked_fill(covered.to(vectors.device)[..., None], 0.0)
         return vectors
 
     def _digit(self, digits: Tensor, level: int) -> Tensor:
@@ -47,10 +54,10 @@ class DigitModel(nn.Module):
         vectors: Tensor = self.digits(digits + self.offsets[level])[:, None]
         return vectors
 
-    def _losses(self, h: Tensor, wanted: Tensor) -> Tensor:
+    def _losses(self, h: Tensor, wanted: Tensor, smoothing: float) -> Tensor:
         """The mean cross-entropy of each level, f32 (L,), of vectors (R, L, D) and digits, int64 (R, L)."""
         losses = [
-            F.cross_entropy(head(h[:, level]).float(), wanted[:, level])
+            F.cross_entropy(head(h[:, level]).float(), wanted[:, level], label_smoothing=smoothing)
             for level, head in enumerate(self.outputs)
         ]
         return torch.stack(losses)

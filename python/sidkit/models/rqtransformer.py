@@ -185,18 +185,19 @@ class RQTransformer(nn.Module):
         prefixes = torch.cat(levels)
         return prefixes, F.embedding_bag(tree.path, prefixes, mode="sum")
 
-    def hidden(self, history: Tensor, items: Tensor) -> Tensor:
+    def hidden(self, history: Tensor, items: Tensor, read: Tensor | None = None) -> Tensor:
         """Read histories, padded on the right with anything of `items` or above.
 
         Args:
             history: item indices, oldest first, int64 (B, T) with T <= `max_items`.
             items: the vectors of all items, (N, D).
+            read: what is read at each position, (B, T, D), if not the vector of the item.
 
         Returns:
             (B, T, D). Attention is causal, so padding on the right never reaches a real position.
         """
         positions = torch.arange(history.shape[1], device=history.device)
-        x = F.embedding(history.clamp(max=self.items - 1), items)  # (B, T, D)
+        x = F.embedding(history.clamp(max=self.items - 1), items) if read is None else read  # (B, T, D)
         x = x.masked_fill((history >= self.items)[..., None], 0.0)
         x = self.dropout(x + self.position(positions))
         for block in self.blocks:
@@ -204,12 +205,33 @@ class RQTransformer(nn.Module):
         out: Tensor = self.norm(x)
         return out
 
-    def forward(self, history: Tensor, target: Tensor) -> Tensor:
+    def _cut_short(self, history: Tensor, prefixes: Tensor, hide: float) -> Tensor:
+        """Vectors of items (B, T, D) of whose digits each is hidden with probability `hide`.
+
+        Every prefix that holds a hidden digit is hidden with it: an item is read as far as its first.
+        """
+        path = self.tree.path[history.clamp(max=self.items - 1)].flatten(0, 1)  # (B·T, L)
+        shown = (torch.rand(path.shape) >= hide).cumprod(-1).to(prefixes)
+        vectors = F.embedding_bag(path, prefixes, per_sample_weights=shown, mode="sum")
+        return vectors.view(*history.shape, -1)
+
+    def forward(
+        self,
+        history: Tensor,
+        target: Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        hide_digits: float = 0.0,
+    ) -> Tensor:
         """The mean cross-entropy of the next item over all real positions, digit by digit and as a whole.
 
         Args:
             history: int64 (B, T), padded on the right with `items`.
             target: the item that followed each position, int64 (B, T), padded likewise.
+            label_smoothing: the share of each target that is spread evenly over the digits that exist after
+                the digits before it, and over all items.
+            hide_digits: the share of the digits read that are hidden, with those after them, a fresh draw at
+                every call.
 
         Returns:
             Natural-log losses, f32 (L,) or, with `dense`, (L + 1,): of each digit among those that exist
@@ -217,23 +239,31 @@ class RQTransformer(nn.Module):
         """
         prefixes, items = self.vectors()
         real = target < self.items  # (B, T)
-        h, wanted = self.hidden(history, items)[real].float(), target[real]  # (P, D), (P,)
+        read = self._cut_short(history, prefixes, hide_digits) if hide_digits else None
+        h, wanted = self.hidden(history, items, read)[real].float(), target[real]  # (P, D), (P,)
         if len(h) <= _POSITIONS:
-            return self._losses(h, wanted, prefixes, items) / len(h)
+            return self._losses(h, wanted, prefixes, items, label_smoothing) / len(h)
         # One part after the other, forgotten and computed again on the way back: memory of one part.
         total = h.new_zeros(len(self.sizes) + self.dense)
         for part, goal in zip(torch.split(h, _POSITIONS), torch.split(wanted, _POSITIONS), strict=True):
             total = total + checkpoint(
-                self._losses, part, goal, prefixes, items, use_reentrant=False, preserve_rng_state=False
+                self._losses,
+                part,
+                goal,
+                prefixes,
+                items,
+                label_smoothing,
+                use_reentrant=False,
+                preserve_rng_state=False,
             )
         return total / len(h)
 
-    def _losses(self, h: Tensor, wanted: Tensor, prefixes: Tensor, items: Tensor) -> Tensor:
+    def _losses(self, h: Tensor, wanted: Tensor, prefixes: Tensor, items: Tensor, smoothing: float) -> Tensor:
         """Sums over positions of the losses of `forward`."""
         tree = self.tree
         path = tree.path[wanted]  # (P, L)
         first = F.linear(h, prefixes[tree.level(0)]).float() + self.bias[tree.level(0)]  # (P, M_0)
-        losses = [F.cross_entropy(first, path[:, 0], reduction="sum")]
+        losses = [F.cross_entropy(first, path[:, 0], reduction="sum", label_smoothing=smoothing)]
         for level in range(1, len(self.sizes)):
             open_ = (tree.branches[path[:, level - 1]] > 1).nonzero()[:, 0]  # where there is a choice
             if len(open_) == 0:
@@ -245,9 +275,10 @@ class RQTransformer(nn.Module):
             width = int(tree.branches[parents].max())
             padded = logits.new_full((len(open_), width), -torch.inf).index_put((row, place), logits)
             goal = path[open_, level] - tree.first_child[parents]
-            losses.append(F.cross_entropy(padded, goal, reduction="sum"))
+            losses.append(_cross_entropy(padded, goal, smoothing))
         if self.dense:
-            losses.append(F.cross_entropy(F.linear(h, items).float(), wanted, reduction="sum"))
+            scores = F.linear(h, items).float()
+            losses.append(F.cross_entropy(scores, wanted, reduction="sum", label_smoothing=smoothing))
         return torch.stack(losses)
 
     def _pairs(self, h: Tensor, prefixes: Tensor, row: Tensor, node: Tensor) -> Tensor:
@@ -380,6 +411,17 @@ class RQState:
         self.prefixes = prefixes
         self.level = 0
         self.child = torch.empty(0, 0, dtype=torch.int64)
+
+
+def _cross_entropy(logits: Tensor, goal: Tensor, smoothing: float) -> Tensor:
+    """The summed cross-entropy of rows in which what is not there is -inf, smoothed over what is."""
+    if not smoothing:
+        return F.cross_entropy(logits, goal, reduction="sum")
+    gone = logits.isneginf()
+    log_probs = logits.log_softmax(-1).masked_fill(gone, 0.0)
+    evenly = log_probs.sum(-1) / (~gone).sum(-1)
+    chosen = log_probs.gather(-1, goal[:, None])[:, 0]
+    return -((1 - smoothing) * chosen + smoothing * evenly).sum()
 
 
 def _standardized(vectors: Tensor) -> Tensor:

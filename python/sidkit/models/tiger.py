@@ -92,18 +92,19 @@ class TIGER(DigitModel):
         self.apply(_initialize)
         nn.init.normal_(self.begin, std=0.05)
 
-    def encode(self, history: Tensor, users: Tensor | None = None) -> Tensor:
+    def encode(self, history: Tensor, users: Tensor | None = None, hide_digits: float = 0.0) -> Tensor:
         """Read histories of equal length.
 
         Args:
             history: digits of the items, oldest first, int64 (B, n, L); no padding.
             users: user buckets, int64 (B,), needed if the model has user tokens.
+            hide_digits: the share of digits whose vectors are zero, a fresh draw at every call.
 
         Returns:
             The memory the decoder attends to, (B, S, D).
         """
         history = history[:, -self.max_items :]
-        x = self._spelled(history)  # (B, n·L, D)
+        x = self._spelled(history, hide_digits)  # (B, n·L, D)
         if self.user is not None:
             if users is None:
                 raise ValueError("this model has user tokens: pass `users`, one bucket a history")
@@ -115,19 +116,29 @@ class TIGER(DigitModel):
         memory: Tensor = self.dropout(self.encoder_norm(x))
         return memory
 
-    def forward(self, history: Tensor, target: Tensor, users: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        history: Tensor,
+        target: Tensor,
+        users: Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        hide_digits: float = 0.0,
+    ) -> Tensor:
         """The cross-entropy of each digit of the next item, given the digits before it (teacher forcing).
 
         Args:
             history: int64 (B, n, L), all of equal length.
             target: digits of the item that came next, int64 (B, L).
             users: int64 (B,) if the model has user tokens.
+            label_smoothing: the share of each target that is spread evenly over the digits of its level.
+            hide_digits: the share of the history's digits whose vectors are zero, a fresh draw at every call.
 
         Returns:
             Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an
             item.
         """
-        memory = self.encode(history, users)
+        memory = self.encode(history, users, hide_digits)
         given = self.digits(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
         begin = self.begin.expand(len(target), 1, -1).to(given.dtype)
         x = self.dropout(torch.cat([begin, given], dim=1))  # (B, L, D)
@@ -136,7 +147,7 @@ class TIGER(DigitModel):
         bias = self.decoder_bias(length, length).masked_fill(future, -torch.inf)  # (1, H, L, L)
         for layer in self.decoder:
             x = layer(x, bias, layer.cross.project(memory))  # (B, L, D)
-        return self._losses(self.dropout(self.decoder_norm(x)), target)
+        return self._losses(self.dropout(self.decoder_norm(x)), target, label_smoothing)
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "TigerState":
         """Encode histories once and prepare to decode: one beam a user, nothing written yet.

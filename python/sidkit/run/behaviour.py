@@ -21,6 +21,7 @@ def behaviour_vectors(
     items: int,
     folder: Path | None = None,
     *,
+    times: npt.NDArray[Any] | None = None,
     data: str = "",
     progress: Progress = silent,
 ) -> npt.NDArray[np.float32]:
@@ -31,6 +32,7 @@ def behaviour_vectors(
         training: histories without the events of validation and test.
         items: of the catalogue.
         folder: for what a training leaves while it is not finished.
+        times: of the events in `training`; only a training with `shuffle_ties` needs them.
         data: fingerprint of what is trained on.
         progress: told how far a training is.
     """
@@ -44,6 +46,7 @@ def behaviour_vectors(
             config.models.sasrec.model_copy(update={"d_model": quantize.behaviour_dim}),
             config.train.sasrec.model_copy(update={"seed": quantize.seed}),
             folder,
+            times=times,
             data=data,
             progress=progress,
         )

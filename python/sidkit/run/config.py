@@ -20,6 +20,7 @@ __all__ = [
     "DecoderOnlyTrainingConfig",
     "EmbedConfig",
     "EvaluateConfig",
+    "GeneratorTrainingConfig",
     "Gru4recConfig",
     "IdsConfig",
     "ModelName",
@@ -259,7 +260,16 @@ class TrainingConfig(_Section):
     """Seed of weights, batches and dropout."""
 
 
-class TigerTrainingConfig(TrainingConfig):
+class GeneratorTrainingConfig(_Section):
+    """What is trained otherwise than digits as they are, beside the keys of every training."""
+
+    label_smoothing: Fraction = 0.0
+    """Share of a target that is spread evenly over the digits that it could be."""
+    hide_digits: Fraction = 0.0
+    """Share of the digits read that are hidden (by RQTransformer with those after them)."""
+
+
+class TigerTrainingConfig(TrainingConfig, GeneratorTrainingConfig):
     """The same keys with TIGER's defaults; every prefix of a history is an example."""
 
     max_steps: Count = 20_000
@@ -294,14 +304,14 @@ class SoftmaxTrainingConfig(PassesTrainingConfig):
     """Whether all items are as likely in a sample, or by how often they occur (`sampled`)."""
 
 
-class RqTransformerTrainingConfig(PassesTrainingConfig):
+class RqTransformerTrainingConfig(PassesTrainingConfig, GeneratorTrainingConfig):
     """The same keys for RQTransformer."""
 
     dense_weight: NonNegative = 1.0
     """Weight of the loss of the softmax over all items, beside that of the digits."""
 
 
-class DecoderOnlyTrainingConfig(PassesTrainingConfig):
+class DecoderOnlyTrainingConfig(PassesTrainingConfig, GeneratorTrainingConfig):
     """The same keys with DecoderOnly's defaults."""
 
     epochs: Positive = 40.0

@@ -20,7 +20,13 @@ STAGES = ("data", "embed", "quantize", "ids", "train", "decode", "evaluate", "re
 _SID_STAGES = ("embed", "quantize", "ids")
 # Settings of trainings that came later, where they change nothing: runs made before there was a choice stay
 # current.
-_AS_BEFORE = (("loss", "full"), ("device", "auto"), ("shuffle_ties", False))
+_AS_BEFORE = (
+    ("loss", "full"),
+    ("device", "auto"),
+    ("shuffle_ties", False),
+    ("label_smoothing", 0.0),
+    ("hide_digits", 0.0),
+)
 # Settings that change what is told of a training, not what is trained.
 _OF_TELLING = ("measure_gemm",)
 _OF_SAMPLES = ("negatives", "negatives_by")

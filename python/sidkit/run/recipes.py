@@ -23,6 +23,7 @@ from sidkit.models import TIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Tr
 from sidkit.run.config import (
     DecoderOnlyConfig,
     DecoderOnlyTrainingConfig,
+    GeneratorTrainingConfig,
     Gru4recConfig,
     RqTransformerConfig,
     RqTransformerTrainingConfig,
@@ -143,6 +144,11 @@ def _times(material: Material, training: TrainingConfig) -> npt.NDArray[Any] | N
     return material.split.train_times if training.shuffle_ties else None
 
 
+def _of_digits(training: GeneratorTrainingConfig) -> dict[str, float]:
+    """What a generator's loss is told beside the batch."""
+    return {"label_smoothing": training.label_smoothing, "hide_digits": training.hide_digits}
+
+
 def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, TrainingConfig], Plan[Scoring]]:
     """The recipe of a model with a score for every item."""
 
@@ -177,7 +183,7 @@ def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig
 
     def loss(model: TIGER, batch: Batch) -> Tensor:
         users = batch.users % model.user_buckets if model.user_buckets else None
-        levels: Tensor = model(batch.history, batch.target, users)
+        levels: Tensor = model(batch.history, batch.target, users, **_of_digits(training))
         return levels.sum()
 
     return Plan(
@@ -205,7 +211,8 @@ def _decoderonly(
     spelled[:-1] = torch.from_numpy(table.digits.astype(np.int64))
 
     def loss(model: DecoderOnly, batch: Batch) -> Tensor:
-        levels: Tensor = model(spelled.to(batch.target.device)[batch.target], batch.target < material.items)
+        events = spelled.to(batch.target.device)[batch.target]
+        levels: Tensor = model(events, batch.target < material.items, **_of_digits(training))
         return levels.sum()
 
     return Plan(
@@ -223,7 +230,7 @@ def _rqtransformer(
     vectors = material.vectors if sizes.content else None
 
     def loss(model: RQTransformer, batch: Batch) -> Tensor:
-        losses: Tensor = model(batch.history, batch.target)
+        losses: Tensor = model(batch.history, batch.target, **_of_digits(training))
         levels = len(model.sizes)
         return losses[:levels].sum() + training.dense_weight * losses[levels:].sum()
 

@@ -1,6 +1,8 @@
 """Item vectors from behaviour: those that a SASRec of the training histories learns."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ def sasrec_vectors(
     training: SoftmaxTrainingConfig | None = None,
     folder: str | Path | None = None,
     *,
+    times: npt.NDArray[Any] | None = None,
     data: str = "",
     progress: Progress = silent,
 ) -> npt.NDArray[np.float32]:
@@ -40,6 +43,7 @@ def sasrec_vectors(
         training: settings of the training, those of `train.sasrec` if not given; `patience` and
             `evaluate_every_steps` have no effect.
         folder: gets the trained model; a checkpoint in it is continued.
+        times: of the events in `histories`, `split.train_times`; only `shuffle_ties` needs them.
         data: fingerprint of the histories, so that no checkpoint is continued on others.
         progress: told after every step.
 
@@ -54,7 +58,8 @@ def sasrec_vectors(
             f"histories must hold item indices below n_items, {n_items}, "
             f"but one holds {histories.values.max()}"
         )
-    learned = histories.take(histories.lengths >= 2)
+    able = histories.lengths >= 2
+    learned = histories.take(able)
     if not len(learned):
         raise DataError(
             f"none of {len(histories)} histories has two events, so SASRec has nothing to learn; "
@@ -63,10 +68,11 @@ def sasrec_vectors(
     settings = (training or SoftmaxTrainingConfig()).model_copy(
         update={"patience": 0, "evaluate_every_steps": _NEVER}
     )
-    model, _ = train_model(
-        "sasrec", Material(_without_questions(learned), n_items), sizes, settings, folder, data=data,
-        progress=progress,
-    )  # fmt: skip
+    split = _without_questions(learned)
+    if times is not None:
+        split = dataclasses.replace(split, train_times=times[np.repeat(able, histories.lengths)])
+    material = Material(split, n_items)
+    model, _ = train_model("sasrec", material, sizes, settings, folder, data=data, progress=progress)
     vectors: npt.NDArray[np.float32] = model.item.weight[:n_items].detach().float().numpy().copy()
     vectors[np.bincount(learned.values, minlength=n_items) == 0] = 0
     return vectors

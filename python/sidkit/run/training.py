@@ -21,7 +21,7 @@ from sidkit.train import History, TrainProgress, TrainSettings, fit
 __all__ = ["Material", "train_model"]
 
 # What decides beside the settings of the loop what is learned, where it is not as it always was.
-_ALSO = ("shuffle_ties",)
+_ALSO = ("shuffle_ties", "label_smoothing", "hide_digits")
 _COMMON = {field.name for field in dataclasses.fields(TrainSettings)}
 
 

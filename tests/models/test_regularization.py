@@ -1,0 +1,171 @@
+"""Smoothed targets and hidden digits: what they are by their definition, for every generator."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from tests.train.test_ties import shelves
+
+from sidkit.data import split_dataset
+from sidkit.ids import SidTable
+from sidkit.models import TIGER, DecoderOnly, RQTransformer
+from sidkit.run.config import DecoderOnlyConfig, RqTransformerConfig, TigerConfig
+from sidkit.run.recipes import RECIPES
+from sidkit.run.training import Material, train_model
+
+ITEMS, D = 20, 8
+SIZES = (4, 5, 3)
+# Families of different sizes, some of one child.
+DRAWN = np.unique(np.random.default_rng(0).integers(0, SIZES, (60, 3)), axis=0)
+DIGITS = DRAWN[np.random.default_rng(1).permutation(len(DRAWN))[:ITEMS]].astype(np.uint16)
+SPELLED = torch.from_numpy(DIGITS.astype(np.int64))
+
+TINY = {"d_model": D, "heads": 1, "dropout": 0.0}
+MAKE = {
+    "tiger": lambda: TIGER(SIZES, d_head=8, d_ff=8, encoder_layers=1, decoder_layers=1, **TINY),
+    "decoderonly": lambda: DecoderOnly(SIZES, layers=1, **TINY),
+    "rqtransformer": lambda: RQTransformer.for_items(SIZES, DIGITS, layers=1, dense=True, **TINY),
+}
+
+
+def test_the_world_has_families_of_different_sizes():
+    branches = drawn_weights("rqtransformer").tree.branches
+    assert {1, 2, 4} <= set(branches.tolist())
+
+
+def losses(model, history, target, **settings):
+    """Losses of the next item (B,) after histories (B, n); of a decoder those of a first item."""
+    if model.kind == "tiger":
+        return model(SPELLED[history], SPELLED[target], **settings)
+    if model.kind == "decoderonly":
+        return model(SPELLED[target][:, None], torch.ones(len(target), 1, dtype=torch.bool), **settings)
+    only_last = torch.full_like(history, ITEMS)
+    only_last[:, -1] = target
+    return model(history, only_last, **settings)
+
+
+def drawn_weights(kind):
+    torch.manual_seed(0)
+    model = MAKE[kind]()
+    with torch.no_grad():
+        for tensor in model.parameters():
+            tensor.copy_(torch.randn_like(tensor))
+    return model
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_a_smoothed_target_is_spread_over_the_digits_there_are(kind, smoothing):
+    model = drawn_weights(kind)
+    history, target = torch.randint(0, ITEMS, (6, 3)), torch.arange(6)
+    found = losses(model, history, target, label_smoothing=smoothing)
+    # The slow way: log-probabilities as decoding gives them, digit by digit.
+    state = model.start(
+        history if kind == "rqtransformer" else SPELLED[history[:, : 0 if kind == "decoderonly" else 3]]
+    )
+    parents = digits = None
+    for level in range(len(SIZES)):
+        log_probs = model.next_log_probs(state, parents, digits)
+        parents, digits = torch.arange(6), SPELLED[target][:, level]
+        expected = [
+            (1 - smoothing) * row[digit] + smoothing * row[row.isfinite()].mean()
+            for row, digit in zip(log_probs, digits, strict=True)
+        ]
+        torch.testing.assert_close(found[level], -torch.stack(expected).mean(), atol=1e-5, rtol=1e-5)
+    if kind == "rqtransformer":
+        hidden, _, items = model.last_hidden(history)
+        log_probs = (hidden @ items.T).log_softmax(-1)
+        expected = (1 - smoothing) * log_probs[parents, target] + smoothing * log_probs.mean(-1)
+        torch.testing.assert_close(found[-1], -expected.mean(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_gradients_of_a_smoothed_loss_are_finite(kind):
+    model = drawn_weights(kind)
+    losses(model, torch.randint(0, ITEMS, (6, 3)), torch.arange(6), label_smoothing=0.1).sum().backward()
+    assert all(tensor.grad.isfinite().all() for tensor in model.parameters() if tensor.grad is not None)
+
+
+@pytest.mark.parametrize("kind", ["tiger", "rqtransformer"])
+def test_of_a_history_whose_digits_are_all_hidden_nothing_is_left(kind):
+    model = drawn_weights(kind)
+    one, other = torch.zeros(6, 3, dtype=torch.int64), torch.randint(1, ITEMS, (6, 3))
+    target = torch.arange(6)
+    hidden = [losses(model, history, target, hide_digits=1.0) for history in (one, other)]
+    seen = [losses(model, history, target) for history in (one, other)]
+    assert torch.equal(*hidden) and not torch.equal(*seen)
+
+
+def test_a_decoder_reads_no_digit_that_is_hidden():
+    model = drawn_weights("decoderonly")
+    real = torch.ones(1, 2, dtype=torch.bool)
+    events = SPELLED[torch.tensor([[0, 5]])]
+    other = events.clone()
+    other[:, 0, 0] = (other[:, 0, 0] + 1) % SIZES[0]
+    # The digit that differs is foretold first of all, and read by every later one.
+    later = [model(each, real, hide_digits=1.0)[1:] for each in (events, other)]
+    assert torch.equal(*later)
+    assert not torch.equal(*(model(each, real)[1:] for each in (events, other)))
+
+
+@pytest.mark.parametrize("kind", ["tiger", "decoderonly"])
+def test_the_share_of_hidden_digits(kind):
+    model = drawn_weights(kind)
+    items = torch.randint(0, ITEMS, (200, 10))
+    shown = (model._spelled(SPELLED[items], 0.25) != 0).all(-1)
+    assert shown.float().mean() == pytest.approx(0.75, abs=0.02)
+    hidden = model._spelled(SPELLED[items], 0.25)
+    whole = (hidden != 0).all(-1)
+    assert torch.equal(hidden[whole], model._spelled(SPELLED[items])[whole])
+
+
+def test_an_item_is_read_as_far_as_its_first_hidden_digit():
+    model = drawn_weights("rqtransformer")
+    nodes = model.tree.starts[-1]
+    items = torch.randint(0, ITEMS, (200, 20))
+    # A prefix's vector says which one it is.
+    read = model._cut_short(items, torch.eye(nodes), 0.25)
+    shown = read.gather(-1, model.tree.path[items])  # (B, T, L)
+    assert torch.equal(shown.sum(-1), read.sum(-1))
+    assert (shown[..., 1:] <= shown[..., :-1]).all()
+    for level, share in enumerate(shown.mean((0, 1)).tolist()):
+        assert share == pytest.approx(0.75 ** (level + 1), abs=0.03)
+    prefixes, vectors = model.vectors()
+    torch.testing.assert_close(model._cut_short(items, prefixes, 0.0), vectors[items])
+
+
+CONFIGS = {
+    "tiger": TigerConfig(
+        d_model=8, encoder_layers=1, decoder_layers=1, heads=1, d_head=8, d_ff=8, dropout=0.1, max_items=4
+    ),
+    "decoderonly": DecoderOnlyConfig(d_model=8, layers=1, heads=1, max_items=6),
+    "rqtransformer": RqTransformerConfig(d_model=8, layers=1, heads=1, max_items=6, content=False),
+}
+
+
+@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize("setting", ["label_smoothing", "hide_digits"])
+def test_a_training_has_the_settings_and_goes_on_from_its_checkpoint(kind, setting, tmp_path):
+    dataset = shelves(30)
+    items = len(dataset.items)
+    digits = np.stack([np.arange(items) // 6, np.arange(items) % 6], 1).astype(np.uint16)
+    given = Material(split_dataset(dataset), items, SidTable.from_codes(digits, range(items), (4, 6)))
+
+    def press(step, total, **figures):
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    plain = RECIPES[kind].training.model_copy(
+        update={"max_steps": 5, "warmup_steps": 0, "evaluate_every_steps": 5, "precision": "f32"}
+    )
+    training = plain.model_copy(update={setting: 0.2})
+    whole, _ = train_model(kind, given, CONFIGS[kind], training)
+    with pytest.raises(KeyboardInterrupt):
+        train_model(kind, given, CONFIGS[kind], training, tmp_path, progress=press)
+    parts, _ = train_model(kind, given, CONFIGS[kind], training, tmp_path)
+    without, _ = train_model(kind, given, CONFIGS[kind], plain)
+    weights = [model.state_dict() for model in (whole, parts, without)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
