@@ -29,6 +29,7 @@ __all__ = [
     "ngram_windows",
     "place_codes",
     "segment_pieces",
+    "shuffle_actions",
 ]
 
 __version__: Final[str]
@@ -964,6 +965,26 @@ def segment_pieces(
 
     Raises:
         ValueError: if the arrays do not fit each other.
+    """
+
+def shuffle_actions(
+    actions: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64], seeds: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint32]:
+    """Puts the tokens of each action in a random order.
+
+    What comes out depends on the set of an action's tokens, its place in its history and the history's seed:
+    not on the order in which the tokens are given, nor on other histories.
+
+    Args:
+        actions: uint32 (n, features), the tokens of the actions of all histories.
+        offsets: int64 (histories + 1,), where each history begins in `actions`, and their number.
+        seeds: uint64 (histories,).
+
+    Returns:
+        uint32 (n, features).
+
+    Raises:
+        ValueError: if the arrays do not fit each other, or there are no features.
     """
 
 def ngram_rows(

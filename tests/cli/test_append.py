@@ -33,7 +33,9 @@ def test_append(sid, tmp_path):
     code, said, wrong = sid(
         "tokenize", run, "--append", tmp_path / "new.parquet", "--vectors", tmp_path / "new.npy"
     )
-    assert (code, wrong) == (0, "") and "1 items beyond those" in said and "tiger and decoderonly" in said
+    assert (
+        (code, wrong) == (0, "") and "1 items beyond those" in said and "actionpiece and decoderonly" in said
+    )
     assert len(SidTable.load(run / "appended/0001/sids.parquet")) == 25
 
     assert "the settings of the run" in sid("tokenize", run, "--append", world, "--force")[2]

@@ -73,7 +73,7 @@ MISTAKES = {
     "quantize.levels=three": "`quantize.levels`: input should be a valid integer, it is 'three'",
     "quantize.levels=0": "`quantize.levels`: input should be greater than or equal to 1, it is 0",
     "quantize.levels=20": "is 20 x 8 = 160, but a Semantic ID holds at most 128 bits",
-    'models.use=["tigr"]': "'tiger', 'rqtransformer' or 'decoderonly', it is 'tigr'",
+    'models.use=["tigr"]': "'tiger', 'actionpiece', 'rqtransformer' or 'decoderonly', it is 'tigr'",
     "models.use=[]": "names at least one model and each at most once, it is []",
     "decode.beam=3": "`beam` is at least `k`, it is 3 against 50",
     "evaluate.ks=[100]": "`evaluate.ks` goes up to 100, but only `decode.k` = 50 items are kept",

@@ -9,7 +9,7 @@ import torch
 from tests.train.test_fit import SETTINGS, interrupt_at, train
 from torch.utils.flop_counter import FlopCounterMode
 
-from sidkit.models import TIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec
+from sidkit.models import TIGER, ActionPieceTIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec
 from sidkit.train import History, gemm_peak, step_flops
 from sidkit.train.batches import Batch
 from sidkit.train.checkpoint import Checkpoint
@@ -75,6 +75,17 @@ def test_tiger(buckets):
     batch = Batch(history, target, users, 1.0, torch.ones(B, dtype=torch.int64), 0)
     found = counted(lambda: model(history, target, users if buckets else None))
     assert step_flops(model, batch) == found - not_causal(3, 3 * 8, len(SIZES))
+
+
+def test_pieces():
+    """Of all positions where none is padding; padding is nothing."""
+    model = ActionPieceTIGER(SIZES, 9, d_model=D, heads=3, d_head=8, d_ff=24)
+    pieces, target = torch.randint(0, model.padding, (B, 7)), SPELLED[:B]
+    batch = Batch(pieces, target, torch.arange(B), 1.0, torch.ones(B, dtype=torch.int64), 0)
+    found = counted(lambda: model(pieces, target))
+    assert step_flops(model, batch) == found - not_causal(4, 3 * 8, len(SIZES))
+    padded = torch.nn.functional.pad(pieces, (0, 5), value=model.padding)
+    assert step_flops(model, dataclasses.replace(batch, history=padded)) == step_flops(model, batch)
 
 
 @pytest.mark.parametrize("dense", [False, True])

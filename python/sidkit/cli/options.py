@@ -33,7 +33,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="`rqtransformer`, `tiger`, `decoderonly`, `sasrec`, `gru4rec` or `popularity`; with a "
-        "dense head also `rqtransformer-dense` and `rqtransformer-fused`.",
+        help="`rqtransformer`, `tiger`, `actionpiece`, `decoderonly`, `sasrec`, `gru4rec` or `popularity`; "
+        "with a dense head also `rqtransformer-dense` and `rqtransformer-fused`.",
     ),
 ]

@@ -73,8 +73,8 @@ def _append(run: Path, items: Path, vectors: Path | None) -> None:
         soft_wrap=True,
     )
     console.print(
-        "tiger and decoderonly can recommend them; rqtransformer, sasrec and popularity know only the items "
-        "they were trained on",
+        "tiger, actionpiece and decoderonly can recommend them; rqtransformer, sasrec and popularity know "
+        "only the items they were trained on",
         highlight=False,
         soft_wrap=True,
     )

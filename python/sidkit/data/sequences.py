@@ -119,6 +119,13 @@ class Sequences:
         asked = np.broadcast_to(np.asarray(lengths, dtype=np.int64), len(self))
         return self._slices(self.offsets[:-1], np.clip(asked, 0, self.lengths))
 
+    def padded(self, filling: int) -> npt.NDArray[np.int64]:
+        """All rows side by side, int64 (rows, longest), the shorter filled up on the right."""
+        lengths = self.lengths
+        filled = np.full((len(self), int(lengths.max(initial=0))), filling, np.int64)
+        filled[np.arange(filled.shape[1]) < lengths[:, None]] = self.values
+        return filled
+
     def _slices(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Sequences:
         offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])

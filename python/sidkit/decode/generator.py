@@ -15,7 +15,9 @@ State = TypeVar("State")
 
 
 class SidGenerator(Protocol[State]):
-    """A model that writes Semantic IDs digit by digit: `TIGER`, `RQTransformer` and `DecoderOnly` do.
+    """A model that writes Semantic IDs digit by digit.
+
+    `TIGER`, `ActionPieceTIGER`, `RQTransformer` and `DecoderOnly` do.
 
     Attributes:
         sizes: how many digits each level has.

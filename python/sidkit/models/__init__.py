@@ -4,6 +4,7 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
+from sidkit.models.actionpiece import ActionPieceState, ActionPieceTIGER
 from sidkit.models.decoderonly import DecoderOnly, DecoderOnlyState
 from sidkit.models.gru4rec import GRU4Rec
 from sidkit.models.popularity import Popularity
@@ -15,6 +16,8 @@ from sidkit.models.tiger import TIGER, TigerState
 
 __all__ = [
     "TIGER",
+    "ActionPieceState",
+    "ActionPieceTIGER",
     "DecoderOnly",
     "DecoderOnlyState",
     "GRU4Rec",

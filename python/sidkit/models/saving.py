@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TypeAlias
 
 import safetensors.torch
 import torch
@@ -9,6 +10,7 @@ from safetensors import SafetensorError
 
 from sidkit._files import atomic_path, write_text
 from sidkit.errors import FormatError
+from sidkit.models.actionpiece import ActionPieceTIGER
 from sidkit.models.decoderonly import DecoderOnly
 from sidkit.models.gru4rec import GRU4Rec
 from sidkit.models.rqtransformer import RQTransformer
@@ -17,10 +19,10 @@ from sidkit.models.tiger import TIGER
 
 __all__ = ["Trained", "load_model", "save_model"]
 
-Trained = DecoderOnly | GRU4Rec | RQTransformer | SASRec | TIGER
+Trained: TypeAlias = ActionPieceTIGER | DecoderOnly | GRU4Rec | RQTransformer | SASRec | TIGER
 
 _KINDS: dict[str, type[Trained]] = {
-    kind.kind: kind for kind in (TIGER, RQTransformer, DecoderOnly, SASRec, GRU4Rec)
+    kind.kind: kind for kind in (TIGER, ActionPieceTIGER, RQTransformer, DecoderOnly, SASRec, GRU4Rec)
 }
 
 

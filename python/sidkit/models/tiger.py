@@ -109,8 +109,22 @@ class TIGER(DigitModel):
             if users is None:
                 raise ValueError("this model has user tokens: pass `users`, one bucket a history")
             x = torch.cat([self.user(users)[:, None], x], dim=1)  # (B, 1 + n·L, D)
+        return self.read(x)
+
+    def read(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Encode histories that are vectors already.
+
+        Args:
+            x: one vector a position, (B, S, D).
+            hidden: added to the attention to each position, (B, 1, 1, S): 0, or -inf where there is nothing.
+
+        Returns:
+            The memory the decoder attends to, (B, S, D).
+        """
         x = self.dropout(x)
         bias = self.encoder_bias(x.shape[1], x.shape[1])  # (1, H, S, S)
+        if hidden is not None:
+            bias = bias + hidden  # (B, H, S, S)
         for layer in self.encoder:
             x = layer(x, bias)  # (B, S, D)
         memory: Tensor = self.dropout(self.encoder_norm(x))
@@ -138,7 +152,12 @@ class TIGER(DigitModel):
             Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an
             item.
         """
-        memory = self.encode(history, users, hide_digits)
+        return self.write(self.encode(history, users, hide_digits), target, label_smoothing=label_smoothing)
+
+    def write(
+        self, memory: Tensor, target: Tensor, hidden: Tensor | None = None, *, label_smoothing: float = 0.0
+    ) -> Tensor:
+        """The losses of `forward` of histories that are encoded, (B, S, D); `hidden` as of `read`."""
         given = self.digits(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
         begin = self.begin.expand(len(target), 1, -1).to(given.dtype)
         x = self.dropout(torch.cat([begin, given], dim=1))  # (B, L, D)
@@ -146,7 +165,7 @@ class TIGER(DigitModel):
         future = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
         bias = self.decoder_bias(length, length).masked_fill(future, -torch.inf)  # (1, H, L, L)
         for layer in self.decoder:
-            x = layer(x, bias, layer.cross.project(memory))  # (B, L, D)
+            x = layer(x, bias, layer.cross.project(memory), hidden)  # (B, L, D)
         return self._losses(self.dropout(self.decoder_norm(x)), target, label_smoothing)
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "TigerState":
@@ -156,8 +175,11 @@ class TIGER(DigitModel):
             history: int64 (B, n, L), all of equal length.
             users: int64 (B,) if the model has user tokens.
         """
-        memory = self.encode(history, users)
-        return TigerState([layer.cross.project(memory) for layer in self.decoder], len(history))
+        return self.start_from(self.encode(history, users))
+
+    def start_from(self, memory: Tensor, hidden: Tensor | None = None) -> "TigerState":
+        """The state of `start` of histories that are encoded, (B, S, D); `hidden` as of `read`."""
+        return TigerState([layer.cross.project(memory) for layer in self.decoder], len(memory), hidden)
 
     def next_log_probs(self, state: "TigerState", parents: Tensor | None, digits: Tensor | None) -> Tensor:
         """Log-probabilities of the next digit for every beam, and one more step of the state.
@@ -189,11 +211,13 @@ class TigerState(DigitState):
     Attributes:
         memory, written, level: as of every `DigitState`.
         users: how many histories are decoded.
+        hidden: as of `TIGER.read`.
     """
 
-    def __init__(self, memory: list[KeysValues], users: int) -> None:
+    def __init__(self, memory: list[KeysValues], users: int, hidden: Tensor | None = None) -> None:
         super().__init__(memory)
         self.users = users
+        self.hidden = hidden
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
         """Add the newest position's keys and values, (B·W, H, 1, E), and return all of the layer's so far."""
@@ -263,12 +287,12 @@ class _CrossAttention(nn.Module):
         k, v = self.kv(memory).chunk(2, dim=-1)
         return self.shape.split(k), self.shape.split(v)  # each (B, H, S, E)
 
-    def forward(self, x: Tensor, memory: KeysValues) -> Tensor:
+    def forward(self, x: Tensor, memory: KeysValues, hidden: Tensor | None) -> Tensor:
         # All beams of a user are queries of one attention over that user's memory: (B·W, T, D) -> (B, W·T,
         # D).
         keys, values = memory
         queries = self.q(self.norm(x)).reshape(len(keys), -1, self.q.out_features)
-        mixed = _attend(self.shape.split(queries), keys, values, None, self.dropout, self.scale)
+        mixed = _attend(self.shape.split(queries), keys, values, hidden, self.dropout, self.scale)
         out: Tensor = x + self.dropout(self.out(self.shape.merge(mixed).reshape(*x.shape[:2], -1)))
         return out
 
@@ -304,8 +328,8 @@ class _DecoderLayer(nn.Module):
         self.cross = _CrossAttention(d_model, heads, d_head, dropout)
         self.feed_forward = _FeedForward(d_model, d_ff, dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, memory: KeysValues) -> Tensor:
-        out: Tensor = self.feed_forward(self.cross(self.attention(x, bias), memory))
+    def forward(self, x: Tensor, bias: Tensor, memory: KeysValues, hidden: Tensor | None) -> Tensor:
+        out: Tensor = self.feed_forward(self.cross(self.attention(x, bias), memory, hidden))
         return out
 
     def step(self, x: Tensor, bias: Tensor, state: TigerState, index: int) -> Tensor:
@@ -314,7 +338,7 @@ class _DecoderLayer(nn.Module):
         keys, values = state.append(index, k, v)  # (B·W, H, t, E)
         mixed = attention.shape.merge(_attend(q, keys, values, bias, attention.dropout, attention.scale))
         x = x + attention.out(mixed)  # (B·W, 1, D)
-        out: Tensor = self.feed_forward(self.cross(x, state.memory[index]))
+        out: Tensor = self.feed_forward(self.cross(x, state.memory[index], state.hidden))
         return out
 
 

@@ -1,15 +1,17 @@
 """ActionPiece: pieces of histories instead of codes of items."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._core import learn_pieces, segment_pieces
+from sidkit._core import learn_pieces
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
 from sidkit.quantize.files import read_arrays, take, write_arrays
+from sidkit.quantize.piece_vocabulary import PieceVocabulary
 
 __all__ = ["ActionPiece"]
 
@@ -34,32 +36,42 @@ class ActionPiece:
         vocabulary: tokens in all, at most: features, and what is merged of them.
 
     Attributes:
-        sizes_: how many values each feature has.
+        pieces_: the `PieceVocabulary`, which reads histories given as features.
         features_: uint32 (items, features), the features of every item as tokens.
-        merges_: uint32 (merges, 2), the two tokens of which each further token is made.
     """
 
     def __init__(self, vocabulary: int = 40_000) -> None:
         if not 1 <= vocabulary <= _MOST_TOKENS:
             raise ConfigError(f"vocabulary must be in 1..{_MOST_TOKENS}, not {vocabulary}")
         self.vocabulary = vocabulary
-        self.sizes_: tuple[int, ...] = ()
+        self.pieces_ = PieceVocabulary((), np.zeros((0, 2), np.uint32))
         self.features_: npt.NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
-        self.merges_: npt.NDArray[np.uint32] = np.zeros((0, 2), np.uint32)
 
     def __repr__(self) -> str:
         return f"ActionPiece({self.vocabulary})"
 
     @property
+    def sizes_(self) -> tuple[int, ...]:
+        """How many values each feature has."""
+        return self.pieces_.sizes
+
+    @property
+    def merges_(self) -> npt.NDArray[np.uint32]:
+        """The two tokens of which each further token is made, uint32 (merges, 2)."""
+        return self.pieces_.merges
+
+    @property
     def base(self) -> int:
         """The number of tokens that are single features: those below it."""
-        return sum(self.sizes_)
+        return self.pieces_.base
 
     def __len__(self) -> int:
         """The number of tokens."""
-        return self.base + len(self.merges_)
+        return len(self.pieces_)
 
-    def fit(self, histories: Sequences, features: npt.ArrayLike) -> "ActionPiece":
+    def fit(
+        self, histories: Sequences, features: npt.ArrayLike, sizes: Sequence[int] | None = None
+    ) -> "ActionPiece":
         """Learn what to merge.
 
         Args:
@@ -67,12 +79,15 @@ class ActionPiece:
             features: integers (items, features), each from 0; value v of feature f is the token v + the
                 number of values of the features before f. Give items that would be equal a feature that
                 tells them apart, or they are the same to a model.
+            sizes: how many values each feature may have, those of later items included; as many as occur if
+                not given.
 
         Returns:
             The tokenizer itself.
 
         Raises:
-            DataError: if features are no such array, or a history holds an item without features.
+            DataError: if features are no such array or beyond `sizes`, or a history holds an item without
+                features.
             ConfigError: if the features alone have more values than the vocabulary has room for.
         """
         values = np.asarray(features)
@@ -81,17 +96,17 @@ class ActionPiece:
                 "features must be integers (items, features) of at least 0, some of each, "
                 f"not {values.dtype} {values.shape}"
             )
-        sizes = tuple(int(size) for size in values.max(axis=0).astype(np.int64) + 1)
+        if sizes is None:
+            sizes = (values.max(axis=0).astype(np.int64) + 1).tolist()
         if sum(sizes) > self.vocabulary:
             raise ConfigError(
                 f"vocabulary must be at least {sum(sizes)}, since features have so many values, "
                 f"not {self.vocabulary}"
             )
-        starts = np.cumsum((0, *sizes[:-1]))
-        tokens = np.ascontiguousarray(values + starts, dtype=np.uint32)
+        tokens = PieceVocabulary(sizes, np.zeros((0, 2), np.uint32)).tokens(values)
         actions = tokens[_checked(histories, len(tokens))]
         merges = learn_pieces(actions, histories.offsets, sum(sizes), self.vocabulary - sum(sizes))
-        self.sizes_, self.features_, self.merges_ = sizes, tokens, merges
+        self.features_, self.pieces_ = tokens, PieceVocabulary(sizes, merges)
         return self
 
     def encode(self, history: npt.ArrayLike, rng: np.random.Generator | None = None) -> Tokens:
@@ -115,13 +130,11 @@ class ActionPiece:
             DataError: if an item has no features.
         """
         self._check_fitted()
-        chosen = self.features_[_checked(histories, len(self.features_))]
+        actions = self.features_[_checked(histories, len(self.features_))]
+        seeds = None
         if rng is not None:
-            chosen = rng.permuted(chosen, axis=1)
-        width = len(self.sizes_)
-        flat = np.ascontiguousarray(chosen).ravel()
-        tokens, offsets = segment_pieces(flat, histories.offsets * width, self.merges_, self.base)
-        return Sequences(tokens.astype(np.int32), offsets)
+            seeds = rng.integers(1 << 64, size=len(histories), dtype=np.uint64)
+        return self.pieces_.segment(actions, histories.offsets, seeds)
 
     def ensemble(self, history: npt.ArrayLike, count: int, rng: np.random.Generator) -> list[Tokens]:
         """Several encodings of one history, int32 (n,) each, for a model whose scores are then averaged.
@@ -142,20 +155,7 @@ class ActionPiece:
             DataError: if there is no such token.
         """
         self._check_fitted()
-        given = np.asarray(tokens)
-        if given.ndim != 1 or given.dtype.kind not in "iu" or not ((given >= 0) & (given < len(self))).all():
-            raise DataError(
-                f"tokens must be integers (n,) below {len(self)}, not {given.dtype} {given.shape}"
-            )
-        found: list[int] = []
-        stack = given[::-1].tolist()
-        while stack:
-            token = stack.pop()
-            if token < self.base:
-                found.append(token)
-            else:
-                stack += self.merges_[token - self.base].tolist()[::-1]
-        return np.array(found, np.int32)
+        return self.pieces_.expand(tokens)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to a safetensors file, whole or not at all.
@@ -183,12 +183,15 @@ class ActionPiece:
         if not whole or any(type(number) is not int or number < 0 for number in numbers):
             raise FormatError(f"{path} has no valid description: {described!r}")
         tokenizer = cls(numbers[0])
-        tokenizer.sizes_ = tuple(sizes or ())
-        tokenizer.features_ = take(state, "features", (numbers[1], len(tokenizer.sizes_)), np.uint32)
-        tokenizer.merges_ = take(state, "merges", (numbers[2], 2), np.uint32)
-        made = np.arange(tokenizer.base, len(tokenizer))
-        if (tokenizer.features_ >= tokenizer.base).any() or (tokenizer.merges_ >= made[:, None]).any():
-            raise FormatError(f"{path} is damaged: a token is made of one that comes after it")
+        tokenizer.features_ = take(state, "features", (numbers[1], len(sizes or ())), np.uint32)
+        try:
+            tokenizer.pieces_ = PieceVocabulary(
+                sizes or (), take(state, "merges", (numbers[2], 2), np.uint32)
+            )
+        except DataError as error:
+            raise FormatError(f"{path} is damaged: {error}") from error
+        if (tokenizer.features_ >= tokenizer.base).any():
+            raise FormatError(f"{path} is damaged: an item has a feature that no token stands for")
         return tokenizer
 
     def _check_fitted(self) -> None:

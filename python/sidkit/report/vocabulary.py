@@ -10,6 +10,7 @@ _MODELS = {
     "rqtransformer-dense": "RQ dense",
     "rqtransformer-fused": "RQ fused",
     "tiger": "TIGER",
+    "actionpiece": "ActionPiece",
     "decoderonly": "Decoder-only",
     "sasrec": "SASRec",
     "gru4rec": "GRU4Rec",

@@ -13,6 +13,8 @@ require("tomli_w", extra="cli")
 require("polars", extra="data")
 
 from sidkit.run.config import (
+    ActionPieceConfig,
+    ActionPieceTrainingConfig,
     DecoderOnlyConfig,
     DecoderOnlyTrainingConfig,
     Gru4recConfig,
@@ -35,6 +37,8 @@ from sidkit.run.store import store_run
 __all__ = [
     "PRESETS",
     "STAGES",
+    "ActionPieceConfig",
+    "ActionPieceTrainingConfig",
     "DecoderOnlyConfig",
     "DecoderOnlyTrainingConfig",
     "Gru4recConfig",

@@ -103,8 +103,8 @@ def append_to_run(
     """Give new items Semantic IDs by the tokenizer of a run, which learns nothing from them.
 
     The Semantic IDs that are there stay, and so do the sizes of all levels, so a model that reads and writes
-    digits (`tiger`, `decoderonly`) can recommend the new items as it is. Models with a row for each item
-    (`rqtransformer`, `sasrec`, `popularity`) know the items they were trained on alone.
+    digits (`tiger`, `actionpiece`, `decoderonly`) can recommend the new items as it is. Models with a row for
+    each item (`rqtransformer`, `sasrec`, `popularity`) know the items they were trained on alone.
 
     Args:
         path: the run folder, with finished stages up to `ids`.

@@ -14,6 +14,8 @@ from sidkit.run.quantize_config import QuantizeConfig
 
 __all__ = [
     "GENERATORS",
+    "ActionPieceConfig",
+    "ActionPieceTrainingConfig",
     "DataConfig",
     "DecodeConfig",
     "DecoderOnlyConfig",
@@ -39,9 +41,9 @@ __all__ = [
     "reads_content",
 ]
 
-ModelName = Literal["popularity", "sasrec", "gru4rec", "tiger", "rqtransformer", "decoderonly"]
+ModelName = Literal["popularity", "sasrec", "gru4rec", "tiger", "actionpiece", "rqtransformer", "decoderonly"]
 
-GENERATORS: frozenset[str] = frozenset({"tiger", "rqtransformer", "decoderonly"})
+GENERATORS: frozenset[str] = frozenset({"tiger", "actionpiece", "rqtransformer", "decoderonly"})
 """The models that write Semantic IDs."""
 
 
@@ -155,6 +157,31 @@ class TigerConfig(_Section):
     """Buckets into which users are hashed for the token in front of the history; 0 for no such token."""
 
 
+class ActionPieceConfig(_Section):
+    """Sizes of ActionPieceTIGER: those of TIGER, and of its vocabulary."""
+
+    vocabulary: Count = 10_000
+    """Tokens of which histories are made, at most: the digits of all levels, and what is merged of them."""
+    views: int = Field(default=5, ge=1, le=5)
+    """In how many ways a history is read to recommend; their probabilities are averaged."""
+    d_model: Width = 128
+    """Width of the model."""
+    encoder_layers: Depth = 4
+    """Blocks of the bidirectional encoder."""
+    decoder_layers: Depth = 4
+    """Blocks of the autoregressive decoder."""
+    heads: Width = 6
+    """Attention heads."""
+    d_head: Width = 64
+    """Width of a head."""
+    d_ff: Width = 1024
+    """Width of the feed-forward layer."""
+    dropout: Fraction = 0.1
+    """Share of activations dropped in training."""
+    max_items: Width = 20
+    """Items of a history that are read, the latest ones."""
+
+
 class RqTransformerConfig(_Section):
     """Sizes of RQTransformer."""
 
@@ -213,6 +240,7 @@ class ModelsConfig(_Section):
     sasrec: SasrecConfig = SasrecConfig()
     gru4rec: Gru4recConfig = Gru4recConfig()
     tiger: TigerConfig = TigerConfig()
+    actionpiece: ActionPieceConfig = ActionPieceConfig()
     rqtransformer: RqTransformerConfig = RqTransformerConfig()
     decoderonly: DecoderOnlyConfig = DecoderOnlyConfig()
 
@@ -279,6 +307,10 @@ class TigerTrainingConfig(TrainingConfig, GeneratorTrainingConfig):
     evaluate_every_steps: Count = 1000
 
 
+class ActionPieceTrainingConfig(TigerTrainingConfig):
+    """The same keys and defaults; every epoch reads the histories in other pieces."""
+
+
 class PassesTrainingConfig(TrainingConfig):
     """The same keys for a training whose length is given in passes over the data."""
 
@@ -324,6 +356,7 @@ class TrainConfig(_Section):
     sasrec: SoftmaxTrainingConfig = SoftmaxTrainingConfig()
     gru4rec: SoftmaxTrainingConfig = SoftmaxTrainingConfig()
     tiger: TigerTrainingConfig = TigerTrainingConfig()
+    actionpiece: ActionPieceTrainingConfig = ActionPieceTrainingConfig()
     rqtransformer: RqTransformerTrainingConfig = RqTransformerTrainingConfig()
     decoderonly: DecoderOnlyTrainingConfig = DecoderOnlyTrainingConfig()
 

@@ -19,8 +19,11 @@ from sidkit.decode import beam_search, rank_by_rqtransformer, rank_by_scores
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.models import TIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
+from sidkit.models import TIGER, ActionPieceTIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
+from sidkit.quantize import ActionPiece
 from sidkit.run.config import (
+    ActionPieceConfig,
+    ActionPieceTrainingConfig,
     DecoderOnlyConfig,
     DecoderOnlyTrainingConfig,
     GeneratorTrainingConfig,
@@ -33,7 +36,7 @@ from sidkit.run.config import (
     TigerTrainingConfig,
     TrainingConfig,
 )
-from sidkit.train import NextItemBatches, SampledSoftmax, SequenceBatches, step_flops
+from sidkit.train import NextItemBatches, PieceBatches, SampledSoftmax, SequenceBatches, step_flops
 from sidkit.train.batches import Batch, Batches
 
 __all__ = ["RECIPES", "K", "Material", "Plan", "Ranked", "Recipe"]
@@ -203,6 +206,32 @@ def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig
     )
 
 
+def _actionpiece(
+    material: Material, sizes: ActionPieceConfig, training: ActionPieceTrainingConfig
+) -> Plan[ActionPieceTIGER]:
+    table, trie = material.sids(), material.index()
+    pieces = ActionPiece(sizes.vocabulary).fit(material.split.train, table.digits, table.sizes).pieces_
+
+    def loss(model: ActionPieceTIGER, batch: Batch) -> Tensor:
+        levels: Tensor = model(batch.history, batch.target, **_of_digits(training))
+        return levels.sum()
+
+    return Plan(
+        ActionPieceTIGER.of_pieces(pieces, **sizes.model_dump(exclude={"vocabulary"})),
+        PieceBatches(
+            material.split.train,
+            table.digits,
+            pieces,
+            batch_size=training.batch_size,
+            max_items=sizes.max_items,
+            seed=training.seed,
+            times=_times(material, training),
+        ),
+        loss,
+        rank=lambda model, valid: beam_search(model, trie, table.digits, valid.histories, beam=_BEAM, k=K),
+    )
+
+
 def _decoderonly(
     material: Material, sizes: DecoderOnlyConfig, training: DecoderOnlyTrainingConfig
 ) -> Plan[DecoderOnly]:
@@ -259,6 +288,7 @@ RECIPES: Mapping[str, Recipe] = {
     "sasrec": Recipe(_scoring(SASRec), SasrecConfig(), SoftmaxTrainingConfig()),
     "gru4rec": Recipe(_scoring(GRU4Rec), Gru4recConfig(), SoftmaxTrainingConfig()),
     "tiger": Recipe(_tiger, TigerConfig(), TigerTrainingConfig()),
+    "actionpiece": Recipe(_actionpiece, ActionPieceConfig(), ActionPieceTrainingConfig()),
     "decoderonly": Recipe(_decoderonly, DecoderOnlyConfig(), DecoderOnlyTrainingConfig()),
     "rqtransformer": Recipe(_rqtransformer, RqTransformerConfig(), RqTransformerTrainingConfig()),
 }

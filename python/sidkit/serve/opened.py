@@ -26,8 +26,8 @@ __all__ = ["Run", "open_run"]
 
 ItemId = int | str
 
-_PREFERRED = ("rqtransformer", "tiger", "decoderonly")  # who recommends if nobody is asked for
-_BY_DIGITS = ("tiger", "decoderonly")  # who can recommend an item that came after the training
+_PREFERRED = ("rqtransformer", "tiger", "actionpiece", "decoderonly")  # who recommends if nobody is asked for
+_BY_DIGITS = ("tiger", "actionpiece", "decoderonly")  # who can recommend an item that came after the training
 
 
 def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run":
@@ -36,8 +36,8 @@ def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run"
     Args:
         path: the run folder.
         model: which of its models recommends; if not given `rqtransformer`, else `tiger`, else
-            `decoderonly`, else the last one that was trained. With its dense head, `rqtransformer-dense` and
-            `rqtransformer-fused` too.
+            `actionpiece`, else `decoderonly`, else the last one that was trained. With its dense head,
+            `rqtransformer-dense` and `rqtransformer-fused` too.
 
     Raises:
         RunFolderError: if it is not a run, the model has not been trained in it, or what it was trained on

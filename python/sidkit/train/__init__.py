@@ -9,6 +9,7 @@ from sidkit.train.fit import TrainProgress, fit
 from sidkit.train.flops import step_flops
 from sidkit.train.gemm import gemm_peak
 from sidkit.train.history import History
+from sidkit.train.pieces import PieceBatches
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import Processes, join
 from sidkit.train.sampled import SampledSoftmax
@@ -18,6 +19,7 @@ from sidkit.train.ties import TiedEvents
 __all__ = [
     "History",
     "NextItemBatches",
+    "PieceBatches",
     "Processes",
     "SampledSoftmax",
     "SequenceBatches",

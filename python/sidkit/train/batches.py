@@ -15,7 +15,7 @@ from torch import Tensor
 from sidkit.data import Sequences
 from sidkit.train.ties import TiedEvents
 
-__all__ = ["Batch", "Batches", "NextItemBatches", "SequenceBatches"]
+__all__ = ["Batch", "Batches", "NextItemBatches", "Prefixes", "SequenceBatches"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,51 @@ class Batches(Protocol):
         ...
 
 
+class Prefixes:
+    """Every prefix of every history, at least one item long, with the item that came next.
+
+    Args:
+        histories: one row a user.
+        max_items: the most recent items of a prefix that are kept.
+        seed: of the order of events of one time.
+        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
+            `TiedEvents`. Without them, the order stays.
+
+    Attributes:
+        users: whose history each example is of, int64 (examples,).
+        lengths: how many items are kept, int64 (examples,).
+    """
+
+    def __init__(
+        self, histories: Sequences, max_items: int, *, seed: int, times: NDArray[Any] | None = None
+    ) -> None:
+        self._ties = None if times is None else TiedEvents(histories, times, seed=seed)
+        self._values = histories.values
+        users = np.repeat(np.arange(len(histories)), histories.lengths)
+        place = np.arange(len(users)) - histories.offsets[users]
+        self._ends = np.flatnonzero(place > 0)  # where in `values` each target is
+        self.users = users[self._ends]
+        self.lengths = np.minimum(place[self._ends], max_items)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def epoch(self, epoch: int) -> None:
+        """Put events of one time in the order of the epoch."""
+        if self._ties:
+            self._values = self._ties.shuffled(epoch)
+
+    def histories(self, rows: NDArray[np.int64]) -> Sequences:
+        """The items that are kept of examples `rows`."""
+        lengths = self.lengths[rows]
+        items = np.arange(lengths.sum()) + np.repeat(self._ends[rows] - lengths.cumsum(), lengths)
+        return Sequences.from_lengths(self._values[items], lengths)
+
+    def targets(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The items that came next in examples `rows`."""
+        return self._values[self._ends[rows]].astype(np.int64)
+
+
 class NextItemBatches:
     """Every prefix of every history, with the item that came next: TIGER's examples.
 
@@ -96,30 +141,23 @@ class NextItemBatches:
         times: NDArray[Any] | None = None,
     ) -> None:
         self._digits = torch.from_numpy(digits.astype(np.int64))  # (items, L)
-        self._ties = None if times is None else TiedEvents(histories, times, seed=seed)
-        self._values = torch.from_numpy(histories.values.astype(np.int64))
+        self._examples = Prefixes(histories, max_items, seed=seed, times=times)
         self._batch_size = batch_size
         self._seed = seed
-        lengths = histories.lengths
-        owner = np.repeat(np.arange(len(lengths)), lengths)
-        place = np.arange(len(histories.values)) - np.repeat(histories.offsets[:-1], lengths)
-        self._targets = np.flatnonzero(place > 0)  # position in `values` of each example's target
-        self._owners = torch.from_numpy(owner[self._targets])
-        self._kept = np.minimum(place[self._targets], max_items)  # history items of each example
-        counts = np.bincount(self._kept, minlength=1)
+        counts = np.bincount(self._examples.lengths, minlength=1)
         self.steps = int(np.sum(-(-counts // batch_size)))
 
     def __len__(self) -> int:
-        return len(self._targets)
+        return len(self._examples)
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """Shuffle the examples within each length, cut into batches, shuffle the batches."""
-        if self._ties:
-            self._values = torch.from_numpy(self._ties.shuffled(epoch).astype(np.int64))
+        self._examples.epoch(epoch)
         random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(len(self._targets))
-        order = order[np.argsort(self._kept[order], kind="stable")]
-        cuts = np.flatnonzero(np.diff(self._kept[order])) + 1
+        lengths = self._examples.lengths
+        order = random.permutation(len(lengths))
+        order = order[np.argsort(lengths[order], kind="stable")]
+        cuts = np.flatnonzero(np.diff(lengths[order])) + 1
         batches = [
             rows[start : start + self._batch_size]
             for rows in np.split(order, cuts)
@@ -129,17 +167,14 @@ class NextItemBatches:
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
         """Gather examples `rows`, which all have the same length."""
-        ends = torch.from_numpy(self._targets[rows])  # (B,)
-        length = int(self._kept[rows[0]])
-        items = self._values[ends[:, None] + torch.arange(-length, 0)]  # (B, n)
-        levels = self._digits.shape[1]
+        items = torch.from_numpy(self._examples.histories(rows).values.astype(np.int64)).view(len(rows), -1)
         return Batch(
-            history=self._digits[items],
-            target=self._digits[self._values[ends]],
-            users=self._owners[torch.from_numpy(rows)],
+            history=self._digits[items],  # (B, n, L)
+            target=self._digits[torch.from_numpy(self._examples.targets(rows))],
+            users=torch.from_numpy(self._examples.users[rows]),
             weight=len(rows) / self._batch_size,
             targets=torch.ones(len(rows), dtype=torch.int64),
-            tokens=len(rows) * (length + 1) * levels,
+            tokens=len(rows) * (items.shape[1] + 1) * self._digits.shape[1],
         )
 
 

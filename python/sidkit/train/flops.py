@@ -15,7 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from sidkit.models import TIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
+from sidkit.models import TIGER, ActionPieceTIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
 from sidkit.train.batches import Batch
 
 __all__ = ["step_flops"]
@@ -32,7 +32,11 @@ def step_flops(model: Trained, batch: Batch, scored: int | None = None) -> int:
         scored: how many items SASRec and GRU4Rec score at every position; all if not given.
     """
     if isinstance(model, TIGER):
-        return _BOTH_WAYS * _tiger(model, batch)
+        users, items = batch.history.shape[:2]
+        read = min(items, model.max_items) * len(model.sizes) + (model.user is not None)
+        return _BOTH_WAYS * _tiger(model, torch.full((users,), read))
+    if isinstance(model, ActionPieceTIGER):
+        return _BOTH_WAYS * _tiger(model.tiger, (batch.history != model.padding).sum(1))
     lengths = batch.targets
     positions = int(lengths.sum())
     if isinstance(model, DecoderOnly):
@@ -68,15 +72,13 @@ def _scored(model: RQTransformer, target: Tensor) -> int:
     return len(wanted) * everywhere + open_
 
 
-def _tiger(model: TIGER, batch: Batch) -> int:
-    """Forward: every user has the same number of positions to read, and L to write."""
+def _tiger(model: TIGER, read: Tensor) -> int:
+    """Forward: every user has so many positions to read, int64 (B,), and L to write."""
     settings, levels = cast("dict[str, int]", model.settings), len(model.sizes)
     width, inner, wide = settings["d_model"], settings["heads"] * settings["d_head"], settings["d_ff"]
-    users, items = batch.history.shape[:2]
-    read = min(items, model.max_items) * levels + (model.user is not None)
-    encoder = 8 * read * width * inner + 4 * read**2 * inner + 4 * read * width * wide
+    encoder = 8 * read * width * inner + 4 * read**2 * inner + 4 * read * width * wide  # (B,)
     itself = 8 * levels * width * inner + 2 * levels * (levels + 1) * inner
-    across = 4 * (levels + read) * width * inner + 4 * levels * read * inner
-    decoder = itself + across + 4 * levels * width * wide
+    across = 4 * (levels + read) * width * inner + 4 * levels * read * inner  # (B,)
+    decoder = itself + across + 4 * levels * width * wide  # (B,)
     heads = 2 * width * sum(model.sizes)
-    return users * (len(model.encoder) * encoder + len(model.decoder) * decoder + heads)
+    return int((len(model.encoder) * encoder + len(model.decoder) * decoder + heads).sum())

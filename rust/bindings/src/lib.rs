@@ -41,7 +41,7 @@ mod _core {
     #[pymodule_export]
     use crate::origin::{trie_from_bytes, trie_from_file};
     #[pymodule_export]
-    use crate::pieces::{learn_pieces, segment_pieces};
+    use crate::pieces::{learn_pieces, segment_pieces, shuffle_actions};
     #[pymodule_export]
     use crate::sid::SidLayout;
     #[pymodule_export]

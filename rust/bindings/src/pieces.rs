@@ -1,10 +1,10 @@
-//! `learn_pieces` and `segment_pieces` for Python.
+//! `learn_pieces`, `shuffle_actions` and `segment_pieces` for Python.
 
 use std::time::{Duration, Instant};
 
 use numpy::{Ix1, Ix2, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use sidkit_core::pieces::{Merge, learn, segment};
+use sidkit_core::pieces::{Merge, learn, segment, shuffle};
 
 use crate::arrays;
 use crate::count::Count;
@@ -44,6 +44,25 @@ pub(crate) fn learn_pieces<'py>(
     let found = found.map_err(to_python)?;
     let rows = found.len();
     PyArray1::from_vec(py, found.into_flattened()).reshape([rows, 2])
+}
+
+/// Puts the tokens of each action in a random order.
+#[pyfunction]
+pub(crate) fn shuffle_actions<'py>(
+    py: Python<'py>,
+    actions: &Bound<'py, PyAny>,
+    offsets: &Bound<'py, PyAny>,
+    seeds: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyArray2<u32>>> {
+    let actions = arrays::read::<u32, Ix2>(actions, "actions", "(n, features)")?;
+    let [rows, width] = [actions.shape()[0], actions.shape()[1]];
+    let offsets = arrays::read::<i64, Ix1>(offsets, "offsets", "(histories + 1,)")?;
+    let seeds = arrays::read::<u64, Ix1>(seeds, "seeds", "(histories,)")?;
+    let (actions, offsets, seeds) = (actions.as_slice()?, offsets.as_slice()?, seeds.as_slice()?);
+    let shuffled = py
+        .detach(|| shuffle(actions, width, offsets, seeds))
+        .map_err(to_python)?;
+    PyArray1::from_vec(py, shuffled).reshape([rows, width])
 }
 
 /// The pieces of all histories, and where each history's begin and end.

@@ -1,6 +1,7 @@
 //! One history while its tokens are merged: actions, each a set of tokens, and slots between them.
 
 use super::Merge;
+use super::pair::ordered;
 
 /// The weight of one pair that is certain to be adjacent. Weights are whole numbers, so that sums do not depend on the
 /// order of their terms, and counts that go up and down again are exact.
@@ -98,11 +99,6 @@ impl History {
             place += 1;
         }
     }
-}
-
-/// A pair, the smaller token first.
-pub(super) fn ordered(one: u32, other: u32) -> Merge {
-    [one.min(other), one.max(other)]
 }
 
 fn across(left: &[u32], right: &[u32], pairs: &mut Vec<(Merge, i64)>) {

@@ -3,32 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 
 use super::history::History;
-use super::{MAX_TOKENS, Merge, check_tokens, rows};
-use crate::rng::mix;
+use super::pair::{PairMap, key};
+use super::{Merge, check_tokens, check_vocabulary, rows};
 use crate::{Error, Result};
-
-/// Hashes a pair by mixing its 64 bits; the map is never iterated.
-#[derive(Default)]
-struct PairHasher(u64);
-
-impl Hasher for PairHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = mix(self.0 ^ value);
-    }
-}
 
 /// What is known of a pair.
 #[derive(Default)]
@@ -67,14 +46,7 @@ pub fn learn(
             max: usize::MAX,
         });
     }
-    if base.saturating_add(merges) > MAX_TOKENS {
-        return Err(Error::Range {
-            what: "the size of the vocabulary",
-            got: base.saturating_add(merges),
-            min: 1,
-            max: MAX_TOKENS,
-        });
-    }
+    check_vocabulary(base.saturating_add(merges))?;
     let rows = rows(offsets, actions.len() / width)?;
     check_tokens("a token of `actions`", actions, base)?;
     let mut histories: Vec<History> = rows
@@ -136,7 +108,7 @@ fn counted(history: &History, pairs: &mut Vec<(Merge, i64)>) {
 /// Counts of all pairs, and a queue of those whose count has been the largest.
 #[derive(Default)]
 struct Counts {
-    known: HashMap<u64, Known, BuildHasherDefault<PairHasher>>,
+    known: PairMap<Known>,
     /// Counts with their pairs, old ones among them.
     queue: BinaryHeap<(i64, Reverse<Merge>)>,
     changed: Vec<Merge>,
@@ -194,8 +166,4 @@ impl Counts {
         }
         None
     }
-}
-
-fn key(pair: Merge) -> u64 {
-    u64::from(pair[0]) << 32 | u64::from(pair[1])
 }

@@ -1,13 +1,17 @@
 //! Sequences of feature sets made into sequences of learned pieces: `ActionPiece` (Hou et al., ICML 2025).
 //!
-//! [`learn`] finds which features to merge, [`segment`] merges them in histories.
+//! [`learn`] finds which features to merge, [`shuffle`] puts the features of each action in a random order, [`segment`]
+//! merges them in histories.
 
 mod history;
 mod learn;
+mod pair;
 mod segment;
+mod shuffle;
 
 pub use learn::learn;
 pub use segment::segment;
+pub use shuffle::shuffle;
 
 use std::ops::Range;
 
@@ -18,6 +22,19 @@ pub type Merge = [u32; 2];
 
 /// The most tokens, merged ones included.
 const MAX_TOKENS: usize = 1 << 31;
+
+/// Fails unless so many tokens can be told apart.
+fn check_vocabulary(tokens: usize) -> Result<()> {
+    if tokens <= MAX_TOKENS {
+        return Ok(());
+    }
+    Err(Error::Range {
+        what: "the size of the vocabulary",
+        got: tokens,
+        min: 1,
+        max: MAX_TOKENS,
+    })
+}
 
 /// Where each row is in an array of `len` elements, or an error unless `offsets` start at 0, never fall, and end at `len`.
 fn rows(offsets: &[i64], len: usize) -> Result<Vec<Range<usize>>> {

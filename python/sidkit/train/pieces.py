@@ -1,0 +1,99 @@
+"""Batches of pieces of histories, which are other ones in every epoch."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sidkit.data import Sequences
+from sidkit.quantize.piece_vocabulary import PieceVocabulary
+from sidkit.train.batches import Batch, Prefixes
+
+__all__ = ["PieceBatches"]
+
+_AT_ONCE = 1 << 15  # histories whose features are in memory together
+
+
+class PieceBatches:
+    """Every prefix of every history as pieces, with the item that came next: examples of `ActionPieceTIGER`.
+
+    Each epoch puts the digits of every item of every example in a new random order before they are merged.
+    Examples of similar length share a batch; the shorter are padded on the right with the number of tokens.
+    An epoch's pieces are kept, some 200 bytes an example of twenty items.
+
+    Args:
+        histories: training histories, one row a user.
+        digits: the digits of all items, (items, L).
+        vocabulary: what merges them.
+        batch_size: examples a batch.
+        max_items: the most recent items of a prefix that are kept.
+        seed: of the orders.
+        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
+            `TiedEvents`. Without them, the order stays.
+
+    Raises:
+        DataError: if the digits are not of the vocabulary.
+    """
+
+    def __init__(
+        self,
+        histories: Sequences,
+        digits: NDArray[np.uint16],
+        vocabulary: PieceVocabulary,
+        *,
+        batch_size: int,
+        max_items: int,
+        seed: int,
+        times: NDArray[Any] | None = None,
+    ) -> None:
+        self._examples = Prefixes(histories, max_items, seed=seed, times=times)
+        self._digits = torch.from_numpy(digits.astype(np.int64))  # (items, L)
+        self._features = vocabulary.tokens(digits)  # (items, L)
+        self._vocabulary = vocabulary
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = -1
+        self._pieces = Sequences.from_rows([])  # of each example, in the epoch
+        self.steps = -(-len(self._examples) // batch_size)
+
+    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Read all histories anew, shuffle, sort by length within 32 batches, cut, shuffle the batches."""
+        random = np.random.default_rng((self._seed, epoch))
+        count = len(self._examples)
+        self._segment(epoch, random.integers(1 << 64, size=count, dtype=np.uint64))
+        order = random.permutation(count)
+        group = np.arange(count) // (32 * self._batch_size)
+        order = order[np.lexsort((self._pieces.lengths[order], group))]
+        batches = [order[start : start + self._batch_size] for start in range(0, count, self._batch_size)]
+        return [batches[index] for index in random.permutation(len(batches))]
+
+    def load(self, rows: NDArray[np.int64]) -> Batch:
+        """Gather examples `rows` as the epoch that was asked for last reads them; before any, the first."""
+        if self._epoch < 0:
+            self.epoch(0)
+        read = self._pieces.take(rows)
+        return Batch(
+            history=torch.from_numpy(read.padded(len(self._vocabulary))),
+            target=self._digits[torch.from_numpy(self._examples.targets(rows))],
+            users=torch.from_numpy(self._examples.users[rows]),
+            weight=len(rows) / self._batch_size,
+            targets=torch.ones(len(rows), dtype=torch.int64),
+            tokens=len(read.values) + len(rows) * self._digits.shape[1],
+        )
+
+    def _segment(self, epoch: int, seeds: NDArray[np.uint64]) -> None:
+        if epoch == self._epoch:
+            return
+        self._examples.epoch(epoch)
+        values, lengths = [], []
+        for start in range(0, len(seeds), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(seeds)))
+            history = self._examples.histories(rows)
+            read = self._vocabulary.segment(self._features[history.values], history.offsets, seeds[rows])
+            values.append(read.values)
+            lengths.append(read.lengths)
+        self._epoch, none = epoch, np.zeros(0, np.int32)
+        self._pieces = Sequences.from_lengths(
+            np.concatenate([none, *values]), np.concatenate([none, *lengths])
+        )
