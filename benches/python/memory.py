@@ -1,56 +1,132 @@
-"""Peak memory of one training step of RQTransformer: 512 histories of 50 items, 12,101 items, dense head.
+"""Peak memory of a training step of every model: 512 histories of 50 items, a catalogue of 12,101 (Beauty's).
 
-    python benches/python/memory.py [--batch 512] [--limit-gb 4]
+    python benches/python/memory.py [--batch 512] [--limit-gb 4] [--out benches/record/memory.json]
 
-Prints the peak resident set of this process, torch included, and fails if it is above the limit. What a step
-needs is the same on any data of these sizes: Semantic IDs are random, as many prefixes as Beauty has.
+Each model has its default sizes and a process of its own, whose peak resident set is printed, torch and the
+model included; `before` is the peak when the model was built. The optimizer's moments are there before the
+step, as they are from the second on. TIGER reads the last 20 items, and its example is one next item, as in
+training. What a step needs is the same on any data of these sizes: Semantic IDs are random, as many first
+prefixes as Beauty has.
+
+Fails if a model of one position an item is above the limit; models that read every digit are only recorded.
 """
 
 import argparse
-import resource
+import json
+import os
+import subprocess
 import sys
 import time
-
-import numpy as np
-import torch
-
-from sidkit.models import RQTransformer
-from sidkit.train import autocast
+from pathlib import Path
 
 SIZES, ITEMS, LENGTH, CONTENT = (256, 256, 256, 4), 12_101, 50, 384
+#: What is measured: a recipe, and its settings that are not the default.
+MODELS = {
+    "sasrec": ("sasrec", {}),
+    "gru4rec": ("gru4rec", {}),
+    "rqtransformer": ("rqtransformer", {}),
+    "rqtransformer-dense": ("rqtransformer", {"dense": True}),
+    "tiger": ("tiger", {}),
+    "decoderonly": ("decoderonly", {}),
+}
+#: Those held to the limit.
+LIMITED = ("rqtransformer", "rqtransformer-dense", "sasrec", "gru4rec")
+
+
+def measure(name: str, batch_size: int) -> dict[str, object]:
+    """Train a step in this process."""
+    import numpy as np
+    import torch
+
+    from sidkit.data import EvalSet, Sequences, Split
+    from sidkit.ids import SidTable
+    from sidkit.run.recipes import RECIPES, Material
+    from sidkit.train import autocast, resolve_precision
+    from sidkit.train.memory import peak_memory_bytes
+
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    kind, changed = MODELS[name]
+    recipe = RECIPES[kind]
+    sizes = recipe.sizes.model_copy(update=changed)
+    training = recipe.training.model_copy(update={"batch_size": batch_size})
+    digits = np.stack([random.integers(0, size, ITEMS) for size in SIZES], 1).astype(np.uint16)
+    events = random.integers(0, ITEMS, (batch_size, LENGTH + 1)).astype(np.int32)
+    histories = Sequences.from_lengths(events.ravel(), np.full(batch_size, LENGTH + 1))
+    nobody = EvalSet(np.empty(0, np.int32), Sequences.from_rows([]), np.empty(0, np.int32))
+    material = Material(
+        Split("leave_last_out", "source", 0, histories, nobody, nobody),
+        ITEMS,
+        SidTable.from_codes(digits, range(ITEMS), SIZES, collisions="share"),
+        vectors=random.normal(size=(ITEMS, CONTENT)).astype(np.float32),
+    )
+    plan = recipe.plan(material, sizes, training)
+    # The largest batch there is: TIGER's examples have histories of all lengths.
+    batch = max(map(plan.batches.load, plan.batches.epoch(0)), key=lambda batch: batch.tokens)
+    model, before = plan.model.train(), peak_memory_bytes()
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    for tensor in model.parameters():
+        tensor.grad = torch.zeros_like(tensor)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    started = time.process_time()
+    with autocast("auto"):
+        loss = plan.loss(model, batch)
+    loss.backward()
+    optimizer.step()
+    seconds = time.process_time() - started
+    return {
+        "model": name,
+        "parameters": sum(tensor.numel() for tensor in model.parameters()),
+        "sequences": len(batch.history),
+        "positions": batch.tokens,
+        "peak_bytes": peak_memory_bytes(),
+        "before_bytes": before,
+        "cpu_seconds": round(seconds, 1),
+        "precision": resolve_precision("auto"),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def keep(path: Path, batch_size: int, figures: list[dict[str, object]]) -> None:
+    """Write the record of the models measured so far."""
+    from sidkit.evaluate import machine_facts, version_facts
+
+    facts = {"machine": machine_facts(), "versions": version_facts(), "batch": batch_size}
+    shape = {"length": LENGTH, "items": ITEMS, "sizes": SIZES, "content": CONTENT}
+    path.write_text(json.dumps({**facts, **shape, "figures": figures}, indent=1) + "\n")
 
 
 def main() -> int:
-    """Run one step and compare."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--batch", type=int, default=512)
+    """Measure every model and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--batch", type=int, default=512, help="sequences of a step")
     parser.add_argument("--limit-gb", type=float, default=4.0)
+    parser.add_argument("--out", type=Path, help="where to keep the figures as JSON")
+    parser.add_argument("--model", choices=MODELS, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    random = np.random.default_rng(0)
-    digits = np.stack([random.integers(0, size, ITEMS) for size in SIZES], 1).astype(np.uint16)
-    vectors = random.normal(size=(ITEMS, CONTENT)).astype(np.float32)
-    model = RQTransformer.for_items(SIZES, digits, vectors, dense=True).train()
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    events = torch.from_numpy(random.integers(0, ITEMS, (given.batch, LENGTH + 1)))
-    before, started = _peak(), time.perf_counter()
-    with autocast("auto"):
-        losses = model(events[:, :-1], events[:, 1:])
-    losses.sum().backward()
-    optimizer.step()
-    peak, seconds = _peak(), time.perf_counter() - started
-    print(
-        f"{given.batch} x {LENGTH} items: peak {peak / 1e9:.2f} GB ({before / 1e9:.2f} GB before the step), "
-        f"{seconds:.1f} s, torch {torch.__version__}, {torch.get_num_threads()} threads"
-    )
-    if peak > given.limit_gb * 1e9:
-        print(f"more than {given.limit_gb} GB", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _peak() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    if given.model is not None:
+        print(json.dumps(measure(given.model, given.batch)))
+        return 0
+    figures: list[dict[str, object]] = []
+    above: list[str] = []
+    print("model                   positions   peak GB   before the step, GB   CPU seconds")
+    for name in MODELS:
+        command = [sys.executable, __file__, "--model", name, "--batch", str(given.batch)]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        found = json.loads(told.stdout)
+        peak, before = found["peak_bytes"] / 1e9, found["before_bytes"] / 1e9
+        print(
+            f"{name:<22}{found['positions']:>11,}{peak:>10.2f}{before:>22.2f}{found['cpu_seconds']:>14.1f}",
+            flush=True,
+        )
+        figures.append(found)
+        above += [name] if name in LIMITED and peak > given.limit_gb else []
+        if given.out is not None:
+            keep(given.out, given.batch, figures)
+    if above:
+        print(f"more than {given.limit_gb} GB: {', '.join(above)}", file=sys.stderr)
+    return int(bool(above))
 
 
 if __name__ == "__main__":

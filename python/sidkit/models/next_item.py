@@ -8,8 +8,12 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 __all__ = ["NextItemModel"]
+
+# Scores that a training step holds at once; in f32 these are 400 MB, and the softmax needs some more of them.
+_SCORES = 100_000_000
 
 
 class NextItemModel(nn.Module, ABC):
@@ -51,8 +55,21 @@ class NextItemModel(nn.Module, ABC):
             f32 scalar, natural log.
         """
         real = target < self.items  # (B, T)
-        h = self.hidden(history)[real]  # (P, D)
-        return F.cross_entropy(self.scores(h).float(), target[real])
+        h, wanted = self.hidden(history)[real], target[real]  # (P, D), (P,)
+        at_once = max(1, _SCORES // self.items)
+        if len(h) <= at_once:
+            return F.cross_entropy(self.scores(h).float(), wanted)
+        # One part after the other, forgotten and computed again on the way back: memory of one part.
+        total = torch.zeros((), device=h.device)
+        for part, goal in zip(torch.split(h, at_once), torch.split(wanted, at_once), strict=True):
+            total = total + checkpoint(
+                self._summed_loss, part, goal, use_reentrant=False, preserve_rng_state=False
+            )
+        return total / len(h)
+
+    def _summed_loss(self, h: Tensor, wanted: Tensor) -> Tensor:
+        """The cross-entropy over positions (P, D), summed."""
+        return F.cross_entropy(self.scores(h).float(), wanted, reduction="sum")
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Inner products of (P, D) vectors with all items, (P, N)."""
