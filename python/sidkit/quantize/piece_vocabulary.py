@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._core import segment_pieces, shuffle_actions
+from sidkit import _core
 from sidkit.data import Sequences
 from sidkit.errors import DataError
 
@@ -89,10 +89,10 @@ class PieceVocabulary:
             The tokens of each history, a row each.
         """
         if seeds is not None:
-            actions = shuffle_actions(actions, offsets, seeds)
+            actions = _core.shuffle_actions(actions, offsets, seeds)
         width = len(self.sizes)
         flat = np.ascontiguousarray(actions).ravel()
-        tokens, ends = segment_pieces(flat, offsets * width, self.merges, self.base)
+        tokens, ends = _core.segment_pieces(flat, offsets * width, self.merges, self.base)
         return Sequences(tokens.astype(np.int32), ends)
 
     def expand(self, tokens: npt.ArrayLike) -> npt.NDArray[np.int32]:
