@@ -2,24 +2,9 @@
 
 import numpy as np
 import polars as pl
-import pytest
 from tests.run.world import write_world
 
-from sidkit.cli import main
 from sidkit.ids import SidTable
-
-
-@pytest.fixture
-def sid(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def type_command(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        written = capsys.readouterr()
-        return caught.value.code or 0, written.out, written.err
-
-    return type_command
 
 
 def test_append(sid, tmp_path):

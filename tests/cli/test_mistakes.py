@@ -16,17 +16,15 @@ from sidkit.run import RunFolder
 
 
 @pytest.fixture
-def fails(capsys):
+def fails(sid):
     """Type a command that must fail; gives the line that it wrote."""
 
     def type_command(*arguments, code=1):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        written = capsys.readouterr()
-        assert caught.value.code == code, written.out
-        assert "Traceback" not in written.err
-        assert written.err.count("\n") == 1
-        return written.err
+        given, out, line = sid(*arguments)
+        assert given == code, out
+        assert "Traceback" not in line
+        assert line.count("\n") == 1
+        return line
 
     return type_command
 

@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 from tests.rank.world import write_ranking_world
 
-from sidkit.cli import main
 from sidkit.rank import Comparison, Retraining, Sweep, coherence_from_json
 
 SMALL = ["--rows", "64", "--dim", "8", "--epochs", "8", "--batch-size", "128"]
@@ -23,16 +22,9 @@ def mute(tmp_path_factory):
 
 
 @pytest.fixture
-def sid(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def type_command(verb, world, *arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([verb, str(world), "--vectors", str(world / "vectors.npy"), *map(str, arguments)])
-        written = capsys.readouterr()
-        return caught.value.code or 0, written.out, written.err
-
-    return type_command
+def sid(sid):
+    """Type a verb about a world, whose vectors are in it."""
+    return lambda verb, world, *arguments: sid(verb, world, "--vectors", world / "vectors.npy", *arguments)
 
 
 def figures(comparison, part, metric):
