@@ -98,6 +98,11 @@ class IdsConfig(_Section):
         return self
 
 
+def _check_heads(d_model: int, heads: int) -> None:
+    if d_model % heads:
+        raise ValueError(f"`d_model` must be a multiple of `heads`, it is {d_model} with {heads} heads")
+
+
 class SasrecConfig(_Section):
     """Sizes of SASRec."""
 
@@ -114,10 +119,7 @@ class SasrecConfig(_Section):
 
     @model_validator(mode="after")
     def _heads_part_the_width(self) -> "SasrecConfig":
-        if self.d_model % self.heads:
-            raise ValueError(
-                f"`d_model` must be a multiple of `heads`, it is {self.d_model} with {self.heads} heads"
-            )
+        _check_heads(self.d_model, self.heads)
         return self
 
 
@@ -134,8 +136,8 @@ class Gru4recConfig(_Section):
     """Items of a history that are read, the latest ones."""
 
 
-class TigerConfig(_Section):
-    """Sizes of TIGER (Rajput et al., NeurIPS 2023, section 4)."""
+class _TigerSizes(_Section):
+    """Sizes of TIGER's transformer."""
 
     d_model: Width = 128
     """Width of the model."""
@@ -153,33 +155,22 @@ class TigerConfig(_Section):
     """Share of activations dropped in training."""
     max_items: Width = 20
     """Items of a history that are read, the latest ones."""
+
+
+class TigerConfig(_TigerSizes):
+    """Sizes of TIGER (Rajput et al., NeurIPS 2023, section 4)."""
+
     user_buckets: int = Field(default=0, ge=0, le=2**31 - 1)
     """Buckets into which users are hashed for the token in front of the history; 0 for no such token."""
 
 
-class ActionPieceConfig(_Section):
+class ActionPieceConfig(_TigerSizes):
     """Sizes of ActionPieceTIGER: those of TIGER, and of its vocabulary."""
 
     vocabulary: Count = 10_000
     """Tokens of which histories are made, at most: the digits of all levels, and what is merged of them."""
     views: int = Field(default=5, ge=1, le=5)
     """In how many ways a history is read to recommend; their probabilities are averaged."""
-    d_model: Width = 128
-    """Width of the model."""
-    encoder_layers: Depth = 4
-    """Blocks of the bidirectional encoder."""
-    decoder_layers: Depth = 4
-    """Blocks of the autoregressive decoder."""
-    heads: Width = 6
-    """Attention heads."""
-    d_head: Width = 64
-    """Width of a head."""
-    d_ff: Width = 1024
-    """Width of the feed-forward layer."""
-    dropout: Fraction = 0.1
-    """Share of activations dropped in training."""
-    max_items: Width = 20
-    """Items of a history that are read, the latest ones."""
 
 
 class RqTransformerConfig(_Section):
@@ -202,10 +193,7 @@ class RqTransformerConfig(_Section):
 
     @model_validator(mode="after")
     def _heads_part_the_width(self) -> "RqTransformerConfig":
-        if self.d_model % self.heads:
-            raise ValueError(
-                f"`d_model` must be a multiple of `heads`, it is {self.d_model} with {self.heads} heads"
-            )
+        _check_heads(self.d_model, self.heads)
         return self
 
 
