@@ -31,6 +31,8 @@ TRIED = {
     "atomic": {},
     "cooccurrence": {"balanced": True},
     "words": {"codes": 40},
+    "lmindexer": {"components": 4, "vocabulary": 30, "hints": 0.2, "contrast": 0.5}
+    | {"commitment": 2.0, "plain_epochs": 1, "level_epochs": 2, "on_collapse": "warn"},
 }
 
 
@@ -126,7 +128,7 @@ def test_a_mistake_is_named(assignment, message):
 
 
 FLAGS = {"balanced", "standardize", "kmeans_start", "reset", "refit"}
-FLOATS = {"learning_rate", "weight_decay", "commitment", "temperature", "sinkhorn_epsilon"}
+FLOATS = {"learning_rate", "weight_decay", "commitment", "temperature", "sinkhorn_epsilon", "contrast"}
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,7 @@ def test_an_option_of_another_method_is_refused(option):
         "sinkhorn": "all",
         "on_collapse": "stop",
         "decay": 0.5,
+        "hints": 0.5,
     }.get(option, 7)
     value = float(value) if option in FLOATS else value
     value = True if option in FLAGS else value

@@ -8,6 +8,7 @@
     RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
     PQ                product quantization, OPQ with its rotation
     CooccurrenceClusters   paths of a recursive clustering of what occurs together, P5-CID
+    LMIndexer         residual codes trained to tell the words of texts (needs torch to be fitted)
     WordTokenizer     phrases of the items' own words
     ActionPiece       pieces of histories, whose items are sets of features
     RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
@@ -37,6 +38,7 @@ from sidkit.quantize.factorization import factorized_vectors
 from sidkit.quantize.figures import TokenizerFigures
 from sidkit.quantize.hierarchical import HierarchicalKMeans
 from sidkit.quantize.inspection import Inspection, inspect_codes
+from sidkit.quantize.lmindexer import LMIndexer
 from sidkit.quantize.neighbours import NeighbourRecall, neighbour_recall
 from sidkit.quantize.product import PQ
 from sidkit.quantize.purity import Purity, prefix_purity
@@ -70,6 +72,7 @@ __all__ = [
     "CooccurrenceClusters",
     "HierarchicalKMeans",
     "Inspection",
+    "LMIndexer",
     "LatentLoss",
     "LevelQuality",
     "NeighbourRecall",

@@ -10,7 +10,7 @@ from sidkit.quantize.files import by_level, take_levels
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, State, Tokenizer, Vectors
 
-__all__ = ["ResidualTokenizer", "StandardizedResidual"]
+__all__ = ["ResidualCodes", "ResidualTokenizer", "StandardizedResidual"]
 
 #: Prefixes that `alternatives` keeps at every level but the last.
 _BEAM = 8
@@ -18,11 +18,11 @@ _BEAM = 8
 _BLOCK_NUMBERS = 1 << 22
 
 
-class ResidualTokenizer(Tokenizer):
+class ResidualCodes(Tokenizer):
     """A tokenizer that quantizes a vector level by level, each level what the ones before have left over.
 
-    Codes are those of `sidkit.assign_codes` on the latent vectors. A kind implements `_latent` and
-    `_from_latent`.
+    Codes are those of `sidkit.assign_codes` on the latent vectors. A kind implements `_latent` and says how
+    codes are decoded.
 
     Attributes:
         codebooks_: `sidkit.Codebooks`, learned by `fit`.
@@ -46,18 +46,15 @@ class ResidualTokenizer(Tokenizer):
     def _latent(self, x: Vectors) -> Vectors:
         """The vectors that are quantized, float32 (n, latent); a row does not depend on the other rows."""
 
-    @abstractmethod
-    def _from_latent(self, z: Vectors) -> Vectors:
-        """Vectors in the space of `fit`'s argument, of sums of codewords."""
-
     def _encode(self, x: Vectors) -> Codes:
         return assign_codes(self._latent(x), self.codebooks_, threads=self.threads)
 
-    def _decode(self, codes: Codes) -> Vectors:
+    def _sums(self, codes: Codes) -> Vectors:
+        """Sums of the codewords of codes of the first one or more levels, float32 (n, latent)."""
         total = np.zeros((len(codes), self.codebooks_.dim), np.float32)
         for level in range(codes.shape[1]):
             total += self.codebooks_[level][codes[:, level]]
-        return self._from_latent(total)
+        return total
 
     def _alternatives(self, x: Vectors, count: int) -> Codes:
         latent = self._latent(x)
@@ -89,6 +86,17 @@ class ResidualTokenizer(Tokenizer):
 
     def _restore_codebooks(self, state: State, dim: int) -> None:
         self._codebooks = Codebooks(take_levels(state, "codebooks", self.sizes, dim))
+
+
+class ResidualTokenizer(ResidualCodes):
+    """Residual codes that are decoded by way of the latent space: a kind implements `_from_latent` too."""
+
+    @abstractmethod
+    def _from_latent(self, z: Vectors) -> Vectors:
+        """Vectors in the space of `fit`'s argument, of sums of codewords."""
+
+    def _decode(self, codes: Codes) -> Vectors:
+        return self._from_latent(self._sums(codes))
 
 
 class StandardizedResidual(ResidualTokenizer):

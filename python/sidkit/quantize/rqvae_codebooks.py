@@ -1,5 +1,6 @@
 """What happens to the codebooks of an RQ-VAE besides gradients: start, averages, reset, refit."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class CodebookCare:
         counts = {f"ema.count.{level}": one for level, one in enumerate(self.counts)}
         return counts | {f"ema.sum.{level}": one for level, one in enumerate(self.sums)}
 
-    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take over what `state` gave, or raise KeyError or ValueError."""
         for level in range(len(self.counts)):
             self.counts[level][:] = state[f"ema.count.{level}"]

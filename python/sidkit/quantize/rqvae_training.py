@@ -1,12 +1,9 @@
 """The training of an RQ-VAE, with torch."""
 
-import math
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from sidkit.errors import ConfigError
+from sidkit.quantize.epoch_training import (
+    EpochTraining,
+    forget_moments,
+    linear_weights,
+    risen_and_fallen,
+)
 from sidkit.quantize.extra_loss import CodebookLoss, ExtraLoss, StatefulLoss
 from sidkit.quantize.perceptron import Perceptron
-from sidkit.quantize.rqvae_checkpoint import Snapshot, identity_of, load_checkpoint
 from sidkit.quantize.rqvae_codebooks import CodebookCare
 from sidkit.quantize.rqvae_network import Losses, Network
 from sidkit.quantize.tokenizer import Progress, Vectors
-from sidkit.quantize.watchdog import Health, Watchdog
+from sidkit.quantize.training_checkpoint import identity_of
+from sidkit.quantize.watchdog import Health, Watchdog, distinct_rows
 
 if TYPE_CHECKING:
     from sidkit.quantize.rqvae import RQVAE
 
 __all__ = ["Learned", "Training"]
-
-_WARM_UP = 0.05
-_SECONDS_BETWEEN_CHECKPOINTS = 20.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Learned:
     notes: tuple[str, ...]
 
 
-class Training:
+class Training(EpochTraining):
     """One training of an RQ-VAE on standardized vectors, float32 (n, dim).
 
     Every random choice depends on the seed and the epoch only, so a training that goes on from a checkpoint
@@ -50,8 +50,11 @@ class Training:
     parameters or they are a `StatefulLoss`.
     """
 
+    name = "sidkit.rqvae-checkpoint"
+
     def __init__(self, settings: "RQVAE", x: Vectors, extra_losses: Sequence[ExtraLoss] = ()) -> None:
-        self.settings = settings
+        super().__init__()
+        self.settings, self.epochs, self.threads = settings, settings.epochs, settings.threads
         self.extra_losses = extra_losses
         self.x = torch.from_numpy(x)
         with torch.random.fork_rng(devices=[]):
@@ -62,50 +65,33 @@ class Training:
             self.parameters |= {f"extra.{number}.{at}": one for at, one in enumerate(term.parameters())}
             if isinstance(term, StatefulLoss):
                 term.begin()
-        self.identity = identity_of(self)
+        self.identity = identity_of(settings.settings(), [x, *_described(extra_losses)])
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.care = CodebookCare(settings, self.network)
         self.watchdog = Watchdog(settings.on_collapse, [])
-        self._distinct = len(np.unique(x.view(f"V{x.itemsize * x.shape[1]}")))
-        self.epoch = 0
-        self.history: list[dict[str, float]] = []
-        self._snapshot: Snapshot | None = None
+        self._distinct = distinct_rows(x)
 
     def run(self, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> Learned:
-        """Train to the end; with `checkpoint`, go on from there and leave the state there now and then."""
-        path = None if checkpoint is None else Path(checkpoint)
-        if path is not None and path.exists():
-            load_checkpoint(self, path)
-        threads = torch.get_num_threads()
-        try:
-            torch.set_num_threads(self.settings.threads or threads)
-            self._run(progress, path)
-        except BaseException:  # an interrupt above all
-            if path is not None and self._snapshot is not None:
-                self._snapshot.save(path)
-            raise
-        finally:
-            torch.set_num_threads(threads)
-        if path is not None:
-            path.unlink(missing_ok=True)
+        """Train to the end, see `train`."""
+        self.train(progress, checkpoint)
         return self._learned()
 
-    def _run(self, progress: Progress | None, path: Path | None) -> None:
-        saved, epochs = time.monotonic(), self.settings.epochs
-        while self.epoch < epochs:
-            figures, stop = self._one_epoch()
-            # After a stop, the epochs that are left count as done.
-            self.epoch = epochs if stop else self.epoch + 1
-            self.history.append(figures)
-            if path is not None:
-                self._snapshot = Snapshot.take(self)
-                if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-                    self._snapshot.save(path)
-                    saved = time.monotonic()
-            if progress is not None:
-                progress(self.epoch, epochs, figures)
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """The running averages of the codebooks, and what extra losses keep."""
+        kept = self.care.state()
+        for number, term in enumerate(self.extra_losses):
+            if isinstance(term, StatefulLoss):
+                kept |= {f"term.{number}.{name}": array for name, array in term.state().items()}
+        return kept
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `state` gave, or raise KeyError or ValueError."""
+        self.care.restore(state)
+        for number, term in enumerate(self.extra_losses):
+            if isinstance(term, StatefulLoss):
+                term.restore(_below(f"term.{number}.", state))
 
     def _one_epoch(self) -> tuple[dict[str, float], bool]:
         """The figures of an epoch, and whether training must stop."""
@@ -179,13 +165,10 @@ class Training:
     def _forget(self, changed: list[npt.NDArray[np.intp]]) -> None:
         """Clear what the optimizer remembers of codewords that were set anew."""
         for codebook, rows in zip(self.network.codebooks, changed, strict=True):
-            for moment in ("exp_avg", "exp_avg_sq"):
-                if moment in self.optimizer.state.get(codebook, {}):
-                    self.optimizer.state[codebook][moment][torch.from_numpy(rows)] = 0
+            forget_moments(self.optimizer, codebook, rows)
 
     def _set_rate(self, epoch: float) -> None:
-        part = epoch / self.settings.epochs
-        rate = min(1.0, part / _WARM_UP + 1e-3) * (0.5 + 0.5 * math.cos(math.pi * part))
+        rate = risen_and_fallen(epoch / self.settings.epochs)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * rate
 
@@ -194,12 +177,17 @@ class Training:
         return np.concatenate([self.network.encoder(part).numpy() for part in torch.split(self.x, 4096)])
 
     def _learned(self) -> Learned:
-        encoder = Perceptron(_weights(self.network.encoder))
+        encoder = Perceptron(linear_weights(self.network.encoder))
         codebooks = self.care.final(encoder(self.x.numpy()))
-        decoder = Perceptron(_weights(self.network.decoder))
+        decoder = Perceptron(linear_weights(self.network.decoder))
         return Learned(encoder, decoder, codebooks, self.history, tuple(self.watchdog.notes))
 
 
-def _weights(layers: nn.Sequential) -> list[tuple[Vectors, Vectors]]:
-    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    return [(layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy()) for layer in linear]
+def _described(extra_losses: Sequence[ExtraLoss]) -> Iterator[npt.NDArray[Any] | str]:
+    for term in extra_losses:
+        yield type(term).__qualname__
+        yield from (parameter.detach().numpy() for parameter in term.parameters())
+
+
+def _below(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

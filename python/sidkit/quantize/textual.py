@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
+from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.quantize.lookup import LookupTokenizer
 from sidkit.quantize.phrases import distinct_phrases, vocabulary
 from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
+from sidkit.quantize.word_bags import read_lines, written_lines
 
 __all__ = ["WordTokenizer"]
 
@@ -121,21 +122,8 @@ class WordTokenizer(LookupTokenizer):
         return [" ".join(self.vocabulary_[code - 1] for code in row if code) for row in array.tolist()]
 
     def _state(self) -> State:
-        text = "".join(f"{word}\n" for word in self.vocabulary_).encode()
-        return super()._state() | {"vocabulary": np.frombuffer(text, np.uint8)}
+        return super()._state() | {"vocabulary": written_lines(self.vocabulary_)}
 
     def _restore(self, state: State, dim: int) -> None:
-        written = state.get("vocabulary")
-        if written is None or written.dtype != np.uint8 or written.ndim != 1:
-            raise FormatError("the file lacks the array `vocabulary`, which must be uint8 (bytes,)")
-        try:
-            text = written.tobytes().decode()
-        except UnicodeDecodeError as error:
-            raise FormatError(f"the array `vocabulary` is not text: {error}") from error
-        self.vocabulary_ = text.split("\n")[:-1]
-        if not text.endswith("\n") or not 1 <= len(self.vocabulary_) <= 65535:
-            raise ConfigError(
-                "the array `vocabulary` must be 1 to 65535 lines, the last of which ends too, "
-                f"but it has {len(self.vocabulary_)}"
-            )
+        self.vocabulary_ = read_lines(state, "vocabulary")
         super()._restore(state, dim)

@@ -152,19 +152,7 @@ class Tokenizer(ABC):
             DataError: if there are no or too many levels, or a code is not below its level's size.
         """
         dim = self.dim
-        array = np.asarray(codes)
-        if array.ndim != 2 or array.dtype.kind not in "iu" or not 1 <= array.shape[1] <= len(self.sizes):
-            raise DataError(
-                f"codes must be integers (n, 1 to {len(self.sizes)}), not {array.dtype} {array.shape}"
-            )
-        wrong = np.argwhere((array < 0) | (array >= np.asarray(self.sizes[: array.shape[1]])))
-        if len(wrong):
-            row, level = (int(part) for part in wrong[0])
-            raise DataError(
-                f"the code of row {row} at level {level} is {array[row, level]}, "
-                f"but that level has {self.sizes[level]} codes"
-            )
-        return self._decode(np.ascontiguousarray(array, dtype=np.uint16)).reshape(-1, dim)
+        return self._decode(self._checked(codes)).reshape(-1, dim)
 
     def alternatives(self, x: npt.ArrayLike, count: int = 64) -> Codes:
         """The nearest codes of vectors, best first: uint16 (n, choices, levels), at most `count` choices.
@@ -216,6 +204,22 @@ class Tokenizer(ABC):
         self.levels = levels
         self.codes = codes if isinstance(codes, int) else list(codes)
         self._sizes = check_sizes(levels, self.codes)
+
+    def _checked(self, codes: npt.ArrayLike) -> Codes:
+        """Codes of the first one or more levels, uint16, or DataError as `decode` has it."""
+        array = np.asarray(codes)
+        if array.ndim != 2 or array.dtype.kind not in "iu" or not 1 <= array.shape[1] <= len(self.sizes):
+            raise DataError(
+                f"codes must be integers (n, 1 to {len(self.sizes)}), not {array.dtype} {array.shape}"
+            )
+        wrong = np.argwhere((array < 0) | (array >= np.asarray(self.sizes[: array.shape[1]])))
+        if len(wrong):
+            row, level = (int(part) for part in wrong[0])
+            raise DataError(
+                f"the code of row {row} at level {level} is {array[row, level]}, "
+                f"but that level has {self.sizes[level]} codes"
+            )
+        return np.ascontiguousarray(array, dtype=np.uint16)
 
     @classmethod
     def _default(cls, name: str) -> Any:

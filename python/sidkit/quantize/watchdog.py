@@ -15,7 +15,7 @@ from sidkit.quantize.quality import (
     unique_rate,
 )
 
-__all__ = ["ON_COLLAPSE", "Health", "Watchdog"]
+__all__ = ["ON_COLLAPSE", "Health", "Watchdog", "distinct_rows"]
 
 #: What a training may do about a collapse.
 ON_COLLAPSE = ("repair", "stop", "warn")
@@ -110,3 +110,8 @@ class Watchdog:
             stacklevel=2,
         )
         return None if action == "warn" else action
+
+
+def distinct_rows(x: npt.NDArray[np.float32]) -> int:
+    """How many distinct vectors, float32 (n, dim), there are."""
+    return len(np.unique(x.view(f"V{x.itemsize * x.shape[1]}")))

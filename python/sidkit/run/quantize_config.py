@@ -22,12 +22,15 @@ Method = Literal[
     "atomic",
     "cooccurrence",
     "words",
+    "lmindexer",
 ]
 
 _KMEANS = ("rqkmeans", "vq", "hkmeans", "pq", "opq")
 _AUTOENCODERS = ("rqvae", "vqvae")
 _GRADIENTS = (*_AUTOENCODERS, "rvq")
-_VECTORS = (*_KMEANS, *_GRADIENTS)
+_READERS = ("lmindexer",)
+_TRAINED = (*_GRADIENTS, *_READERS)
+_VECTORS = (*_KMEANS, *_TRAINED)
 
 #: Which methods an option belongs to; those that are not here belong to all. Every option of a method is an
 #: argument of its tokenizer, of the same name but for `mini_batch`.
@@ -39,13 +42,13 @@ _BELONGS: dict[str, tuple[str, ...]] = {
     "mini_batch": ("rqkmeans", "vq"),
     "rounds": ("opq",),
     "epochs": _GRADIENTS,
-    "plain_epochs": _AUTOENCODERS,
+    "plain_epochs": (*_AUTOENCODERS, *_READERS),
     "latent": _AUTOENCODERS,
     "hidden": _AUTOENCODERS,
-    "learning_rate": _GRADIENTS,
-    "weight_decay": _AUTOENCODERS,
-    "commitment": _AUTOENCODERS,
-    "batch_size": _GRADIENTS,
+    "learning_rate": _TRAINED,
+    "weight_decay": (*_AUTOENCODERS, *_READERS),
+    "commitment": (*_AUTOENCODERS, *_READERS),
+    "batch_size": _TRAINED,
     "whiten": _AUTOENCODERS,
     "update": _AUTOENCODERS,
     "decay": _AUTOENCODERS,
@@ -54,10 +57,15 @@ _BELONGS: dict[str, tuple[str, ...]] = {
     "distance": _AUTOENCODERS,
     "sinkhorn": _AUTOENCODERS,
     "sinkhorn_epsilon": _AUTOENCODERS,
-    "kmeans_start": _GRADIENTS,
-    "reset": _GRADIENTS,
-    "refit": _AUTOENCODERS,
-    "on_collapse": _AUTOENCODERS,
+    "kmeans_start": _TRAINED,
+    "reset": _TRAINED,
+    "refit": (*_AUTOENCODERS, *_READERS),
+    "on_collapse": (*_AUTOENCODERS, *_READERS),
+    "components": _READERS,
+    "vocabulary": _READERS,
+    "hints": _READERS,
+    "contrast": _READERS,
+    "level_epochs": _READERS,
 }
 #: The same of options that are no arguments of a tokenizer, but of losses that are added to its own.
 _LOSSES: dict[str, tuple[str, ...]] = {
@@ -88,8 +96,9 @@ class QuantizeConfig(Section):
     codebooks trained by gradients), `vq` and `vqvae` (one level of k-means, or of an autoencoder), `hkmeans`
     (paths in a tree of clusters; take fewer codes, such as 32), `pq` and `opq` (product quantization, without
     and with a rotation; unordered codes), `cooccurrence` (paths of a clustering of what occurs together; take
-    fewer codes too), `words` (phrases of the items' own words; take more, such as 4096), and the controls
-    `lsh`, `random` and `atomic` (one code an item, whatever `levels` and `codes` say)."""
+    fewer codes too), `words` (phrases of the items' own words; take more, such as 4096), `lmindexer`
+    (residual codes trained to tell the words of the items' texts), and the controls `lsh`, `random` and
+    `atomic` (one code an item, whatever `levels` and `codes` say)."""
     levels: Depth = 3
     """Codes of an item."""
     codes: Annotated[int | list[int], BeforeValidator(_sizes)] = 256
@@ -110,19 +119,20 @@ class QuantizeConfig(Section):
     epochs: Count = 300
     """Passes over the vectors (`rqvae`, `vqvae`, `rvq`)."""
     plain_epochs: int | None = None
-    """How many of these are without quantization (`rqvae`, `vqvae`)."""
+    """How many passes are without quantization (`rqvae`, `vqvae`, `lmindexer`)."""
     latent: Width = 32
     """Dimensions between encoder and codebooks (`rqvae`, `vqvae`)."""
     hidden: list[Width] = Field(default=[512, 256, 128])
     """Widths of the encoder's hidden layers, and backwards of the decoder's (`rqvae`, `vqvae`)."""
     learning_rate: Positive = 2e-3
-    """Learning rate of Adam (`rqvae`, `vqvae`, `rvq`)."""
+    """Learning rate of Adam (`rqvae`, `vqvae`, `rvq`, `lmindexer`)."""
     weight_decay: NonNegative | None = None
-    """Weight decay of AdamW (`rqvae`, `vqvae`)."""
+    """Weight decay of AdamW (`rqvae`, `vqvae`, `lmindexer`)."""
     commitment: NonNegative | None = None
-    """Weight of the commitment loss (`rqvae`, `vqvae`)."""
+    """Weight of the commitment loss: of latents to codewords (`rqvae`, `vqvae`), or of the levels that are
+    done to their digits (`lmindexer`)."""
     batch_size: Count = 1024
-    """Vectors in a step (`rqvae`, `vqvae`, `rvq`)."""
+    """Vectors in a step (`rqvae`, `vqvae`, `rvq`, `lmindexer`)."""
     whiten: Width | None = None
     """Quantize so many whitened principal components (`rqvae`, `vqvae`)."""
     update: Literal["gradient", "ema"] | None = None
@@ -140,13 +150,23 @@ class QuantizeConfig(Section):
     sinkhorn_epsilon: Positive | None = None
     """How soft that balance is (`rqvae`, `vqvae`)."""
     kmeans_start: bool | None = None
-    """Start codebooks from k-means (`rqvae`, `vqvae`, `rvq`)."""
+    """Start codebooks from k-means (`rqvae`, `vqvae`, `rvq`, `lmindexer`)."""
     reset: bool | None = None
-    """Set codes anew that nothing chose for an epoch (`rqvae`, `vqvae`, `rvq`)."""
+    """Set codes anew that nothing chose for an epoch (`rqvae`, `vqvae`, `rvq`, `lmindexer`)."""
     refit: bool | None = None
-    """k-means of the final latents (`rqvae`, `vqvae`)."""
+    """k-means of the final latents (`rqvae`, `vqvae`, `lmindexer`)."""
     on_collapse: Literal["repair", "stop", "warn"] | None = None
-    """What is done about codebooks that collapse in training (`rqvae`, `vqvae`)."""
+    """What is done about codebooks that collapse in training (`rqvae`, `vqvae`, `lmindexer`)."""
+    components: Width | None = None
+    """Dimensions of the mapped vectors, at most (`lmindexer`)."""
+    vocabulary: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Words, and pairs of words, that digits are trained to tell, at most (`lmindexer`)."""
+    hints: Fraction | None = None
+    """Share of a text's words that are given away when the training of a level begins (`lmindexer`)."""
+    contrast: NonNegative | None = None
+    """Weight of telling an item from those that share its prefix (`lmindexer`)."""
+    level_epochs: Count | None = None
+    """Passes over the items for each level (`lmindexer`)."""
     seed: Seed = 0
     """Seed of initialization and of batches."""
     vectors: Literal["content", "behaviour", "joined"] = "content"
@@ -185,7 +205,7 @@ class QuantizeConfig(Section):
     @property
     def learns_from_texts(self) -> bool:
         """Whether the items' texts decide the codes, beside their vectors."""
-        return self.method == "words"
+        return self.method in ("words", *_READERS)
 
     def arguments(self) -> dict[str, Any]:
         """What the tokenizer of the method is made with; options that are unset are left to it."""

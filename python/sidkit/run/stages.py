@@ -189,7 +189,7 @@ class Work:
         quantize = self.config.quantize
         if quantize.method == "cooccurrence":
             return {"histories": self.split.train}
-        if quantize.method == "words":
+        if quantize.learns_from_texts:
             from sidkit.embed import item_texts
 
             return {"texts": item_texts(self.dataset.items, self.config.embed.template)}

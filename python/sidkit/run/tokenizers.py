@@ -22,6 +22,7 @@ def tokenizer_class(method: str) -> "type[Tokenizer]":
         Atomic,
         CooccurrenceClusters,
         HierarchicalKMeans,
+        LMIndexer,
         RandomCodes,
         RQKMeans,
         WordTokenizer,
@@ -41,6 +42,7 @@ def tokenizer_class(method: str) -> "type[Tokenizer]":
         "atomic": Atomic,
         "cooccurrence": CooccurrenceClusters,
         "words": WordTokenizer,
+        "lmindexer": LMIndexer,
     }
     return classes[method]
 

@@ -1,6 +1,7 @@
-"""The file in which a training of an RQ-VAE leaves its state."""
+"""The file in which a training of a tokenizer leaves its state."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,28 +11,22 @@ import numpy.typing as npt
 import torch
 
 from sidkit.errors import FormatError
-from sidkit.quantize.extra_loss import StatefulLoss
 from sidkit.quantize.files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
-    from sidkit.quantize.rqvae_training import Training
+    from sidkit.quantize.epoch_training import EpochTraining
 
 __all__ = ["Snapshot", "identity_of", "load_checkpoint"]
 
-_NAME = "sidkit.rqvae-checkpoint"
 
-
-def identity_of(training: "Training") -> str:
-    """A digest of settings, data and extra losses, taken before the first step.
+def identity_of(settings: Mapping[str, Any], learned_from: Iterable[npt.NDArray[Any] | str]) -> str:
+    """A digest of settings and of all that is learned from, taken before the first step.
 
     A checkpoint of others must not be continued.
     """
-    digest = hashlib.blake2b(repr(sorted(training.settings.settings().items())).encode(), digest_size=16)
-    digest.update(training.x.numpy().tobytes())
-    for term in training.extra_losses:
-        digest.update(type(term).__qualname__.encode())
-        for parameter in term.parameters():
-            digest.update(parameter.detach().numpy().tobytes())
+    digest = hashlib.blake2b(repr(sorted(settings.items())).encode(), digest_size=16)
+    for each in learned_from:
+        digest.update(each.encode() if isinstance(each, str) else np.ascontiguousarray(each).tobytes())
     return digest.hexdigest()
 
 
@@ -42,20 +37,18 @@ class Snapshot:
     An interrupt comes in the middle of an epoch, when weights have moved that the epoch will move again.
     """
 
+    name: str
     described: dict[str, Any]
     arrays: dict[str, npt.NDArray[Any]]
 
     @classmethod
-    def take(cls, training: "Training") -> "Snapshot":
+    def take(cls, training: "EpochTraining") -> "Snapshot":
         """Copy the state of a training."""
-        arrays: dict[str, npt.NDArray[Any]] = training.care.state()
+        arrays = training.state()
         for name, parameter in training.parameters.items():
             arrays[f"value.{name}"] = parameter.detach().numpy()
             for key, value in training.optimizer.state.get(parameter, {}).items():
                 arrays[f"{key}.{name}"] = np.atleast_1d(value.numpy())
-        for number, term in enumerate(training.extra_losses):
-            if isinstance(term, StatefulLoss):
-                arrays |= {f"term.{number}.{name}": array for name, array in term.state().items()}
         described = {
             "identity": training.identity,
             "epoch": training.epoch,
@@ -63,21 +56,21 @@ class Snapshot:
             "notes": list(training.watchdog.notes),
             "bad_epochs": training.watchdog.bad_epochs,
         }
-        return cls(described, {name: np.array(array) for name, array in arrays.items()})
+        return cls(training.name, described, {name: np.array(array) for name, array in arrays.items()})
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all."""
-        write_arrays(path, _NAME, self.described, self.arrays)
+        write_arrays(path, self.name, self.described, self.arrays)
 
 
 @torch.no_grad()
-def load_checkpoint(training: "Training", path: Path) -> None:
+def load_checkpoint(training: "EpochTraining", path: Path) -> None:
     """Take over what `Snapshot.save` wrote.
 
     Raises:
         FormatError: if it is of other settings or data, or damaged.
     """
-    described, arrays = read_arrays(path, _NAME)
+    described, arrays = read_arrays(path, training.name)
     if described.get("identity") != training.identity:
         raise FormatError(
             f"{path} is the checkpoint of a training with other settings or data; "
@@ -92,10 +85,7 @@ def load_checkpoint(training: "Training", path: Path) -> None:
                     "exp_avg": torch.from_numpy(arrays[f"exp_avg.{name}"]),
                     "exp_avg_sq": torch.from_numpy(arrays[f"exp_avg_sq.{name}"]),
                 }
-        training.care.restore(arrays)
-        for number, term in enumerate(training.extra_losses):
-            if isinstance(term, StatefulLoss):
-                term.restore(_below(f"term.{number}.", arrays))
+        training.restore(arrays)
         training.epoch, training.history = int(described["epoch"]), list(described["history"])
         training.watchdog.notes = list(described["notes"])
         training.watchdog.bad_epochs = int(described["bad_epochs"])
@@ -103,7 +93,3 @@ def load_checkpoint(training: "Training", path: Path) -> None:
         raise FormatError(
             f"{path} is a damaged checkpoint: {error}; hint: delete it to start anew"
         ) from error
-
-
-def _below(prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
