@@ -1,46 +1,38 @@
-"""What SASRec and GRU4Rec share: a loss that holds so many scores at once, and no more."""
+"""Models that score items by one vector each: causality, padding, the loss by a plain formula."""
 
 import pytest
 import torch
 
-from sidkit.models import GRU4Rec, SASRec, next_item
-
-ITEMS = 20
+from sidkit.models import GRU4Rec, SASRec
 
 
-def losses(model, monkeypatch, at_once):
-    """The loss of a batch with padding, its gradients, and how many positions were scored at a time."""
-    monkeypatch.setattr(next_item, "_SCORES", at_once * ITEMS)
-    counts, scores = [], model.scores
-    monkeypatch.setattr(model, "scores", lambda h: counts.append(len(h)) or scores(h))
-    events = torch.randint(0, ITEMS, (3, 6), generator=torch.Generator().manual_seed(0))
-    history, target = events[:, :-1].clone(), events[:, 1:].clone()
-    history[1, 3:] = target[1, 3:] = ITEMS
-    model.zero_grad()
-    loss = model(history, target)
-    loss.backward()
-    monkeypatch.setattr(model, "scores", scores)
-    return loss.detach(), [tensor.grad.clone() for tensor in model.parameters()], counts
-
-
-@pytest.mark.parametrize("kind", [SASRec, GRU4Rec])
-def test_the_loss_in_parts_is_the_loss(kind, monkeypatch):
+@pytest.fixture(params=[SASRec, GRU4Rec])
+def model(request):
     torch.manual_seed(0)
-    model = kind(ITEMS, d_model=8, layers=1, dropout=0.0, max_items=6)
-    whole, gradients, counts = losses(model, monkeypatch, 13)
-    assert counts == [13]  # all real positions
-    parts, others, counts = losses(model, monkeypatch, 5)
-    assert counts[:3] == [5, 5, 3] and max(counts) == 5
-    torch.testing.assert_close(parts, whole)
-    for one, other in zip(gradients, others, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    return request.param(20, d_model=16, layers=2, max_items=8).eval()
 
 
-def test_a_huge_catalogue_takes_one_position_at_a_time(monkeypatch):
-    torch.manual_seed(0)
-    model = SASRec(ITEMS, d_model=8, layers=1, dropout=0.0, max_items=6)
-    whole, *_ = losses(model, monkeypatch, 13)
-    monkeypatch.setattr(next_item, "_SCORES", 1)
-    one_by_one, _, counts = losses(model, monkeypatch, 0)
-    assert set(counts) == {1}
-    torch.testing.assert_close(one_by_one, whole)
+def test_the_future_never_reaches_the_past(model):
+    history = torch.randint(0, 20, (3, 6))
+    changed = history.clone()
+    changed[:, 4:] = (changed[:, 4:] + 1) % 20
+    torch.testing.assert_close(model.hidden(history)[:, :4], model.hidden(changed)[:, :4])
+
+
+def test_padding_on_the_right_changes_nothing(model):
+    history, target = torch.randint(0, 20, (3, 5)), torch.randint(0, 20, (3, 5))
+    padding = torch.full((3, 2), 20)
+    padded = torch.cat([history, padding], 1), torch.cat([target, padding], 1)
+    torch.testing.assert_close(model(history, target), model(*padded))
+
+
+def test_the_loss_is_the_mean_negative_log_softmax(model):
+    history, target = torch.randint(0, 20, (2, 4)), torch.randint(0, 20, (2, 4))
+    hidden = model.hidden(history).double()
+    scores = hidden @ model.item.weight[:20].double().T
+    losses = scores.logsumexp(-1) - scores.gather(2, target[..., None])[..., 0]
+    torch.testing.assert_close(model(history, target).double(), losses.mean(), rtol=1e-5, atol=1e-5)
+
+
+def test_padding_has_a_vector_of_zeros(model):
+    assert not model.item.weight[20].any() and model.item.weight[:20].any(dim=1).all()
