@@ -68,3 +68,12 @@ def test_a_row_is_a_view():
 def test_what_is_no_sequences(values, offsets, message):
     with pytest.raises(DataError, match=re.escape(message)):
         Sequences(np.array(values), np.array(offsets, dtype=np.int64))
+
+
+def test_rows_side_by_side_and_in_parts():
+    rows = Sequences.from_rows([[1, 2, 3, 4, 5], [], [6], [7, 8]])
+    assert rows.padded(9).tolist() == [[1, 2, 3, 4, 5], [9] * 5, [6, 9, 9, 9, 9], [7, 8, 9, 9, 9]]
+    assert rows.take([1]).padded(9).shape == (1, 0)
+    assert [part.tolist() for part in rows.parts(2)] == [[1, 2], [3, 4], [5], [6], [7, 8]]
+    assert rows.parts(9) == rows.take([0, 2, 3])
+    assert len(Sequences.from_rows([[]]).parts(3)) == 0

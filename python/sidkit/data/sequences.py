@@ -119,6 +119,14 @@ class Sequences:
         asked = np.broadcast_to(np.asarray(lengths, dtype=np.int64), len(self))
         return self._slices(self.offsets[:-1], np.clip(asked, 0, self.lengths))
 
+    def parts(self, length: int) -> Sequences:
+        """Cut every row into parts of `length` values (1 or more), the last one shorter; empty rows go."""
+        counts = -(-self.lengths // length)
+        lengths = np.full(counts.sum(), length, np.int64)
+        filled = counts > 0
+        lengths[counts.cumsum()[filled] - 1] = (self.lengths - (counts - 1) * length)[filled]
+        return Sequences.from_lengths(self.values, lengths)
+
     def padded(self, filling: int) -> npt.NDArray[np.int64]:
         """All rows side by side, int64 (rows, longest), the shorter filled up on the right."""
         lengths = self.lengths

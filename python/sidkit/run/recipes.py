@@ -210,7 +210,9 @@ def _actionpiece(
     material: Material, sizes: ActionPieceConfig, training: ActionPieceTrainingConfig
 ) -> Plan[ActionPieceTIGER]:
     table, trie = material.sids(), material.index()
-    pieces = ActionPiece(sizes.vocabulary).fit(material.split.train, table.digits, table.sizes).pieces_
+    # Nothing is read beyond `max_items`, and learning takes long where histories are.
+    learned_from = material.split.train.parts(sizes.max_items)
+    pieces = ActionPiece(sizes.vocabulary).fit(learned_from, table.digits, table.sizes).pieces_
 
     def loss(model: ActionPieceTIGER, batch: Batch) -> Tensor:
         levels: Tensor = model(batch.history, batch.target, **_of_digits(training))
