@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from sidkit.report.charts import number
 from sidkit.report.stored import Entry
 
-__all__ = ["accuracy_cell", "cost_cell", "gain_cell", "seeds_cell"]
+__all__ = ["accuracy_cell", "cost_cell", "gain_cell", "p_cell", "seeds_cell"]
 
 
 def seeds_cell(entry: Entry) -> str:
@@ -38,6 +38,12 @@ def cost_cell(seconds: Iterable[float | None]) -> str:
     """Write the mean of the seconds that are known: `1,234`."""
     known = [value for value in seconds if value is not None]
     return f"{statistics.fmean(known):,.0f}" if known else "–"
+
+
+def p_cell(p: float, resamples: int) -> str:
+    """Write a bootstrap's p-value; below what so many samples can tell, that bound: `≤ 0.001`."""
+    least = 2 / (resamples + 1)
+    return f"≤ {least:.3f}" if p <= least else f"{p:.3f}"
 
 
 def _signed(value: float) -> str:

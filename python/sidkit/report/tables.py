@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sidkit.evaluate import Comparison
 from sidkit.report.beams import beams_table, read_beams
-from sidkit.report.cells import accuracy_cell, cost_cell, gain_cell, seeds_cell
+from sidkit.report.cells import accuracy_cell, cost_cell, gain_cell, p_cell, seeds_cell
 from sidkit.report.documents import Write, renew_documents, run_renewal
 from sidkit.report.markdown import markdown_table
 from sidkit.report.stored import Entry, Setting, StoredRun, settings_of, stored_runs
@@ -96,7 +96,7 @@ def _differences(entries: Sequence[Entry]) -> str:
             if gain is None:
                 break
             found = Comparison.of(entry.ranking, BASELINE, metric, gain, resamples=_RESAMPLES)
-            cells += [gain_cell(found.difference, found.ci95), _p(found.p)]
+            cells += [gain_cell(found.difference, found.ci95), p_cell(found.p, _RESAMPLES)]
         else:
             rows.append(cells)
     if not rows:
@@ -105,11 +105,6 @@ def _differences(entries: Sequence[Entry]) -> str:
     for metric in _COMPARED:
         head += [metric_name(metric), "p"]
     return markdown_table(head, rows, names=2)
-
-
-def _p(value: float) -> str:
-    least = 2 / (_RESAMPLES + 1)
-    return f"≤ {least:.3f}" if value <= least else f"{value:.3f}"
 
 
 #: The kinds of blocks, and what writes each.

@@ -11,7 +11,7 @@ import numpy as np
 from sidkit.errors import DataError
 from sidkit.evaluate import Comparison
 from sidkit.quantize import TokenizerFigures
-from sidkit.report.cells import accuracy_cell, cost_cell, gain_cell, seeds_cell
+from sidkit.report.cells import accuracy_cell, cost_cell, gain_cell, p_cell, seeds_cell
 from sidkit.report.charts import short
 from sidkit.report.markdown import markdown_table
 from sidkit.report.stored import Entry, Setting, settings_of, stored_runs
@@ -99,7 +99,7 @@ def _lists(families: Sequence[_Family]) -> str:
             if gain is not None:
                 found = Comparison.of(entry.variant, BASELINE, metric, gain, resamples=_RESAMPLES)
                 told = gain_cell(found.difference, found.ci95)
-                p = f"{max(found.p, 2 / (_RESAMPLES + 1)):.3f}"
+                p = p_cell(found.p, _RESAMPLES)
             cells += [accuracy_cell(entry, metric), told]
         rows.append([*cells, p, cost_cell(run.cpu_seconds for run in entry.runs)])
     return markdown_table([*head, "p", "training, CPU s"], rows)
@@ -107,7 +107,7 @@ def _lists(families: Sequence[_Family]) -> str:
 
 def _codes(families: Sequence[_Family]) -> str:
     head = ["tokenizer", "codes", "fit, s", "fit, CPU s", "encode, rows/s", "unique", "fullest", "perplexity"]
-    head += ["MSE", "purity (by chance)", "neighbours (by prefix)"]
+    head += ["MSE", "purity, first code (by chance)", "neighbours (by prefix)"]
     rows = []
     for family in families:
         sizes = family.figures[0].sizes

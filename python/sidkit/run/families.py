@@ -56,6 +56,7 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "cost": {"method": "rqvae", "behaviour": "cost"},
     "cooccurrence": {"method": "cooccurrence", **_TREE},
     "words": {"method": "words", "codes": 4096},
+    "lmindexer": {"method": "lmindexer"},
     "lsh": {"method": "lsh"},
     "random": {"method": "random"},
     "atomic": {"method": "atomic"},
