@@ -43,7 +43,16 @@ def test_loading_leaves_the_random_generator_alone(folder):
 
 @pytest.mark.parametrize(
     "description",
-    ["", "[]", "{}", '{"kind": "none", "settings": {}}', '{"kind": "sasrec", "settings": {"x": 1}}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"kind": "none", "settings": {}}',
+        '{"kind": "sasrec", "settings": {"x": 1}}',
+        '{"kind": "tiger", "settings": {"sizes": [-8]}}',
+        '{"kind": "actionpiece", "settings": {"sizes": [8], "merges": -1}}',
+        '{"kind": "actionpiece", "settings": {"sizes": [8], "merges": 0, "views": 0}}',
+    ],
 )
 def test_a_foreign_description(folder, description):
     (folder / "model.json").write_text(description)

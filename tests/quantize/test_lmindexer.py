@@ -137,6 +137,20 @@ def test_a_checkpoint_of_other_texts(tmp_path):
         small().fit(x, texts=described(x[::-1]), checkpoint=path)
 
 
+def test_a_checkpoint_whose_arrays_do_not_fit():
+    x = clustered()
+    training = begun(small(), x, described(x))
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        training.restore(training.state() | {"temperatures": np.ones(2)})
+
+
+@pytest.mark.parametrize("settings", [{"learning_rate": 1e30}, {"contrast": float("inf")}])
+def test_a_training_that_diverges(settings):
+    x = clustered()
+    with pytest.raises(ConfigError, match=r"diverged in epoch \d+: .*; hint: a lower learning_rate"):
+        small(**settings).fit(x, texts=described(x))
+
+
 def begun(tokenizer, x, texts):
     """A training on these, not begun."""
     terms = Terms.of(texts, 60)
@@ -230,6 +244,7 @@ def test_what_makes_no_sense():
         ({"level_epochs": 0}, "level_epochs must be at least 1, not 0"),
         ({"plain_epochs": -1}, "plain_epochs must not be negative, but it is -1"),
         ({"contrast": float("nan")}, "contrast must not be negative, but it is nan"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"hints": 1.0}, r"hints must be in \[0, 1\), not 1.0"),
         ({"vocabulary": 70000}, "vocabulary must be at most 65535, not 70000"),
         ({"on_collapse": "pray"}, "on_collapse must be one of repair, stop, warn, not 'pray'"),
@@ -240,6 +255,8 @@ def test_what_makes_no_sense():
         small().fit(x)
     with pytest.raises(DataError, match="one for each of 400 vectors, but there are 399"):
         small().fit(x, texts=described(x)[1:])
+    with pytest.raises(DataError, match='that of row 399 is None; hint: an item without a text has ""'):
+        small().fit(x, texts=[*described(x)[1:], None])
     with pytest.raises(DataError, match="no word is in more than one of 400 texts, but not in all"):
         small().fit(x, texts=["all the same"] * 400)
     with pytest.raises(NotFittedError, match="can read nothing yet"):

@@ -157,6 +157,7 @@ def test_settings_that_make_no_sense():
         ({"hidden": (8, 0)}, r"hidden must be widths of at least 1, not \[8, 0\]"),
         ({"epochs": 5, "plain_epochs": 5}, r"plain_epochs must be in 0\.\.4"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive, not nan"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"commitment": -1}, "commitment must not be negative, but it is -1"),
         ({"levels": 2, "codes": [4]}, "codes has 1 sizes for 2 levels"),
     ]:

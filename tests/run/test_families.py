@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -102,6 +103,23 @@ def test_the_tables_have_a_row_a_family_best_first(compared, tmp_path):
     document.write_text(f"<!-- tokenizers:{dataset} -->\n<!-- /tokenizers -->\n")
     assert renew_documents(KINDS, folder / "results", [document]) == [document]
     assert text.strip() in document.read_text()
+
+
+def test_metrics_that_the_tables_show_are_asked_for_first(compared, tmp_path):
+    config = build_config(compared[1].model_dump(exclude_none=True), {"evaluate": {"ks": [5]}})
+    with pytest.raises(ConfigError, match=r"ranked by NDCG@10, but `evaluate.ks` is \[5\]"):
+        compare_families(config, tmp_path / "runs", tmp_path / "results")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stored_family_without_the_metrics(compared, tmp_path):
+    place = compared[2][0]
+    kept = shutil.copytree(place, tmp_path / place.parent.name / place.name)
+    metrics = Metrics.load(kept / "metrics.json")
+    others = [result for result in metrics.results if result.metric != "ndcg@10"]
+    dataclasses.replace(metrics, results=others).save(kept / "metrics.json")
+    with pytest.raises(DataError, match="expected NDCG@10 among its metrics"):
+        tokenizers_tables(tmp_path, place.parent.name)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sidkit.errors import DataError, FormatError
+from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.models.tiger import TIGER, TigerState
 from sidkit.quantize.piece_vocabulary import PieceVocabulary
 
@@ -71,6 +71,8 @@ class ActionPieceTIGER(nn.Module):
         max_items: int = 20,
     ) -> None:
         super().__init__()
+        if not isinstance(views, int) or views < 1:
+            raise ConfigError(f"a history is read in at least one view, views is {views!r}")
         self.sizes = tuple(int(size) for size in sizes)
         self.views = views
         self.max_items = max_items

@@ -74,7 +74,7 @@ def _build(path: Path) -> Trained:
             devices=[]
         ):  # building draws initial weights; the caller's generator stays
             return kind(**description["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ArithmeticError) as error:
         known = ", ".join(f"`{kind}`" for kind in _KINDS)
         raise FormatError(
             f"`{path}` does not describe a model of a known kind ({known}): {error}; train the model again"

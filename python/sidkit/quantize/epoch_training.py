@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from sidkit.errors import ConfigError
 from sidkit.quantize.tokenizer import Progress
 from sidkit.quantize.training_checkpoint import Snapshot, load_checkpoint
 from sidkit.quantize.watchdog import Watchdog
@@ -85,7 +86,7 @@ class EpochTraining(ABC):
     def _epochs(self, progress: Progress | None, path: Path | None) -> None:
         saved = time.monotonic()
         while self.epoch < self.epochs:
-            figures, stop = self._one_epoch()
+            figures, stop = self._finite_epoch()
             # After a stop, the epochs that are left count as done.
             self.epoch = self.epochs if stop else self.epoch + 1
             self.history.append(figures)
@@ -96,6 +97,22 @@ class EpochTraining(ABC):
                     saved = time.monotonic()
             if progress is not None:
                 progress(self.epoch, self.epochs, figures)
+
+    def _finite_epoch(self) -> tuple[dict[str, float], bool]:
+        """One epoch, or ConfigError if its weights are no finite numbers any more."""
+        error = None
+        try:
+            told = self._one_epoch()
+        except ValueError as found:  # of the exact kernels, which take finite vectors only
+            error = found
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters.values()):
+            raise ConfigError(
+                f"the training diverged in epoch {self.epoch}: weights grew beyond all numbers; "
+                "hint: a lower learning_rate"
+            ) from error
+        if error is not None:
+            raise error
+        return told
 
 
 def risen_and_fallen(part: float, warm_up: float = 0.05) -> float:

@@ -12,8 +12,9 @@ from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.quantize.additive import additive_codewords, sum_codewords
 from sidkit.quantize.files import by_level, take_levels
 from sidkit.quantize.perceptron import Perceptron
+from sidkit.quantize.phrases import check_texts
 from sidkit.quantize.residual import ResidualCodes
-from sidkit.quantize.settings import check_counts, check_positive
+from sidkit.quantize.settings import check_counts, check_positive, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, Progress, State, Vectors
 from sidkit.quantize.watchdog import ON_COLLAPSE
@@ -128,6 +129,7 @@ class LMIndexer(ResidualCodes):
         self.threads = threads
         check_counts(self, "components", "vocabulary", "level_epochs", "batch_size")
         check_positive(self, "learning_rate")
+        check_seed(seed)
         for name in ("contrast", "commitment", "plain_epochs", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must not be negative, but it is {getattr(self, name)}")
@@ -158,7 +160,9 @@ class LMIndexer(ResidualCodes):
             The tokenizer itself.
 
         Raises:
-            DataError: if there are not as many texts as vectors, or no word is in some but not all of them.
+            DataError: if there are not as many texts as vectors, one is no string, or no word is in some but
+                not all of them.
+            ConfigError: if the training diverges.
             FormatError: as of every tokenizer.
         """
         self._texts = texts
@@ -173,10 +177,7 @@ class LMIndexer(ResidualCodes):
 
         if self._texts is None:
             raise DataError("digits are trained to tell words; hint: fit(x, texts=item_texts(items))")
-        if len(self._texts) != len(x):
-            raise DataError(
-                f"texts must have one for each of {len(x)} vectors, but there are {len(self._texts)}"
-            )
+        check_texts(self._texts, len(x))
         terms = Terms.of(self._texts, self.vocabulary)
         if not len(terms):
             raise DataError(

@@ -100,7 +100,8 @@ class Training(EpochTraining):
         """Take over what `state` gave, or raise KeyError or ValueError."""
         self.digits[:] = state["digits"]
         (self._begun,) = state["begun"].tolist()
-        self.network.temperatures = state["temperatures"].tolist()
+        temperatures = np.broadcast_to(state["temperatures"], len(self.settings.sizes))
+        self.network.temperatures = temperatures.tolist()
 
     def _one_epoch(self) -> tuple[dict[str, float], bool]:
         """The figures of an epoch, and whether training must stop."""

@@ -6,11 +6,25 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice
 
-__all__ = ["distinct_phrases", "vocabulary"]
+from sidkit.errors import DataError
+
+__all__ = ["check_texts", "distinct_phrases", "vocabulary"]
 
 _WORD = re.compile(r"[^\W_]{2,}")
 #: Combinations of words that are tried for a text before it shares the phrase of another.
 _TRIES = 400
+
+
+def check_texts(texts: Sequence[str], count: int) -> None:
+    """Raise DataError if there are not `count` texts, or one is something else."""
+    if len(texts) != count:
+        raise DataError(f"texts must have one for each of {count} vectors, but there are {len(texts)}")
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(
+                f"texts must be strings, but that of row {row} is {text!r}; hint: an item without a text "
+                'has ""'
+            )
 
 
 def words_of(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from sidkit._core import Codebooks
 from sidkit.errors import ConfigError
 from sidkit.quantize.kmeans import check_start, residual_kmeans
 from sidkit.quantize.residual import StandardizedResidual
-from sidkit.quantize.settings import check_counts
+from sidkit.quantize.settings import check_counts, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Progress, Vectors
 
@@ -74,8 +74,7 @@ class RQKMeans(StandardizedResidual):
                 f"balanced=True needs all vectors at once, but batch_size is {batch_size}; "
                 "hint: leave one out"
             )
-        if seed < 0:
-            raise ConfigError(f"seed must be at least 0, not {seed}")
+        check_seed(seed)
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         self.standardizer_ = Standardizer.fit_if(self.standardize, x)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sidkit.errors import ConfigError
-from sidkit.quantize.settings import check_counts, check_positive
+from sidkit.quantize.settings import check_counts, check_positive, check_seed
 from sidkit.quantize.sinkhorn import LEAST_EPSILON
 from sidkit.quantize.watchdog import ON_COLLAPSE
 
@@ -31,6 +31,7 @@ def check_settings(settings: "RQVAE") -> None:
             f"plain_epochs must be in 0..{settings.epochs - 1}, less than epochs, not {settings.plain_epochs}"
         )
     check_positive(settings, "learning_rate", "temperature")
+    check_seed(settings.seed)
     for name in ("weight_decay", "commitment"):
         if not getattr(settings, name) >= 0:
             raise ConfigError(f"{name} must not be negative, but it is {getattr(settings, name)}")

@@ -2,7 +2,7 @@
 
 from sidkit.errors import ConfigError
 
-__all__ = ["check_counts", "check_positive"]
+__all__ = ["check_counts", "check_positive", "check_seed"]
 
 
 def check_counts(settings: object, *names: str) -> None:
@@ -19,3 +19,9 @@ def check_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if not value > 0:
             raise ConfigError(f"{name} must be positive, not {value}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise ConfigError if a seed is negative."""
+    if seed < 0:
+        raise ConfigError(f"seed must be at least 0, not {seed}")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.quantize.lookup import LookupTokenizer
-from sidkit.quantize.phrases import distinct_phrases, vocabulary
+from sidkit.quantize.phrases import check_texts, distinct_phrases, vocabulary
 from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
 from sidkit.quantize.word_bags import read_lines, written_lines
 
@@ -78,7 +78,7 @@ class WordTokenizer(LookupTokenizer):
             The tokenizer itself.
 
         Raises:
-            DataError: if there are not as many texts as vectors, or they hold no words.
+            DataError: if there are not as many texts as vectors, one is no string, or they hold no words.
         """
         self._texts = texts
         try:
@@ -89,10 +89,7 @@ class WordTokenizer(LookupTokenizer):
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         if self._texts is None:
             raise DataError("phrases are made of words; hint: fit(x, texts=item_texts(items))")
-        if len(self._texts) != len(x):
-            raise DataError(
-                f"texts must have one for each of {len(x)} vectors, but there are {len(self._texts)}"
-            )
+        check_texts(self._texts, len(x))
         words = vocabulary(self._texts, self.codes - 1)
         if not words:
             raise DataError(f"{len(x)} texts hold no words, of which phrases could be made")

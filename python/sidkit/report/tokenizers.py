@@ -64,7 +64,7 @@ def tokenizers_tables(results: str | os.PathLike[str], dataset: str) -> str:
         dataset: below it.
 
     Raises:
-        DataError: if nothing is stored there, or figures of a tokenizer are missing.
+        DataError: if nothing is stored there, or figures of a tokenizer or the metrics are missing.
         FormatError: if a file is damaged.
     """
     parts = [part for setting in settings_of(stored_runs(results, dataset)) for part in _of_setting(setting)]
@@ -76,6 +76,13 @@ def _of_setting(setting: Setting) -> Iterable[str]:
         families = [_Family(entry) for entry in setting.entries if entry.ranking == ranking]
         if any(not family.entry.variant for family in families):
             raise DataError(f"{families[0].entry.runs[0].path}: a run without the name of a family")
+        for entry in (family.entry for family in families):
+            lacking = [metric for metric in _METRICS if not entry.values(metric)]
+            if lacking:
+                raise DataError(
+                    f"{entry.runs[0].path}: expected {metric_name(lacking[0])} among its metrics; "
+                    "evaluate the run with 10 in `evaluate.ks`"
+                )
         families.sort(key=lambda family: family.place)
         yield f"**{model_name(ranking)}: {setting.title[0].lower()}{setting.title[1:]}**"
         yield _lists(families)

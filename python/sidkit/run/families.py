@@ -32,6 +32,9 @@ BUDGET: Mapping[str, Any] = {
     "decode": {"beam": 20, "k": 20},
 }
 
+#: The K of the metrics that tables of families show.
+CUT_OFF = 10
+
 # Trees and unordered codes say as much with other sizes; see the guide on tokenizers.
 _TREE = {"codes": 32}
 _PRODUCT = {"levels": 4}
@@ -88,7 +91,7 @@ def compare_families(
 
     Raises:
         ConfigError: if a family is unknown, `seeds` is empty or repeats one, or the settings name anything
-            but one generator.
+            but one generator or leave out the metrics of the tables.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
     names = list(families) or list(FAMILIES)
@@ -104,6 +107,11 @@ def compare_families(
         raise ConfigError(
             f"one generator judges the tokenizers, `models.use` is {list(models)}; "
             f"take one of {', '.join(sorted(GENERATORS))}"
+        )
+    if CUT_OFF not in config.evaluate.ks:
+        raise ConfigError(
+            f"families are ranked by NDCG@{CUT_OFF}, but `evaluate.ks` is {config.evaluate.ks}; "
+            f"put {CUT_OFF} among them"
         )
     # Families are checked before the first is trained: a contradiction in the last would cost hours.
     configs = {(name, seed): _of_family(config, name, seed) for name in names for seed in seeds}
