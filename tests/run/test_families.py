@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from sidkit.report.tables import KINDS
 from sidkit.report.tokenizers import tokenizers_tables
 from sidkit.run import build_config
 from sidkit.run.families import FAMILIES, compare_families
+from sidkit.run.quantize_config import QuantizeConfig
 
 SMALL = [setting for setting in QUICK if not setting.startswith("models.use")]
 SHORT = ("train.rqtransformer.max_steps=20", "models.rqtransformer.dense=false")
@@ -146,6 +148,8 @@ def test_every_family_makes_a_configuration():
     for name, family in FAMILIES.items():
         made = build_config(config.model_dump(exclude_none=True), {"quantize": dict(family)})
         assert made.quantize.method == family["method"], name
+    methods = get_args(QuantizeConfig.model_fields["method"].annotation)
+    assert {family["method"] for family in FAMILIES.values()} == set(methods)
 
 
 def test_damaged_figures_are_named(compared, tmp_path):
