@@ -11,7 +11,7 @@ from tests.run.world import QUICK, write_world
 
 from sidkit.data import load_dataset
 from sidkit.embed import load_vectors
-from sidkit.errors import ConfigError, DataError, FormatError
+from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
 from sidkit.evaluate import Metrics
 from sidkit.quantize import TokenizerFigures, load_tokenizer
 from sidkit.report.documents import renew_documents
@@ -86,6 +86,18 @@ def test_a_comparison_goes_on_where_it_was(compared):
     )
     assert again == places and stamps
     assert stamps == {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*/models/*/*")}
+
+
+def test_other_settings_need_force(compared, tmp_path):
+    _, config, _ = compared
+    other = build_config(
+        config.model_dump(exclude_none=True), assignments=["train.rqtransformer.max_steps=10"]
+    )
+    where = tmp_path / "runs", tmp_path / "results"
+    once = compare_families(config, *where, families=["random"])
+    with pytest.raises(RunFolderError, match="force"):
+        compare_families(other, *where, families=["random"])
+    assert compare_families(other, *where, families=["random"], force=True) == once
 
 
 def test_the_tables_have_a_row_a_family_best_first(compared, tmp_path):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sidkit.cli.options import ConfigFile, Preset, Settings
+from sidkit.cli.options import ConfigFile, Force, Preset, Settings
 
 __all__ = ["NAME", "command"]
 
@@ -26,6 +26,7 @@ def command(
     preset: Preset = None,
     config: ConfigFile = None,
     settings: Settings = None,
+    force: Force = False,
 ) -> None:
     """Fit tokenizers of every family, train one generator on the codes of each, and print what both reached.
 
@@ -51,7 +52,7 @@ def command(
     with Watcher(Console(markup=False)) as watcher:
         try:
             stored = compare_families(
-                base, out, results, families=family or (), seeds=range(seeds), observer=watcher
+                base, out, results, families=family or (), seeds=range(seeds), force=force, observer=watcher
             )
         except KeyboardInterrupt:
             Console(stderr=True, markup=False).print(

@@ -73,6 +73,7 @@ def compare_families(
     *,
     families: Sequence[str] = (),
     seeds: Sequence[int] = (0,),
+    force: bool = False,
     observer: Observer | None = None,
 ) -> list[Path]:
     """Fit tokenizers, train the same generator on the codes of each, and keep what both reached.
@@ -84,6 +85,7 @@ def compare_families(
         results: where to keep the results, by custom `docs/results/tokenizers`.
         families: names out of `FAMILIES`; all if empty.
         seeds: of tokenizer and training.
+        force: run stages of `folder` again that were made with other settings, instead of refusing.
         observer: told of the stages of each run.
 
     Returns:
@@ -115,10 +117,11 @@ def compare_families(
         )
     # Families are checked before the first is trained: a contradiction in the last would cost hours.
     configs = {(name, seed): _of_family(config, name, seed) for name in names for seed in seeds}
+    Path(results).mkdir(parents=True, exist_ok=True)  # what cannot be written to is told now too
     stored = []
     for (name, seed), each in configs.items():
         run = Path(folder, f"{name}-seed{seed}")
-        finished = run_pipeline(each, run, until="evaluate", observer=observer)
+        finished = run_pipeline(each, run, until="evaluate", force=force, observer=observer)
         (place,) = store_run(run, results, variant=name, force=True)
         measure_tokenizer(finished, name).save(place / "tokenizer.json")
         stored.append(place)
