@@ -145,6 +145,24 @@ def check(found):
     assert not any(found["dead"]), f"dead codes {found['dead']}"
 
 
+def record(path, arguments, figures):
+    """Write what was measured so far."""
+    facts = {
+        "machine": platform.processor() or platform.machine(),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("numpy", "torch", "semantic-id")},
+        "vectors": f"normal, with the spectrum of {arguments.vectors.name}",
+        "rows": arguments.rows,
+        "dim": DIM,
+        "levels": LEVELS,
+        "codes": CODES,
+        "epochs": arguments.epochs,
+        "threads": arguments.threads,
+    }
+    path.write_text(json.dumps({**facts, "figures": figures}, indent=1) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
@@ -179,20 +197,8 @@ def main():
                 flush=True,
             )
             figures.append(found)
-    if arguments.out is not None:
-        facts = {
-            "machine": platform.processor() or platform.machine(),
-            "python": platform.python_version(),
-            "versions": {name: version(name) for name in ("numpy", "torch", "semantic-id")},
-            "vectors": f"normal, with the spectrum of {arguments.vectors.name}",
-            "rows": arguments.rows,
-            "dim": DIM,
-            "levels": LEVELS,
-            "codes": CODES,
-            "epochs": arguments.epochs,
-            "threads": arguments.threads,
-        }
-        arguments.out.write_text(json.dumps({**facts, "figures": figures}, indent=1) + "\n")
+            if arguments.out is not None:
+                record(arguments.out, arguments, figures)
     if arguments.rows >= ROWS:
         for found in figures:
             if found["name"] == "sidkit RQVAE":

@@ -65,15 +65,16 @@ def factorized_vectors(
     met = sparse.csr_matrix(
         (np.ones(len(items), np.float32), (users, items)), shape=(len(histories), n_items)
     )
-    model = als.AlternatingLeastSquares(
-        factors=dim,
-        regularization=regularization,
-        alpha=confidence,
-        iterations=iterations,
-        random_state=seed,
-        num_threads=1,
-    )
+    # Around the constructor too: `implicit` looks there whether the threads of BLAS would fight with its own.
     with threads.threadpool_limits(1, "blas"):
+        model = als.AlternatingLeastSquares(
+            factors=dim,
+            regularization=regularization,
+            alpha=confidence,
+            iterations=iterations,
+            random_state=seed,
+            num_threads=1,
+        )
         model.fit(met, show_progress=False)
     vectors = np.array(model.item_factors, np.float32)
     vectors[np.bincount(items, minlength=n_items) == 0] = 0
