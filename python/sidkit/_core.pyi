@@ -14,6 +14,7 @@ __all__ = [
     "Codebooks",
     "ItemSet",
     "LiveTrie",
+    "Perceptron",
     "SidLayout",
     "Trie",
     "TrieStates",
@@ -239,6 +240,48 @@ def kmeans_fit(
             shape, a capacity that does not hold all rows, or another argument that makes no sense.
         KeyboardInterrupt: within an iteration or so, if the user asks for it.
     """
+
+@final
+class Perceptron:
+    """Linear layers with ReLU between them, copied, checked and prepared once.
+
+    Every output is summed in float32 from its bias on, in the order of the inputs, each product and its addition
+    rounded once together: a row has the same result, bit for bit, in any batch, on any number of threads, on any
+    CPU. Immutable: share one between threads.
+
+    Args:
+        layers: weight, float32 (outputs, inputs), and bias, float32 (outputs,), of each layer.
+        kernel: as for `Codebooks`; the results are the same.
+
+    Raises:
+        TypeError: not float32 arrays.
+        ValueError: no layer, layers whose widths do not fit, NaN or infinity, or a kernel that this CPU cannot run.
+    """
+
+    def __new__(
+        cls,
+        layers: Sequence[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]],
+        *,
+        kernel: str | None = None,
+    ) -> Perceptron: ...
+    @property
+    def kernel(self) -> str:
+        """What the layers are computed with."""
+
+    def __call__(self, x: npt.NDArray[Any], /, *, threads: int | None = None) -> npt.NDArray[np.float32]:
+        """The results of rows.
+
+        Args:
+            x: float32, float64, float16 or bfloat16 (n, inputs of the first layer).
+            threads: how many may work; all if None.
+
+        Returns:
+            float32 (n, outputs of the last layer).
+
+        Raises:
+            TypeError: another dtype.
+            ValueError: another width, NaN or infinity, or no thread.
+        """
 
 @final
 class SidLayout:

@@ -187,10 +187,11 @@ class RQVAE(ResidualTokenizer):
 
     def _latent(self, x: Vectors) -> Vectors:
         z = self.standardizer_.apply(x)
-        return self.encoder_(z if self.whitener_ is None else self.whitener_.apply(z))
+        z = z if self.whitener_ is None else self.whitener_.apply(z)
+        return self.encoder_(z, self.threads)
 
     def _from_latent(self, z: Vectors) -> Vectors:
-        x = self.decoder_(z)
+        x = self.decoder_(z, self.threads)
         return self.standardizer_.invert(x if self.whitener_ is None else self.whitener_.invert(x))
 
     def _state(self) -> State:

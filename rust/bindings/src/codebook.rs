@@ -94,7 +94,7 @@ pub(crate) fn extract(codebooks: &Bound<'_, PyAny>) -> PyResult<Arc<sidkit_core:
     }
 }
 
-fn kernel_of(name: Option<&str>) -> PyResult<Kernel> {
+pub(crate) fn kernel_of(name: Option<&str>) -> PyResult<Kernel> {
     let Some(name) = name else {
         return Ok(Kernel::best());
     };

@@ -14,6 +14,7 @@ mod live;
 mod nearby;
 mod ngram;
 mod origin;
+mod perceptron;
 mod pieces;
 mod rows;
 mod sid;
@@ -40,6 +41,8 @@ mod _core {
     use crate::ngram::{ngram_rows, ngram_windows};
     #[pymodule_export]
     use crate::origin::{trie_from_bytes, trie_from_file};
+    #[pymodule_export]
+    use crate::perceptron::Perceptron;
     #[pymodule_export]
     use crate::pieces::{learn_pieces, segment_pieces, shuffle_actions};
     #[pymodule_export]

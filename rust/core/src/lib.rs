@@ -13,15 +13,18 @@ pub mod kmeans;
 mod lanes;
 pub mod ngram;
 mod pack;
+pub mod perceptron;
 pub mod pieces;
 pub mod pool;
 mod rng;
 pub mod sid;
+mod simd;
 pub mod trie;
 
 pub use assign::{Kernel, assign};
 pub use codebook::{Codebook, Codebooks};
 pub use error::{Error, Result};
 pub use ngram::Ngrams;
+pub use perceptron::Perceptron;
 pub use sid::{Sid, SidLayout};
 pub use trie::Trie;

@@ -1,9 +1,13 @@
 //! Which instructions do the work: found at run time, or forced by name.
 
 use super::bound::Measure;
-use super::lanes::portable::Portable;
 use super::packed::{CODES, FloatQuad};
 use super::tile::{self, FloatRows, Lower, RowTerms, Terms};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+use crate::simd::Portable;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
 
 /// A set of instructions that assignment can be computed with. All give the same codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,17 +235,17 @@ macro_rules! kernel {
 kernel!(portable, Portable, 2, (), { 1 => 1 x 2, _ => 4 x 2 });
 
 #[cfg(target_arch = "x86_64")]
-kernel!(avx2, super::super::lanes::x86::Avx2, 1, (#[target_feature(enable = "avx2,fma")]), {
+kernel!(avx2, Avx2, 1, (#[target_feature(enable = "avx2,fma")]), {
     1 => 1 x 2,
     _ => 6 x 2
 });
 
 #[cfg(target_arch = "x86_64")]
-kernel!(avx512, super::super::lanes::x86::Avx512, 1, (#[target_feature(enable = "avx512f,avx2,fma")]), {
+kernel!(avx512, Avx512, 1, (#[target_feature(enable = "avx512f,avx2,fma")]), {
     1 => 1 x 2,
     2..=4 => 4 x 2,
     _ => 12 x 2
 });
 
 #[cfg(target_arch = "aarch64")]
-kernel!(neon, super::super::lanes::neon::Neon, 1, (), { 1 => 1 x 2, _ => 6 x 4 });
+kernel!(neon, Neon, 1, (), { 1 => 1 x 2, _ => 6 x 4 });

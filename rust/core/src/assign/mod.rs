@@ -25,7 +25,6 @@ mod filter;
 #[cfg(target_arch = "x86_64")]
 mod int8;
 mod kernel;
-mod lanes;
 pub(crate) mod packed;
 mod rows;
 mod tabled;

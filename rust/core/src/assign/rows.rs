@@ -31,7 +31,7 @@ impl Rows<'_> {
     }
 
     /// Copies the values from place `start` on, and says whether all are finite as f32.
-    pub(super) fn copy(&self, start: usize, target: &mut [f32]) -> bool {
+    pub(crate) fn copy(&self, start: usize, target: &mut [f32]) -> bool {
         match self {
             Self::F32(values) => target.copy_from_slice(&values[start..][..target.len()]),
             Self::F64(values) => convert(&values[start..], target, |value| value as f32),

@@ -6,8 +6,8 @@
 )]
 
 use super::bound::Measure;
-use super::lanes::Lanes;
 use super::packed::{CODES, FloatQuad};
+use crate::simd::Lanes;
 
 /// Rows that a kernel takes at a time.
 pub(super) const ROWS: usize = 12;

@@ -1,10 +1,16 @@
 //! Vectors of f32 lanes: the few operations the kernels are written in, once for every instruction set.
 
 #[cfg(target_arch = "aarch64")]
-pub(super) mod neon;
-pub(super) mod portable;
+mod neon;
+mod portable;
 #[cfg(target_arch = "x86_64")]
-pub(super) mod x86;
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
+pub(crate) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
 
 /// A vector of [`Lanes::N`] f32 numbers.
 ///
@@ -12,7 +18,7 @@ pub(super) mod x86;
 ///
 /// All functions must run on a CPU that has the implementation's instructions; kernels are chosen by detection.
 /// [`Lanes::load`] and [`Lanes::store`] need `N` valid elements at the pointer, of any alignment.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     /// How many lanes there are; divides 16.
     const N: usize;
 
@@ -25,6 +31,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn min(self, other: Self) -> Self;
     /// `self + a · b`, rounded once or twice.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// `self + a · b`, rounded once: the same bits on every CPU.
+    unsafe fn add_product_exactly(self, a: Self, b: Self) -> Self;
     /// `self − a · b`, rounded once or twice.
     unsafe fn sub_product(self, a: Self, b: Self) -> Self;
     /// Bit i says whether lane i is at most the same lane of `other`.

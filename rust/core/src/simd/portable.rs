@@ -9,7 +9,7 @@ use super::Lanes;
 
 /// Four lanes: what the baseline of most 64-bit CPUs has in one register.
 #[derive(Clone, Copy)]
-pub(in crate::assign) struct Portable([f32; 4]);
+pub(crate) struct Portable([f32; 4]);
 
 impl Portable {
     #[inline(always)]
@@ -61,6 +61,13 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         self.zip(a.zip(b, |a, b| a * b), |sum, product| sum + product)
+    }
+
+    #[inline(always)]
+    unsafe fn add_product_exactly(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|lane| {
+            a.0[lane].mul_add(b.0[lane], self.0[lane])
+        }))
     }
 
     #[inline(always)]

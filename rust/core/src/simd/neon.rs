@@ -17,7 +17,7 @@ use super::Lanes;
 
 /// Four lanes of NEON.
 #[derive(Clone, Copy)]
-pub(in crate::assign) struct Neon(float32x4_t);
+pub(crate) struct Neon(float32x4_t);
 
 impl Lanes for Neon {
     const N: usize = 4;
@@ -60,6 +60,11 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         Self(unsafe { vfmaq_f32(self.0, a.0, b.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn add_product_exactly(self, a: Self, b: Self) -> Self {
+        unsafe { self.add_product(a, b) }
     }
 
     #[inline(always)]

@@ -18,7 +18,7 @@ use super::Lanes;
 
 /// Eight lanes of AVX2.
 #[derive(Clone, Copy)]
-pub(in crate::assign) struct Avx2(__m256);
+pub(crate) struct Avx2(__m256);
 
 impl Lanes for Avx2 {
     const N: usize = 8;
@@ -64,6 +64,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn add_product_exactly(self, a: Self, b: Self) -> Self {
+        unsafe { self.add_product(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn sub_product(self, a: Self, b: Self) -> Self {
         Self(unsafe { _mm256_fnmadd_ps(a.0, b.0, self.0) })
     }
@@ -76,7 +81,7 @@ impl Lanes for Avx2 {
 
 /// Sixteen lanes of AVX-512.
 #[derive(Clone, Copy)]
-pub(in crate::assign) struct Avx512(pub(in crate::assign) __m512);
+pub(crate) struct Avx512(pub(crate) __m512);
 
 impl Lanes for Avx512 {
     const N: usize = 16;
@@ -119,6 +124,11 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn add_product_exactly(self, a: Self, b: Self) -> Self {
+        unsafe { self.add_product(a, b) }
     }
 
     #[inline(always)]
