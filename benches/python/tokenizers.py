@@ -9,7 +9,8 @@ to 768 dimensions by the share of the rank). They have the spectrum of real vect
 Every tokenizer is fitted in a process of its own, on `--threads` threads, on the same standardized vectors.
 RQ-VAEs have the same number of epochs, batch size and widths. `mse` is the squared error of the decoded
 vectors as a part of the variance, `collision_rate` the part of the items whose codes another item has before
-it. Takes an hour at full size; `--rows 3000 --epochs 12` takes a minute.
+it. A contender that is not done after `--minutes` is stopped, and recorded as such. Takes an hour at full
+size; `--rows 3000 --epochs 12` takes minutes.
 """
 
 import argparse
@@ -116,12 +117,13 @@ def measure(name, path, epochs, threads):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         tokenizer.fit(x)
     fit, processor = time.perf_counter() - began, time.process_time() - before
-    seconds = []
+    seconds, spent = [], []
     for _ in range(3):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.process_time()
         with contextlib.redirect_stderr(io.StringIO()):
             codes = np.asarray(tokenizer.encode(x))
         seconds.append(time.perf_counter() - began)
+        spent.append(time.process_time() - before)
     assert codes.shape == (len(x), LEVELS) and codes.min() >= 0 and codes.max() < CODES, "wrong codes"
     errors = np.square(x - np.asarray(tokenizer.decode(codes))).mean()
     counts = [np.bincount(codes[:, level], minlength=CODES) for level in range(LEVELS)]
@@ -130,12 +132,35 @@ def measure(name, path, epochs, threads):
         "fit_seconds": fit,
         "fit_processor_seconds": processor,
         "encode_seconds": sorted(seconds)[1],
+        "encode_processor_seconds": sorted(spent)[1],
         "mse": float(errors / x.var(axis=0).mean()),
         "collision_rate": 1 - len(np.unique(codes, axis=0)) / len(x),
         "perplexity": [perplexity(count) for count in counts],
         "dead": [int((count == 0).sum()) for count in counts],
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
+
+
+def race(command, environment, minutes):
+    """What a contender's own process measured, or that it was not done in time."""
+    try:
+        done = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, env=environment, timeout=60 * minutes
+        )
+    except subprocess.TimeoutExpired:
+        return {"stopped_after_seconds": 60 * minutes}
+    return json.loads(done.stdout)
+
+
+def line(found):
+    """A row of the table."""
+    if "stopped_after_seconds" in found:
+        return f"{found['name']:<36}not done after {found['stopped_after_seconds']:.0f} s"
+    levels = "/".join(f"{value:.0f}" for value in found["perplexity"])
+    return (
+        f"{found['name']:<36}{found['fit_seconds']:>7.1f}{found['encode_seconds']:>10.3f}{found['mse']:>6.3f}"
+        f"{found['collision_rate']:>12.4f}  {levels:<16}  {'/'.join(map(str, found['dead']))}"
+    )
 
 
 def check(found):
@@ -172,6 +197,7 @@ def main():
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=30, help="the most that a contender may take")
     parser.add_argument("--only", nargs="*", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -188,14 +214,8 @@ def main():
             command = [sys.executable, __file__, "--vectors", str(path), "--one", name, "--threads", threads]
             command += ["--epochs", str(arguments.epochs)]
             environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-            found = json.loads(done.stdout)
-            levels = "/".join(f"{value:.0f}" for value in found["perplexity"])
-            print(
-                f"{name:<36}{found['fit_seconds']:>7.1f}{found['encode_seconds']:>10.3f}{found['mse']:>6.3f}"
-                f"{found['collision_rate']:>12.4f}  {levels:<16}  {'/'.join(map(str, found['dead']))}",
-                flush=True,
-            )
+            found = race(command, environment, arguments.minutes) | {"name": name}
+            print(line(found), flush=True)
             figures.append(found)
             if arguments.out is not None:
                 record(arguments.out, arguments, figures)

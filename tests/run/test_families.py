@@ -6,6 +6,7 @@ import shutil
 from typing import get_args
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.run.world import QUICK, write_world
 
@@ -41,7 +42,8 @@ def compared(tmp_path_factory):
         families=["random", "rqkmeans"],
         seeds=[0, 3],
     )
-    return folder, config, places
+    assert not places.left_out
+    return folder, config, places.stored
 
 
 def test_every_family_and_seed_is_kept_under_its_name(compared):
@@ -84,7 +86,7 @@ def test_a_comparison_goes_on_where_it_was(compared):
         families=["random", "rqkmeans"],
         seeds=[0, 3],
     )
-    assert again == places and stamps
+    assert again.stored == places and stamps
     assert stamps == {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*/models/*/*")}
 
 
@@ -98,6 +100,18 @@ def test_other_settings_need_force(compared, tmp_path):
     with pytest.raises(RunFolderError, match="force"):
         compare_families(other, *where, families=["random"])
     assert compare_families(other, *where, families=["random"], force=True) == once
+
+
+def test_a_family_that_the_data_cannot_bear_is_left_out(compared, tmp_path):
+    source = shutil.copytree(compared[0] / "ring", tmp_path / "silent")
+    pl.read_parquet(source / "items.parquet").select("item_id").write_parquet(source / "items.parquet")
+    config = settings(source, f"embed.vectors={source / 'vectors.npy'}", *SHORT)
+    where = tmp_path / "runs", tmp_path / "results"
+    found = compare_families(config, *where, families=["words", "random"], seeds=[0])
+    assert [place.name for place in found.stored] == ["rqtransformer-random-seed0"]
+    assert list(found.left_out) == ["words"] and "text" in str(found.left_out["words"])
+    with pytest.raises(DataError, match="text"):
+        compare_families(config, *where, families=["words"])
 
 
 def test_the_tables_have_a_row_a_family_best_first(compared, tmp_path):

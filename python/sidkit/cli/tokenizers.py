@@ -31,7 +31,8 @@ def command(
     """Fit tokenizers of every family, train one generator on the codes of each, and print what both reached.
 
     All trainings have the same settings: a small RQTransformer that reads codes alone, unless you choose
-    another. Each family is a run folder. After Ctrl-C the same command goes on.
+    another. Each family is a run folder. After Ctrl-C the same command goes on. A family that the data cannot
+    bear, such as `words` without texts, is left out and named.
 
     For example:
 
@@ -51,7 +52,7 @@ def command(
     results = to or out / "results"
     with Watcher(Console(markup=False)) as watcher:
         try:
-            stored = compare_families(
+            found = compare_families(
                 base, out, results, families=family or (), seeds=range(seeds), force=force, observer=watcher
             )
         except KeyboardInterrupt:
@@ -59,4 +60,6 @@ def command(
                 "interrupted; nothing is lost, the same command goes on", highlight=False
             )
             raise typer.Exit(130) from None
-    typer.echo(tokenizers_tables(results, stored[0].parent.name))
+    typer.echo(tokenizers_tables(results, found.stored[0].parent.name))
+    for name, error in found.left_out.items():
+        typer.echo(f"left out: {name}: {error}", err=True)

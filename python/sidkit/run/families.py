@@ -7,10 +7,11 @@ what is kept of it is a stored result (`sidkit.report.stored`) whose variant is 
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sidkit.errors import ConfigError
+from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.run._nearest import nearest
 from sidkit.run.config import GENERATORS, RunConfig
 from sidkit.run.engine import Observer
@@ -19,7 +20,7 @@ from sidkit.run.settings import build_config
 from sidkit.run.store import store_run
 from sidkit.run.tokenizer_figures import measure_tokenizer
 
-__all__ = ["BUDGET", "FAMILIES", "compare_families"]
+__all__ = ["BUDGET", "FAMILIES", "Comparison", "compare_families"]
 
 #: The generator that judges unless the settings say otherwise. It reads codes and no content, so that what
 #: it knows of items comes from their codes and from what it has seen of them.
@@ -66,6 +67,16 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@dataclass
+class Comparison:
+    """What came of a comparison."""
+
+    stored: list[Path] = field(default_factory=list)
+    """The folders of the results, family by family."""
+    left_out: dict[str, CollisionError | DataError] = field(default_factory=dict)
+    """Families that the catalogue cannot have, such as `words` where items have no text, and why."""
+
+
 def compare_families(
     config: RunConfig,
     folder: str | os.PathLike[str],
@@ -75,7 +86,7 @@ def compare_families(
     seeds: Sequence[int] = (0,),
     force: bool = False,
     observer: Observer | None = None,
-) -> list[Path]:
+) -> Comparison:
     """Fit tokenizers, train the same generator on the codes of each, and keep what both reached.
 
     Args:
@@ -89,9 +100,10 @@ def compare_families(
         observer: told of the stages of each run.
 
     Returns:
-        The stored folders, family by family.
+        What was stored, and the families that were left out because the data cannot bear them.
 
     Raises:
+        DataError, CollisionError: if no family could be had; the first one's.
         ConfigError: if a family is unknown, `seeds` is empty or repeats one, or the settings name anything
             but one generator or leave out the metrics of the tables.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
@@ -118,14 +130,22 @@ def compare_families(
     # Families are checked before the first is trained: a contradiction in the last would cost hours.
     configs = {(name, seed): _of_family(config, name, seed) for name in names for seed in seeds}
     Path(results).mkdir(parents=True, exist_ok=True)  # what cannot be written to is told now too
-    stored = []
+    comparison = Comparison()
     for (name, seed), each in configs.items():
+        if name in comparison.left_out:
+            continue
         run = Path(folder, f"{name}-seed{seed}")
-        finished = run_pipeline(each, run, until="evaluate", force=force, observer=observer)
+        try:
+            finished = run_pipeline(each, run, until="evaluate", force=force, observer=observer)
+        except (CollisionError, DataError) as error:
+            comparison.left_out[name] = error
+            continue
         (place,) = store_run(run, results, variant=name, force=True)
         measure_tokenizer(finished, name).save(place / "tokenizer.json")
-        stored.append(place)
-    return stored
+        comparison.stored.append(place)
+    if not comparison.stored:
+        raise next(iter(comparison.left_out.values()))
+    return comparison
 
 
 def _of_family(config: RunConfig, name: str, seed: int) -> RunConfig:
