@@ -80,3 +80,12 @@ def test_weights_of_another_model(folder):
     path.write_text(json.dumps(description))
     with pytest.raises(FormatError, match=r"1 differ, first `item\.weight`"):
         load_model(folder)
+
+
+def test_weights_that_are_no_numbers(folder):
+    model = SASRec(9, d_model=8, layers=1, heads=1)
+    with torch.no_grad():
+        model.position.weight[1, 2] = float("nan")
+    save_model(model, folder)
+    with pytest.raises(FormatError, match=r"NaN or infinity in `position\.weight`"):
+        load_model(folder)

@@ -40,7 +40,8 @@ def load_model(folder: str | Path) -> Trained:
     """Read what `save_model` wrote, ready for evaluation.
 
     Raises:
-        FormatError: if a file is missing, truncated, foreign, or does not fit the other.
+        FormatError: if a file is missing, truncated, foreign, or does not fit the other, or a weight is
+            not finite.
     """
     folder = Path(folder)
     model = _build(folder / "model.json")
@@ -62,6 +63,9 @@ def load_model(folder: str | Path) -> Trained:
             f"`{path}` does not hold the weights that `model.json` describes "
             f"({len(wrong)} differ, first `{wrong[0]}`); both files must come from the same training"
         )
+    broken = next((name for name in sorted(weights) if not weights[name].isfinite().all()), None)
+    if broken is not None:
+        raise FormatError(f"`{path}` holds NaN or infinity in `{broken}`; train the model again")
     model.load_state_dict(weights)
     return model.eval()
 
