@@ -25,20 +25,26 @@ SETTINGS = [
 ]
 
 
-def test_two_processes_train_what_one_does(world, tmp_path):
-    settings = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *SETTINGS]
-    run_pipeline(build_config(assignments=settings), tmp_path / "one", until="train")
-    arguments = [part for setting in settings[1:] for part in ("--set", setting)]
-    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sidkit", "train"]
-    out = subprocess.run(
-        [sys.executable, "-m", *launch, str(world), "--out", str(tmp_path / "two"), *arguments],
+def in_two_processes(verb, world, out, settings):
+    """Run a verb under torchrun, and give what the processes printed."""
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sidkit", verb]
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    told = subprocess.run(
+        [sys.executable, "-m", *launch, str(world), "--out", str(out), *arguments],
         capture_output=True,
         text=True,
         timeout=300,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    assert out.returncode == 0, out.stderr
-    assert out.stdout.count(" -> ") == 1  # one of them speaks
+    assert told.returncode == 0, told.stderr
+    return told.stdout
+
+
+def test_two_processes_train_what_one_does(world, tmp_path):
+    settings = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *SETTINGS]
+    run_pipeline(build_config(assignments=settings), tmp_path / "one", until="train")
+    said = in_two_processes("train", world, tmp_path / "two", settings[1:])
+    assert said.count(" -> ") == 1  # one of them speaks
     assert {*RunFolder(tmp_path / "one").records} == {*RunFolder(tmp_path / "two").records}
     for model in ("sasrec", "tiger"):
         one, two = (tmp_path / name / "models" / model for name in ("one", "two"))
@@ -56,16 +62,7 @@ def test_two_processes_train_the_sasrec_of_a_tokenizer(world, tmp_path):
     settings = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *SETTINGS]
     settings += ["quantize.vectors=behaviour", "quantize.behaviour_from=sasrec", "quantize.behaviour_dim=6"]
     run_pipeline(build_config(assignments=settings), tmp_path / "one", until="quantize")
-    arguments = [part for setting in settings[1:] for part in ("--set", setting)]
-    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "sidkit", "tokenize"]
-    out = subprocess.run(
-        [sys.executable, "-m", *launch, str(world), "--out", str(tmp_path / "two"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    assert out.returncode == 0, out.stderr
+    in_two_processes("tokenize", world, tmp_path / "two", settings[1:])
     one, two = (load_file(tmp_path / name / "quantized.safetensors")["embeddings"] for name in ("one", "two"))
     np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-3)
 
