@@ -67,3 +67,15 @@ def test_what_does_not_fit_is_refused():
     odd = SidTable(pl.Series(["a"]), [[0, 1]], SidLayout([3, 2]), collisions="token")
     with pytest.raises(CollisionError, match="do not count from 0"):
         append_items(odd, [[0]], ["b"])
+
+
+def test_alternatives_as_an_array():
+    table = SidTable.from_codes([[0, 0], [1, 1]], ["a", "b"], (3, 3))
+    larger = append_items(table, [[0, 0]], ["c"], alternatives=near([0]))
+    assert larger.sid("c") == "0-1-0"
+
+
+def test_ids_beyond_the_type_of_the_table():
+    table = SidTable.from_codes([[0, 0]], np.array([5], np.int8), (3, 3))
+    with pytest.raises(DataError, match=r"new item ids do not fit those of the table: .*300"):
+        append_items(table, [[1, 0]], [300])

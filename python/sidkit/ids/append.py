@@ -44,10 +44,15 @@ def append_items(
     ids = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
     if len(ids) and table.item_ids.dtype.is_integer() != ids.dtype.is_integer():
         raise DataError(f"new item ids are {ids.dtype}, but those of the table are {table.item_ids.dtype}")
-    both = pl.concat([table.item_ids, ids.rename("item_id").cast(table.item_ids.dtype)])
+    try:
+        ids = ids.rename("item_id").cast(table.item_ids.dtype)
+    except pl.exceptions.InvalidOperationError as error:
+        raise DataError(f"new item ids do not fit those of the table: {error}") from error
+    both = pl.concat([table.item_ids, ids])
     if table.collisions != "share":
         room = table.sizes[-1] if table.collisions == "token" else 1
-        new = reassign(new, sizes, alternatives or _none, capacity=room, settled=table.codes)
+        near = _none if alternatives is None else alternatives
+        new = reassign(new, sizes, near, capacity=room, settled=table.codes)
     if not len(new):
         return table
     digits = np.concatenate([table.codes, new])
