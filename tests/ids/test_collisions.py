@@ -125,6 +125,8 @@ def test_a_full_catalogue_says_how_many_are_left_over():
         "2 of 5 items find no free code among their 3 alternatives (the first is row 3 with the code `0`); "
         "hint: more alternatives, a larger capacity, more or larger levels, or the policy `token` or `share`"
     )
+    with pytest.raises(CollisionError, match="among their 3 alternatives"):
+        reassign(codes, (3,), everything, method="nearest")
     digits, _ = resolve_collisions(codes, (3,), policy="reassign", alternatives=everything, capacity=2)
     assert digits.ravel().tolist() == [0, 0, 1, 1, 2]
 
@@ -152,7 +154,7 @@ def test_share_keeps_the_codes():
             (4,),
             {"policy": "reassign", "alternatives": np.zeros((2, 3), np.uint16)},
             DataError,
-            r"alternatives must be an array \(2, choices, 1\), but it is \(2, 3\)",
+            r"alternatives must be an array \(2, choices, 1\) of one choice or more, but it is \(2, 3\)",
         ),
         (
             [[0], [0]],
@@ -161,6 +163,24 @@ def test_share_keeps_the_codes():
             ConfigError,
             "capacity must be at least 1, not 0",
         ),
+        (
+            [[0], [0]],
+            (4,),
+            {"policy": "reassign", "alternatives": np.zeros((2, 0, 1), np.uint16)},
+            DataError,
+            r"of one choice or more, but it is \(2, 0, 1\)",
+        ),
+        ([[0]], (4,), {"method": "nearest"}, ConfigError, "the policy is `token`"),
+        ([[0]], (4,), {"policy": "share", "collision_size": 2}, ConfigError, "the policy is `share`"),
+        (
+            [[0], [0]],
+            (4,),
+            {"policy": "reassign", "alternatives": np.zeros((2, 3, 1), np.uint16), "costs": len},
+            ConfigError,
+            "but the method is `first`",
+        ),
+        ([[0] * 9], (65536,) * 9, {}, ConfigError, "the levels take 144 bits together"),
+        ([[0] * 8] * 2, (65536,) * 8, {}, ConfigError, "the levels take 129 bits together"),
     ],
 )  # fmt: skip
 def test_bad_input(codes, sizes, arguments, error, message):

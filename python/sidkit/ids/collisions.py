@@ -70,11 +70,28 @@ def resolve_collisions(
         The digits, uint16 (n, levels) or for `token` (n, levels + 1), and their sizes.
 
     Raises:
-        ConfigError: if the policy is unknown or its arguments are missing or senseless.
+        ConfigError: if the policy is unknown, its arguments are missing or senseless, or there are arguments
+            of another one (`alternatives` alone may be given to any).
         DataError: if the codes do not fit the sizes.
         CollisionError: if the policy cannot tell all items apart.
     """
     codes = check_codes(codes, sizes)
+    if policy not in POLICIES:
+        raise ConfigError(f"unknown collision policy `{policy}`; hint: one of {', '.join(POLICIES)}")
+    if collision_size is not None and policy != "token":
+        raise ConfigError(
+            f"`collision_size` is of the policy `token`, but the policy is `{policy}`; leave one of them out"
+        )
+    if policy != "reassign" and (capacity != 1 or method != "first" or costs is not None):
+        raise ConfigError(
+            f"`capacity`, `method` and `costs` are of the policy `reassign`, but the policy is `{policy}`; "
+            'leave them out, or set the policy to "reassign"'
+        )
+    if costs is not None and method == "first":
+        raise ConfigError(
+            "`costs` are of the methods `nearest` and `sinkhorn`, but the method is `first`; leave them out, "
+            'or set method="nearest"'
+        )
     if policy == "token":
         digits, size = add_collision_digit(codes, sizes, size=collision_size)
         return digits, (*sizes, size)
@@ -86,9 +103,7 @@ def resolve_collisions(
             )
         moved = reassign(codes, sizes, alternatives, capacity=capacity, method=method, costs=costs)
         return moved, tuple(sizes)
-    if policy == "share":
-        return codes, tuple(sizes)
-    raise ConfigError(f"unknown collision policy `{policy}`; hint: one of {', '.join(POLICIES)}")
+    return codes, tuple(sizes)
 
 
 def group_sizes(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -110,11 +125,11 @@ def add_collision_digit(codes: Codes, sizes: Sequence[int], *, size: int | None 
 
     Raises:
         CollisionError: if more than `size` items have one code; the message says which and how many.
-        ConfigError: if `size` is not in 1..65536.
+        ConfigError: if `size` is not in 1..65536, or the digits take more than 128 bits together.
     """
     if size is not None and not 1 <= size <= _MOST_DIGITS:
         raise ConfigError(f"the collision digit's size must be in 1..{_MOST_DIGITS}, not {size}")
-    ranks = code_ranks(_words(SidLayout(list(sizes)), codes))
+    ranks = code_ranks(_words(_layout(sizes), codes))
     largest = int(ranks.max(initial=0)) + 1
     limit = _MOST_DIGITS if size is None else size
     if largest > limit:
@@ -125,7 +140,9 @@ def add_collision_digit(codes: Codes, sizes: Sequence[int], *, size: int | None 
             f"hint: a collision size of at least {largest}, more or larger levels, "
             "or the policy `reassign` or `share`"
         )
-    return np.column_stack([codes, ranks.astype(np.uint16)]), largest if size is None else size
+    size = largest if size is None else size
+    _layout((*sizes, size))
+    return np.column_stack([codes, ranks.astype(np.uint16)]), size
 
 
 def reassign(
@@ -175,7 +192,7 @@ def reassign(
         raise ConfigError(f"capacity must be at least 1, not {capacity}")
     if method not in METHODS:
         raise ConfigError(f"unknown method of `reassign`: `{method}`; hint: one of {', '.join(METHODS)}")
-    layout = SidLayout(list(sizes))
+    layout = _layout(sizes)
     keys = _words(layout, codes)
     others = np.empty((0, keys.shape[1]), np.uint64) if settled is None else _words(layout, settled)
     before = code_ranks(np.concatenate([others, keys]))[len(others) :]
@@ -201,9 +218,10 @@ def reassign(
     )
     lost = np.flatnonzero(granted == _NONE)
     if len(lost):
+        given = choices - (method != "first")
         first = int(homeless[lost[0]])
         raise CollisionError(
-            f"{len(lost)} of {len(codes)} items find no free code among their {choices} alternatives "
+            f"{len(lost)} of {len(codes)} items find no free code among their {given} alternatives "
             f"(the first is row {first} with the code `{_written(codes[first])}`); "
             "hint: more alternatives, a larger capacity, more or larger levels, "
             "or the policy `token` or `share`"
@@ -239,18 +257,26 @@ def _wishes(
 ) -> Codes:
     given = np.asarray(alternatives(rows) if callable(alternatives) else alternatives)
     expected = len(rows) if callable(alternatives) else len(codes)
-    if given.ndim != 3 or given.shape[0] != expected or given.shape[2] != codes.shape[1]:
+    if given.ndim != 3 or given.shape[::2] != (expected, codes.shape[1]) or not given.shape[1]:
         raise DataError(
-            f"alternatives must be an array ({expected}, choices, {codes.shape[1]}), but it is {given.shape}"
+            f"alternatives must be an array ({expected}, choices, {codes.shape[1]}) of one choice or more, "
+            f"but it is {given.shape}"
         )
     if not callable(alternatives):
         given = given[rows]
     return check_codes(given.reshape(-1, codes.shape[1]), sizes).reshape(given.shape)
 
 
+def _layout(sizes: Sequence[int]) -> SidLayout:
+    try:
+        return SidLayout(list(sizes))
+    except ValueError as error:
+        raise ConfigError(f"Semantic IDs of the sizes {tuple(sizes)} cannot be: {error}") from error
+
+
 def _keys(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[Any]:
     """One sortable scalar per row; the order is that of the codes."""
-    packed: npt.NDArray[np.uint64] = SidLayout(list(sizes)).pack(codes)
+    packed: npt.NDArray[np.uint64] = _layout(sizes).pack(codes)
     if packed.ndim == 1:
         return packed
     # Two words as 16 bytes, the most significant first: NumPy compares and sorts those like one number.

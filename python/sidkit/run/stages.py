@@ -214,7 +214,7 @@ class Work:
             collisions=self.config.ids.collisions,
             alternatives=lambda rows: tokenizer.alternatives(vectors[rows]),
             method=self.config.ids.reassign,
-            costs=decoding_costs(tokenizer, vectors),
+            costs=None if self.config.ids.reassign == "first" else decoding_costs(tokenizer, vectors),
         )
         outputs = [SIDS, INDEX]
         if earlier is not None:
