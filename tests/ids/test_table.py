@@ -101,6 +101,7 @@ def test_an_empty_catalogue(tmp_path):
         (["a", "b"], "there are 4 rows of digits, but 2 item ids"),
         (pl.Series(["a", None, "c", "d"]), "1 item ids are missing, the first at row 1"),
         ([0.5, 1.5, 2.5, 3.5], "item ids must be integers or strings, not Float64"),
+        (["a", 7, "c", "d"], "item ids must be all integers or all strings, but 7 stands among strings"),
     ],
 )
 def test_bad_ids(ids, message):
@@ -171,6 +172,18 @@ def test_foreign_and_damaged_files(tmp_path, table, change, message):
     table.save(path)
     change(path)
     with pytest.raises(FormatError, match=message):
+        SidTable.load(path)
+
+
+def test_a_file_that_makes_the_reader_panic(tmp_path, table, monkeypatch):
+    path = tmp_path / "sids.parquet"
+    table.save(path)
+
+    def panic(*_args, **_kwargs):
+        raise pl.exceptions.PanicException("assertion failed")
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    with pytest.raises(FormatError, match="is not a whole Parquet file: assertion failed"):
         SidTable.load(path)
 
 

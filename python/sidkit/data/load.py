@@ -81,7 +81,7 @@ def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame
         raise DataError(f"`item_id` is {ids.dtype} in `{path}` and {like.dtype} in the catalogue")
     try:
         ids = ids.cast(like.dtype)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DataError(f"an `item_id` of `{path}` does not fit {like.dtype}") from error
     if ids.null_count() or ids.n_unique() < len(ids):
         raise DataError(f"`item_id` of `{path}` has missing or repeated ids; each must be there once")
@@ -124,7 +124,7 @@ def _read_table(path: Path) -> pl.DataFrame:
         return pl.read_parquet(path)
     except pl.exceptions.NoDataError:
         raise DataError(f"`{path}` is empty: there must be a header and at least one row") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         # polars goes on with hints about arguments of its own.
         first_line = str(error).partition("\n")[0]
         raise DataError(f"`{path}` is not a readable {path.suffix[1:]} file: {first_line}") from error

@@ -95,7 +95,7 @@ def _read_parquet(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
                 f"`{path}` must have a column `item_id` and one column of lists; it has {_described(schema)}"
             )
         table = pl.read_parquet(path, columns=["item_id", *columns])
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"`{path}` is not a readable .parquet file: {error}") from error
     vectors = table[columns[0]]
     rows = _rows_of(path, ids, table["item_id"])

@@ -193,7 +193,7 @@ def _read(path: Path) -> pl.DataFrame:
                 f"got {found}"
             )
         frame = pl.read_parquet(path, columns=wanted)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise FormatError(
             f"{path}: not a Parquet file of predictions, or a truncated one ({error})"
         ) from error

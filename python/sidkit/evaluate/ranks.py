@@ -145,7 +145,7 @@ class TargetRanks:
             raise FileNotFoundError(f"no ranks at {path}")
         try:
             frame = pl.read_parquet(Path(path))
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise FormatError(f"{path}: not a Parquet file of ranks, or a truncated one ({error})") from error
         ranks, lengths = {}, {}
         for name in frame.columns:

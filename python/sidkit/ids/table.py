@@ -196,7 +196,7 @@ class SidTable:
         try:
             metadata = pl.read_parquet_metadata(path)
             frame = pl.read_parquet(path)
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise FormatError(f"{path} is not a whole Parquet file: {error}") from error
         described = _described(path, metadata)
         try:
@@ -233,6 +233,10 @@ class SidTable:
 def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
     series = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
     series = series.rename("item_id")
+    if series.dtype == pl.String and isinstance(item_ids, (list, tuple)):
+        odd = next((each for each in item_ids if not isinstance(each, str)), None)
+        if odd is not None:  # NumPy would have made it a string
+            raise DataError(f"item ids must be all integers or all strings, but {odd!r} stands among strings")
     if not (series.dtype.is_integer() or series.dtype == pl.String):
         raise DataError(f"item ids must be integers or strings, not {series.dtype}")
     if len(series) != rows:
