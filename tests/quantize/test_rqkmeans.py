@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.contracts.tokenizer_contract import TokenizerContract
 
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, DataError
 from sidkit.quantize import RQKMeans, load_tokenizer, quality_report
 from sidkit.quantize.quality import perplexity
 
@@ -106,7 +106,10 @@ def test_fewer_distinct_vectors_than_codes(start):
 
 def test_settings_that_make_no_sense():
     for arguments, message in [
-        ({"levels": 0}, "levels must be an integer of at least 1, not 0"),
+        ({"levels": 0}, r"levels must be an integer in 1..128, not 0"),
+        ({"levels": 10**9}, r"levels must be an integer in 1..128, not 1000000000"),
+        ({"codes": None}, r"codes must be integers in 1..65536, not None"),
+        ({"codes": 8.5}, r"codes must be integers in 1..65536, not 8.5"),
         ({"codes": 0}, r"codes must be integers in 1..65536, not 0"),
         ({"codes": 65537}, r"codes must be integers in 1..65536, not 65537"),
         ({"codes": [4, 4]}, "codes has 2 sizes for 3 levels; hint: one number, or one a level"),
@@ -135,3 +138,12 @@ def test_figures_on_beauty(tmp_path, beauty):
     assert report.unique_rate > 0.88
     tokenizer.save(tmp_path / "beauty.safetensors")
     assert (load_tokenizer(tmp_path / "beauty.safetensors").encode(x) == tokenizer.encode(x)).all()
+
+
+def test_integers_of_numpy_are_integers(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    RQKMeans(levels=np.int64(2), codes=np.array([4, 2])).fit(x).save(tmp_path / "tokenizer.safetensors")
+    assert RQKMeans.load(tmp_path / "tokenizer.safetensors").settings()["codes"] == [4, 2]
+    assert RQKMeans(codes=np.int32(8)).settings()["codes"] == 8
+    with pytest.raises(DataError, match="there are no vectors to learn from"):
+        RQKMeans(codes=1).fit(x[:0])

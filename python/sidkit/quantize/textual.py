@@ -45,10 +45,9 @@ class WordTokenizer(LookupTokenizer):
     _texts: Sequence[str] | None = None
 
     def __init__(self, levels: int = 4, codes: int = 4096, *, threads: int | None = None) -> None:
-        self.levels = levels
+        self.levels = len(check_sizes(levels, 1))
         self.codes = codes
         self.threads = threads
-        check_sizes(levels, 1)
         if not isinstance(codes, int) or not 2 <= codes <= 65536:
             raise ConfigError(f"codes of words must be an integer in 2..65536, not {codes!r}")
         self.vocabulary_ = []

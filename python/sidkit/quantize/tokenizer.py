@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
@@ -23,6 +23,9 @@ Progress: TypeAlias = Callable[[int, int, Mapping[str, float]], None]
 Vectors: TypeAlias = npt.NDArray[np.float32]
 Codes: TypeAlias = npt.NDArray[np.uint16]
 State: TypeAlias = dict[str, npt.NDArray[Any]]
+
+#: As many as the layout of a Semantic ID may have.
+_MOST_LEVELS = 128
 
 _Tokenizer = TypeVar("_Tokenizer", bound="Tokenizer")
 _KINDS: dict[str, type["Tokenizer"]] = {}
@@ -122,6 +125,8 @@ class Tokenizer(ABC):
             CodebookCollapseWarning: if a level uses few of its codes.
         """
         vectors = check_vectors(x)
+        if not len(vectors):
+            raise DataError("there are no vectors to learn from; hint: one row an item")
         if len(vectors) < max(self.sizes):
             raise DataError(
                 f"a level of {max(self.sizes)} codes cannot be learned from {len(vectors)} vectors; "
@@ -201,9 +206,10 @@ class Tokenizer(ABC):
 
     def _keep_shape(self, levels: int, codes: int | Sequence[int]) -> None:
         """Store the settings `levels` and `codes`, or raise ConfigError if they are senseless."""
-        self.levels = levels
-        self.codes = codes if isinstance(codes, int) else list(codes)
-        self._sizes = check_sizes(levels, self.codes)
+        self._sizes = check_sizes(levels, codes)
+        # As plain integers, which files can hold.
+        self.levels = len(self._sizes)
+        self.codes = list(self._sizes) if isinstance(codes, Iterable) else self._sizes[0]
 
     def _checked(self, codes: npt.ArrayLike) -> Codes:
         """Codes of the first one or more levels, uint16, or DataError as `decode` has it."""
@@ -303,13 +309,13 @@ def check_vectors(x: npt.ArrayLike, dim: int | None = None) -> Vectors:
 
 def check_sizes(levels: int, codes: int | Sequence[int]) -> tuple[int, ...]:
     """Codes per level from the settings `levels` and `codes`, or raise ConfigError if they are senseless."""
-    if not isinstance(levels, int) or levels < 1:
-        raise ConfigError(f"levels must be an integer of at least 1, not {levels!r}")
-    sizes = (codes,) * levels if isinstance(codes, int) else tuple(codes)
+    if not isinstance(levels, (int, np.integer)) or not 1 <= levels <= _MOST_LEVELS:
+        raise ConfigError(f"levels must be an integer in 1..{_MOST_LEVELS}, not {levels!r}")
+    sizes = tuple(codes) if isinstance(codes, Iterable) else (codes,) * int(levels)
     if len(sizes) != levels:
         raise ConfigError(
             f"codes has {len(sizes)} sizes for {levels} levels; hint: one number, or one a level"
         )
-    if not all(isinstance(size, int) and 1 <= size <= 65536 for size in sizes):
+    if not all(isinstance(size, (int, np.integer)) and 1 <= size <= 65536 for size in sizes):
         raise ConfigError(f"codes must be integers in 1..65536, not {codes!r}")
-    return sizes
+    return tuple(int(size) for size in sizes)
