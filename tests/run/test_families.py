@@ -164,6 +164,17 @@ def test_nonsense_is_refused_before_anything_is_made(compared, tmp_path, options
     assert not list(tmp_path.iterdir())
 
 
+def test_data_that_are_not_there_are_said_at_once(tmp_path):
+    with pytest.raises(DataError, match="is neither a folder with interactions"):
+        compare_families(
+            settings(tmp_path / "nowhere"),
+            tmp_path / "runs",
+            tmp_path / "results",
+            families=["rqkmeans", "random"],
+        )
+    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["rqkmeans-seed0"]
+
+
 def test_a_judge_must_read_codes(tmp_path):
     with pytest.raises(ConfigError, match="one generator judges"):
         compare_families(settings("ml-100k", use="sasrec"), tmp_path / "runs", tmp_path / "results")

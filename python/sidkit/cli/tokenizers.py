@@ -20,7 +20,8 @@ def command(
         Path | None, typer.Option("--to", help="The folder of stored results; `results` in OUT if not given.")
     ] = None,
     family: Annotated[
-        list[str] | None, typer.Option("--family", help="Only this one; may be repeated.")
+        list[str] | None,
+        typer.Option("--family", help="Only this one, such as `rqkmeans` or `joined`; may be repeated."),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many, from 0.")] = 1,
     preset: Preset = None,

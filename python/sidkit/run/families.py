@@ -15,6 +15,7 @@ from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.run._nearest import nearest
 from sidkit.run.config import GENERATORS, RunConfig
 from sidkit.run.engine import Observer
+from sidkit.run.folder import RunFolder
 from sidkit.run.pipeline import run_pipeline
 from sidkit.run.settings import build_config
 from sidkit.run.store import store_run
@@ -103,7 +104,7 @@ def compare_families(
         What was stored, and the families that were left out because the data cannot bear them.
 
     Raises:
-        DataError, CollisionError: if no family could be had; the first one's.
+        DataError, CollisionError: if no family could be had, the first one's; or if there is no such dataset.
         ConfigError: if a family is unknown, `seeds` is empty or repeats one, or the settings name anything
             but one generator or leave out the metrics of the tables.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
@@ -138,6 +139,8 @@ def compare_families(
         try:
             finished = run_pipeline(each, run, until="evaluate", force=force, observer=observer)
         except (CollisionError, DataError) as error:
+            if "data" not in RunFolder(run).records:  # then no family can have it
+                raise
             comparison.left_out[name] = error
             continue
         (place,) = store_run(run, results, variant=name, force=True)
