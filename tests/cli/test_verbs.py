@@ -127,6 +127,7 @@ def test_inspect(sid, run):
     assert told["codes"]["neighbours"]["queries"] == 24 and "embed" in told["stages"]
     assert told["training"]["tiger"]["tokens_per_second"] > 0 < told["training"]["tiger"]["gemm_share"]
     assert sid("inspect", run, "--json", "--item", "item-04")[0] == 1
+    assert sid("inspect", run, "--prefix", "1", "--item", "item-04")[0] == 1
     code, said, _ = sid("inspect", run, "--item", "item-04")
     assert code == 0 and "red thing 4" in said
     prefix = re.search(r"(\d+)-\d+-\d+", said)[1]

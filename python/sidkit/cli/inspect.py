@@ -51,6 +51,8 @@ def command(
 
     `sidkit inspect runs/ml-100k --prefix 12-3`
     """
+    if item is not None and prefix is not None:
+        raise ConfigError("--item and --prefix are two questions; give one of them")
     console = Console(markup=False)
     if item is None and prefix is None:
         folder = RunFolder(run)
