@@ -70,6 +70,12 @@ def test_what_is_no_sequences(values, offsets, message):
         Sequences(np.array(values), np.array(offsets, dtype=np.int64))
 
 
+@pytest.mark.parametrize("row", [[1.5], ["a"], [[1]], [True], [float("nan")], [None], [2**70]])
+def test_rows_of_something_else(row):
+    with pytest.raises(DataError, match="row 1 of sequences must be integers"):
+        Sequences.from_rows([[1], row])
+
+
 def test_rows_side_by_side_and_in_parts():
     rows = Sequences.from_rows([[1, 2, 3, 4, 5], [], [6], [7, 8]])
     assert rows.padded(9).tolist() == [[1, 2, 3, 4, 5], [9] * 5, [6, 9, 9, 9, 9], [7, 8, 9, 9, 9]]

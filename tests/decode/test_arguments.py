@@ -66,6 +66,12 @@ def test_a_history_with_an_unknown_item_is_named(rank):
 
 
 @every
+def test_lists_are_no_histories(rank):
+    with pytest.raises(DataError, match="histories must be `Sequences`, not list; hint: "):
+        rank([[1], [2]])
+
+
+@every
 @pytest.mark.parametrize("rows", [1, 4])
 def test_exclude_has_one_row_for_each_history(rank, rows):
     with pytest.raises(DataError, match=f"`exclude` must have one row for each of the 3.* got {rows}"):

@@ -201,6 +201,10 @@ def test_what_makes_no_sense(habit):
         ActionPiece().fit(rows, [[0.5], [1.0]])
     with pytest.raises(DataError, match="features are of 4 items, but a history holds item 4"):
         habit.encode([4])
+    with pytest.raises(DataError, match="must be integers; got float64"):
+        habit.encode([1.5])
+    with pytest.raises(DataError, match="histories must be `Sequences`, not list; hint: "):
+        habit.encode_all([[0, 1]])
     with pytest.raises(DataError, match="tokens must be integers"):
         habit.expand([11])
     with pytest.raises(ConfigError, match="count must be at least 1, not 0"):

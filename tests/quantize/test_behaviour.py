@@ -95,6 +95,8 @@ def test_histories_without_a_signal():
         collaborative_vectors(Sequences.from_rows([[0], [1]]), 3)
     with pytest.raises(DataError, match="below n_items, 2, but one holds 4"):
         collaborative_vectors(Sequences.from_rows([[0, 4]]), 2)
+    with pytest.raises(DataError, match="histories must be `Sequences`, not list; hint: "):
+        collaborative_vectors([[0, 1]], 2)
 
 
 @given(st.floats(0, 1), st.integers(1, 9), st.integers(1, 9))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sidkit.errors import DataError
 
-__all__ = ["Sequences"]
+__all__ = ["Sequences", "check_sequences"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +58,18 @@ class Sequences:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Iterable[int]]) -> Sequences:
-        """Build from one iterable of integers per row."""
-        arrays = [np.asarray(list(row), dtype=np.int64) for row in rows]
-        values = np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+        """Build from one iterable of integers per row.
+
+        Raises:
+            DataError: if a row holds something else.
+        """
+        arrays = [np.asarray(list(row)) for row in rows]
+        for number, row in enumerate(arrays):
+            if row.ndim != 1 or (row.dtype.kind not in "iu" and row.size):
+                raise DataError(
+                    f"row {number} of sequences must be integers; got {row.dtype} of shape {row.shape}"
+                )
+        values = np.concatenate([np.empty(0, np.int64), *(row.astype(np.int64) for row in arrays)])
         return cls.from_lengths(values, np.array([len(row) for row in arrays], dtype=np.int64))
 
     @classmethod
@@ -139,6 +148,15 @@ class Sequences:
         np.cumsum(lengths, out=offsets[1:])
         positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         return Sequences(self.values[positions], offsets)
+
+
+def check_sequences(name: str, given: object) -> Sequences:
+    """Return what was given as `name`, or raise DataError if it is something else, such as a list."""
+    if not isinstance(given, Sequences):
+        raise DataError(
+            f"{name} must be `Sequences`, not {type(given).__name__}; hint: Sequences.from_rows(rows)"
+        )
+    return given
 
 
 def _integers(name: str, array: Any, dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:

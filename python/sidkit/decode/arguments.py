@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sidkit.data import Sequences
+from sidkit.data.sequences import check_sequences
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["check_arguments"]
@@ -30,10 +31,12 @@ def check_arguments(
 
     Raises:
         ConfigError: if `k` or `batch_size` is below 1.
-        DataError: if a history names an unknown item, or `exclude` or `users` are not one for each history.
+        DataError: if histories are no `Sequences`, one names an unknown item, or `exclude` or `users` are not
+            one for each history.
     """
     if k < 1 or batch_size < 1:
         raise ConfigError(f"`k` and `batch_size` must be at least 1, got {k} and {batch_size}")
+    check_sequences("histories", histories)
     if len(histories.values) and int(histories.values.max()) >= known:
         place = int(np.argmax(histories.values >= known))
         row = int(np.searchsorted(histories.offsets, place, side="right")) - 1

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from sidkit._core import learn_pieces
 from sidkit.data import Sequences
+from sidkit.data.sequences import check_sequences
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
 from sidkit.quantize.files import read_arrays, take, write_arrays
 from sidkit.quantize.piece_vocabulary import PieceVocabulary
@@ -203,7 +204,7 @@ class ActionPiece:
 
 def _checked(histories: Sequences, items: int) -> npt.NDArray[np.int32]:
     """The items of histories, or DataError if one has no features."""
-    values = histories.values
+    values = check_sequences("histories", histories).values
     if len(values) and values.max() >= items:
         raise DataError(f"features are of {items} items, but a history holds item {values.max()}")
     return values

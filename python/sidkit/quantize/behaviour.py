@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from sidkit._extras import require
 from sidkit.data import Sequences
+from sidkit.data.sequences import check_sequences
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["collaborative_vectors", "cooccurrence"]
@@ -34,7 +35,7 @@ def cooccurrence(histories: Sequences, n_items: int, *, window: int = 10) -> Spa
     sparse = require("scipy.sparse", extra="train")
     if window < 1:
         raise ConfigError(f"window must be at least 1, not {window}")
-    items = histories.values
+    items = check_sequences("histories", histories).values
     if len(items) and items.max() >= n_items:
         raise DataError(
             f"histories must hold item indices below n_items, {n_items}, but one holds {items.max()}"

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from sidkit._extras import require
 from sidkit.data import Sequences
+from sidkit.data.sequences import check_sequences
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["factorized_vectors"]
@@ -54,7 +55,7 @@ def factorized_vectors(
             "regularization must not be negative and confidence positive, "
             f"not {regularization} and {confidence}"
         )
-    items = histories.values
+    items = check_sequences("histories", histories).values
     if not len(items):
         raise DataError("no history has an event, so there is nothing to factorize; hint: quantize content")
     if items.max() >= n_items:
