@@ -62,5 +62,10 @@ def test_nothing_stored_is_written_over_unasked(run, tmp_path):
 def test_runs_that_have_nothing_to_store(run, tmp_path):
     with pytest.raises(RunFolderError, match="has no results of `tiger`"):
         store_run(run, tmp_path, models=["tiger"])
-    with pytest.raises(RunFolderError, match="there are no results in"):
+    with pytest.raises(RunFolderError, match="there is no run in"):
         store_run(tmp_path / "none", tmp_path)
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "run.toml").write_bytes((run / "run.toml").read_bytes())
+    with pytest.raises(RunFolderError, match="there are no results in"):
+        store_run(begun, tmp_path)

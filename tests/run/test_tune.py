@@ -83,6 +83,9 @@ def test_spaces(tmp_path):
         file.write_text(text)
         with pytest.raises(ConfigError, match=re.escape(message)):
             read_space(file)
+    file.unlink()
+    with pytest.raises(ConfigError, match=r"there is no file .* of a search space; a range is"):
+        read_space(file)
 
 
 def test_trials_are_runs_judged_on_validation(tmp_path):

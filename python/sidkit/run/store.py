@@ -48,6 +48,8 @@ def store_run(
     from sidkit.report.stored import stored_name
 
     folder = RunFolder(run)
+    if not folder.config_path.is_file():
+        raise RunFolderError(f"there is no run in `{run}`: make one with `sidkit run SOURCE --out {run}`")
     if "evaluate" not in folder.records:
         raise RunFolderError(f"there are no results in `{run}` yet: go on with `sidkit run {run}`")
     settings = flatten(config := read_config(folder.config_path))

@@ -75,8 +75,10 @@ def read_space(path: str | os.PathLike[str]) -> dict[str, Range]:
     if both ends are; `models.sasrec.d_model = [64, 128]` lists choices.
 
     Raises:
-        ConfigError: if the file is not such a TOML file, or a key is no setting of a run.
+        ConfigError: if there is no file, it is not such a TOML file, or a key is no setting of a run.
     """
+    if not Path(path).is_file():
+        raise ConfigError(f"there is no file `{path}` of a search space; {_EXAMPLE}")
     space: dict[str, Range] = {}
     _collect(read_tables(path), "", space, Path(path))
     if not space:
