@@ -25,7 +25,11 @@ __all__ = [
 
 
 class SidkitError(Exception):
-    """The root of every error that sidkit raises on purpose."""
+    """The root of the errors that sidkit raises on purpose.
+
+    The core answers arrays of another shape, and digits or items out of range, with a plain ValueError, and
+    arguments of another type with a TypeError, as NumPy does.
+    """
 
 
 class DataError(SidkitError, ValueError):
