@@ -52,6 +52,8 @@ def test_mistakes(finished, tmp_path):
     run = sidkit.open_run(finished)
     with pytest.raises(DataError, match="item-99"):
         run.recommend(["item-99"])
+    with pytest.raises(DataError, match="a list of item ids, not one string; hint: "):
+        run.recommend(history="12")
     with pytest.raises(DataError, match="the history is empty"):
         run.recommend([])
     with pytest.raises(ConfigError, match="`k` must be 1 or more, it is 0"):

@@ -156,9 +156,11 @@ class Run:
             probabilities (of a generator), inner products (`sasrec`), counts (`popularity`).
 
         Raises:
-            DataError: if an item is unknown, or there is none.
+            DataError: if an item is unknown, there is none, or `history` is one string.
             ConfigError: if `k` is not positive.
         """
+        if isinstance(history, str):  # whose letters could be ids
+            raise DataError(f"history must be a list of item ids, not one string; hint: [{history!r}]")
         rows = np.fromiter((self._row(item) for item in history), np.int32)
         return self._recommend(rows, None, k, exclude_seen)
 
