@@ -109,6 +109,11 @@ def test_a_sweep_of_nonsense_is_refused(sid, telling, tmp_path, options, wrong):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_log_of_one_label_is_refused(sid, telling):
+    code, _, wrong = sid("rank", telling, "--liked", "99")
+    assert code == 1 and "have one label, so nothing can be ranked; ratings of 99.0 or more" in wrong
+
+
 def test_drift_of_a_catalogue_that_does_not_drift(sid, telling, tmp_path):
     shape = ("--levels", "1", "--codes", "8", "--representation", "unigram")
     code, said, wrong = sid("drift", telling, "--out", tmp_path, *shape, *SMALL, "--seeds", "1")

@@ -182,6 +182,13 @@ def test_bad_settings_are_refused(world):
     with pytest.raises(ConfigError, match="1 to 10 different numbers"):
         compare(split, users=USERS, **data, seeds=[1, 1])
     with pytest.raises(ConfigError, match="no representation `other`"):
-        compare(split, users=USERS, **data, representations=["other"], seeds=[0])
+        compare(
+            split,
+            users=USERS,
+            **data,
+            representations=["random", "other"],
+            seeds=[0],
+            progress=lambda done, total: pytest.fail("a training ended before the mistake was said"),
+        )
     with pytest.raises(ConfigError, match="must be positive"):
         fit_ranker(None, split.train, split.valid, epochs=0)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from sidkit.cli.progress import Watcher
+from sidkit.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,13 @@ def prepare(source: str, options: RankingOptions, console: Console) -> Ranking:
     from sidkit.rank import impressions, split_by_time
 
     dataset = load_dataset(source)
-    split = split_by_time(impressions(dataset, liked=options.liked), len(dataset.items))
+    events = impressions(dataset, liked=options.liked)
+    if len(set(events.labels.tolist())) < 2:
+        raise DataError(
+            f"all {len(events)} events of `{dataset.name}` have one label, so nothing can be ranked; "
+            f"ratings of {options.liked} or more are positive, choose another number with --liked"
+        )
+    split = split_by_time(events, len(dataset.items))
     vectors = _vectors(dataset, options, console)
     trial: Trial = {
         "users": len(dataset.user_ids),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from torch import nn
 
 from sidkit import SidLayout
 from sidkit._progress import Progress, silent
@@ -175,9 +176,9 @@ def compare(
     slices = _slices(split)
     results: list[Result] = []
     parameters: dict[str, int] = {}
-    trainings = [(name, seed) for name in representations for seed in seeds]
-    for done, (name, seed) in enumerate(trainings):
-        items = item_vectors(
+
+    def made(name: str, seed: int) -> nn.Module:
+        return item_vectors(
             name,
             item_ids=item_ids,
             vectors=vectors,
@@ -188,6 +189,12 @@ def compare(
             dim=dim,
             seed=seed,
         )
+
+    trainings = [(name, seed) for name in representations for seed in seeds]
+    for name in representations:  # a name that is wrong is said before the first training
+        made(name, seeds[0])
+    for done, (name, seed) in enumerate(trainings):
+        items = made(name, seed)
         parameters[name] = sum(parameter.numel() for parameter in items.parameters())
         model = RankModel(items, users, dim)
         fit_ranker(model, split.train, split.valid, epochs=epochs, batch_size=batch_size, seed=seed)
