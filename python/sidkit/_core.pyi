@@ -312,7 +312,7 @@ class SidLayout:
             sizes: the number of codes of each level, 1 to 65536; up to 128 levels, 128 bits together.
 
         Raises:
-            ValueError: if a size is out of range or the levels do not fit into 128 bits.
+            ConfigError: if a size is out of range or the levels do not fit into 128 bits.
         """
 
     @property
@@ -964,7 +964,7 @@ def ngram_windows(layout: SidLayout, kind: str) -> list[tuple[int, int]]:
             level 0, the short ones first.
 
     Raises:
-        ValueError: if there is no such kind, or its windows are longer than the SIDs.
+        ConfigError: if there is no such kind, or its windows are longer than the SIDs.
     """
 
 def learn_pieces(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import sidkit
 from sidkit import SidLayout
+from sidkit.errors import ConfigError
 
 sizes_lists = st.lists(st.sampled_from([1, 2, 3, 200, 256, 2048, 65536]), min_size=1, max_size=8)
 
@@ -82,9 +83,9 @@ def test_writing_into_the_callers_arrays():
 u16, u64 = np.uint16, np.uint64
 WIDE = [65536] * 5
 refusals = [
-    (lambda: SidLayout([]), ValueError, "a layout has 1 to 128 levels, got 0"),
+    (lambda: SidLayout([]), ConfigError, "a layout has 1 to 128 levels, got 0"),
     (lambda: SidLayout([4, -1]), ValueError, "level 1 has -1 codes; every level has 1 to 65536"),
-    (lambda: SidLayout([65536] * 9), ValueError, "the levels take 144 bits together, but at most 128 fit"),
+    (lambda: SidLayout([65536] * 9), ConfigError, "the levels take 144 bits together, but at most 128 fit"),
     (
         lambda: SidLayout([4, 4]).pack([[1, 2]]),
         TypeError,

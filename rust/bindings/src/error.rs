@@ -24,7 +24,15 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         }
         Error::Io { kind, .. } => io::Error::new(kind, error.to_string()).into(),
         Error::Format { .. } => of_sidkit("FormatError", error.to_string()),
-        Error::Range { .. } => config_error(error.to_string()),
+        Error::Range { .. }
+        | Error::Kernel { .. }
+        | Error::LevelCount { .. }
+        | Error::LevelSize { .. }
+        | Error::TooWide { .. }
+        | Error::Rows { .. }
+        | Error::GramKind { .. }
+        | Error::NoWindows
+        | Error::Window { .. } => config_error(error.to_string()),
         Error::SharedKey { .. } => of_sidkit("CollisionError", error.to_string()),
         _ => PyValueError::new_err(error.to_string()),
     }
