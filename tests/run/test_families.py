@@ -107,11 +107,11 @@ def test_a_family_that_the_data_cannot_bear_is_left_out(compared, tmp_path):
     pl.read_parquet(source / "items.parquet").select("item_id").write_parquet(source / "items.parquet")
     config = settings(source, f"embed.vectors={source / 'vectors.npy'}", *SHORT)
     where = tmp_path / "runs", tmp_path / "results"
-    found = compare_families(config, *where, families=["words", "random"], seeds=[0])
+    found = compare_families(config, *where, families=["lmindexer", "random"], seeds=[0])
     assert [place.name for place in found.stored] == ["rqtransformer-random-seed0"]
-    assert list(found.left_out) == ["words"] and "text" in str(found.left_out["words"])
+    assert list(found.left_out) == ["lmindexer"] and "text" in str(found.left_out["lmindexer"])
     with pytest.raises(DataError, match="text"):
-        compare_families(config, *where, families=["words"])
+        compare_families(config, *where, families=["lmindexer"])
 
 
 def test_the_tables_have_a_row_a_family_best_first(compared, tmp_path):
@@ -161,6 +161,34 @@ def test_a_stored_family_without_the_metrics(compared, tmp_path):
 def test_nonsense_is_refused_before_anything_is_made(compared, tmp_path, options, said):
     with pytest.raises(ConfigError, match=said):
         compare_families(compared[1], tmp_path / "runs", tmp_path / "results", **options)
+    assert not list(tmp_path.iterdir())
+
+
+ALL = ["rqkmeans", "rvq", "vq", "hkmeans", "atomic", "words"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "families", "said"),
+    [
+        (
+            "codes=64",
+            ALL,
+            r"`quantize.codes` is 64 for the whole comparison, but hkmeans has 32, words has 4096; leave it "
+            r"out, or compare --family rqkmeans --family rvq --family vq --family atomic alone",
+        ),
+        ("levels=2", ALL[:3], "vq does not take it; leave it out, or .* rqkmeans --family rvq alone"),
+        ("standardize=false", ["rqkmeans", "random"], "random does not take it; .* --family rqkmeans alone"),
+        ("method='rvq'", ALL[:3], "rqkmeans has 'rqkmeans', vq has 'vq'; .* --family rvq alone"),
+        ("method='lsh'", ALL[:1], "`quantize.method` is 'lsh' .* rqkmeans has 'rqkmeans'; leave it out$"),
+        ("seed=3", ALL, "sets `quantize.seed` itself, but it is 3; choose by --seeds"),
+        ("codes=[4, 4, 4]", ["rqkmeans", "vqvae"], "vqvae does not take it"),
+        ("codes=[4, 4, 4]", ["rqkmeans", "pq"], "family `pq`: .*`codes` has 3 sizes for 4 levels"),
+    ],
+)
+def test_a_setting_is_for_every_family_or_refused(tmp_path, setting, families, said):
+    config = build_config({"models": {"use": ["rqtransformer"]}}, assignments=[f"quantize.{setting}"])
+    with pytest.raises(ConfigError, match=said):
+        compare_families(config, tmp_path / "runs", tmp_path / "results", families=families)
     assert not list(tmp_path.iterdir())
 
 

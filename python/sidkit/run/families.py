@@ -17,6 +17,7 @@ from sidkit.run.config import GENERATORS, RunConfig
 from sidkit.run.engine import Observer
 from sidkit.run.folder import RunFolder
 from sidkit.run.pipeline import run_pipeline
+from sidkit.run.quantize_config import QuantizeConfig, takes
 from sidkit.run.settings import build_config
 from sidkit.run.store import store_run
 from sidkit.run.tokenizer_figures import measure_tokenizer
@@ -91,8 +92,9 @@ def compare_families(
     """Fit tokenizers, train the same generator on the codes of each, and keep what both reached.
 
     Args:
-        config: the settings of all runs but for `quantize.method` and what a family sets beside it; one
-            generator in `models.use`.
+        config: the settings of all runs; one generator in `models.use`. What it changes of `quantize` must be
+            what every family takes: nothing that one of them sets itself, and no option that its method has
+            not. The control `atomic` has one code an item, whatever `levels` and `codes` say.
         folder: of the runs, `<family>-seed<n>` each; what is there and current is not run again.
         results: where to keep the results, by custom `docs/results/tokenizers`.
         families: names out of `FAMILIES`; all if empty.
@@ -106,7 +108,7 @@ def compare_families(
     Raises:
         DataError, CollisionError: if no family could be had, the first one's; or if there is no such dataset.
         ConfigError: if a family is unknown, `seeds` is empty or repeats one, or the settings name anything
-            but one generator or leave out the metrics of the tables.
+            but one generator, leave out the metrics of the tables, or are not for every family.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
     names = list(families) or list(FAMILIES)
@@ -128,6 +130,7 @@ def compare_families(
             f"families are ranked by NDCG@{CUT_OFF}, but `evaluate.ks` is {config.evaluate.ks}; "
             f"put {CUT_OFF} among them"
         )
+    _check_quantize(config.quantize, names)
     # Families are checked before the first is trained: a contradiction in the last would cost hours.
     configs = {(name, seed): _of_family(config, name, seed) for name in names for seed in seeds}
     Path(results).mkdir(parents=True, exist_ok=True)  # what cannot be written to is told now too
@@ -151,9 +154,39 @@ def compare_families(
     return comparison
 
 
+def _check_quantize(given: QuantizeConfig, names: Sequence[str]) -> None:
+    """Refuse a setting that one of the families would have to ignore."""
+    for key, option in QuantizeConfig.model_fields.items():
+        value = getattr(given, key)
+        if value == option.default:
+            continue
+        if key == "seed":
+            raise ConfigError(
+                f"a comparison sets `quantize.seed` itself, but it is {value}; choose by --seeds"
+            )
+        refused, taken = [], []
+        for name in names:
+            family = FAMILIES[name]
+            if family.get(key, value) != value:
+                refused.append(f"{name} has {family[key]!r}")
+            elif not takes(family["method"], key, value):
+                refused.append(f"{name} does not take it")
+            else:
+                taken.append(f"--family {name}")
+        if refused:
+            advice = f", or compare {' '.join(taken)} alone" if taken else ""
+            raise ConfigError(
+                f"`quantize.{key}` is {value!r} for the whole comparison, but {', '.join(refused)}; "
+                f"leave it out{advice}"
+            )
+
+
 def _of_family(config: RunConfig, name: str, seed: int) -> RunConfig:
     (model,) = config.models.use
-    return build_config(
-        config.model_dump(exclude_none=True),
-        {"quantize": {**FAMILIES[name], "seed": seed}, "train": {model: {"seed": seed}}},
-    )
+    try:
+        return build_config(
+            config.model_dump(exclude_none=True),
+            {"quantize": {**FAMILIES[name], "seed": seed}, "train": {model: {"seed": seed}}},
+        )
+    except ConfigError as error:
+        raise ConfigError(f"family `{name}`: {error}") from error

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sidkit.run._section import Count, Depth, Fraction, NonNegative, Positive, Section, Seed, Width
 
-__all__ = ["METHODS", "QuantizeConfig"]
+__all__ = ["METHODS", "QuantizeConfig", "takes"]
 
 Method = Literal[
     "rqkmeans",
@@ -294,3 +294,12 @@ class QuantizeConfig(Section):
 
 METHODS: tuple[str, ...] = get_args(Method)
 """The names of all methods."""
+
+
+def takes(method: str, option: str, value: Any) -> bool:
+    """Whether a method has an option, and may have this value of it."""
+    if method in _ONE_LEVEL and option == "levels":
+        return bool(value == 1)
+    if method in _ONE_LEVEL and option == "codes":
+        return not isinstance(value, list)
+    return method in (_BELONGS | _LOSSES).get(option, METHODS)
