@@ -63,6 +63,14 @@ def test_a_label_is_taken_as_it_is():
     assert events.labels.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("column", ["rating", "label"])
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_an_event_that_nobody_judged_is_not_disliked(column, nothing):
+    rows = [("a", 10, 1, 1.0), ("a", 11, 2, nothing), ("b", 10, 3, 0.0), ("b", 12, 4, nothing)]
+    with pytest.raises(DataError, match=f"`{column}` is missing in 2 of 4 interactions.*; drop them first"):
+        impressions(dataset(rows, ("user_id", "item_id", "timestamp", column)))
+
+
 def test_periods_do_not_overlap_and_new_items_are_new():
     rows = [("a", 10 + (time >= 9) * 2 + time % 2, time, 4.0) for time in range(10)]
     events = impressions(dataset(rows))

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from sidkit.data import Dataset
 from sidkit.errors import ConfigError, DataError
@@ -82,7 +83,7 @@ def impressions(dataset: Dataset, *, liked: float = 4.0, history: int = 20) -> I
         history: how many liked items to remember of each user.
 
     Raises:
-        DataError: if a column is missing or a label is neither 0 nor 1.
+        DataError: if a column is missing, a rating or label is, or a label is neither 0 nor 1.
         ConfigError: if `history` is less than 1.
     """
     if history < 1:
@@ -94,7 +95,14 @@ def impressions(dataset: Dataset, *, liked: float = 4.0, history: int = 20) -> I
             f"there are {', '.join(log.columns)}"
         )
     times = log["timestamp"].to_numpy().astype(np.float64)
-    labels = log["label"].to_numpy() if "label" in log.columns else log["rating"].to_numpy() >= liked
+    column = "label" if "label" in log.columns else "rating"
+    given = log[column]
+    if missing := given.cast(pl.Float64).fill_nan(None).null_count():
+        raise DataError(
+            f"`{column}` is missing in {missing} of {len(log)} interactions, and an event without one is "
+            "neither liked nor disliked; drop them first"
+        )
+    labels = given.to_numpy() if column == "label" else given.to_numpy() >= liked
     if not np.isin(labels, (0, 1)).all():
         raise DataError("`label` must be 0 or 1 in every interaction")
     users, items = dataset.user_index.astype(np.int64), dataset.item_index.astype(np.int64)
