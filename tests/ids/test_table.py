@@ -175,6 +175,22 @@ def test_foreign_and_damaged_files(tmp_path, table, change, message):
         SidTable.load(path)
 
 
+@pytest.mark.parametrize("wrong", ["12-7-0", "", None])
+def test_a_written_id_that_is_not_that_of_the_digits(tmp_path, table, wrong):
+    path = tmp_path / "sids.parquet"
+    table.save(path)
+    written = pl.Series("sid", [*table.sids[:1], wrong, "3-0-1", *table.sids[3:]])
+    frame, metadata = table.to_frame(), pl.read_parquet_metadata(path)
+    described = {"sidkit.sids": metadata["sidkit.sids"]}
+    frame.with_columns(written).write_parquet(path, metadata=described)
+    with pytest.raises(FormatError, match=f"`sid` of row 1 is {wrong!r}, but its digits say '12-7-1'"):
+        SidTable.load(path)
+    for without in (frame.drop("sid"), frame.with_columns(sid=pl.lit(7))):
+        without.write_parquet(path, metadata=described)
+        with pytest.raises(FormatError, match="has no column `sid` of strings; it has item_id, c0, c1, c2"):
+            SidTable.load(path)
+
+
 def test_a_file_that_makes_the_reader_panic(tmp_path, table, monkeypatch):
     path = tmp_path / "sids.parquet"
     table.save(path)

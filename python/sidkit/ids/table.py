@@ -206,6 +206,7 @@ class SidTable:
             raise FormatError(f"{path} contradicts its own description {described}: {error}") from error
         if described["collisions"] == "token" and len(group_sizes(table.digits, table.sizes)) < len(table):
             raise FormatError(f"{path} says that its Semantic IDs are distinct, but some are repeated")
+        _check_written(path, frame, table.digits)
         return table
 
     @cached_property
@@ -256,6 +257,20 @@ def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
 def _written(digits: npt.NDArray[np.uint16]) -> pl.Series:
     frame = pl.DataFrame({f"c{level}": digits[:, level] for level in range(digits.shape[1])})
     return frame.select(sid=pl.concat_str(pl.all(), separator="-"))["sid"]
+
+
+def _check_written(path: Path, frame: pl.DataFrame, digits: npt.NDArray[np.uint16]) -> None:
+    """Raise FormatError if the column `sid` of a file is not what its digits say."""
+    if frame.schema.get("sid") != pl.String:
+        raise FormatError(f"{path} has no column `sid` of strings; it has {', '.join(frame.columns)}")
+    expected = _written(digits)
+    wrong = frame["sid"].ne_missing(expected)
+    if wrong.any():
+        row = wrong.arg_max() or 0
+        raise FormatError(
+            f"{path} contradicts itself: `sid` of row {row} is {frame['sid'][row]!r}, but its digits say "
+            f"{expected[row]!r}"
+        )
 
 
 def _described(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
