@@ -205,6 +205,18 @@ class TokenizerContract:
         with pytest.raises(DataError, match=r"row 0 has 1e\+300 at dimension 0"):
             fitted.encode(np.full((1, DIM), 1e300))
 
+    def test_vectors_that_are_finite_but_overflow(self, fitted):
+        huge = np.full((3, DIM), [[0], [0], [3e38]], np.float32)
+        with pytest.raises(DataError, match=r"row 20 of `x` is too large to learn from: it has 3e\+38"):
+            self.make().fit(np.repeat(huge, [10, 10, 1], axis=0))
+        for use in (fitted.encode, fitted.alternatives):
+            try:
+                codes = use(huge)
+            except DataError as error:
+                assert "row 2 of `x` is too large: its " in str(error)
+            else:
+                assert codes.shape[0] == 3
+
     def test_wrong_codes(self, fitted, x):
         levels = len(fitted.sizes)
         with pytest.raises(

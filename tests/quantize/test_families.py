@@ -41,6 +41,15 @@ def test_vq_is_the_first_level_of_residual_k_means():
         VQ([8])
 
 
+@pytest.mark.parametrize("make", [RVQ, RQKMeans, HierarchicalKMeans])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_the_largest_vectors_to_learn_from_come_back(make, standardize):
+    x = np.sign(clustered()) * np.float32(9.9e35)
+    tokenizer = make(3, 8, standardize=standardize).fit(x)
+    assert np.isfinite(tokenizer.decode(tokenizer.encode(x))).all()
+    assert np.isfinite(tokenizer.decode([[0, 0, 0]])).all()
+
+
 def test_gradients_come_near_to_k_means():
     x = clustered()
     best = quality_report(RQKMeans(3, 8).fit(x), x).levels[-1].mse

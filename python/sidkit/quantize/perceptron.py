@@ -8,6 +8,7 @@ import numpy as np
 
 from sidkit import _core
 from sidkit.quantize.files import take
+from sidkit.quantize.magnitude import check_overflow
 from sidkit.quantize.tokenizer import State, Vectors
 
 __all__ = ["Perceptron"]
@@ -38,8 +39,11 @@ class Perceptron:
 
         Raises:
             ValueError: another width, NaN or infinity.
+            DataError: if a vector is so large that what comes of it overflows.
         """
-        return self._core(x, threads=threads)
+        z: Vectors = self._core(x, threads=threads)
+        check_overflow(z, "latents")
+        return z
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.layers,))

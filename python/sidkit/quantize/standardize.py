@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit.quantize.files import take
+from sidkit.quantize.magnitude import check_overflow
 
 __all__ = ["Standardizer"]
 
@@ -53,9 +54,16 @@ class Standardizer:
         return {"standardizer.mean": self.mean, "standardizer.scale": self.scale}
 
     def apply(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Standardize vectors, float32 (n, dim). Elementwise: a row does not depend on the others."""
+        """Standardize vectors, float32 (n, dim). Elementwise: a row does not depend on the others.
+
+        Raises:
+            DataError: if a vector is so large, beside those that were measured, that it overflows.
+        """
         divisor: npt.NDArray[np.float32] = np.where(self.scale > 0, self.scale, np.float32(np.inf))
-        return (x - self.mean) / divisor
+        with np.errstate(over="ignore", invalid="ignore"):
+            z: npt.NDArray[np.float32] = (x - self.mean) / divisor
+        check_overflow(z, "standardized numbers")
+        return z
 
     def invert(self, z: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Undo `apply`."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
 from sidkit.quantize.files import read_tokenizer, write_tokenizer
+from sidkit.quantize.magnitude import check_learnable
 from sidkit.quantize.quality import warn_of_collapse
 
 __all__ = ["Progress", "Tokenizer", "load_tokenizer"]
@@ -108,7 +109,7 @@ class Tokenizer(ABC):
         """Learn from vectors.
 
         Args:
-            x: float (n, dim), finite, at least as many rows as the largest level has codes.
+            x: float (n, dim), within ±1e36, at least as many rows as the largest level has codes.
             progress: called now and then with the work done, the work in all, and figures.
             checkpoint: a file where a long training leaves its state now and then and when it is
                 interrupted, and from where the same `fit` goes on; deleted at the end. Kinds that are quick
@@ -132,6 +133,7 @@ class Tokenizer(ABC):
                 f"a level of {max(self.sizes)} codes cannot be learned from {len(vectors)} vectors; "
                 f"hint: codes={max(1, len(vectors) // 4)} or less"
             )
+        check_learnable(vectors)
         self._fit(vectors, progress, checkpoint)
         self._dim = vectors.shape[1]
         if self.even:
@@ -143,7 +145,8 @@ class Tokenizer(ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: if `x` is not finite or does not have the dimensions learned from.
+            DataError: if `x` is not finite or so large that its latents are not, or does not have the
+                dimensions learned from.
         """
         return self._encode(check_vectors(x, self.dim))
 
@@ -166,7 +169,8 @@ class Tokenizer(ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: if `x` is not finite or does not have the dimensions learned from.
+            DataError: if `x` is not finite or so large that its latents are not, or does not have the
+                dimensions learned from.
             ConfigError: if `count` is less than 1.
         """
         if count < 1:
