@@ -171,6 +171,14 @@ class TokenizerContract:
         assert repr(fitted).startswith(f"{type(fitted).__name__}(")
         json.dumps(fitted.settings())
 
+    def test_settings_of_a_wrong_type(self):
+        known = self.make().settings()
+        for wrong in ("2", 1.5, True, 0):
+            for name in {"threads", "iterations", "epochs", "batch_size", "seed"} & known.keys():
+                if (name, wrong) != ("seed", 0):
+                    with pytest.raises(ConfigError, match=f"{name} must be "):
+                        type(self.make())(**{**known, name: wrong})
+
     def test_not_fitted(self, x, tmp_path):
         tokenizer = self.make()
         codes = np.zeros((1, 3), np.uint16)

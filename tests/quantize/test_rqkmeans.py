@@ -114,11 +114,15 @@ def test_settings_that_make_no_sense():
         ({"codes": 65537}, r"codes must be integers in 1..65536, not 65537"),
         ({"codes": [4, 4]}, "codes has 2 sizes for 3 levels; hint: one number, or one a level"),
         ({"iterations": 0}, "iterations must be at least 1, not 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1, or None for all vectors, not 0"),
+        ({"iterations": 1.5}, "iterations must be an integer, not 1.5"),
+        ({"iterations": None}, "iterations must be an integer, not None"),
+        ({"iterations": True}, "iterations must be an integer, not True"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
         (
             {"balanced": True, "batch_size": 9},
             "balanced=True needs all vectors at once, but batch_size is 9; hint: leave one out",
         ),
+        ({"seed": "1"}, "seed must be an integer, not '1'"),
         ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"start": "random"}, r"unknown start `random`; hint: one of bisect, kmeans\+\+"),
     ]:

@@ -154,7 +154,10 @@ def test_settings_that_make_no_sense():
     for arguments, message in [
         ({"latent": 0}, "latent must be at least 1, not 0"),
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
-        ({"hidden": (8, 0)}, r"hidden must be widths of at least 1, not \[8, 0\]"),
+        ({"hidden": (8, 0)}, r"hidden must be a list of widths of at least 1, .* not \(8, 0\)"),
+        ({"hidden": 8}, "hidden must be a list of widths of at least 1, .* not 8"),
+        ({"hidden": "64"}, "hidden must be a list of widths of at least 1, .* not '64'"),
+        ({"hidden": [8.5]}, r"hidden must be a list of widths of at least 1, .* not \[8.5\]"),
         ({"epochs": 5, "plain_epochs": 5}, r"plain_epochs must be in 0\.\.4"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive, not nan"),
         ({"seed": -1}, "seed must be at least 0, not -1"),

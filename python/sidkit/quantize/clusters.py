@@ -14,7 +14,7 @@ from sidkit.errors import DataError
 from sidkit.quantize.behaviour import Sparse, cooccurrence
 from sidkit.quantize.kmeans import level_seed
 from sidkit.quantize.lookup import LookupTokenizer
-from sidkit.quantize.settings import check_counts
+from sidkit.quantize.settings import check_counts, check_counts_or_none, check_seed
 from sidkit.quantize.tokenizer import Codes, Progress, Vectors
 
 __all__ = ["CooccurrenceClusters"]
@@ -66,6 +66,8 @@ class CooccurrenceClusters(LookupTokenizer):
         self.seed = seed
         self.threads = threads
         check_counts(self, "window")
+        check_counts_or_none(self, "threads")
+        check_seed(seed)
 
     def fit(
         self,

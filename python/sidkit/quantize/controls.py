@@ -13,6 +13,7 @@ from sidkit._core import Codebooks, assign_codes
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.quantize.additive import additive_codewords, cheapest_codes, sum_codewords
 from sidkit.quantize.files import by_level, take, take_levels
+from sidkit.quantize.settings import check_counts_or_none, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors
 
@@ -70,6 +71,7 @@ class RandomCodes(_Control):
     def __init__(self, levels: int = 3, codes: int | Sequence[int] = 256, *, seed: int = 0) -> None:
         self._keep_shape(levels, codes)
         self.seed = seed
+        check_seed(seed)
 
     def _rule(self, x: Vectors, z: Vectors) -> Codes:
         rows = x + np.float32(0)  # so that -0.0 is 0.0
@@ -109,6 +111,7 @@ class LSH(_Control):
     def __init__(self, levels: int = 3, codes: int | Sequence[int] = 256, *, seed: int = 0) -> None:
         self._keep_shape(levels, codes)
         self.seed = seed
+        check_seed(seed)
         if any(size & (size - 1) for size in self._sizes):
             raise ConfigError(f"codes of LSH must be powers of two, not {self.codes!r}")
         self._bits = [size.bit_length() - 1 for size in self._sizes]
@@ -167,6 +170,7 @@ class Atomic(Tokenizer):
 
     def __init__(self, *, threads: int | None = None) -> None:
         self.threads = threads
+        check_counts_or_none(self, "threads")
 
     @property
     def sizes(self) -> tuple[int, ...]:

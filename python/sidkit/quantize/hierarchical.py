@@ -10,7 +10,7 @@ from sidkit._core import assign_codes
 from sidkit.errors import DataError, FormatError
 from sidkit.quantize.files import by_level, take
 from sidkit.quantize.kmeans import STARTS, check_start, kmeans, level_seed
-from sidkit.quantize.settings import check_counts
+from sidkit.quantize.settings import check_counts, check_counts_or_none, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors
 
@@ -70,6 +70,8 @@ class HierarchicalKMeans(Tokenizer):
         self.seed = seed
         self.threads = threads
         check_counts(self, "iterations")
+        check_counts_or_none(self, "threads")
+        check_seed(seed)
         check_start(start)
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:

@@ -14,7 +14,7 @@ from sidkit.quantize.files import by_level, take_levels
 from sidkit.quantize.perceptron import Perceptron
 from sidkit.quantize.phrases import check_texts
 from sidkit.quantize.residual import ResidualCodes
-from sidkit.quantize.settings import check_counts, check_positive, check_seed
+from sidkit.quantize.settings import check_counts, check_counts_or_none, check_positive, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, Progress, State, Vectors
 from sidkit.quantize.watchdog import ON_COLLAPSE
@@ -128,6 +128,7 @@ class LMIndexer(ResidualCodes):
         self.seed = seed
         self.threads = threads
         check_counts(self, "components", "vocabulary", "level_epochs", "batch_size")
+        check_counts_or_none(self, "threads")
         check_positive(self, "learning_rate")
         check_seed(seed)
         for name in ("contrast", "commitment", "plain_epochs", "weight_decay"):

@@ -11,7 +11,7 @@ from sidkit.quantize.additive import cheapest_codes
 from sidkit.quantize.files import by_level, take, take_levels
 from sidkit.quantize.kmeans import Start, kmeans, level_seed
 from sidkit.quantize.perceptron import Perceptron
-from sidkit.quantize.settings import check_counts
+from sidkit.quantize.settings import check_counts, check_counts_or_none, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Codes, Progress, State, Tokenizer, Vectors
 
@@ -65,6 +65,8 @@ class PQ(Tokenizer):
         self.seed = seed
         self.threads = threads
         check_counts(self, "rounds", "iterations")
+        check_counts_or_none(self, "threads")
+        check_seed(seed)
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         standardizer = Standardizer.fit_if(self.standardize, x)

@@ -7,7 +7,7 @@ from sidkit._core import Codebooks
 from sidkit.errors import ConfigError
 from sidkit.quantize.kmeans import check_start, residual_kmeans
 from sidkit.quantize.residual import StandardizedResidual
-from sidkit.quantize.settings import check_counts, check_seed
+from sidkit.quantize.settings import check_counts, check_counts_or_none, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Progress, Vectors
 
@@ -66,9 +66,8 @@ class RQKMeans(StandardizedResidual):
         self.seed = seed
         self.threads = threads
         check_counts(self, "iterations")
+        check_counts_or_none(self, "batch_size", "threads")
         check_start(start)
-        if batch_size is not None and batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, or None for all vectors, not {batch_size}")
         if balanced and batch_size is not None:
             raise ConfigError(
                 f"balanced=True needs all vectors at once, but batch_size is {batch_size}; "

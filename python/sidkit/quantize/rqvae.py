@@ -12,6 +12,7 @@ from sidkit.quantize.extra_loss import CodebookLoss, ExtraLoss, check_extra_loss
 from sidkit.quantize.perceptron import Perceptron
 from sidkit.quantize.residual import ResidualTokenizer
 from sidkit.quantize.rqvae_checks import check_settings
+from sidkit.quantize.settings import check_widths
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Progress, State, Vectors
 from sidkit.quantize.whiten import Whitener
@@ -113,7 +114,7 @@ class RQVAE(ResidualTokenizer):
     ) -> None:
         self._keep_shape(levels, codes)
         self.latent = latent
-        self.hidden = list(hidden)
+        self.hidden = check_widths("hidden", hidden)
         self.standardize = standardize
         self.whiten = whiten
         self.update = update

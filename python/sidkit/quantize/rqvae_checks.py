@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sidkit.errors import ConfigError
-from sidkit.quantize.settings import check_counts, check_positive, check_seed
+from sidkit.quantize.settings import check_counts, check_counts_or_none, check_positive, check_seed
 from sidkit.quantize.sinkhorn import LEAST_EPSILON
 from sidkit.quantize.watchdog import ON_COLLAPSE
 
@@ -23,9 +23,8 @@ _CHOICES = {
 
 def check_settings(settings: "RQVAE") -> None:
     """Raise ConfigError if a setting, or two together, make no sense."""
-    check_counts(settings, "latent", "epochs", "batch_size", "whiten")
-    if any(width < 1 for width in settings.hidden):
-        raise ConfigError(f"hidden must be widths of at least 1, not {settings.hidden}")
+    check_counts(settings, "latent", "epochs", "batch_size")
+    check_counts_or_none(settings, "whiten", "threads")
     if not 0 <= settings.plain_epochs < settings.epochs:
         raise ConfigError(
             f"plain_epochs must be in 0..{settings.epochs - 1}, less than epochs, not {settings.plain_epochs}"

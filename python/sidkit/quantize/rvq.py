@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sidkit._core import Codebooks, assign_codes
 from sidkit.quantize.kmeans import kmeans, level_seed
 from sidkit.quantize.residual import StandardizedResidual
-from sidkit.quantize.settings import check_counts, check_positive
+from sidkit.quantize.settings import check_counts, check_counts_or_none, check_positive, check_seed
 from sidkit.quantize.standardize import Standardizer
 from sidkit.quantize.tokenizer import Progress, Vectors
 
@@ -71,7 +71,9 @@ class RVQ(StandardizedResidual):
         self.seed = seed
         self.threads = threads
         check_counts(self, "epochs", "batch_size")
+        check_counts_or_none(self, "threads")
         check_positive(self, "learning_rate")
+        check_seed(seed)
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         standardizer = Standardizer.fit_if(self.standardize, x)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.quantize.lookup import LookupTokenizer
 from sidkit.quantize.phrases import check_texts, distinct_phrases, vocabulary
+from sidkit.quantize.settings import check_counts_or_none
 from sidkit.quantize.tokenizer import Progress, State, Vectors, check_sizes
 from sidkit.quantize.word_bags import read_lines, written_lines
 
@@ -50,6 +51,7 @@ class WordTokenizer(LookupTokenizer):
         self.threads = threads
         if not isinstance(codes, int) or not 2 <= codes <= 65536:
             raise ConfigError(f"codes of words must be an integer in 2..65536, not {codes!r}")
+        check_counts_or_none(self, "threads")
         self.vocabulary_ = []
 
     @property
