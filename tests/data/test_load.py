@@ -78,6 +78,15 @@ def test_events_of_unknown_items_can_be_dropped(folder):
         load_dataset(path, unknown_items="keep")
 
 
+@pytest.mark.parametrize("least", [-1, 1.5, "2", None, True])
+@pytest.mark.parametrize("name", ["min_user_events", "min_item_events"])
+def test_a_number_of_events_that_is_none(folder, name, least):
+    with pytest.raises(ConfigError, match=f"{name} must be an integer of at least 0, not {least!r}"):
+        load_dataset(folder(), **{name: least})
+    with pytest.raises(ConfigError, match=f"{name} must be an integer of at least 0"):
+        load_dataset(folder()).filtered(**{name: least})
+
+
 def test_few_events(folder):
     dataset = load_dataset(folder(), min_item_events=2)
     assert (dataset.item_ids.to_list(), dataset.user_ids.to_list()) == ([2], [7, 8])

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -139,7 +140,9 @@ class Dataset:
 
         Raises:
             DataError: if nothing would remain.
+            ConfigError: if a number is no integer of at least 0.
         """
+        check_least_events(min_user_events=min_user_events, min_item_events=min_item_events)
         users, items = self.user_index, self.item_index
         kept = np.ones(len(users), dtype=bool)
         while True:
@@ -156,6 +159,13 @@ class Dataset:
             )
         catalogue = self.items.filter(item_events >= min_item_events)
         return Dataset(self.name, catalogue, self.interactions.filter(kept))
+
+
+def check_least_events(**numbers: Any) -> None:
+    """Raise ConfigError if one of these settings is no integer of at least 0."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, Integral) or number < 0:
+            raise ConfigError(f"{name} must be an integer of at least 0, not {number!r}")
 
 
 def is_id_type(dtype: pl.DataType) -> bool:

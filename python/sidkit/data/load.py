@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, is_id_type, unknown_items
+from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, check_least_events, is_id_type, unknown_items
 from sidkit.data.sources import built_in_names, fetch
 from sidkit.errors import ConfigError, DataError
 
@@ -42,7 +42,9 @@ def load_dataset(
 
     Raises:
         DataError: if a file or a column is missing, empty, or not what it must be.
+        ConfigError: if an argument is none of the values it can have.
     """
+    check_least_events(min_user_events=min_user_events, min_item_events=min_item_events)
     if unknown_items not in ("error", "drop"):
         raise ConfigError(f"unknown_items must be `error` or `drop`; got {unknown_items!r}")
     known = isinstance(source, str) and source in built_in_names()
