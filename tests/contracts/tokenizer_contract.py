@@ -133,6 +133,17 @@ class TokenizerContract:
         with pytest.raises(FormatError, match=r"is damaged|holds settings or arrays"):
             load_tokenizer(path)
 
+    def test_files_of_another_version(self, fitted, tmp_path):
+        path = tmp_path / "tokenizer.safetensors"
+        fitted.save(path)
+        arrays, header = load_file(path), path.read_bytes()
+        metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
+        for version in (True, 1.0, "1", 2, None):
+            described = {**json.loads(metadata["sidkit.tokenizer"]), "version": version}
+            save_file(arrays, path, {"sidkit.tokenizer": json.dumps(described)})
+            with pytest.raises(FormatError, match="is of another version than 1"):
+                load_tokenizer(path)
+
     def test_files_with_other_arrays(self, fitted, tmp_path):
         path = tmp_path / "tokenizer.safetensors"
         fitted.save(path)

@@ -20,6 +20,10 @@ def table():
     return SidTable.from_codes(CODES, IDS, sizes=[16, 16])
 
 
+def test_no_ids_for_no_rows():
+    assert len(SidTable.from_codes(np.zeros((0, 1), np.uint16), [], sizes=[4])) == 0
+
+
 def test_both_directions(table):
     assert [table.sid(item) for item in IDS] == ["12-7-0", "12-7-1", "3-0-0", "12-1-0"] == table.sids
     assert table.items("12-7-1") == ["b"]
@@ -100,6 +104,7 @@ def test_an_empty_catalogue(tmp_path):
         (["a", "b", "a", "d"], "item id 'a' stands at 2 rows; ids must be distinct"),
         (["a", "b"], "there are 4 rows of digits, but 2 item ids"),
         (pl.Series(["a", None, "c", "d"]), "1 item ids are missing, the first at row 1"),
+        ([], "there are 4 rows of digits, but 0 item ids"),
         ([0.5, 1.5, 2.5, 3.5], "item ids must be integers or strings, not Float64"),
         (["a", 7, "c", "d"], "item ids must be all integers or all strings, but 7 stands among strings"),
     ],
@@ -121,6 +126,9 @@ def test_bad_lookups(table):
     for wrong in ("12-", "a-b", "-1", "1-2-0-0", " 1", "²"):
         with pytest.raises(DataError, match="is not a Semantic ID of at most 3 digits"):
             table.items(wrong)
+    for long in ("9" * 5000, "1-" * 5000):
+        with pytest.raises(DataError, match=r"^`.{80}\.\.\.` is not a Semantic ID of at most 3 digits"):
+            table.items(long)
     with pytest.raises(DataError, match=r"digit 16 of `16-0` is beyond level 0, which has 16: 0\.\.15"):
         table.items("16-0")
     with pytest.raises(DataError, match="unknown collision policy `x`"):
@@ -144,6 +152,10 @@ def _with_metadata(frame, described):
         (
             _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 9, "sizes": [2], "collisions": "token"}'),
             "is a table of version 9, but this sidkit reads version 1",
+        ),
+        (
+            _with_metadata(pl.DataFrame({"a": [1]}), ONE_LEVEL.replace("1", "true", 1)),
+            "is a table of version True, but this sidkit reads version 1",
         ),
         (
             _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 1, "sizes": 2, "collisions": "token"}'),

@@ -72,7 +72,7 @@ def read_sid_column(
     metadata = table.schema.field(name).metadata or {}
     try:
         described = json.loads(metadata[KEY])
-        if described["version"] != VERSION:
+        if type(described["version"]) is not int or described["version"] != VERSION:
             raise ValueError(f"its version is {described['version']}, this sidkit reads {VERSION}")
         layout, fingerprint = SidLayout(described["sizes"]), described["fingerprint"]
     except (KeyError, TypeError, ValueError) as error:

@@ -20,6 +20,8 @@ __all__ = ["SidTable"]
 
 _METADATA_KEY = "sidkit.sids"
 _VERSION = 1
+#: Characters that a digit is written with, at most; more than any digit needs.
+_LONGEST = 20
 
 
 class SidTable:
@@ -220,8 +222,13 @@ class SidTable:
 
     def _parse(self, sid: str) -> list[int]:
         parts = sid.split("-") if sid else []
-        if len(parts) > len(self.sizes) or not all(part.isascii() and part.isdigit() for part in parts):
-            raise DataError(f"`{sid}` is not a Semantic ID of at most {len(self.sizes)} digits joined by `-`")
+        if len(parts) > len(self.sizes) or not all(
+            part.isascii() and part.isdigit() and len(part) <= _LONGEST for part in parts
+        ):
+            shown = sid if len(sid) <= 80 else f"{sid[:80]}..."
+            raise DataError(
+                f"`{shown}` is not a Semantic ID of at most {len(self.sizes)} digits joined by `-`"
+            )
         digits = [int(part) for part in parts]
         for level, (digit, size) in enumerate(zip(digits, self.sizes, strict=False)):
             if digit >= size:
@@ -232,6 +239,8 @@ class SidTable:
 
 
 def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
+    if isinstance(item_ids, (list, tuple)) and not item_ids:
+        item_ids = np.zeros(0, np.int64)  # NumPy would take no ids for floats
     series = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
     series = series.rename("item_id")
     if series.dtype == pl.String and isinstance(item_ids, (list, tuple)):
@@ -283,7 +292,7 @@ def _described(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
         version, sizes, policy = described["version"], described["sizes"], described["collisions"]
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path} has a damaged `{_METADATA_KEY}`: {error!r}") from error
-    if version != _VERSION:
+    if type(version) is not int or version != _VERSION:
         raise FormatError(f"{path} is a table of version {version}, but this sidkit reads version {_VERSION}")
     if (
         not isinstance(sizes, list)

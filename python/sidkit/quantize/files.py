@@ -83,7 +83,8 @@ def read_arrays(
         described = json.loads(text)
     except ValueError as error:
         raise FormatError(f"{path} has a damaged description: {error}") from error
-    if not isinstance(described, dict) or described.get("version") != _VERSION:
+    version = described.get("version") if isinstance(described, dict) else None
+    if type(version) is not int or version != _VERSION:
         raise FormatError(f"{path} is of another version than {_VERSION}: {text[:80]}")
     return described, arrays
 
