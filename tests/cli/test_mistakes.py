@@ -62,7 +62,10 @@ def test_users_of_so_few_events_that_there_is_nothing_to_learn(fails, data, tmp_
 def test_no_such_data(fails, tmp_path):
     line = fails("run", tmp_path / "nowhere", "--out", tmp_path / "run")
     assert "nowhere" in line
-    assert not (tmp_path / "run" / "embeddings.safetensors").exists()
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "empty").mkdir()
+    fails("run", tmp_path / "nowhere", "--out", tmp_path / "empty")
+    assert (tmp_path / "empty").exists()
 
 
 def test_a_wrong_setting(fails, data):

@@ -200,7 +200,7 @@ def test_data_that_are_not_there_are_said_at_once(tmp_path):
             tmp_path / "results",
             families=["rqkmeans", "random"],
         )
-    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["rqkmeans-seed0"]
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_a_judge_must_read_codes(tmp_path):

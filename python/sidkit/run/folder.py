@@ -6,6 +6,7 @@ begun and not finished leaves a mark, so that its half of the work is told apart
 changed.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -25,6 +26,7 @@ __all__ = ["RunFolder", "StageRecord", "fingerprint"]
 
 _FORMAT = "sidkit-run"
 _VERSION = 1
+_BOOKKEEPING = {"run.toml", "stages.json", ".lock"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class RunFolder:
     """A run folder on the disk.
 
     Used as a context manager it holds the folder's lock, and only then may it write. Reading needs no lock.
+    A folder that it has made, and in which an error left nothing, it removes again.
 
     Example:
         with RunFolder("runs/demo") as folder:
@@ -86,6 +89,7 @@ class RunFolder:
         self._lock = FolderLock(self.path)
         self._records: dict[str, StageRecord] = {}
         self._started: dict[str, str] = {}
+        self._is_new = False
         self._load()
 
     @property
@@ -99,6 +103,7 @@ class RunFolder:
         return self._records
 
     def __enter__(self) -> "RunFolder":
+        self._is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -111,7 +116,16 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        failed = kind is not None and issubclass(kind, Exception)
+        useless = failed and self._is_new and not self._records and self._is_bare()
+        if useless:
+            self.config_path.unlink(missing_ok=True)
+            (self.path / "stages.json").unlink(missing_ok=True)
         self._lock.release()
+        if useless:
+            with contextlib.suppress(OSError):  # another process has begun there
+                (self.path / ".lock").unlink()
+                self.path.rmdir()
 
     def is_current(self, stage: str, wanted: str, *, replaceable: bool = False) -> bool:
         """Whether `stage` is finished with this fingerprint and its files are still there and the same.
@@ -209,6 +223,10 @@ class RunFolder:
                 if any(fnmatchcase(name, pattern) for pattern in patterns):
                     self.output(stage, name)
                     self._check_file(stage, name)
+
+    def _is_bare(self) -> bool:
+        """Whether no stage has left anything, not even half of its work to go on from."""
+        return self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= _BOOKKEEPING
 
     def _record(self, stage: str) -> StageRecord:
         if stage not in self._records:

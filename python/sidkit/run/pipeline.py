@@ -71,7 +71,8 @@ def run_pipeline(
         RunFolderError: if the folder was made with other settings and `force` is not given, if another
             process writes to it, or if it is not a run.
         ConfigError: if `until` is not a stage.
-        SidkitError: whatever a stage raises; what was finished before stays.
+        SidkitError: whatever a stage raises; what was finished before stays; a new folder goes if that is
+            nothing.
 
     Example:
         >>> folder = run_pipeline(build_config(preset="demo"), "runs/ml-100k")  # doctest: +SKIP
