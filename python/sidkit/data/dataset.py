@@ -106,6 +106,14 @@ class Dataset:
     def _rows_of_users(self) -> dict[int | str, int]:
         return {each: row for row, each in enumerate(self.user_ids.to_list())}
 
+    @cached_property
+    def tied_share(self) -> float:
+        """Share of the events at the same moment as the user's event before, whose order says nothing."""
+        _, events = self.event_sequences()
+        users, times = self.user_index[events], self.interactions[self.order_column].to_numpy()[events]
+        tied = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
+        return float(tied.sum() / len(users))
+
     def sequences(self, ties: Ties = "source", seed: int = 0) -> Sequences:
         """Each user's items, oldest first, one row per user.
 

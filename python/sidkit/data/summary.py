@@ -78,21 +78,13 @@ def statistics(dataset: Dataset) -> Statistics:
         density=pairs / (users * items),
         repeats=(events - pairs) / events,
         order_column=dataset.order_column,
-        ties=_ties(dataset),
+        ties=dataset.tied_share,
         text_coverage=_text_coverage(dataset.items),
     )
 
 
 def _spread(counts: npt.NDArray[np.int64]) -> Spread:
     return Spread(int(counts.min()), float(np.median(counts)), float(counts.mean()), int(counts.max()))
-
-
-def _ties(dataset: Dataset) -> float:
-    _, events = dataset.event_sequences()
-    users = dataset.user_index[events]
-    times = dataset.interactions[dataset.order_column].to_numpy()[events]
-    tied = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
-    return float(tied.sum() / len(users))
 
 
 def _text_coverage(items: pl.DataFrame) -> dict[str, float]:

@@ -384,10 +384,12 @@ class Work:
         from sidkit.evaluate import Protocol
 
         config, generator = self.config, bool(GENERATORS & set(self.config.models.use))
+        # Where no two times are equal nothing was shuffled, whatever the setting, and no table may say so.
+        shuffled = config.data.ties == "shuffle" and self.dataset.tied_share > 0
         return Protocol(
             split=config.data.split,
-            ties=config.data.ties,
-            tie_seed=config.data.seed if config.data.ties == "shuffle" else 0,
+            ties="shuffle" if shuffled else "source",
+            tie_seed=config.data.seed if shuffled else 0,
             mask_seen=config.decode.mask_seen,
             collisions=config.ids.collisions if generator else None,
             reassign=config.ids.reassign if generator else "first",
