@@ -67,7 +67,10 @@ class Training(EpochTraining):
                 term.begin()
         self.identity = identity_of(settings.settings(), [x, *_described(extra_losses)])
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.parameters.values(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
         self.care = CodebookCare(settings, self.network)
         self.watchdog = Watchdog(settings.on_collapse, [])
