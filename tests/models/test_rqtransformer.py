@@ -116,8 +116,9 @@ def test_losses_in_parts_are_those_at_once(monkeypatch):
         torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
 
 
-def test_the_future_never_reaches_the_past_and_padding_changes_nothing():
-    model = small()
+@pytest.mark.parametrize("backbone", ["attention", "gru"])
+def test_the_future_never_reaches_the_past_and_padding_changes_nothing(backbone):
+    model = small(backbone=backbone)
     with torch.inference_mode():
         _, items = model.vectors()
         history = torch.randint(0, ITEMS, (3, 6))
@@ -131,8 +132,9 @@ def test_the_future_never_reaches_the_past_and_padding_changes_nothing():
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("content", [False, True])
-def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content):
-    model, digits = small(shared, content), catalogue(shared)
+@pytest.mark.parametrize("backbone", ["attention", "gru"])
+def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content, backbone):
+    model, digits = small(shared, content, backbone=backbone), catalogue(shared)
     layout = SidLayout(list(SIZES))
     trie = Trie.build(layout.pack(digits), layout)
     items, scores = beam_search(model, trie, digits, HISTORIES, beam=60, k=ITEMS, batch_size=2)
@@ -170,6 +172,8 @@ def test_ways_to_rank():
 def test_what_it_refuses():
     with pytest.raises(ConfigError, match="`heads` must divide `d_model`, but 16 % 3 = 1"):
         small(heads=3)
+    with pytest.raises(ConfigError, match="`backbone` is `attention` or `gru`, not 'lstm'"):
+        small(backbone="lstm")
     with pytest.raises(ConfigError, match="`vectors` must be one row for each of the 23 items, got"):
         RQTransformer.for_items(SIZES, catalogue(), np.zeros((22, 4), np.float32))
     with pytest.raises(ConfigError, match="trained without `dense`, so it cannot rank by `fused`"):
@@ -178,8 +182,9 @@ def test_what_it_refuses():
         rank_by_rqtransformer(small(), HISTORIES, 5, by="fused", sid_share=2)
 
 
-def test_saved_and_loaded_it_ranks_the_same(tmp_path):
-    model = small(sid_share=0.25)
+@pytest.mark.parametrize("backbone", ["attention", "gru"])
+def test_saved_and_loaded_it_ranks_the_same(tmp_path, backbone):
+    model = small(sid_share=0.25, backbone=backbone)
     save_model(model, tmp_path)
     loaded = load_model(tmp_path)
     assert isinstance(loaded, RQTransformer) and loaded.sid_share == 0.25

@@ -88,6 +88,19 @@ def test_pieces():
     assert step_flops(model, dataclasses.replace(batch, history=padded)) == step_flops(model, batch)
 
 
+def test_a_recurrent_rqtransformer_differs_in_its_layers():
+    settings = {"d_model": D, "layers": 2, "heads": 2, "max_items": T}
+    batch = of_items()
+    models = [
+        RQTransformer.for_items(SIZES, DIGITS, backbone=kind, **settings) for kind in ("gru", "attention")
+    ]
+    scores = []
+    for model, layers in zip(models, (12, 24), strict=True):
+        attention = 2 * 3 * 4 * D * B * (T * (T + 1) // 2) if layers == 24 else 0
+        scores.append(step_flops(model, batch) - 2 * 3 * layers * D**2 * B * T - attention)
+    assert scores[0] == scores[1] > 0  # what is left is the same
+
+
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("content", [0, 6])
 def test_rqtransformer(dense, content):

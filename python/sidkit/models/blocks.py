@@ -1,12 +1,14 @@
 """The transformer block that models over sequences share."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sidkit.models.dropout import ByteDropout
 
-__all__ = ["CausalBlock", "KeysValues", "Turns", "turns"]
+__all__ = ["CausalBlock", "KeysValues", "Turns", "recur", "turns"]
 
 KeysValues = tuple[Tensor, Tensor]
 Turns = tuple[Tensor, Tensor]
@@ -120,3 +122,16 @@ def _turned(x: Tensor, at: Turns) -> Tensor:
     left, right = x.chunk(2, dim=-1)  # (B, H, T, E/2) each
     cos, sin = (part.to(x.dtype) for part in at)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], -1)
+
+
+def recur(layers: Iterable[nn.Module], dropout: nn.Module, x: Tensor) -> Tensor:
+    """Pass (B, T, D) through GRUs one after the other, with dropout before the first and after each.
+
+    A position depends on itself and those before it.
+    """
+    x = dropout(x)
+    # A step is too small a product to gain from bfloat16.
+    with torch.autocast(x.device.type, enabled=False):
+        for layer in layers:
+            x = dropout(layer(x.float())[0])
+    return x

@@ -7,9 +7,9 @@ CIKM 2018, arXiv 1706.03847).
 Shapes: B users, T positions, P real positions, D = d_model, N items.
 """
 
-import torch
 from torch import Tensor, nn
 
+from sidkit.models.blocks import recur
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
 
@@ -49,10 +49,5 @@ class GRU4Rec(NextItemModel):
 
     def hidden(self, history: Tensor) -> Tensor:
         """Read histories, int64 (B, T), padded on the right with `items`; give (B, T, D)."""
-        x = self.dropout(self.item(history))  # (B, T, D)
-        # A step is too small a product to gain from bfloat16.
-        with torch.autocast(x.device.type, enabled=False):
-            for layer in self.layers:
-                x = self.dropout(layer(x)[0])  # (B, T, D)
-        out: Tensor = self.norm(x)
+        out: Tensor = self.norm(recur(self.layers, self.dropout, self.item(history)))  # (B, T, D)
         return out

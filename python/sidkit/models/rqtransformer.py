@@ -23,7 +23,7 @@ Shapes: B users, T positions, P real positions, N items, L levels, M nodes of th
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from sidkit.errors import ConfigError
-from sidkit.models.blocks import CausalBlock
+from sidkit.models.blocks import CausalBlock, recur
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.sid_tree import SidTree
 
@@ -58,10 +58,11 @@ class RQTransformer(nn.Module):
         items: how many items there are.
         content: dimensions of the items' content vectors, 0 for none.
         d_model: width of the residual stream.
-        layers: transformer blocks.
+        layers: transformer blocks, or GRUs.
         heads: attention heads; must divide `d_model`.
-        dropout: rate on item vectors and in the blocks.
+        dropout: rate on item vectors and in the layers.
         max_items: the most recent items of a history that are read.
+        backbone: what reads a history: causal attention, or GRUs as in GRU4Rec (Hidasi et al., ICLR 2016).
         dense: whether the softmax over all items is trained beside the digits.
         sid_share: the weight of the digits where both rank together; chosen on validation.
 
@@ -86,12 +87,15 @@ class RQTransformer(nn.Module):
         heads: int = 2,
         dropout: float = 0.3,
         max_items: int = 50,
+        backbone: Literal["attention", "gru"] = "attention",
         dense: bool = True,
         sid_share: float = 0.5,
     ) -> None:
         super().__init__()
         if d_model % heads:
             raise ConfigError(f"`heads` must divide `d_model`, but {d_model} % {heads} = {d_model % heads}")
+        if backbone not in ("attention", "gru"):
+            raise ConfigError(f"`backbone` is `attention` or `gru`, not {backbone!r}")
         self.settings = {
             "sizes": [int(size) for size in sizes],
             "level_nodes": [int(count) for count in level_nodes],
@@ -102,6 +106,7 @@ class RQTransformer(nn.Module):
             "heads": heads,
             "dropout": dropout,
             "max_items": max_items,
+            "backbone": backbone,
             "dense": dense,
             "sid_share": sid_share,
         }
@@ -117,12 +122,18 @@ class RQTransformer(nn.Module):
         self.prefix = nn.Embedding(sum(level_nodes), d_model)
         self.bias = nn.Parameter(torch.zeros(sum(level_nodes)))
         self.project = nn.Linear(content, d_model, bias=False) if content else None
-        self.position = nn.Embedding(max_items, d_model)
-        blocks = [CausalBlock(d_model, heads, dropout) for _ in range(layers)]
-        self.blocks = cast("list[CausalBlock]", nn.ModuleList(blocks))
+        self.backbone = backbone
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
-        for table in (self.code, self.prefix, self.position):
+        tables = [self.code, self.prefix]
+        if backbone == "gru":
+            self.recurrent = nn.ModuleList(nn.GRU(d_model, d_model, batch_first=True) for _ in range(layers))
+        else:
+            self.position = nn.Embedding(max_items, d_model)
+            blocks = [CausalBlock(d_model, heads, dropout) for _ in range(layers)]
+            self.blocks = cast("list[CausalBlock]", nn.ModuleList(blocks))
+            tables.append(self.position)
+        for table in tables:
             nn.init.normal_(table.weight, std=0.02)
         if self.project is not None:
             nn.init.normal_(self.project.weight, std=0.02)
@@ -194,14 +205,17 @@ class RQTransformer(nn.Module):
             read: what is read at each position, (B, T, D), if not the vector of the item.
 
         Returns:
-            (B, T, D). Attention is causal, so padding on the right never reaches a real position.
+            (B, T, D). A position depends on itself and those before it, so padding on the right never reaches
+            a real one.
         """
-        positions = torch.arange(history.shape[1], device=history.device)
         x = F.embedding(history.clamp(max=self.items - 1), items) if read is None else read  # (B, T, D)
         x = x.masked_fill((history >= self.items)[..., None], 0.0)
-        x = self.dropout(x + self.position(positions))
-        for block in self.blocks:
-            x = block(x)  # (B, T, D)
+        if self.backbone == "gru":
+            x = recur(self.recurrent, self.dropout, x)  # (B, T, D)
+        else:
+            x = self.dropout(x + self.position(torch.arange(history.shape[1], device=history.device)))
+            for block in self.blocks:
+                x = block(x)  # (B, T, D)
         out: Tensor = self.norm(x)
         return out
 

@@ -179,7 +179,7 @@ class RqTransformerConfig(_Section):
     d_model: Width = 256
     """Width of the model."""
     layers: Depth = 2
-    """Transformer blocks over the items of a history."""
+    """Transformer blocks over the items of a history, or GRUs."""
     heads: Width = 4
     """Attention heads."""
     dropout: Fraction = 0.4
@@ -188,6 +188,8 @@ class RqTransformerConfig(_Section):
     """Items of a history that are read, the latest ones."""
     content: bool = True
     """Whether the items' vectors are read beside their Semantic IDs."""
+    backbone: Literal["attention", "gru"] = "attention"
+    """What reads a history: causal attention, or GRUs."""
     dense: bool = False
     """Whether a softmax over all items is trained beside the digits; then it ranks too, and so do both."""
 

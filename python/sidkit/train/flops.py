@@ -45,13 +45,15 @@ def step_flops(model: Trained, batch: Batch, scored: int | None = None) -> int:
         return _BOTH_WAYS * (len(model.blocks) * _block(width, lengths * levels) + heads)
     if isinstance(model, RQTransformer):
         width = model.code.embedding_dim
-        body = len(model.blocks) * _block(width, lengths)
+        recurrent = model.backbone == "gru"
+        one = _recurrent(width, positions) if recurrent else _block(width, lengths)
+        body = len(model.recurrent if recurrent else model.blocks) * one
         scores = 2 * width * _scored(model, batch.target)
         # Content is given, so only its projection has a gradient.
         content = 2 * 2 * model.content.numel() * width if model.project is not None else 0
         return _BOTH_WAYS * (body + scores) + content
     width = model.item.embedding_dim
-    body = len(model.layers) * 12 * width**2 * positions if isinstance(model, GRU4Rec) else 0
+    body = len(model.layers) * _recurrent(width, positions) if isinstance(model, GRU4Rec) else 0
     body += len(model.blocks) * _block(width, lengths) if isinstance(model, SASRec) else 0
     return _BOTH_WAYS * (body + 2 * width * (model.items if scored is None else scored) * positions)
 
@@ -60,6 +62,11 @@ def _block(width: int, lengths: Tensor) -> int:
     """A `CausalBlock` over sequences: 12 D² weights a position, two inner products a pair of positions."""
     pairs = int((lengths * (lengths + 1)).sum()) // 2
     return 24 * width**2 * int(lengths.sum()) + 4 * width * pairs
+
+
+def _recurrent(width: int, positions: int) -> int:
+    """A GRU over positions: three gates that read input and state, 6 D² weights."""
+    return 12 * width**2 * positions
 
 
 def _scored(model: RQTransformer, target: Tensor) -> int:
