@@ -40,7 +40,7 @@ def measure(name: str, batch_size: int) -> dict[str, object]:
 
     from sidkit.data import EvalSet, Sequences, Split
     from sidkit.ids import SidTable
-    from sidkit.run.recipes import RECIPES, Material
+    from sidkit.recommenders.recipes import RECIPES, Material
     from sidkit.train import autocast, resolve_precision
     from sidkit.train.memory import peak_memory_bytes
 

@@ -49,13 +49,13 @@ def synthesize(vectors, rows, dim=DIM):
 
 
 def sidkit_rqkmeans(epochs, threads):
-    from sidkit.quantize import RQKMeans
+    from sidkit.tokenizers import RQKMeans
 
     return RQKMeans(LEVELS, CODES, threads=threads)
 
 
 def sidkit_rqvae(epochs, threads, **settings):
-    from sidkit.quantize import RQVAE
+    from sidkit.tokenizers import RQVAE
 
     sizes = {"latent": LATENT, "hidden": HIDDEN, "batch_size": BATCH, "epochs": epochs}
     return RQVAE(LEVELS, CODES, threads=threads, **sizes, **settings)

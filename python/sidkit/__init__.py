@@ -1,6 +1,6 @@
 """Semantic IDs: learn them, generate with them, rank with them.
 
-The names here are the front room; a stage's other names live in its package, such as `sidkit.quantize.RQVAE`.
+The names here are the front room; a stage's other names live in its package, such as `sidkit.tokenizers.RQVAE`.
 `import sidkit` needs only NumPy: what needs more is imported when it is first asked for.
 """
 
@@ -22,8 +22,8 @@ from sidkit._core import (
 
 if TYPE_CHECKING:
     from sidkit.ids import SidTable
-    from sidkit.quantize import RQKMeans, load_tokenizer, quality_report
-    from sidkit.serve import open_run
+    from sidkit.run.opened import open_run
+    from sidkit.tokenizers import RQKMeans, load_tokenizer, quality_report
 
 __all__ = [
     "Codebooks",
@@ -45,11 +45,11 @@ __all__ = [
 
 # Names of the front room that wait for their extras, and the package of each.
 _LATER = {
-    "RQKMeans": "sidkit.quantize",
+    "RQKMeans": "sidkit.tokenizers",
     "SidTable": "sidkit.ids",
-    "load_tokenizer": "sidkit.quantize",
-    "open_run": "sidkit.serve",
-    "quality_report": "sidkit.quantize",
+    "load_tokenizer": "sidkit.tokenizers",
+    "open_run": "sidkit.run.opened",
+    "quality_report": "sidkit.tokenizers",
 }
 
 

@@ -222,7 +222,7 @@ def test_a_lack_of_memory(fails, run, monkeypatch):
     def lack(*arguments, **settings):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes\nException raised")
 
-    monkeypatch.setattr("sidkit.serve.open_run", lack)
+    monkeypatch.setattr("sidkit.run.opened.open_run", lack)
     assert fails("recommend", run, "--user", "1003") == (
         "error: there is not enough memory (DefaultCPUAllocator: can't allocate memory: you tried 8 bytes); "
         "make the model, batches or beam smaller\n"
@@ -252,7 +252,7 @@ def test_settings_beyond_reason(fails, data):
 
 
 def test_a_title_is_neither_markup_nor_control(run, monkeypatch, capsys):
-    monkeypatch.setattr("sidkit.serve.Run.label", lambda run, item: "[bold]x[/] [/red] \x1b[31mred")
+    monkeypatch.setattr("sidkit.run.opened.Run.label", lambda run, item: "[bold]x[/] [/red] \x1b[31mred")
     for command in (
         ["recommend", run, "--history", "item-01, item-02,", "-k", "1"],
         ["inspect", run, "--item", "item-01"],

@@ -4,9 +4,12 @@ import xml.etree.ElementTree as ET
 
 import polars as pl
 import pytest
-from tests.rank.world import write_ranking_world
+from tests.ranking.world import write_ranking_world
 
-from sidkit.rank import Comparison, Retraining, Sweep, coherence_from_json
+from sidkit.experiments.retrain import Retraining
+from sidkit.experiments.sweep import Sweep
+from sidkit.ranking import Comparison
+from sidkit.tokenizers.quality.coherence import coherence_from_json
 
 SMALL = ["--rows", "64", "--dim", "8", "--epochs", "8", "--batch-size", "128"]
 

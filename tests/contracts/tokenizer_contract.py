@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
-from sidkit.quantize import Tokenizer, load_tokenizer, quality_report
+from sidkit.tokenizers import Tokenizer, load_tokenizer, quality_report
 
 ROWS, DIM = 400, 12
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidkit import _core
-from sidkit.quantize.perceptron import Perceptron
+from sidkit.tokenizers.parts.perceptron import Perceptron
 
 KERNELS = ("vnni", "avx512", "avx2", "neon", "portable")
 

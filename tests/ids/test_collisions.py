@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sidkit._core import place_codes
 from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.ids import SidTable, add_collision_digit, group_sizes, reassign, resolve_collisions
-from sidkit.quantize import LSH, PQ, RQKMeans, decoding_costs
+from sidkit.tokenizers import LSH, PQ, RQKMeans, decoding_costs
 
 
 def small_codes():

@@ -12,7 +12,7 @@ from sidkit.data import Sequences
 from sidkit.decode import beam_search
 from sidkit.errors import FormatError
 from sidkit.models import ActionPieceTIGER, load_model, save_model
-from sidkit.quantize import ActionPiece
+from sidkit.tokenizers import ActionPiece
 from sidkit.train.pieces import PieceBatches
 
 SIZES = (7, 5, 3)

@@ -5,8 +5,8 @@ import torch
 
 from sidkit.data import cyclic_world, split_dataset
 from sidkit.models import GRU4Rec
+from sidkit.recommenders.training import Material, train_model
 from sidkit.run.config import Gru4recConfig, SasrecConfig, SoftmaxTrainingConfig
-from sidkit.run.training import Material, train_model
 
 
 def small(**changes) -> GRU4Rec:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from sidkit.models import Popularity
+from sidkit.recommenders.popularity import Popularity
 
 
 def test_counts_are_scores_for_everyone():

@@ -11,9 +11,9 @@ from tests.train.test_ties import shelves
 from sidkit.data import split_dataset
 from sidkit.ids import SidTable
 from sidkit.models import TIGER, DecoderOnly, RQTransformer
+from sidkit.recommenders.recipes import RECIPES
+from sidkit.recommenders.training import Material, train_model
 from sidkit.run.config import DecoderOnlyConfig, RqTransformerConfig, TigerConfig
-from sidkit.run.recipes import RECIPES
-from sidkit.run.training import Material, train_model
 
 ITEMS, D = 20, 8
 SIZES = (4, 5, 3)

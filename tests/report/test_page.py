@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 from sidkit.data import Dataset
 from sidkit.errors import FormatError, RunFolderError
 from sidkit.ids import SidTable
-from sidkit.quantize import RQKMeans
 from sidkit.report import page, read_run, write_page
+from sidkit.tokenizers import RQKMeans
 
 SECTIONS = [
     "Accuracy",

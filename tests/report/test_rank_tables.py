@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 
 from sidkit.errors import DataError
-from sidkit.rank import Cell, Comparison, Result, Sweep, Swept, coherence_json, prefix_coherence
+from sidkit.experiments.sweep import Cell, Sweep, Swept
+from sidkit.ranking import Comparison, Result
 from sidkit.report.rank_tables import main, update_rank_tables
 from sidkit.report.sweep_plot import sweep_plot
+from sidkit.tokenizers.quality.coherence import coherence_json, prefix_coherence
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,10 +11,10 @@ from sidkit.data import cyclic_world, split_dataset
 from sidkit.errors import ConfigError
 from sidkit.evaluate import Metrics
 from sidkit.ids import SidTable
+from sidkit.recommenders.recipes import Material
+from sidkit.recommenders.training import train_model
 from sidkit.run import ActionPieceConfig, ActionPieceTrainingConfig, build_config, run_pipeline
-from sidkit.run.recipes import Material
-from sidkit.run.training import train_model
-from sidkit.serve import open_run
+from sidkit.run.opened import open_run
 
 SIZES = {
     "vocabulary": 60,

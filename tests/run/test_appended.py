@@ -8,9 +8,9 @@ from tests.run.world import write_world
 from sidkit import Trie, open_run
 from sidkit.errors import ConfigError, DataError, RunFolderError
 from sidkit.ids import SidTable
-from sidkit.quantize import load_tokenizer
 from sidkit.run import RunFolder, build_config, run_pipeline
 from sidkit.run.appended import append_to_run, read_appended
+from sidkit.tokenizers import load_tokenizer
 
 SETTINGS = (
     "quantize.levels=2",

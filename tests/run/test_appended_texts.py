@@ -14,9 +14,9 @@ from sidkit.cli import main
 from sidkit.embed import embed_texts
 from sidkit.errors import ConfigError, DataError
 from sidkit.ids import SidTable
-from sidkit.quantize import load_tokenizer
 from sidkit.run import build_config, run_pipeline
 from sidkit.run.appended import append_to_run
+from sidkit.tokenizers import load_tokenizer
 
 # Every item's title is two letters of its own, and a third that says nothing.
 TITLES = [f"{'abcdef'[item % 6]}{'klmn'[item // 6]} x" for item in range(24)]

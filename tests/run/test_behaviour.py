@@ -9,10 +9,10 @@ from tests.run.world import QUICK
 from sidkit.data import load_dataset, split_dataset
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.quantize import load_tokenizer
 from sidkit.run import RunFolder, build_config, run_pipeline
 from sidkit.run.pipeline import plan
 from sidkit.run.stages import Work
+from sidkit.tokenizers import load_tokenizer
 
 ORIGINS = ["pmi", "als", "sasrec"]
 
@@ -134,10 +134,10 @@ def test_sasrec_is_trained_once_if_its_tokenizer_is_interrupted(world, tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("sidkit.quantize.RQKMeans.fit", stop)
+        patched.setattr("sidkit.tokenizers.RQKMeans.fit", stop)
         run_pipeline(config, tmp_path / "parts", until="quantize")
     with monkeypatch.context() as patched:
-        patched.setattr("sidkit.run.training.train_model", stop)
+        patched.setattr("sidkit.recommenders.training.train_model", stop)
         parts = run_pipeline(config, tmp_path / "parts", until="quantize")
     whole = run_pipeline(config, tmp_path / "whole", until="quantize")
     prints = {load_tokenizer(run.path / "tokenizer.safetensors").fingerprint for run in (parts, whole)}

@@ -14,13 +14,13 @@ from sidkit.data import load_dataset
 from sidkit.embed import load_vectors
 from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
 from sidkit.evaluate import Metrics
-from sidkit.quantize import TokenizerFigures, load_tokenizer
+from sidkit.experiments.compare_tokenizers import FAMILIES, compare_families
 from sidkit.report.documents import renew_documents
 from sidkit.report.tables import KINDS
 from sidkit.report.tokenizers import tokenizers_tables
 from sidkit.run import build_config
-from sidkit.run.families import FAMILIES, compare_families
-from sidkit.run.quantize_config import QuantizeConfig
+from sidkit.run.config.tokenize import QuantizeConfig
+from sidkit.tokenizers import TokenizerFigures, load_tokenizer
 
 SMALL = [setting for setting in QUICK if not setting.startswith("models.use")]
 SHORT = ("train.rqtransformer.max_steps=20", "models.rqtransformer.dense=false")

@@ -8,13 +8,13 @@ from tests.run.world import QUICK, write_world
 
 from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.evaluate import Metrics
+from sidkit.experiments.beam_width import measure_beams, save_beams
 from sidkit.models import load_model
 from sidkit.report.beams import beams_table, read_beams
 from sidkit.report.tables import update_tables
 from sidkit.run import build_config, run_pipeline
-from sidkit.run.beams import measure_beams, save_beams
-from sidkit.run.losses import level_losses
-from sidkit.serve import open_run
+from sidkit.run.opened import open_run
+from sidkit.run.stages.level_losses import level_losses
 
 
 @pytest.fixture(scope="module")

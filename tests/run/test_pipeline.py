@@ -15,7 +15,7 @@ from sidkit.errors import ConfigError, DataError, RunFolderError
 from sidkit.evaluate import Metrics
 from sidkit.report import read_run
 from sidkit.run import Quiet, RunFolder, build_config, read_config, run_pipeline
-from sidkit.serve import open_run
+from sidkit.run.opened import open_run
 
 ALL = [
     "data",

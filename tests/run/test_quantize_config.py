@@ -9,11 +9,11 @@ from tests.run.world import QUICK
 from sidkit import SidTable
 from sidkit.errors import ConfigError
 from sidkit.evaluate import Metrics
-from sidkit.quantize import Tokenizer, load_tokenizer
-from sidkit.quantize.tokenizer import _KINDS
 from sidkit.run import build_config, read_config, run_pipeline, write_config
-from sidkit.run.quantize_config import _BELONGS, _ONE_LEVEL, METHODS, QuantizeConfig
+from sidkit.run.config.tokenize import _BELONGS, _ONE_LEVEL, METHODS, QuantizeConfig
 from sidkit.run.tokenizers import make_tokenizer, tokenizer_class
+from sidkit.tokenizers import Tokenizer, load_tokenizer
+from sidkit.tokenizers.base import _KINDS
 
 #: One setting of each kind that a method needs to be small, or that shows it takes its options.
 TRIED = {

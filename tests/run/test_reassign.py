@@ -10,10 +10,10 @@ from tests.run.test_appended import SETTINGS
 from sidkit.cli import main
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.quantize import load_tokenizer
 from sidkit.run import RunFolder, build_config, run_pipeline
 from sidkit.run.pipeline import plan
 from sidkit.run.stages import Work
+from sidkit.tokenizers import load_tokenizer
 
 CROWDED = ("quantize.levels=2", "quantize.codes=6", "ids.collisions=reassign")
 

@@ -7,7 +7,7 @@ import pytest
 
 from sidkit.evaluate import Metrics
 from sidkit.run import read_config, read_tables
-from sidkit.run.settings import flatten
+from sidkit.run.config.settings import flatten
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from tests.quantize.histories import communities
+from tests.tokenizers.histories import communities
 
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError
-from sidkit.quantize import behaviour_block
 from sidkit.run import SasrecConfig, SoftmaxTrainingConfig
-from sidkit.run.sasrec_vectors import sasrec_vectors
+from sidkit.run.stages.sasrec_vectors import sasrec_vectors
+from sidkit.tokenizers import behaviour_block
 
 SMALL = SasrecConfig(d_model=8, layers=1, dropout=0.0)
 QUICK = SoftmaxTrainingConfig(max_steps=60, learning_rate=0.01, warmup_steps=5, batch_size=32)

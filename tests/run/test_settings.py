@@ -8,8 +8,8 @@ import pytest
 from sidkit.errors import ConfigError
 from sidkit.run import PRESETS, RunConfig, RunFolder, build_config, differences, read_config, write_config
 from sidkit.run.config import TigerConfig
+from sidkit.run.config.settings import flatten, read_tables
 from sidkit.run.pipeline import plan
-from sidkit.run.settings import flatten, read_tables
 from sidkit.run.stages import Work
 
 #: Settings of a training that are in every record.

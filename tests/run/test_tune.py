@@ -6,8 +6,8 @@ from tests.run.test_store import SASREC
 from tests.run.world import write_world
 
 from sidkit.errors import ConfigError, RunFolderError
+from sidkit.experiments.tune import Range, read_space, search, tune
 from sidkit.run import RunFolder, build_config, read_config
-from sidkit.run.tune import Range, read_space, search, tune
 
 pytest.importorskip("optuna")
 

@@ -5,7 +5,7 @@ import pytest
 
 from sidkit.data import Sequences
 from sidkit.errors import DataError
-from sidkit.quantize import ActionPiece
+from sidkit.tokenizers import ActionPiece
 from sidkit.train import NextItemBatches, PieceBatches
 
 DIGITS = np.stack(np.unravel_index(np.arange(12), (4, 3)), axis=1).astype(np.uint16)

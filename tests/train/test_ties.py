@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sidkit.data import Dataset, Sequences, split_dataset
 from sidkit.errors import ConfigError, DataError, RunFolderError
 from sidkit.ids import SidTable
+from sidkit.recommenders.training import Material, train_model
 from sidkit.run.config import SasrecConfig, SoftmaxTrainingConfig, TigerConfig, TigerTrainingConfig
-from sidkit.run.training import Material, train_model
 from sidkit.train import NextItemBatches, SequenceBatches, TiedEvents
 
 #: Rows of (time, item), oldest first, of few times.

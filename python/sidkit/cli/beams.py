@@ -33,10 +33,10 @@ def command(
 
     `sidkit beams runs/beauty --beam 10 --beam 50 --users 2000`
 
-    `sidkit beams runs/beauty --out docs/results/beauty/rqtransformer-seed0/beams.json`
+    `sidkit beams runs/beauty --out benches/results/beauty/rqtransformer-seed0/beams.json`
     """
+    from sidkit.experiments.beam_width import measure_beams, save_beams
     from sidkit.report.beams import beams_table
-    from sidkit.run.beams import measure_beams, save_beams
 
     found = measure_beams(run, model=model, beams=beam or (10, 20, 50, 100), users=users)
     place = out or run / f"beams-{model}.json"

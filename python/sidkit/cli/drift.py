@@ -13,7 +13,7 @@ from sidkit.cli.progress import Watcher
 from sidkit.cli.ranking import Codes, Levels, RankingOptions, Representation, prepare
 
 if TYPE_CHECKING:
-    from sidkit.rank import Retraining
+    from sidkit.experiments.retrain import Retraining
 
 __all__ = ["NAME", "command"]
 
@@ -42,7 +42,8 @@ def command(
     `sidkit drift ml-100k --out runs/drift-ml-100k`
     """
     from sidkit._files import write_text
-    from sidkit.rank import make_tokenizer, retrain, sweep_grid
+    from sidkit.experiments.retrain import retrain
+    from sidkit.experiments.sweep import make_tokenizer, sweep_grid
 
     (shape,) = sweep_grid([tokenizer], [levels], [codes])
     console = Console()

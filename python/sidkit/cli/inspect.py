@@ -13,7 +13,7 @@ from sidkit.run import RunFolder
 
 if TYPE_CHECKING:
     from sidkit.report import RunData
-    from sidkit.serve import Run
+    from sidkit.run.opened import Run
 
 __all__ = ["NAME", "command"]
 
@@ -69,7 +69,7 @@ def command(
         return
     if as_json:
         raise ConfigError("--json is for the figures of the whole run; leave --item and --prefix away")
-    from sidkit.serve import open_run
+    from sidkit.run.opened import open_run
 
     opened = open_run(run)
     if item is not None:

@@ -15,7 +15,7 @@ from sidkit.cli.ranking import Codes, Levels, RankingOptions, prepare
 if TYPE_CHECKING:
     import polars as pl
 
-    from sidkit.rank import Coherence
+    from sidkit.tokenizers.quality.coherence import Coherence
 
 __all__ = ["NAME", "command"]
 
@@ -46,8 +46,9 @@ def command(
     """
     from sidkit import SidLayout
     from sidkit._files import write_text
-    from sidkit.quantize import RQKMeans
-    from sidkit.rank import coherence_json, compare, prefix_coherence
+    from sidkit.ranking import compare
+    from sidkit.tokenizers import RQKMeans
+    from sidkit.tokenizers.quality.coherence import coherence_json, prefix_coherence
 
     console = Console()
     ready = prepare(source, options, console)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from sidkit.data import Dataset
-    from sidkit.rank import TimeSplit
+    from sidkit.ranking import TimeSplit
 
 __all__ = ["Codes", "Levels", "Ranking", "RankingOptions", "Representation", "prepare"]
 
@@ -82,7 +82,7 @@ class Ranking:
 def prepare(source: str, options: RankingOptions, console: Console) -> Ranking:
     """Load a rated log, split it in time, and get the vectors of its items."""
     from sidkit.data import load_dataset
-    from sidkit.rank import impressions, split_by_time
+    from sidkit.ranking import impressions, split_by_time
 
     dataset = load_dataset(source)
     events = impressions(dataset, liked=options.liked)

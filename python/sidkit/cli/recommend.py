@@ -10,7 +10,7 @@ from sidkit.cli.options import Model, RunPath
 from sidkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sidkit.serve import Run
+    from sidkit.run.opened import Run
 
 __all__ = ["NAME", "command"]
 
@@ -37,7 +37,7 @@ def command(
 
     `sidkit recommend runs/ml-100k --history 50,172,181 -k 5 --model sasrec`
     """
-    from sidkit.serve import open_run
+    from sidkit.run.opened import open_run
 
     if (user is None) == (history is None):
         raise ConfigError("who is it for? give either --user U or --history A,B,C")

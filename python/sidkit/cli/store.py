@@ -12,7 +12,7 @@ NAME = "store"
 
 def command(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Evaluated run folders.")],
-    to: Annotated[Path, typer.Option("--to", help="The folder of stored results.")] = Path("docs/results"),
+    to: Annotated[Path, typer.Option("--to", help="The folder of stored results.")] = Path("benches/results"),
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Only this model; may be repeated.")
     ] = None,
@@ -23,7 +23,7 @@ def command(
 ) -> None:
     """Keep the metrics of every model of runs, and the rank of each user's target: no weights, no lists.
 
-    The tables of documents are then made anew with `python -m sidkit.report.tables docs/results docs/*.md`.
+    The tables of documents are then made anew with `python -m sidkit.report.tables benches/results docs/*.md`.
 
     For example:
 
@@ -31,7 +31,7 @@ def command(
 
     `sidkit store runs/beauty-dense --variant joint`
     """
-    from sidkit.run.store import store_run
+    from sidkit.experiments.store import store_run
 
     for run in runs:
         for place in store_run(run, to, variant=variant, models=model or (), force=force):

@@ -14,7 +14,7 @@ from sidkit.cli.ranking import RankingOptions, Representation, prepare
 from sidkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sidkit.rank import Sweep
+    from sidkit.experiments.sweep import Sweep
 
 __all__ = ["NAME", "command"]
 
@@ -48,7 +48,7 @@ def command(
     `sidkit sweep ml-100k --levels 2,3,4 --codes 16,64,256`
     """
     from sidkit._files import write_bytes, write_text
-    from sidkit.rank import sweep, sweep_grid
+    from sidkit.experiments.sweep import sweep, sweep_grid
     from sidkit.report.sweep_plot import METRICS, sweep_plot
 
     if metric not in METRICS:

@@ -43,9 +43,9 @@ def command(
     `sidkit tokenizers data/shop --out runs/shop --family rqkmeans --family joined --family random`
     """
     from sidkit.cli.progress import Watcher
+    from sidkit.experiments.compare_tokenizers import BUDGET, compare_families
     from sidkit.report.tokenizers import tokenizers_tables
     from sidkit.run import build_config, read_tables
-    from sidkit.run.families import BUDGET, compare_families
 
     given = {} if config is None else read_tables(config)
     base = build_config(

@@ -39,8 +39,8 @@ def command(
     `sidkit run ml-100k --config runs/tuned/best.toml --out runs/best`
     """
     from sidkit.cli.progress import Watcher
+    from sidkit.experiments.tune import read_space, tune
     from sidkit.run import build_config, read_tables
-    from sidkit.run.tune import read_space, tune
 
     given = {} if config is None else read_tables(config)
     base = build_config(given, {"data": {"source": source}}, preset=preset, assignments=settings or ())

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from sidkit.data import Sequences
 from sidkit.decode.arguments import check_arguments
-from sidkit.decode.generator import device_of
+from sidkit.decode.generative import device_of
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.errors import ConfigError
 from sidkit.models import GRU4Rec, RQTransformer, SASRec

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generator import SidGenerator, State, temperatures
+from sidkit.decode.generative import SidGenerator, State, temperatures
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import search_batches
 from sidkit.decode.writing import Writing

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sidkit._core import Trie
 from sidkit.data import Sequences
 from sidkit.decode.arguments import check_arguments
-from sidkit.decode.generator import SidGenerator, State, device_of
+from sidkit.decode.generative import SidGenerator, State, device_of
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.writing import Writing
 from sidkit.errors import ConfigError

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sidkit.decode.generator import SidGenerator, State
+from sidkit.decode.generative import SidGenerator, State
 
 __all__ = ["Writing"]
 

@@ -7,7 +7,6 @@ require("torch", extra="train")
 from sidkit.models.actionpiece import ActionPieceState, ActionPieceTIGER
 from sidkit.models.decoderonly import DecoderOnly, DecoderOnlyState
 from sidkit.models.gru4rec import GRU4Rec
-from sidkit.models.popularity import Popularity
 from sidkit.models.rqtransformer import RQState, RQTransformer
 from sidkit.models.sasrec import SASRec
 from sidkit.models.saving import Trained, load_model, save_model
@@ -21,7 +20,6 @@ __all__ = [
     "DecoderOnly",
     "DecoderOnlyState",
     "GRU4Rec",
-    "Popularity",
     "RQState",
     "RQTransformer",
     "SASRec",

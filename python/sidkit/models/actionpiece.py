@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.models.tiger import TIGER, TigerState
-from sidkit.quantize.piece_vocabulary import PieceVocabulary
+from sidkit.tokenizers.actionpiece.vocabulary import PieceVocabulary
 
 __all__ = ["ActionPieceState", "ActionPieceTIGER"]
 

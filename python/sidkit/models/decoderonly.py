@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from sidkit.errors import ConfigError
 from sidkit.models.blocks import CausalBlock, KeysValues, Turns, turns
-from sidkit.models.digits import DigitModel, DigitState
 from sidkit.models.dropout import ByteDropout
+from sidkit.models.token_model import DigitModel, DigitState
 
 __all__ = ["DecoderOnly", "DecoderOnlyState"]
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sidkit.models.blocks import KeysValues
-from sidkit.models.digits import DigitModel, DigitState
 from sidkit.models.dropout import ByteDropout
+from sidkit.models.token_model import DigitModel, DigitState
 
 __all__ = ["TIGER", "TigerState"]
 

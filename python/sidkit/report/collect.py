@@ -23,7 +23,7 @@ from sidkit.evaluate import Metrics, Predictions
 from sidkit.ids import SidTable
 
 if TYPE_CHECKING:
-    from sidkit.quantize import Inspection
+    from sidkit.tokenizers import Inspection
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -144,7 +144,7 @@ class RunData:
             return None
         if not np.all(self.vectors.any(axis=1)):
             return None  # a zero vector has no direction, so there are no cosines
-        from sidkit.quantize import inspect_codes, load_tokenizer
+        from sidkit.tokenizers import inspect_codes, load_tokenizer
 
         return inspect_codes(
             load_tokenizer(file), self.vectors, codes=self.table.codes, categories=self.categories

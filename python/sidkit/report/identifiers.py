@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from sidkit.errors import FormatError
 from sidkit.ids import SidTable
-from sidkit.quantize.quality import gini, perplexity, random_unique_rate
 from sidkit.report.collect import RunData
 from sidkit.report.markup import Markup, tag
 from sidkit.report.plots import code_use, histogram
 from sidkit.report.structure import structure
+from sidkit.tokenizers.quality.report import gini, perplexity, random_unique_rate
 
 __all__ = ["Level", "identifiers", "level_facts", "sid_markup", "unique_rate"]
 

@@ -1,6 +1,6 @@
 """Quality against seconds: how good each stored model was on validation, and how long it had trained by then.
 
-`python -m sidkit.report.quality docs/results beauty docs/plots/quality-beauty.svg` draws it from the
+`python -m sidkit.report.quality benches/results beauty docs/plots/quality-beauty.svg` draws it from the
 `history.json` files of the stored runs; a test holds the drawing to them.
 """
 
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m sidkit.report.quality", description="Draw validation quality by seconds of training."
     )
-    parser.add_argument("results", type=Path, help="folder of stored runs, such as docs/results")
+    parser.add_argument("results", type=Path, help="folder of stored runs, such as benches/results")
     parser.add_argument("dataset", help="which of its datasets")
     parser.add_argument("out", type=Path, help="the SVG file")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if it is out of date")

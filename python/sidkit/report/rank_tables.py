@@ -10,7 +10,7 @@ The blocks, marked as `sidkit.report.documents` says, name a table and the store
 | `sweep` | `sidkit sweep` wrote: `sweep.json` |
 | `moved`, `retraining` | `sidkit drift --out` wrote: `drift.json` |
 
-Run it with `python -m sidkit.report.rank_tables docs/results/rank docs/rank*.md`.
+Run it with `python -m sidkit.report.rank_tables benches/results/rank docs/rank*.md`.
 """
 
 import os
@@ -21,9 +21,12 @@ from pathlib import Path
 import polars as pl
 
 from sidkit.errors import DataError
-from sidkit.rank import Comparison, Retraining, Sweep, coherence_from_json
+from sidkit.experiments.retrain import Retraining
+from sidkit.experiments.sweep import Sweep
+from sidkit.ranking import Comparison
 from sidkit.report.documents import Write, renew_documents, run_renewal
 from sidkit.report.markdown import markdown_table
+from sidkit.tokenizers.quality.coherence import coherence_from_json
 
 __all__ = ["update_rank_tables"]
 
@@ -34,7 +37,7 @@ PARTS = ("all", "new items")
 def update_rank_tables(
     results: str | os.PathLike[str], documents: Iterable[str | os.PathLike[str]], *, check: bool = False
 ) -> list[Path]:
-    """Rewrite the marked tables of documents, of the runs in a folder, by custom `docs/results/rank`.
+    """Rewrite the marked tables of documents, of the runs in a folder, by custom `benches/results/rank`.
 
     Arguments and what is returned are those of `renew_documents`.
 

@@ -6,10 +6,10 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.quantize import Inspection
 from sidkit.report.collect import RunData
 from sidkit.report.maps import fullest_codes, item_map, principal_plane, treemap
 from sidkit.report.markup import Markup, clean, tag
+from sidkit.tokenizers import Inspection
 
 __all__ = ["collision_rows", "depth_rows", "neighbour_sentence", "structure"]
 

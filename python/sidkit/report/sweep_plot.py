@@ -9,7 +9,7 @@ from sidkit.report.charts import Board, Scale, number, short
 from sidkit.report.markup import Markup, tag
 
 if TYPE_CHECKING:
-    from sidkit.rank import Sweep
+    from sidkit.experiments.sweep import Sweep
 
 __all__ = ["sweep_plot"]
 

@@ -8,7 +8,7 @@ The blocks, marked as `sidkit.report.documents` says, are
 | `beams:beauty/rqtransformer-seed0` | what `sidkit beams` measured of a stored run |
 | `tokenizers:beauty` | the families that `sidkit tokenizers` compared, in `tokenizers/beauty` |
 
-Run it with `python -m sidkit.report.tables docs/results README.md docs/*.md`.
+Run it with `python -m sidkit.report.tables benches/results README.md docs/*.md`.
 """
 
 import os
@@ -48,7 +48,7 @@ def results_tables(runs: Sequence[StoredRun], metrics: Iterable[str] = METRICS) 
 def update_tables(
     results: str | os.PathLike[str], documents: Iterable[str | os.PathLike[str]], *, check: bool = False
 ) -> list[Path]:
-    """Rewrite the marked tables of documents, of the runs in a folder, by custom `docs/results`.
+    """Rewrite the marked tables of documents, of the runs in a folder, by custom `benches/results`.
 
     Arguments and what is returned are those of `renew_documents`.
 

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from sidkit.data import Dataset
 from sidkit.evaluate import Result
-from sidkit.quantize import random_unique_rate
 from sidkit.report.accuracy import shown_metrics
 from sidkit.report.charts import number
 from sidkit.report.collect import RunData, read_run
@@ -17,6 +16,7 @@ from sidkit.report.identifiers import level_facts, unique_rate
 from sidkit.report.markup import clean
 from sidkit.report.remarks import remarks
 from sidkit.report.vocabulary import baseline_last, metric_name, model_name
+from sidkit.tokenizers import random_unique_rate
 
 __all__ = ["accuracy_table", "print_report", "tokenizer_table"]
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from sidkit.errors import DataError
 from sidkit.evaluate import Comparison
-from sidkit.quantize import TokenizerFigures
 from sidkit.report.cells import accuracy_cell, cost_cell, gain_cell, p_cell, seeds_cell
 from sidkit.report.charts import short
 from sidkit.report.markdown import markdown_table
 from sidkit.report.stored import Entry, Setting, settings_of, stored_runs
 from sidkit.report.vocabulary import metric_name, model_name
+from sidkit.tokenizers import TokenizerFigures
 
 __all__ = ["tokenizers_tables"]
 

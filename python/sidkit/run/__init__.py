@@ -12,6 +12,7 @@ require("pydantic", extra="cli")
 require("tomli_w", extra="cli")
 require("polars", extra="data")
 
+from sidkit.experiments.store import store_run
 from sidkit.run.config import (
     ActionPieceConfig,
     ActionPieceTrainingConfig,
@@ -27,12 +28,11 @@ from sidkit.run.config import (
     TigerTrainingConfig,
     TrainingConfig,
 )
+from sidkit.run.config.presets import PRESETS
+from sidkit.run.config.settings import build_config, differences, read_config, read_tables, write_config
+from sidkit.run.directory import RunFolder, StageRecord
 from sidkit.run.engine import Observer, Quiet
-from sidkit.run.folder import RunFolder, StageRecord
 from sidkit.run.pipeline import STAGES, run_pipeline
-from sidkit.run.presets import PRESETS
-from sidkit.run.settings import build_config, differences, read_config, read_tables, write_config
-from sidkit.run.store import store_run
 
 __all__ = [
     "PRESETS",

@@ -20,8 +20,8 @@ from sidkit._progress import Progress, silent
 from sidkit.data import cache_folder, read_items
 from sidkit.errors import ConfigError, FormatError, RunFolderError
 from sidkit.run.config import RunConfig
-from sidkit.run.folder import RunFolder
-from sidkit.run.settings import flatten, read_config
+from sidkit.run.config.settings import flatten, read_config
+from sidkit.run.directory import RunFolder
 from sidkit.run.stages import EMBEDDINGS, INDEX, SIDS, TOKENIZER, Work, save_vectors
 
 __all__ = ["Appended", "append_to_run", "read_appended"]
@@ -120,7 +120,7 @@ def append_to_run(
         CollisionError: if no code has room for an item.
     """
     from sidkit.ids import SidTable, append_items
-    from sidkit.quantize import load_tokenizer
+    from sidkit.tokenizers import load_tokenizer
 
     with RunFolder(path) as folder:
         config = read_config(folder.config_path)

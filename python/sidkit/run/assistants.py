@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from sidkit._processes import leads, started_together
 from sidkit.run.config import ModelName, RunConfig
-from sidkit.run.folder import RunFolder
+from sidkit.run.directory import RunFolder
 
 __all__ = ["Training", "assist", "call_assistants", "helped"]
 

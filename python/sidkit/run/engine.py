@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from sidkit._progress import Progress, silent
 from sidkit.errors import RunFolderError
-from sidkit.run._meter import Meter, return_memory
-from sidkit.run.folder import RunFolder, StageRecord, fingerprint
+from sidkit.run.directory import RunFolder, StageRecord, fingerprint
+from sidkit.run.meter import Meter, return_memory
 
 __all__ = ["Observer", "Outcome", "Quiet", "Stage", "Task", "check_settings", "execute"]
 

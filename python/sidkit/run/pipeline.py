@@ -8,9 +8,9 @@ from sidkit._processes import leads
 from sidkit.errors import ConfigError
 from sidkit.run.assistants import assist, helped
 from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
+from sidkit.run.config.settings import flatten, write_config
+from sidkit.run.directory import RunFolder
 from sidkit.run.engine import Observer, Outcome, Quiet, Stage, Task, check_settings, execute
-from sidkit.run.folder import RunFolder
-from sidkit.run.settings import flatten, write_config
 from sidkit.run.stages import Work
 from sidkit.run.tokenizers import make_tokenizer
 

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from sidkit.run.quantize_config import QuantizeConfig
+from sidkit.run.config.tokenize import QuantizeConfig
 
 if TYPE_CHECKING:
-    from sidkit.quantize import Tokenizer
+    from sidkit.tokenizers import Tokenizer
 
 __all__ = ["make_tokenizer", "tokenizer_class"]
 
 
 def tokenizer_class(method: str) -> "type[Tokenizer]":
     """The class of a method of `QuantizeConfig`."""
-    from sidkit.quantize import (
+    from sidkit.tokenizers import (
         LSH,
         PQ,
         RQVAE,

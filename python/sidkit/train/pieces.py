@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from sidkit.data import Sequences
-from sidkit.quantize.piece_vocabulary import PieceVocabulary
+from sidkit.tokenizers.actionpiece.vocabulary import PieceVocabulary
 from sidkit.train.batches import Batch, Prefixes
 
 __all__ = ["PieceBatches"]

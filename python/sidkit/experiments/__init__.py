@@ -1,0 +1,1 @@
+"""Studies over many runs: tuning, tokenizer comparison, beam width, ranking sweep, drift."""

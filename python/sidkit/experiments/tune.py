@@ -1,0 +1,253 @@
+"""Looking for good settings: each trial is a run folder, judged on validation and never on test.
+
+The search is Optuna's TPE (Bergstra et al., Algorithms for Hyper-Parameter Optimization, NeurIPS 2011).
+Trials are kept in `trials.log` of the folder, so that a search goes on where it was, an interrupted training
+too.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sidkit._extras import require
+from sidkit.errors import ConfigError, RunFolderError
+from sidkit.run.config import RunConfig
+from sidkit.run.config.settings import build_config, flatten, read_tables, write_config
+from sidkit.run.engine import Observer
+from sidkit.run.pipeline import run_pipeline
+
+__all__ = ["Range", "Trial", "read_space", "search", "tune"]
+
+Value = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Range:
+    """What one setting may be: a number between two, or one of some values.
+
+    Attributes:
+        low: the least number; whole if `low` and `high` are.
+        high: the greatest number.
+        log: whether equal ratios are equally likely, rather than equal differences.
+        choices: the values, if it is not a range of numbers.
+    """
+
+    low: int | float = 0
+    high: int | float = 0
+    log: bool = False
+    choices: tuple[Value, ...] = ()
+
+    def suggest(self, trial: Any, key: str) -> Value:
+        """Ask an Optuna trial for a value."""
+        if self.choices:
+            chosen: Value = trial.suggest_categorical(key, self.choices)
+            return chosen
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        draw = trial.suggest_int if whole else trial.suggest_float
+        drawn: Value = draw(key, self.low, self.high, log=self.log)
+        return drawn
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One try.
+
+    Attributes:
+        number: from 0.
+        settings: what was tried, `{"section.key": value}`.
+        value: the best on validation; None if the settings contradict each other, or it is unfinished.
+        folder: its run folder.
+    """
+
+    number: int
+    settings: Mapping[str, Value]
+    value: float | None
+    folder: Path
+
+
+def read_space(path: str | os.PathLike[str]) -> dict[str, Range]:
+    """Read a search space: a TOML file with a range for each setting.
+
+    `train.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }` is a range of numbers, whole ones
+    if both ends are; `models.sasrec.d_model = [64, 128]` lists choices.
+
+    Raises:
+        ConfigError: if there is no file, it is not such a TOML file, or a key is no setting of a run.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"there is no file `{path}` of a search space; {_EXAMPLE}")
+    space: dict[str, Range] = {}
+    _collect(read_tables(path), "", space, Path(path))
+    if not space:
+        raise ConfigError(f"`{path}` has no setting to search over; {_EXAMPLE}")
+    known = flatten(RunConfig())
+    for key in space:
+        if key not in known:
+            raise ConfigError(f"`{path}`: there is no setting `{key}`")
+    return space
+
+
+def search(
+    space: Mapping[str, Range],
+    objective: Callable[[int, Mapping[str, Value]], float],
+    folder: str | os.PathLike[str],
+    *,
+    trials: int,
+    seed: int = 0,
+    identity: str = "",
+) -> list[Trial]:
+    """Find settings with a high objective; a search in the same folder goes on.
+
+    Args:
+        space: the range of each setting.
+        objective: gives the value of a trial from its number and settings. Its `ConfigError` fails the trial
+            and no more; after any other exception the next call goes on with that very trial.
+        folder: where `trials.log` is kept, and `trial-000`, … are.
+        trials: how many there are to be in all, those of earlier calls counted.
+        seed: of the draws; trial n draws with seed + n, so that an interrupt changes nothing.
+        identity: what is searched for; another search is not continued.
+
+    Returns:
+        All trials, best first, those without a value last.
+
+    Raises:
+        ConfigError: if `trials` is below 1.
+        RunFolderError: if the folder holds another search.
+    """
+    require("optuna", extra="tune")
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if trials < 1:
+        raise ConfigError(f"a search needs at least one trial, got {trials}")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(place / "trials.log")))
+    study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
+    told = json.dumps([identity, {key: repr(range_) for key, range_ in sorted(space.items())}, seed])
+    if study.user_attrs.setdefault("search", told) != told:
+        raise RunFolderError(
+            f"`{place}` holds a search over another space, data or settings; choose another folder with --out"
+        )
+    study.set_user_attr("search", told)
+    running = [trial.number for trial in study.trials if not trial.state.is_finished()]
+    for number in [*running, *range(len(study.trials), trials)]:
+        if number in running:
+            settings = dict(study.trials[number].user_attrs.get("settings", {}))
+        else:
+            study.sampler = optuna.samplers.TPESampler(seed=seed + number)
+            trial = study.ask()
+            settings = {key: range_.suggest(trial, key) for key, range_ in space.items()}
+            trial.set_user_attr("settings", settings)
+        try:
+            if len(settings) < len(space):  # it was interrupted while it was drawn
+                raise ConfigError("no settings were drawn")
+            study.tell(number, objective(number, settings))
+        except ConfigError:
+            study.tell(number, state=optuna.trial.TrialState.FAIL)
+    found = [
+        Trial(trial.number, trial.user_attrs.get("settings", {}), trial.value, _folder(place, trial.number))
+        for trial in study.trials
+    ]
+    return sorted(found, key=lambda trial: (trial.value is None, -(trial.value or 0.0), trial.number))
+
+
+def tune(
+    config: RunConfig,
+    space: Mapping[str, Range],
+    folder: str | os.PathLike[str],
+    *,
+    model: str,
+    trials: int = 20,
+    metric: str = "ndcg@10",
+    seed: int = 0,
+    observer: Observer | None = None,
+) -> list[Trial]:
+    """Train a model under settings drawn from a space, and judge each by its best evaluation on validation.
+
+    Test users are never asked: every trial is a run up to its training. The best settings are written to
+    `best.toml` of the folder, to be run whole.
+
+    Args:
+        config: the settings of all trials, but for those of the space.
+        space: see `read_space`.
+        folder: for the search; each trial is a run folder `trial-000`, … in it.
+        model: the model that is trained.
+        trials: how many in all, those of an earlier call in the same folder counted.
+        metric: on validation, `recall@10`, `ndcg@10` or `mrr@10`.
+        seed: of the draws.
+        observer: told of the stages of each trial.
+
+    Returns:
+        All trials, best first.
+
+    Raises:
+        ConfigError: if the model or the metric is unknown, or no trial got a value.
+        RunFolderError: if the folder holds another search.
+        KeyboardInterrupt: after Ctrl-C; the same call goes on.
+    """
+    if metric not in ("recall@10", "ndcg@10", "mrr@10"):
+        raise ConfigError(f"validation measures recall@10, ndcg@10 and mrr@10, not `{metric}`")
+    if model == "popularity":
+        raise ConfigError("`popularity` has nothing to tune; name a model that is trained in steps")
+    base = build_config(config.model_dump(exclude_none=True), {"models": {"use": [model]}})
+    place = Path(folder)
+
+    def configured(settings: Mapping[str, Value]) -> RunConfig:
+        layers = [_nested(key, value) for key, value in settings.items()]
+        return build_config(base.model_dump(exclude_none=True), *layers)
+
+    def objective(number: int, settings: Mapping[str, Value]) -> float:
+        run = run_pipeline(configured(settings), _folder(place, number), until="train", observer=observer)
+        history = json.loads(run.output(f"train.{model}", f"models/{model}/history.json").read_bytes())
+        return max(float(entry["metrics"][metric]) for entry in history["evaluations"])
+
+    identity = json.dumps([flatten(base), model, metric], sort_keys=True)
+    found = search(space, objective, place, trials=trials, seed=seed, identity=identity)
+    if found[0].value is None:
+        configured(found[0].settings)  # says what is wrong with them
+        raise ConfigError("no trial got a value")
+    write_config(configured(found[0].settings), place / "best.toml")
+    return found
+
+
+_EXAMPLE = "a range is { low = 1e-4, high = 1e-2, log = true }, or a list of choices such as [64, 128]"
+
+
+def _collect(tables: Mapping[str, Any], prefix: str, space: dict[str, Range], path: Path) -> None:
+    for key, value in tables.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, list) and value and all(isinstance(each, Value) for each in value):
+            space[name] = Range(choices=tuple(value))
+        elif isinstance(value, Mapping) and {"low", "high"} <= value.keys():
+            space[name] = _range(name, value, path)
+        elif isinstance(value, Mapping):
+            _collect(value, f"{name}.", space, path)
+        else:
+            raise ConfigError(f"`{path}`: `{name}` is {value!r}; {_EXAMPLE}")
+
+
+def _range(name: str, given: Mapping[str, Any], path: Path) -> Range:
+    low, high, log = given["low"], given["high"], given.get("log", False)
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
+    if given.keys() - {"low", "high", "log"} or not numbers or not isinstance(log, bool):
+        raise ConfigError(f"`{path}`: `{name}` is {dict(given)}; {_EXAMPLE}")
+    if not low < high or (log and low <= 0):
+        raise ConfigError(f"`{path}`: `{name}` must have low < high, and 0 < low if log, it is {dict(given)}")
+    return Range(low, high, log)
+
+
+def _nested(key: str, value: Value) -> dict[str, Any]:
+    tables: Any = value
+    for part in reversed(key.split(".")):
+        tables = {part: tables}
+    return dict(tables)
+
+
+def _folder(place: Path, number: int) -> Path:
+    return place / f"trial-{number:03d}"

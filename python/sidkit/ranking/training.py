@@ -1,0 +1,89 @@
+"""Training of the ranking model, and its predictions."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sidkit.errors import ConfigError
+from sidkit.ranking.impressions import Impressions
+from sidkit.ranking.metrics import log_loss
+from sidkit.ranking.model import RankModel
+
+__all__ = ["fit_ranker", "predict_ranker"]
+
+PREDICT_BATCH = 8192
+
+
+def fit_ranker(
+    model: RankModel,
+    train: Impressions,
+    valid: Impressions,
+    *,
+    epochs: int = 8,
+    batch_size: int = 1024,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+) -> list[float]:
+    """Train until the log-loss on `valid` no longer falls, and keep the best epoch.
+
+    Args:
+        model: changed in place.
+        train: events to train on, in random order within an epoch.
+        valid: events to choose the epoch on.
+        epochs: at most.
+        batch_size: events a step.
+        learning_rate: of Adam.
+        seed: of the order.
+
+    Returns:
+        The log-loss on `valid` after each epoch.
+
+    Raises:
+        ConfigError: if a setting makes no sense.
+    """
+    if epochs < 1 or batch_size < 1 or learning_rate <= 0:
+        raise ConfigError(
+            f"settings of a training must be positive; got {epochs=}, {batch_size=}, {learning_rate=}"
+        )
+    random = np.random.default_rng(seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    losses: list[float] = []
+    best = None
+    for _ in range(epochs):
+        model.train()
+        for rows in np.array_split(random.permutation(len(train)), max(1, len(train) // batch_size)):
+            batch = train.take(rows)
+            loss = F.binary_cross_entropy_with_logits(_logits(model, batch), torch.from_numpy(batch.labels))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        losses.append(log_loss(valid.labels, predict_ranker(model, valid)))
+        if losses[-1] > min(losses):
+            break
+        best = copy.deepcopy(model.state_dict())
+    if best is not None:
+        model.load_state_dict(best)
+    return losses
+
+
+@torch.no_grad()
+def predict_ranker(model: RankModel, events: Impressions) -> npt.NDArray[np.float64]:
+    """The chance that each event's item is liked, float64 (n,)."""
+    model.eval()
+    parts = [
+        events.take(slice(begin, begin + PREDICT_BATCH)) for begin in range(0, len(events), PREDICT_BATCH)
+    ]
+    chances = [torch.sigmoid(_logits(model, part)).double().numpy() for part in parts]
+    return np.concatenate([np.empty(0), *chances])
+
+
+def _logits(model: RankModel, events: Impressions) -> Tensor:
+    columns = (events.users, events.items, events.histories, events.context)
+    logits: Tensor = model(*(torch.from_numpy(column) for column in columns))
+    return logits

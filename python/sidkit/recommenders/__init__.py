@@ -1,0 +1,1 @@
+"""Recommenders: settings, `fit`, `recommend` and `evaluate`."""

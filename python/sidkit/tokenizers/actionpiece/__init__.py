@@ -1,0 +1,1 @@
+"""ActionPiece: context-aware tokens of histories."""

@@ -1,0 +1,1 @@
+"""LMIndexer: codes from which item text can be predicted."""

@@ -1,0 +1,123 @@
+"""What all tokenizers share that sum up one codeword a level."""
+
+from abc import abstractmethod
+
+import numpy as np
+
+from sidkit._core import Codebooks, assign_codes
+from sidkit.errors import NotFittedError
+from sidkit.tokenizers.base import Codes, State, Tokenizer, Vectors
+from sidkit.tokenizers.parts.files import by_level, take_levels
+from sidkit.tokenizers.parts.standardize import Standardizer
+
+__all__ = ["ResidualCodes", "ResidualTokenizer", "StandardizedResidual"]
+
+#: Prefixes that `alternatives` keeps at every level but the last.
+_BEAM = 8
+#: Numbers in the largest array that `alternatives` makes.
+_BLOCK_NUMBERS = 1 << 22
+
+
+class ResidualCodes(Tokenizer):
+    """A tokenizer that quantizes a vector level by level, each level what the ones before have left over.
+
+    Codes are those of `sidkit.assign_codes` on the latent vectors. A kind implements `_latent` and says how
+    codes are decoded.
+
+    Attributes:
+        codebooks_: `sidkit.Codebooks`, learned by `fit`.
+    """
+
+    threads: int | None
+    _codebooks: Codebooks | None = None
+
+    @property
+    def codebooks_(self) -> Codebooks:
+        """The codebooks, in latent space.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        if self._codebooks is None:
+            raise NotFittedError(f"this {type(self).__name__} has no codebooks yet; hint: call fit(x) first")
+        return self._codebooks
+
+    @abstractmethod
+    def _latent(self, x: Vectors) -> Vectors:
+        """The vectors that are quantized, float32 (n, latent); a row does not depend on the other rows."""
+
+    def _encode(self, x: Vectors) -> Codes:
+        return assign_codes(self._latent(x), self.codebooks_, threads=self.threads)
+
+    def _sums(self, codes: Codes) -> Vectors:
+        """Sums of the codewords of codes of the first one or more levels, float32 (n, latent)."""
+        total = np.zeros((len(codes), self.codebooks_.dim), np.float32)
+        for level in range(codes.shape[1]):
+            total += self.codebooks_[level][codes[:, level]]
+        return total
+
+    def _alternatives(self, x: Vectors, count: int) -> Codes:
+        latent = self._latent(x)
+        widest = _BEAM * max(max(self.sizes), latent.shape[1])
+        step = max(1, _BLOCK_NUMBERS // widest)
+        blocks = [self._nearest(latent[start : start + step], count) for start in range(0, len(x), step)]
+        return np.concatenate(blocks) if blocks else np.zeros((0, 1, len(self.sizes)), np.uint16)
+
+    def _nearest(self, latent: Vectors, count: int) -> Codes:
+        """Beam search for the sums of codewords with the least squared distance."""
+        rows = np.arange(len(latent))[:, None]
+        residuals = latent[:, None].astype(np.float64)  # (m, beam, latent)
+        codes = np.zeros((len(latent), 1, 0), np.uint16)  # (m, beam, level)
+        for level, size in enumerate(self.sizes):
+            words = self.codebooks_[level].astype(np.float64)
+            beam = residuals.shape[1]
+            # Without the codewords' cross terms with other levels, since the residual holds those.
+            distances = np.square(residuals).sum(axis=2)[:, :, None] - 2 * residuals @ words.T
+            distances = (distances + np.square(words).sum(axis=1)).reshape(len(latent), beam * size)
+            keep = min(beam * size, count if level == len(self.sizes) - 1 else _BEAM)
+            best = np.argsort(distances, axis=1, kind="stable")[:, :keep]
+            parents, digits = best // size, best % size
+            codes = np.concatenate([codes[rows, parents], digits[:, :, None].astype(np.uint16)], axis=2)
+            residuals = residuals[rows, parents] - words[digits] if level < len(self.sizes) - 1 else residuals
+        return codes
+
+    def _codebook_state(self) -> State:
+        return by_level("codebooks", (self.codebooks_[level] for level in range(len(self.sizes))))
+
+    def _restore_codebooks(self, state: State, dim: int) -> None:
+        self._codebooks = Codebooks(take_levels(state, "codebooks", self.sizes, dim))
+
+
+class ResidualTokenizer(ResidualCodes):
+    """Residual codes that are decoded by way of the latent space: a kind implements `_from_latent` too."""
+
+    @abstractmethod
+    def _from_latent(self, z: Vectors) -> Vectors:
+        """Vectors in the space of `fit`'s argument, of sums of codewords."""
+
+    def _decode(self, codes: Codes) -> Vectors:
+        return self._from_latent(self._sums(codes))
+
+
+class StandardizedResidual(ResidualTokenizer):
+    """A residual tokenizer of standardized vectors: its latent space has their dimensions.
+
+    Attributes:
+        codebooks_: `sidkit.Codebooks` in standardized space.
+        standardizer_: mean and scale of every dimension.
+    """
+
+    standardizer_: Standardizer
+
+    def _latent(self, x: Vectors) -> Vectors:
+        return self.standardizer_.apply(x)
+
+    def _from_latent(self, z: Vectors) -> Vectors:
+        return self.standardizer_.invert(z)
+
+    def _state(self) -> State:
+        return self._codebook_state() | self.standardizer_.state()
+
+    def _restore(self, state: State, dim: int) -> None:
+        self.standardizer_ = Standardizer.restore(state, dim)
+        self._restore_codebooks(state, dim)

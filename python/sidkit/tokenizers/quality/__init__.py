@@ -1,0 +1,1 @@
+"""Quality of codes: reconstruction error, usage, collisions, neighbours, purity."""

@@ -1,0 +1,1 @@
+"""RQ-VAE: a residual-quantized autoencoder, its options and auxiliary losses."""

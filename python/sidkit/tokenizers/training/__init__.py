@@ -1,0 +1,1 @@
+"""Training loop of tokenizers: epochs, checkpoints, codebook-collapse check."""

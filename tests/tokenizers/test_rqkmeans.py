@@ -1,0 +1,153 @@
+"""RQ-KMeans: the contract, a world with a known answer, and the figures on real vectors."""
+
+import numpy as np
+import pytest
+from tests.contracts.tokenizer_contract import TokenizerContract
+
+from sidkit.errors import ConfigError, DataError
+from sidkit.tokenizers import RQKMeans, load_tokenizer, quality_report
+from sidkit.tokenizers.quality.report import perplexity
+
+
+class TestContract(TokenizerContract):
+    def make(self, **settings):
+        return RQKMeans(3, 8, **settings)
+
+
+@pytest.mark.parametrize("start", ["bisect", "kmeans++"])
+def test_a_grid_of_sums_is_found_exactly(start):
+    """Sixteen places, each the sum of one of four coarse and one of four fine offsets."""
+    coarse = np.array([[100, 0], [0, 100], [-100, 0], [0, -100]])
+    fine = np.array([[10, 0], [0, 10], [-10, 0], [0, -10]])
+    places = (coarse[:, None] + fine).reshape(-1, 2).astype(np.float32)
+    x = np.tile(places, (30, 1))
+    tokenizer = RQKMeans(2, 4, standardize=False, start=start).fit(x)
+    codes = tokenizer.encode(places)
+    assert len(np.unique(codes, axis=0)) == 16
+    assert (codes[:, 0].reshape(4, 4) == codes[::4, :1]).all()
+    np.testing.assert_allclose(tokenizer.decode(codes), places, atol=1e-4)
+    assert quality_report(tokenizer, x).levels[1].mse == pytest.approx(0, abs=1e-9)
+
+
+class TestBalancedContract(TokenizerContract):
+    def make(self, **settings):
+        return RQKMeans(3, 8, balanced=True, **settings)
+
+
+class TestMiniBatchContract(TokenizerContract):
+    def make(self, **settings):
+        return RQKMeans(3, 8, batch_size=50, iterations=2, **settings)
+
+
+def skewed(n=3000, dim=16):
+    """One dense cloud that holds nearly all vectors, and a thin far-reaching one."""
+    rng = np.random.default_rng(0)
+    scale = np.where(rng.random(n) < 0.1, 5.0, 1.0)[:, None]
+    return (scale * rng.normal(size=(n, dim))).astype(np.float32)
+
+
+def test_balanced_codes_are_used_more_evenly():
+    x = skewed()
+    plain, balanced = RQKMeans(2, 32).fit(x), RQKMeans(2, 32, balanced=True).fit(x)
+    for level in range(2):
+        plainly, evenly = (
+            np.bincount(fitted.encode(x)[:, level], minlength=32) for fitted in (plain, balanced)
+        )
+        assert evenly.max() < 0.8 * plainly.max()
+        assert perplexity(evenly) > 1.2 * perplexity(plainly)
+
+
+def test_codewords_of_a_balanced_level_are_means_of_equal_shares():
+    """Then their mean is that of all vectors, here of a dense group of nine and a far one of three."""
+    x = np.array([[place] for place in [*range(9), 100, 101, 102]], np.float32)
+    plain, balanced = (
+        RQKMeans(1, 3, balanced=balanced, standardize=False).fit(x).codebooks_[0]
+        for balanced in (False, True)
+    )
+    assert balanced.mean() == pytest.approx(x.mean())
+    assert plain.mean() > 1.2 * x.mean()
+
+
+def test_mini_batches_come_near_the_whole():
+    x = skewed()
+    full = quality_report(RQKMeans(2, 32).fit(x), x).levels[-1]
+    quick = quality_report(RQKMeans(2, 32, batch_size=256, iterations=4).fit(x), x).levels[-1]
+    assert quick.mse < 1.1 * full.mse
+    assert quick.perplexity > 0.9 * full.perplexity
+
+
+@pytest.mark.parametrize("settings", [{}, {"balanced": True}, {"batch_size": 300}, {"start": "kmeans++"}])
+def test_threads_leave_no_trace(settings):
+    x = skewed()
+    one, three = (RQKMeans(2, 32, iterations=5, threads=threads, **settings).fit(x) for threads in (1, 3))
+    assert one.fingerprint == three.fingerprint
+
+
+def test_progress_comes_after_every_level():
+    calls = []
+    RQKMeans(3, 8).fit(skewed(), progress=lambda *call: calls.append(call))
+    assert calls == [(1, 3, {}), (2, 3, {}), (3, 3, {})]
+
+
+def test_levels_of_different_sizes():
+    x = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
+    tokenizer = RQKMeans(3, [16, 4, 1]).fit(x)
+    assert tokenizer.sizes == tokenizer.codebooks_.sizes == (16, 4, 1)
+    assert tokenizer.encode(x).max(axis=0).tolist() == [15, 3, 0]
+
+
+@pytest.mark.filterwarnings("ignore::sidkit.tokenizers.CodebookCollapseWarning")
+@pytest.mark.parametrize("start", ["bisect", "kmeans++"])
+def test_fewer_distinct_vectors_than_codes(start):
+    x = np.tile(np.eye(3, dtype=np.float32), (20, 1))
+    tokenizer = RQKMeans(2, 32, start=start).fit(x)
+    np.testing.assert_allclose(tokenizer.decode(tokenizer.encode(x)), x, atol=1e-6)
+
+
+def test_settings_that_make_no_sense():
+    for arguments, message in [
+        ({"levels": 0}, r"levels must be an integer in 1..128, not 0"),
+        ({"levels": 10**9}, r"levels must be an integer in 1..128, not 1000000000"),
+        ({"codes": None}, r"codes must be integers in 1..65536, not None"),
+        ({"codes": 8.5}, r"codes must be integers in 1..65536, not 8.5"),
+        ({"codes": 0}, r"codes must be integers in 1..65536, not 0"),
+        ({"codes": 65537}, r"codes must be integers in 1..65536, not 65537"),
+        ({"codes": [4, 4]}, "codes has 2 sizes for 3 levels; hint: one number, or one a level"),
+        ({"iterations": 0}, "iterations must be at least 1, not 0"),
+        ({"iterations": 1.5}, "iterations must be an integer, not 1.5"),
+        ({"iterations": None}, "iterations must be an integer, not None"),
+        ({"iterations": True}, "iterations must be an integer, not True"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        (
+            {"balanced": True, "batch_size": 9},
+            "balanced=True needs all vectors at once, but batch_size is 9; hint: leave one out",
+        ),
+        ({"seed": "1"}, "seed must be an integer, not '1'"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"start": "random"}, r"unknown start `random`; hint: one of bisect, kmeans\+\+"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            RQKMeans(**arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_figures_on_beauty(tmp_path, beauty):
+    """Better than plain k-means at every level: perplexity 200/114/84, MSE .56/.46/.39, unique rate .848."""
+    x = np.load(beauty / "emb_minilm_l6_v2_f16.npy").astype(np.float32)
+    tokenizer = RQKMeans(iterations=15).fit(x)
+    report = quality_report(tokenizer, x)
+    assert all(level.perplexity > least for level, least in zip(report.levels, (215, 210, 210), strict=True))
+    assert all(level.mse < most for level, most in zip(report.levels, (0.562, 0.45, 0.386), strict=True))
+    assert report.unique_rate > 0.88
+    tokenizer.save(tmp_path / "beauty.safetensors")
+    assert (load_tokenizer(tmp_path / "beauty.safetensors").encode(x) == tokenizer.encode(x)).all()
+
+
+def test_integers_of_numpy_are_integers(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    RQKMeans(levels=np.int64(2), codes=np.array([4, 2])).fit(x).save(tmp_path / "tokenizer.safetensors")
+    assert RQKMeans.load(tmp_path / "tokenizer.safetensors").settings()["codes"] == [4, 2]
+    assert RQKMeans(codes=np.int32(8)).settings()["codes"] == 8
+    with pytest.raises(DataError, match="there are no vectors to learn from"):
+        RQKMeans(codes=1).fit(x[:0])
