@@ -40,7 +40,7 @@ def tiny_model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished(world, tmp_path_factory):
-    """A run folder in which every stage has finished; not to be written to."""
+    """A run directory in which every stage has finished; not to be written to."""
     from sidkit.run import build_config, run_pipeline
 
     assignments = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}", *QUICK]

@@ -18,7 +18,7 @@ def test_the_examples_of_the_readme(tmp_path, monkeypatch):
     assert result.attempted > 10
 
 
-@pytest.mark.parametrize("guide", ["cli", "decode", "ids", "models", "quantize", "rank", "sid", "trie"])
+@pytest.mark.parametrize("guide", ["cli", "decode", "ids", "models", "tokenize", "rank", "sid", "trie"])
 def test_the_code_of_a_guide(guide, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_world(tmp_path / "my-data")

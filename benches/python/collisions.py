@@ -9,13 +9,13 @@ import time
 
 import numpy as np
 
-from sidkit.ids import METHODS, add_collision_digit, group_sizes, reassign
+from sidkit.ids import METHODS, add_collision_token, group_sizes, reassign
 
 SIZES = (256, 256, 256)
 
 
 def main() -> None:
-    """Time every policy on codes that crowd: digits drawn with probabilities that fall as 1 / rank."""
+    """Time every policy on codes that crowd: tokens drawn with probabilities that fall as 1 / rank."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=5_000_000)
     parser.add_argument("--choices", type=int, default=16)
@@ -32,8 +32,8 @@ def main() -> None:
     crowded = group_sizes(codes, SIZES)
     capacity = 4
     print(f"{options.items:,} items, {len(crowded):,} codes, the fullest with {crowded.max()} items")
-    digits, size = timed("token", lambda: add_collision_digit(codes, SIZES))
-    assert size == crowded.max() and len(group_sizes(digits, (*SIZES, size))) == len(codes)
+    tokens, size = timed("suffix", lambda: add_collision_token(codes, SIZES))
+    assert size == crowded.max() and len(group_sizes(tokens, (*SIZES, size))) == len(codes)
     for method in METHODS:
         moved = timed(
             f"reassign, {method}, capacity {capacity}",

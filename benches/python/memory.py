@@ -8,7 +8,7 @@ step, as they are from the second on. TIGER reads the last 20 items, and its exa
 training. What a step needs is the same on any data of these sizes: Semantic IDs are random, as many first
 prefixes as Beauty has.
 
-Fails if a model of one position an item is above the limit; models that read every digit are only recorded.
+Fails if a model of one position an item is above the limit; models that read every token are only recorded.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def measure(name: str, batch_size: int) -> dict[str, object]:
     import numpy as np
     import torch
 
-    from sidkit.data import EvalSet, Sequences, Split
+    from sidkit.data import EvaluationSet, Sequences, Split
     from sidkit.ids import SidTable
     from sidkit.recommenders.recipes import RECIPES, Material
     from sidkit.train import autocast, resolve_precision
@@ -50,14 +50,14 @@ def measure(name: str, batch_size: int) -> dict[str, object]:
     recipe = RECIPES[kind]
     sizes = recipe.sizes.model_copy(update=changed)
     training = recipe.training.model_copy(update={"batch_size": batch_size})
-    digits = np.stack([random.integers(0, size, ITEMS) for size in SIZES], 1).astype(np.uint16)
+    tokens = np.stack([random.integers(0, size, ITEMS) for size in SIZES], 1).astype(np.uint16)
     events = random.integers(0, ITEMS, (batch_size, LENGTH + 1)).astype(np.int32)
     histories = Sequences.from_lengths(events.ravel(), np.full(batch_size, LENGTH + 1))
-    nobody = EvalSet(np.empty(0, np.int32), Sequences.from_rows([]), np.empty(0, np.int32))
+    nobody = EvaluationSet(np.empty(0, np.int32), Sequences.from_rows([]), np.empty(0, np.int32))
     material = Material(
         Split("leave_last_out", "source", 0, histories, nobody, nobody),
         ITEMS,
-        SidTable.from_codes(digits, range(ITEMS), SIZES, collisions="share"),
+        SidTable.from_codes(tokens, range(ITEMS), SIZES, collisions="share"),
         vectors=random.normal(size=(ITEMS, CONTENT)).astype(np.float32),
     )
     plan = recipe.plan(material, sizes, training)

@@ -84,7 +84,7 @@ def main():
         figures.append(found)
     if arguments.out is not None:
         facts = {"machine": platform.processor() or platform.machine(), "python": platform.python_version()}
-        shape = {"dim": DIM, "levels": LEVELS, "codes": CODES}
+        shape = {"dim": DIM, "levels": LEVELS, "codebook_size": CODES}
         arguments.out.write_text(json.dumps({**facts, **shape, "figures": figures}, indent=1) + "\n")
 
 

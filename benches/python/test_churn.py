@@ -2,7 +2,7 @@
 
 A batch removes 50,000 items and adds as many, or only adds, or only removes. What is timed is the call: when
 it returns, the batch is seen, and in a folder it is on the disk. A reader takes a snapshot and masks 64
-prefixes of two digits; its 50th and 99th percentile are taken alone, and while a writer applies one batch
+prefixes of two tokens; its 50th and 99th percentile are taken alone, and while a writer applies one batch
 after another. Both are checked before they are timed. `SIDKIT_CHURN_ITEMS` makes the base smaller.
 """
 
@@ -91,10 +91,10 @@ def test_readers_beside_a_writer(benchmark, world):
     trie = world.live.snapshot()
     states = trie.step(trie.step(trie.start(64), prefixes[:, 0]), prefixes[:, 1])
     found = trie.items(states)[0]
-    digits = LAYOUT.unpack(trie.sids(found))
+    tokens = LAYOUT.unpack(trie.sids(found))
     expected = np.zeros((64, 256), bool)
     for row, prefix in enumerate(prefixes):
-        expected[row, digits[(digits[:, :2] == prefix).all(axis=1), 2]] = True
+        expected[row, tokens[(tokens[:, :2] == prefix).all(axis=1), 2]] = True
     assert (trie.allowed(states) == expected).all()
 
     alone = read(world.live, prefixes, out, 3.0)

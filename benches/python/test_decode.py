@@ -2,7 +2,7 @@
 
 The same weights in both, so the same lists must come out; that is asserted before anything is timed.
 `generate` gets its best case: a batch of equal lengths, the key-value cache, a trie of plain dicts. Scores
-are renormalized over the allowed digits on both sides, as `generate` does after its processors.
+are renormalized over the allowed tokens on both sides, as `generate` does after its processors.
 """
 
 import time
@@ -30,32 +30,32 @@ class World:
         self.model = TIGER(SIZES).eval()
         keys = random.choice(2**28, ITEMS, replace=False).astype(np.uint64)
         self.layout = SidLayout(list(SIZES))
-        self.digits = self.layout.unpack(keys)
+        self.tokens = self.layout.unpack(keys)
         self.trie = Trie.build(keys, self.layout)
         rows = random.integers(0, ITEMS, (USERS, HISTORY))
         self.histories = Sequences.from_rows(rows.tolist())
         offsets = self.model.offsets.numpy()
-        self.tokens = torch.from_numpy((self.digits[rows].astype(np.int64) + offsets).reshape(USERS, -1))
+        self.token_ids = torch.from_numpy((self.tokens[rows].astype(np.int64) + offsets).reshape(USERS, -1))
         self.t5 = as_t5(self.model)
         self.item_of: dict[tuple[int, ...], int] = {}
         self.dicts: dict = {}
-        for item, digits in enumerate(self.digits.tolist()):
-            tokens = [digit + int(offset) for digit, offset in zip(digits, offsets, strict=True)]
-            self.item_of[tuple(tokens)] = item
+        for item, tokens in enumerate(self.tokens.tolist()):
+            token_ids = [token + int(offset) for token, offset in zip(tokens, offsets, strict=True)]
+            self.item_of[tuple(token_ids)] = item
             node = self.dicts
-            for token in tokens:
-                node = node.setdefault(token, {})
+            for token_id in token_ids:
+                node = node.setdefault(token_id, {})
 
     def ours(self, beam: int):
         return beam_search(
-            self.model, self.trie, self.digits, self.histories, beam=beam, renormalize=True, batch_size=USERS
+            self.model, self.trie, self.tokens, self.histories, beam=beam, renormalize=True, batch_size=USERS
         )
 
     @torch.inference_mode()
     def theirs(self, beam: int):
         out = self.t5.generate(
-            input_ids=self.tokens,
-            attention_mask=torch.ones_like(self.tokens),
+            input_ids=self.token_ids,
+            attention_mask=torch.ones_like(self.token_ids),
             num_beams=beam,
             num_return_sequences=beam,
             max_new_tokens=len(SIZES),
@@ -67,13 +67,13 @@ class World:
             output_scores=True,
         )
         sequences = out.sequences[:, 1:].view(USERS, beam, -1).tolist()
-        items = [[self.item_of[tuple(tokens)] for tokens in row] for row in sequences]
+        items = [[self.item_of[tuple(token_ids)] for token_ids in row] for row in sequences]
         return np.array(items), out.sequences_scores.view(USERS, beam).numpy()
 
-    def allowed(self, batch: int, tokens: torch.Tensor) -> list[int]:
+    def allowed(self, batch: int, token_ids: torch.Tensor) -> list[int]:
         node = self.dicts
-        for token in tokens[1:].tolist():
-            node = node[token]
+        for token_id in token_ids[1:].tolist():
+            node = node[token_id]
         return list(node)
 
 
@@ -125,7 +125,7 @@ def test_share_of_the_trie(benchmark, world, beam):
         beam_search(
             world.model,
             trie,
-            world.digits,
+            world.tokens,
             world.histories,
             beam=beam,
             exclude=world.histories,
@@ -143,7 +143,7 @@ def one_pass(world) -> RQTransformer:
     """RQTransformer at its default size for the same items, its weights far from uniform."""
     torch.manual_seed(0)
     vectors = np.random.default_rng(0).normal(size=(ITEMS, 384)).astype(np.float32)
-    model = RQTransformer.for_items(SIZES, world.digits, vectors)
+    model = RQTransformer.for_items(SIZES, world.tokens, vectors)
     for table in (model.code, model.prefix):
         torch.nn.init.normal_(table.weight, std=0.3)
     return model.eval()
@@ -154,7 +154,7 @@ def test_users_per_second_of_one_pass(benchmark, world, one_pass, beam):
     users = Sequences.from_rows([*world.histories] * 8)
 
     def search(width: int, histories: Sequences = users):
-        return beam_search(one_pass, world.trie, world.digits, histories, beam=width, k=10, batch_size=64)
+        return beam_search(one_pass, world.trie, world.tokens, histories, beam=width, k=10, batch_size=64)
 
     def exact():
         return rank_by_rqtransformer(one_pass, users, 10)

@@ -61,10 +61,10 @@ class Masks:
     """The states that a mask is asked for, and the ways to it; all answers make bool (rows, 256)."""
 
     def __init__(self, rows, count=MILLION):
-        self.codes, self.trie = world(NARROW, count)
-        picked = np.random.default_rng(1).integers(0, len(self.codes), rows)
-        self.prefixes = self.codes[picked, :DEPTH]
-        self.states = self.trie.find(self.trie.layout.pack(self.codes[picked]), DEPTH)
+        self.codebook_size, self.trie = world(NARROW, count)
+        picked = np.random.default_rng(1).integers(0, len(self.codebook_size), rows)
+        self.prefixes = self.codebook_size[picked, :DEPTH]
+        self.states = self.trie.find(self.trie.layout.pack(self.codebook_size[picked]), DEPTH)
         self.expected = self.trie.allowed(self.states)
         self.logits = torch.zeros(rows, 256)
 
@@ -88,7 +88,7 @@ class Masks:
         return lambda: tensors.allowed(nodes, DEPTH)
 
     def dict_walk(self):
-        root, prefixes = dict_trie(self.codes), self.prefixes.tolist()
+        root, prefixes = dict_trie(self.codebook_size), self.prefixes.tolist()
 
         def run():
             lists = []
@@ -104,7 +104,7 @@ class Masks:
     def dict_scatter(self):
         """The way of `PrefixConstrainedLogitsProcessor`: a callback and a scatter for each row."""
         root, prefixes, logits = (
-            dict_trie(self.codes),
+            dict_trie(self.codebook_size),
             torch.from_numpy(self.prefixes.astype(np.int64)),
             self.logits,
         )
@@ -121,9 +121,9 @@ class Masks:
         return run
 
     def marisa(self):
-        """A character a digit, as in GENRE: what follows is read off all keys under the prefix."""
+        """A character a token, as in GENRE: what follows is read off all keys under the prefix."""
         marisa_trie = pytest.importorskip("marisa_trie")
-        trie = marisa_trie.Trie("".join(map(chr, row)) for row in self.codes.tolist())
+        trie = marisa_trie.Trie("".join(map(chr, row)) for row in self.codebook_size.tolist())
         prefixes = ["".join(map(chr, row)) for row in self.prefixes.tolist()]
         return lambda: [list({ord(key[DEPTH]) for key in trie.iterkeys(prefix)}) for prefix in prefixes]
 
@@ -147,9 +147,9 @@ class Masks:
     def rectokens(self):
         schema = pytest.importorskip("rectokens.schemas.compact_csr_trie")
         kernel = pytest.importorskip("rectokens.decoding.vntk")
-        digits = torch.from_numpy(self.trie.layout.unpack(sorted_sids(self.trie)).astype(np.int64))
+        tokens = torch.from_numpy(self.trie.layout.unpack(sorted_sids(self.trie)).astype(np.int64))
         try:
-            index = schema.CompactCSRTrie.from_sorted_batch(digits, 256)
+            index = schema.CompactCSRTrie.from_sorted_batch(tokens, 256)
             pairs = torch.from_numpy(self.prefixes.astype(np.int64))
             nodes = index.dense_states[pairs[:, 0], pairs[:, 1]]
             kernel.vtnk_pytorch(self.logits, nodes, index, DEPTH)

@@ -181,7 +181,7 @@ def record(path, arguments, figures):
         "rows": arguments.rows,
         "dim": DIM,
         "levels": LEVELS,
-        "codes": CODES,
+        "codebook_size": CODES,
         "epochs": arguments.epochs,
         "threads": arguments.threads,
     }

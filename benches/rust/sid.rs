@@ -12,7 +12,7 @@ use sidkit_core::{Ngrams, SidLayout};
 
 const LEVELS: usize = 8;
 
-/// Semantic IDs whose digits, keys and rows stay in the second-level cache, and such as do not fit any.
+/// Semantic IDs whose tokens, keys and rows stay in the second-level cache, and such as do not fit any.
 const COUNTS: [(&str, usize); 2] = [("in cache", 2_000), ("streaming", 4_000_000)];
 
 fn sid(criterion: &mut Criterion) {
@@ -27,7 +27,7 @@ fn sid(criterion: &mut Criterion) {
         let mut codes = vec![0_u16; count * LEVELS];
         layout.unpack(&keys, &mut codes).expect("room for all");
         let mut packed = vec![0_u64; count];
-        layout.pack(&codes, &mut packed).expect("digits of the layout");
+        layout.pack(&codes, &mut packed).expect("tokens of the layout");
         assert_eq!(packed, keys);
         let mut rows = vec![0_i64; count * ngrams.grams()];
         ngrams.fill(&keys, &mut rows, 1).expect("room for all");

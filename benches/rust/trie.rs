@@ -90,7 +90,7 @@ fn walk(criterion: &mut Criterion) {
         for (name, storage) in STORAGES {
             let trie = Trie::build_as(layout.clone(), &keys, None, storage).expect("valid keys");
             let states = trie.find(&asked, 2).expect("valid keys");
-            let codes: Vec<i64> = asked.iter().map(|&key| layout.digit(key, 2).into()).collect();
+            let codes: Vec<i64> = asked.iter().map(|&key| layout.token(key, 2).into()).collect();
             let mut bits = vec![0; STATES * 8];
             trie.bitmask(&states, &mut bits).expect("room for all");
             for (row, code) in codes.iter().enumerate() {

@@ -288,11 +288,11 @@ class SidLayout:
     """How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
 
     A level of K codes takes ceil(log2 K) bits. The first level sits in the highest bits in use and the last one
-    ends at bit 0, so that the order of packed SIDs is the order of their digits and every prefix is one
+    ends at bit 0, so that the order of packed SIDs is the order of their tokens and every prefix is one
     contiguous range.
 
     Packed SIDs are arrays of `uint64`: of shape (n,) up to 64 bits, of shape (n, 2) with the high word first up
-    to 128 bits. Digits are `uint16` arrays of shape (n, levels). Arrays must be C-contiguous; one of another
+    to 128 bits. Tokens are `uint16` arrays of shape (n, levels). Arrays must be C-contiguous; one of another
     dtype is refused with `TypeError` rather than converted, since a conversion could wrap silently.
 
     >>> layout = SidLayout([256, 256, 256, 32])
@@ -333,15 +333,15 @@ class SidLayout:
 
     @property
     def levels(self) -> int:
-        """How many digits a SID has."""
+        """How many tokens a SID has."""
 
     def pack(
         self, codes: npt.NDArray[np.uint16], out: npt.NDArray[np.uint64] | None = None
     ) -> npt.NDArray[np.uint64]:
-        """Pack rows of digits.
+        """Pack rows of tokens.
 
         Args:
-            codes: the digits, (n, levels).
+            codes: the tokens, (n, levels).
             out: where to write; (n,) or (n, 2). If an error is raised it may be half filled.
 
         Returns:
@@ -349,35 +349,35 @@ class SidLayout:
 
         Raises:
             TypeError: if an array has another dtype.
-            ValueError: if a shape does not fit, or a digit is not one of its level's codes.
+            ValueError: if a shape does not fit, or a token is not one of its level's codes.
         """
 
     def unpack(
         self, packed: npt.NDArray[np.uint64], out: npt.NDArray[np.uint16] | None = None
     ) -> npt.NDArray[np.uint16]:
-        """Unpack SIDs into rows of digits.
+        """Unpack SIDs into rows of tokens.
 
         Args:
             packed: the packed SIDs, (n,) or (n, 2).
             out: where to write; (n, levels). If an error is raised it may be half filled.
 
         Returns:
-            The digits: `out`, or a new array.
+            The tokens: `out`, or a new array.
 
         Raises:
             TypeError: if an array has another dtype.
             ValueError: if a shape does not fit, or a SID is not one of this layout's; names the row.
         """
 
-    def prefix_range(self, digits: Iterable[int]) -> tuple[int, int]:
-        """Give the first and the last packed SID, both inclusive, that begin with `digits`.
+    def prefix_range(self, tokens: Iterable[int]) -> tuple[int, int]:
+        """Give the first and the last packed SID, both inclusive, that begin with `tokens`.
 
         Raises:
-            ValueError: if there are more digits than levels, or one is not one of its level's codes.
+            ValueError: if there are more tokens than levels, or one is not one of its level's codes.
         """
 
     def prefix(self, packed: npt.NDArray[np.uint64], depth: int) -> npt.NDArray[np.uint64]:
-        """Cut packed SIDs down to their first `depth` digits; the digits below become 0.
+        """Cut packed SIDs down to their first `depth` tokens; the tokens below become 0.
 
         Equal results mean equal prefixes, and each result is the first SID of its prefix's range.
 
@@ -389,7 +389,7 @@ class SidLayout:
     def common_prefix_length(
         self, a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]
     ) -> npt.NDArray[np.uint8]:
-        """Count the leading digits that `a` and `b` share, row by row.
+        """Count the leading tokens that `a` and `b` share, row by row.
 
         Returns:
             The counts, (n,), from 0 to `levels`.
@@ -497,7 +497,7 @@ class Trie:
         """Give a batch of empty prefixes."""
 
     def find(self, packed: npt.NDArray[np.uint64], depth: int | None = None) -> TrieStates:
-        """Walk the first `depth` digits of each SID, by default all; dead where nothing begins so.
+        """Walk the first `depth` tokens of each SID, by default all; dead where nothing begins so.
 
         Raises:
             TypeError: if `packed` has another dtype.
@@ -608,7 +608,7 @@ class Trie:
         """
 
     def longest_prefix(self, packed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-        """Count the leading digits of each SID that begin one of the catalogue; all of them for one that exists.
+        """Count the leading tokens of each SID that begin one of the catalogue; all of them for one that exists.
 
         Returns:
             The counts, (n,), from 0 to the number of levels.
@@ -621,9 +621,9 @@ class Trie:
     def neighbours(
         self, items: npt.NDArray[np.integer], k: int
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-        """Give the items that share the most leading digits with each item, nearest first.
+        """Give the items that share the most leading tokens with each item, nearest first.
 
-        First come the other items of its own SID, then those that share all digits but the last, and so on up to
+        First come the other items of its own SID, then those that share all tokens but the last, and so on up to
         those that share none; ties by SID and then by item. An item is no neighbour of itself.
 
         Args:
@@ -631,7 +631,7 @@ class Trie:
             k: how many neighbours to give.
 
         Returns:
-            Items and how many leading digits each shares, both (n, k); filled up with -1 and 0 where the trie has
+            Items and how many leading tokens each shares, both (n, k); filled up with -1 and 0 where the trie has
             fewer items.
 
         Raises:
@@ -751,7 +751,7 @@ class LiveTrie:
 
     Args:
         trie: what it begins as; kept in memory, shared and not changed.
-        unique: refuse two items with one SID, as after the collision policies `token` and `reassign`.
+        unique: refuse two items with one SID, as after the collision policies `suffix` and `reassign`.
 
     Raises:
         CollisionError: `unique`, but items of `trie` share a SID.
@@ -896,7 +896,7 @@ class TrieStates:
 
     @property
     def depth(self) -> int:
-        """How many digits each state has read."""
+        """How many tokens each state has read."""
 
     @property
     def dead(self) -> npt.NDArray[np.bool_]:
@@ -1043,7 +1043,7 @@ def ngram_rows(
 ) -> npt.NDArray[np.int64]:
     """Find the rows of the n-grams of packed SIDs in one embedding table of `rows` rows.
 
-    All n-grams of a call share the one table: an item's embedding is the sum of its rows. Equal digits at different
+    All n-grams of a call share the one table: an item's embedding is the sum of its rows. Equal tokens at different
     levels are different n-grams. A window whose n-grams are few (no more than an equal share of the rows that
     smaller windows have left) gets a range of rows of its own, one for each n-gram in mixed-radix order, without
     collisions. The other windows are hashed onto the rows behind those ranges.

@@ -4,7 +4,7 @@
       ├─ DataError (ValueError)           a dataset, a column, a file of the user's is not as it must be
       ├─ ConfigError (ValueError)         a setting, or two settings together, make no sense
       ├─ FormatError (ValueError)         a file of ours is truncated, foreign, or of another version
-      ├─ RunFolderError                   a run folder was made with other settings, or lacks an output
+      ├─ RunDirectoryError                   a run directory was made with other settings, or lacks an output
       ├─ CollisionError (ValueError)      more items share a prefix than the policy can tell apart
       ├─ NotFittedError                   a tokenizer or model is used before it was trained
       └─ MissingExtraError (ImportError)  an optional dependency is not installed; the message names the extra
@@ -19,7 +19,7 @@ __all__ = [
     "FormatError",
     "MissingExtraError",
     "NotFittedError",
-    "RunFolderError",
+    "RunDirectoryError",
     "SidkitError",
 ]
 
@@ -27,7 +27,7 @@ __all__ = [
 class SidkitError(Exception):
     """The root of the errors that sidkit raises on purpose.
 
-    The core answers arrays of another shape, and digits or items out of range, with a plain ValueError, and
+    The core answers arrays of another shape, and tokens or items out of range, with a plain ValueError, and
     arguments of another type with a TypeError, as NumPy does.
     """
 
@@ -44,8 +44,8 @@ class FormatError(SidkitError, ValueError):
     """A file of ours is truncated, foreign, or of another version."""
 
 
-class RunFolderError(SidkitError):
-    """A run folder was made with other settings, or lacks a stage's output."""
+class RunDirectoryError(SidkitError):
+    """A run directory was made with other settings, or lacks a stage's output."""
 
 
 class CollisionError(SidkitError, ValueError):

@@ -9,7 +9,7 @@ from sidkit.ids import SidTable
 
 def test_append(sid, tmp_path):
     world, run = write_world(tmp_path / "world"), tmp_path / "run"
-    given = ["quantize.levels=2", "quantize.codes=8", f"embed.vectors={world / 'vectors.npy'}"]
+    given = ["tokenize.levels=2", "tokenize.codebook_size=8", f"embed.vectors={world / 'vectors.npy'}"]
     settings = [part for setting in given for part in ("--set", setting)]
     assert sid("tokenize", world, "--out", run, *settings)[0] == 0
     pl.DataFrame({"item_id": ["late"]}).write_parquet(tmp_path / "new.parquet")

@@ -12,7 +12,7 @@ import pytest
 from tests.run.world import QUICK, write_world
 
 from sidkit.cli import main
-from sidkit.run import RunFolder
+from sidkit.run import RunDirectory
 
 
 @pytest.fixture
@@ -69,20 +69,22 @@ def test_no_such_data(fails, tmp_path):
 
 
 def test_a_wrong_setting(fails, data):
-    line = fails("run", data, "--set", "quantize.level=3")
+    line = fails("run", data, "--set", "tokenize.level=3")
     assert line == (
-        "error: the settings: there is no setting `quantize.level`; did you mean `quantize.levels`?\n"
+        "error: the settings: there is no setting `tokenize.level`; did you mean `tokenize.levels`?\n"
     )
 
 
 def test_semantic_ids_that_are_too_wide(fails, data):
-    line = fails("run", data, "--set", "quantize.levels=17")
+    line = fails("run", data, "--set", "tokenize.levels=17")
     assert "is 17 x 8 = 136, but a Semantic ID holds at most 128 bits" in line
 
 
 def test_a_run_of_other_settings(fails, run):
-    line = fails("run", run, "--set", "decode.mask_seen=true")
-    assert "was made with other settings: decode.mask_seen is False there, True now; choose another" in line
+    line = fails("run", run, "--set", "decode.exclude_seen=true")
+    assert (
+        "was made with other settings: decode.exclude_seen is False there, True now; choose another" in line
+    )
     assert "--force" in line
 
 
@@ -140,7 +142,7 @@ def test_a_full_disk(fails, run, monkeypatch):
     monkeypatch.undo()
     assert {file: file.read_bytes() for file in before} == before
     assert not [file for file in run.rglob(".*") if file.name != ".lock"]
-    with RunFolder(run) as folder:
+    with RunDirectory(run) as folder:
         assert "evaluate" in folder.records
 
 
@@ -163,7 +165,7 @@ def test_ctrl_c_while_training(world, tmp_path):
     assert process.returncode == 130
     assert wrong == f"interrupted in stage train.tiger; nothing is lost, go on with: sidkit run {out}\n"
     assert (out / "unfinished" / "train.tiger" / "checkpoint.safetensors").exists()
-    with RunFolder(out) as folder:
+    with RunDirectory(out) as folder:
         assert list(folder.records)[-1] == "train.sasrec"
 
 
@@ -237,8 +239,8 @@ def test_settings_that_are_no_number(fails, data, setting):
 
 
 def test_settings_beyond_reason(fails, data):
-    assert "`quantize.levels`: input should be less than or equal to 128" in fails(
-        "run", data, "--set", "quantize.levels=1000000000", "--set", "quantize.codes=1"
+    assert "`tokenize.levels`: input should be less than or equal to 128" in fails(
+        "run", data, "--set", "tokenize.levels=1000000000", "--set", "tokenize.codebook_size=1"
     )
     assert "`models.tiger.d_model`: input should be less than or equal to 65536" in fails(
         "run", data, "--set", "models.tiger.d_model=1000000000000"

@@ -123,8 +123,8 @@ def test_inspect(sid, run):
     code, said, _ = sid("inspect", run, "--json")
     told = json.loads(said)
     assert (code, told["sids"]["items"]) == (0, 24)
-    assert [level["size"] for level in told["codes"]["quality"]["levels"]] == [8, 8]
-    assert told["codes"]["neighbours"]["queries"] == 24 and "embed" in told["stages"]
+    assert [level["size"] for level in told["codebook_size"]["quality"]["levels"]] == [8, 8]
+    assert told["codebook_size"]["neighbours"]["queries"] == 24 and "embed" in told["stages"]
     assert told["training"]["tiger"]["tokens_per_second"] > 0 < told["training"]["tiger"]["gemm_share"]
     assert sid("inspect", run, "--json", "--item", "item-04")[0] == 1
     assert sid("inspect", run, "--prefix", "1", "--item", "item-04")[0] == 1

@@ -189,5 +189,5 @@ def test_decoding_adds_codewords():
     expected = sum(words[codes[:, level]] for level, words in enumerate(arrays))
     np.testing.assert_array_equal(Codebooks(arrays).decode(codes), expected)
     codes[3, 2] = 7
-    with pytest.raises(ValueError, match="row 3, level 2: digit 7 is not below 7"):
+    with pytest.raises(ValueError, match="row 3, level 2: token 7 is not below 7"):
         Codebooks(arrays).decode(codes)

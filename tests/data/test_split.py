@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.data import Dataset, EvalSet, Sequences, cyclic_world, split_dataset
+from sidkit.data import Dataset, EvaluationSet, Sequences, cyclic_world, split_dataset
 from sidkit.errors import ConfigError, DataError
 
 
@@ -43,7 +43,7 @@ def test_leave_last_out_is_as_said(events):
         return
     split = split_dataset(dataset_of(events))
     assert [row.tolist() for row in split.train] == [row[:-2] if len(row) >= 3 else row for row in rows]
-    assert questions(split.valid) == [(user, row[:-2], row[-2]) for user, row in asked]
+    assert questions(split.validation) == [(user, row[:-2], row[-2]) for user, row in asked]
     assert questions(split.test) == [(user, row[:-1], row[-1]) for user, row in asked]
 
 
@@ -60,13 +60,13 @@ def test_global_time_is_as_said(events):
             if past and period:
                 expected.append((user, past, period[0]))
     try:
-        split = split_dataset(dataset_of(events), kind="global_time", valid_share=0.25, test_share=0.25)
+        split = split_dataset(dataset_of(events), kind="global_time", validation_share=0.25, test_share=0.25)
     except DataError as error:
         assert "no user to ask about" in str(error)
         assert not (expected_valid and expected_test)
         return
     assert [row.tolist() for row in split.train] == [[i for i, time in row if time < first] for row in rows]
-    assert questions(split.valid) == expected_valid
+    assert questions(split.validation) == expected_valid
     assert questions(split.test) == expected_test
 
 
@@ -90,7 +90,7 @@ def test_position_orders_events_of_one_time():
 def test_the_ring_is_visible_in_every_question():
     world = cyclic_world()
     split = split_dataset(world.dataset)
-    for part in (split.valid, split.test):
+    for part in (split.validation, split.test):
         last = part.histories.tail(1).values
         assert np.array_equal(part.targets, world.successors[last])
 
@@ -101,7 +101,7 @@ def test_the_ring_is_visible_in_every_question():
         ({"kind": "random"}, ConfigError, "kind must be `leave_last_out` or `global_time`; got 'random'"),
         ({"ties": "id"}, ConfigError, "ties must be `source` or `shuffle`; got 'id'"),
         (
-            {"kind": "global_time", "valid_share": 0.6, "test_share": 0.6},
+            {"kind": "global_time", "validation_share": 0.6, "test_share": 0.6},
             ConfigError,
             "must be above 0 and together below 1; got 0.6 and 0.6",
         ),
@@ -121,11 +121,11 @@ def test_global_time_needs_absolute_time():
 
 def test_an_eval_set_has_one_answer_per_question():
     with pytest.raises(DataError, match=r"must be equally many; got \(1,\), \(2,\), \(2,\)"):
-        EvalSet(np.array([0]), Sequences.from_rows([[1], [2]]), np.array([3, 4]))
+        EvaluationSet(np.array([0]), Sequences.from_rows([[1], [2]]), np.array([3, 4]))
 
 
 def test_take_questions():
-    part = EvalSet(np.array([4, 5, 6]), Sequences.from_rows([[1], [2, 3], []]), np.array([7, 8, 9]))
+    part = EvaluationSet(np.array([4, 5, 6]), Sequences.from_rows([[1], [2, 3], []]), np.array([7, 8, 9]))
     assert questions(part.take([2, 1])) == [(6, [], 9), (5, [2, 3], 8)]
     assert questions(part.take(np.array([True, False, False]))) == [(4, [1], 7)]
 
@@ -153,7 +153,7 @@ def test_a_shuffle_loses_no_event_and_moves_the_parts_together():
     whole = [sorted(row.tolist()) for row in dataset.sequences()]
     split = split_dataset(dataset, ties="shuffle", seed=3)
     for user, train, valid, test in zip(
-        range(50), split.train, split.valid.targets, split.test.targets, strict=True
+        range(50), split.train, split.validation.targets, split.test.targets, strict=True
     ):
         assert sorted([*train.tolist(), int(valid), int(test)]) == whole[user]
         assert split.test.histories[user].tolist() == [*train.tolist(), int(valid)]

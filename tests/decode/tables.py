@@ -31,18 +31,18 @@ class Tables:
     def start(self, history, users=None):
         return [(item, ()) for item in history[:, -1].tolist()]
 
-    def next_log_probs(self, state, parents, digits):
+    def next_log_probs(self, state, parents, tokens):
         if parents is not None:
-            rows = zip(parents.tolist(), digits.tolist(), strict=True)
-            state[:] = [(state[row][0], (*state[row][1], digit)) for row, digit in rows]
+            rows = zip(parents.tolist(), tokens.tolist(), strict=True)
+            state[:] = [(state[row][0], (*state[row][1], token)) for row, token in rows]
         return torch.from_numpy(np.stack([self.log_probs(item, prefix) for item, prefix in state]))
 
 
 def catalogue(items=14, seed=0, shared=0):
-    """Digits (items, 3) of different Semantic IDs, the last `shared` ones repeating the first; the trie."""
+    """Tokens (items, 3) of different Semantic IDs, the last `shared` ones repeating the first; the trie."""
     every = np.array(list(itertools.product(*map(range, SIZES))), np.uint16)
-    digits = every[np.random.default_rng(seed).permutation(len(every))[:items]]
+    tokens = every[np.random.default_rng(seed).permutation(len(every))[:items]]
     if shared:
-        digits[-shared:] = digits[:shared]
+        tokens[-shared:] = tokens[:shared]
     layout = SidLayout(list(SIZES))
-    return digits, Trie.build(layout.pack(digits), layout)
+    return tokens, Trie.build(layout.pack(tokens), layout)

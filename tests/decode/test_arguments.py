@@ -18,19 +18,19 @@ from sidkit.models import RQTransformer, SASRec
 
 ITEMS = 14
 HISTORIES = Sequences.from_rows([[1, 2], [], [3]])
-DIGITS, TRIE = catalogue(ITEMS)
+TOKENS, TRIE = catalogue(ITEMS)
 
 
 def beam(histories=HISTORIES, k=2, **options):
-    return beam_search(Tables(), TRIE, DIGITS, histories, beam=4, k=k, **options)
+    return beam_search(Tables(), TRIE, TOKENS, histories, beam=4, k=k, **options)
 
 
 def diverse(histories=HISTORIES, k=2, **options):
-    return diverse_beam_search(Tables(), TRIE, DIGITS, histories, beam=4, groups=2, k=k, **options)
+    return diverse_beam_search(Tables(), TRIE, TOKENS, histories, beam=4, groups=2, k=k, **options)
 
 
 def sampled(histories=HISTORIES, k=2, **options):
-    return sample_items(Tables(), TRIE, DIGITS, histories, k=k, seed=0, **options)
+    return sample_items(Tables(), TRIE, TOKENS, histories, k=k, seed=0, **options)
 
 
 def rq(histories=HISTORIES, k=2, **options):
@@ -44,7 +44,7 @@ def sasrec(histories=HISTORIES, k=2, **options):
 
 def rq_model():
     torch.manual_seed(0)
-    return RQTransformer.for_items(TRIE.layout.sizes, DIGITS, d_model=8, layers=1, heads=1).eval()
+    return RQTransformer.for_items(TRIE.layout.sizes, TOKENS, d_model=8, layers=1, heads=1).eval()
 
 
 every = pytest.mark.parametrize("rank", [beam, diverse, sampled, rq, sasrec])
@@ -84,7 +84,7 @@ def test_users_are_one_for_each_history():
 
 
 def test_an_item_that_came_after_the_model_is_unknown_to_it():
-    more = np.concatenate([DIGITS, DIGITS[:1]])
+    more = np.concatenate([TOKENS, TOKENS[:1]])
     with pytest.raises(DataError, match="items 0 to 13"):
         beam_search(rq_model(), TRIE, more, Sequences.from_rows([[ITEMS]]), beam=2)
 

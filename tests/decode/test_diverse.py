@@ -11,9 +11,9 @@ from sidkit.errors import ConfigError
 HISTORIES = Sequences.from_rows([[1], [2, 3], [4], [7, 5], [6]])
 
 
-def plain_diverse(model, digits, item, width, groups, penalties, barred=()):
+def plain_diverse(model, tokens, item, width, groups, penalties, barred=()):
     """Vijayakumar et al. with lists of (prefix, searched, worth); all results as item -> worth."""
-    live = [tuple(row) for number, row in enumerate(digits.tolist()) if number not in barred]
+    live = [tuple(row) for number, row in enumerate(tokens.tolist()) if number not in barred]
     beams = [[((), 0.0, 0.0)] for _ in range(groups)]
     for level, size in enumerate(SIZES):
         taken = [0] * size
@@ -28,8 +28,8 @@ def plain_diverse(model, digits, item, width, groups, penalties, barred=()):
             beams[group] = sorted(grown, key=lambda entry: -entry[1])[:width]
             for prefix, _, _ in beams[group]:
                 taken[prefix[-1]] += 1
-    by_digits = {tuple(row): number for number, row in enumerate(digits.tolist())}
-    return {by_digits[prefix]: worth for group in beams for prefix, _, worth in group}
+    by_tokens = {tuple(row): number for number, row in enumerate(tokens.tolist())}
+    return {by_tokens[prefix]: worth for group in beams for prefix, _, worth in group}
 
 
 @pytest.mark.parametrize("barred", [False, True])
@@ -37,15 +37,15 @@ def plain_diverse(model, digits, item, width, groups, penalties, barred=()):
 @pytest.mark.parametrize(("width", "groups"), [(1, 4), (2, 3), (5, 1), (6, 2)])
 def test_as_a_plain_diverse_search(width, groups, penalty, barred):
     model = Tables()
-    digits, trie = catalogue()
+    tokens, trie = catalogue()
     exclude = Sequences.from_rows([[2, 3, 4]] * len(HISTORIES)) if barred else None
     items, scores = diverse_beam_search(
-        model, trie, digits, HISTORIES, beam=width * groups, groups=groups, penalty=penalty, exclude=exclude
+        model, trie, tokens, HISTORIES, beam=width * groups, groups=groups, penalty=penalty, exclude=exclude
     )
     penalties = penalty if isinstance(penalty, tuple) else [penalty] * 3
     for row, history in enumerate(HISTORIES):
         expected = plain_diverse(
-            model, digits, int(history[-1]), width, groups, penalties, [2, 3, 4] if barred else ()
+            model, tokens, int(history[-1]), width, groups, penalties, [2, 3, 4] if barred else ()
         )
         order = sorted(expected, key=lambda item: -expected[item])
         assert items[row].tolist() == order + [-1] * (width * groups - len(order))
@@ -56,30 +56,30 @@ def test_as_a_plain_diverse_search(width, groups, penalty, barred):
 @pytest.mark.parametrize("groups", [1, 3])
 def test_without_a_penalty_it_is_a_plain_beam_search(groups):
     model = Tables()
-    digits, trie = catalogue(shared=4)
-    ours = diverse_beam_search(model, trie, digits, HISTORIES, beam=4 * groups, groups=groups, penalty=0, k=4)
-    theirs = beam_search(model, trie, digits, HISTORIES, beam=4)
+    tokens, trie = catalogue(shared=4)
+    ours = diverse_beam_search(model, trie, tokens, HISTORIES, beam=4 * groups, groups=groups, penalty=0, k=4)
+    theirs = beam_search(model, trie, tokens, HISTORIES, beam=4)
     np.testing.assert_array_equal(ours[0], theirs[0])
     np.testing.assert_array_equal(ours[1], theirs[1])
 
 
 def test_one_group_is_plain_whatever_the_penalty():
-    digits, trie = catalogue()
-    ours = diverse_beam_search(Tables(), trie, digits, HISTORIES, beam=5, groups=1, penalty=9.0)
-    theirs = beam_search(Tables(), trie, digits, HISTORIES, beam=5)
+    tokens, trie = catalogue()
+    ours = diverse_beam_search(Tables(), trie, tokens, HISTORIES, beam=5, groups=1, penalty=9.0)
+    theirs = beam_search(Tables(), trie, tokens, HISTORIES, beam=5)
     np.testing.assert_array_equal(ours[0], theirs[0])
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-6)
 
 
-def test_a_penalty_on_the_first_digit_spreads_the_list():
-    digits, trie = catalogue(36)
+def test_a_penalty_on_the_first_token_spreads_the_list():
+    tokens, trie = catalogue(36)
     model = Tables(spread=4.0)
 
     def firsts(penalty):
         items, _ = diverse_beam_search(
-            model, trie, digits, HISTORIES, beam=3, groups=3, penalty=(penalty, 0, 0), k=3
+            model, trie, tokens, HISTORIES, beam=3, groups=3, penalty=(penalty, 0, 0), k=3
         )
-        return [len({int(digits[item, 0]) for item in row if item >= 0}) for row in items]
+        return [len({int(tokens[item, 0]) for item in row if item >= 0}) for row in items]
 
     assert firsts(100.0) == [3] * len(HISTORIES)
     assert firsts(0.0) == [1] * len(HISTORIES)
@@ -97,30 +97,30 @@ BAD = {
 
 @pytest.mark.parametrize("message", BAD)
 def test_settings_out_of_range(message):
-    digits, trie = catalogue()
+    tokens, trie = catalogue()
     with pytest.raises(ConfigError, match=message):
-        diverse_beam_search(Tables(), trie, digits, HISTORIES, **BAD[message])
+        diverse_beam_search(Tables(), trie, tokens, HISTORIES, **BAD[message])
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3, (0.7, 1.0, 2.5)])
 def test_temperature_raises_probabilities_to_a_power(temperature):
-    model, (digits, trie) = Tables(), catalogue()
-    items, scores = beam_search(model, trie, digits, HISTORIES, beam=14, temperature=temperature)
+    model, (tokens, trie) = Tables(), catalogue()
+    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=14, temperature=temperature)
     each = temperature if isinstance(temperature, tuple) else [temperature] * 3
     for row, history in enumerate(HISTORIES):
         expected = []
-        for sid in digits.tolist():
+        for sid in tokens.tolist():
             powers = [
                 np.exp(model.log_probs(int(history[-1]), sid[:level]).astype(float)) ** (1 / each[level])
                 for level in range(3)
             ]
-            expected.append(sum(np.log(p[digit] / p.sum()) for p, digit in zip(powers, sid, strict=True)))
+            expected.append(sum(np.log(p[token] / p.sum()) for p, token in zip(powers, sid, strict=True)))
         assert items[row].tolist() == sorted(range(14), key=lambda item: -expected[item])
         np.testing.assert_allclose(scores[row], np.array(expected)[items[row]], rtol=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [0, -1, float("inf"), float("nan"), [1, 1], [1, 1, 0]])
 def test_temperatures_out_of_range(temperature):
-    digits, trie = catalogue()
+    tokens, trie = catalogue()
     with pytest.raises(ConfigError, match="`temperature` is"):
-        beam_search(Tables(), trie, digits, HISTORIES, temperature=temperature)
+        beam_search(Tables(), trie, tokens, HISTORIES, temperature=temperature)

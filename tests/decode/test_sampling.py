@@ -11,11 +11,11 @@ from sidkit.decode import sample_items
 from sidkit.errors import ConfigError
 
 
-def probabilities(model, digits, item, barred=(), temperature=1.0):
-    """The chance of every item under the trie, digit by digit among those that lead to one; (items,)."""
-    live = [tuple(row) for number, row in enumerate(digits.tolist()) if number not in barred]
-    chances = np.zeros(len(digits))
-    for number, sid in enumerate(digits.tolist()):
+def probabilities(model, tokens, item, barred=(), temperature=1.0):
+    """The chance of every item under the trie, token by token among those that lead to one; (items,)."""
+    live = [tuple(row) for number, row in enumerate(tokens.tolist()) if number not in barred]
+    chances = np.zeros(len(tokens))
+    for number, sid in enumerate(tokens.tolist()):
         if number in barred:
             continue
         chance = 1.0
@@ -56,13 +56,13 @@ DRAWS = 8000
 @pytest.mark.parametrize("case", ["plain", "excluded", "temperature"])
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_draws_are_as_frequent_as_without_replacement(k, case):
-    model, (digits, trie) = Tables(spread=1.0), catalogue(6)
+    model, (tokens, trie) = Tables(spread=1.0), catalogue(6)
     barred = [1, 4] if case == "excluded" else []
     temperature = 2.0 if case == "temperature" else 1.0
     items, scores = sample_items(
         model,
         trie,
-        digits,
+        tokens,
         Sequences.from_rows([[3]] * DRAWS),
         k=k,
         seed=11,
@@ -70,7 +70,7 @@ def test_draws_are_as_frequent_as_without_replacement(k, case):
         exclude=Sequences.from_rows([barred] * DRAWS),
         batch_size=1000,
     )
-    chances = probabilities(model, digits, 3, barred, temperature)
+    chances = probabilities(model, tokens, 3, barred, temperature)
     assert chances.sum() == pytest.approx(1)
     np.testing.assert_allclose(scores, np.log(chances[items]), rtol=1e-4, atol=1e-5)
     counts: dict = {}
@@ -87,10 +87,10 @@ HISTORIES = Sequences.from_rows([[1], [2, 3], [4], [7, 5], [6]])
 
 
 def test_the_seed_decides_and_the_batch_does_not():
-    model, (digits, trie) = Tables(), catalogue()
+    model, (tokens, trie) = Tables(), catalogue()
 
     def draw(seed, batch_size=64):
-        return sample_items(model, trie, digits, HISTORIES, k=5, seed=seed, batch_size=batch_size)
+        return sample_items(model, trie, tokens, HISTORIES, k=5, seed=seed, batch_size=batch_size)
 
     for other in (draw(3), draw(3, batch_size=1), draw(3, batch_size=2)):
         np.testing.assert_array_equal(draw(3)[0], other[0])
@@ -99,33 +99,33 @@ def test_the_seed_decides_and_the_batch_does_not():
 
 
 def test_all_items_are_drawn_once_when_there_are_no_more():
-    digits, trie = catalogue(shared=3)
-    items, scores = sample_items(Tables(), trie, digits, HISTORIES, k=20, seed=0, exclude=HISTORIES)
+    tokens, trie = catalogue(shared=3)
+    items, scores = sample_items(Tables(), trie, tokens, HISTORIES, k=20, seed=0, exclude=HISTORIES)
     for row, history in enumerate(HISTORIES):
         left = sorted(set(range(14)) - set(history.tolist()))
         assert sorted(items[row][items[row] >= 0].tolist()) == left
         assert items[row][len(left) :].tolist() == [-1] * (20 - len(left))
         assert np.isneginf(scores[row][len(left) :]).all()
-        sids = [tuple(digits[item]) for item in items[row][: len(left)]]
+        sids = [tuple(tokens[item]) for item in items[row][: len(left)]]
         assert len(list(itertools.groupby(sids))) == len(set(sids))  # items of one SID are neighbours
 
 
 def test_nothing_is_left_to_draw():
-    digits, trie = catalogue()
+    tokens, trie = catalogue()
     everything = Sequences.from_rows([list(range(14))] * len(HISTORIES))
-    items, scores = sample_items(Tables(), trie, digits, HISTORIES, k=2, seed=0, exclude=everything)
+    items, scores = sample_items(Tables(), trie, tokens, HISTORIES, k=2, seed=0, exclude=everything)
     assert (items == -1).all()
     assert np.isneginf(scores).all()
 
 
-def test_one_certain_digit_and_hopeless_ones():
-    digits, trie = catalogue(36)
-    items, _ = sample_items(Tables(spread=300.0), trie, digits, HISTORIES, k=36, seed=0)
+def test_one_certain_token_and_hopeless_ones():
+    tokens, trie = catalogue(36)
+    items, _ = sample_items(Tables(spread=300.0), trie, tokens, HISTORIES, k=36, seed=0)
     assert all(sorted(row) == list(range(36)) for row in items.tolist())
 
 
 @pytest.mark.parametrize("bad", [{"k": 0}, {"seed": -1}, {"temperature": 0}])
 def test_settings_out_of_range(bad):
-    digits, trie = catalogue()
+    tokens, trie = catalogue()
     with pytest.raises(ConfigError, match=f"`{next(iter(bad))}`"):
-        sample_items(Tables(), trie, digits, HISTORIES, **({"k": 1, "seed": 0} | bad))
+        sample_items(Tables(), trie, tokens, HISTORIES, **({"k": 1, "seed": 0} | bad))

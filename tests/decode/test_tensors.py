@@ -21,8 +21,8 @@ def build(sizes, rows, storage="fast"):
 @st.composite
 def tries(draw, sizes=SIZES, levels=(1, 8), fewest=0):
     sizes = draw(st.lists(sizes, min_size=levels[0], max_size=levels[1]))
-    digits = st.tuples(*(st.integers(0, min(size, 4) - 1) | st.just(size - 1) for size in sizes))
-    rows = draw(st.lists(digits, min_size=fewest, max_size=40))
+    tokens = st.tuples(*(st.integers(0, min(size, 4) - 1) | st.just(size - 1) for size in sizes))
+    rows = draw(st.lists(tokens, min_size=fewest, max_size=40))
     return build(sizes, rows, draw(st.sampled_from(["fast", "compact"])))
 
 
@@ -159,7 +159,7 @@ def test_a_device_that_is_not_there():
 
 
 def static_mask(index: StaticLayout, states, depth: int) -> torch.Tensor:
-    """The tokens allowed behind `depth` digits, read as in the paper: gather, compare with the length."""
+    """The tokens allowed behind `depth` tokens, read as in the paper: gather, compare with the length."""
     starts = index.indptr[states.long()].long()
     lengths = index.indptr[states.long() + 1] - starts
     offsets = torch.arange(index.layer_max_branches[depth])
@@ -171,7 +171,7 @@ def static_mask(index: StaticLayout, states, depth: int) -> torch.Tensor:
 
 
 def static_step(index: StaticLayout, states, depth: int, codes) -> torch.Tensor:
-    """The states after one more digit that exists."""
+    """The states after one more token that exists."""
     starts = index.indptr[states.long()].long()
     places = starts[:, None] + torch.arange(index.layer_max_branches[depth])
     rows = index.packed_csr[places.clamp(max=len(index.packed_csr) - 1)]
@@ -211,7 +211,7 @@ def test_static_allows_what_the_trie_allows(trie, dense):
             np.testing.assert_array_equal(index.dense_mask[codes, : sizes[1]].numpy(), allowed)
             assert torch.equal(index.dense_states[before - 1, chosen], nodes)
             assert int(index.dense_mask.sum()) == len(rows)
-    assert (nodes == 0).all()  # behind the last digit
+    assert (nodes == 0).all()  # behind the last token
 
 
 def test_static_of_three_items_by_hand():
@@ -230,7 +230,7 @@ def test_static_of_three_items_by_hand():
 
 @pytest.mark.parametrize(("levels", "dense"), [(1, 1), (2, 2), (3, 3), (3, 0)])
 def test_levels_that_static_does_not_have(levels, dense):
-    with pytest.raises(ConfigError, match=f"`dense_levels` is {dense} for Semantic IDs of {levels} digits"):
+    with pytest.raises(ConfigError, match=f"`dense_levels` is {dense} for Semantic IDs of {levels} tokens"):
         to_static(build([4] * levels, [[1] * levels]), dense_levels=dense)
 
 

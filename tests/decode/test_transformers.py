@@ -26,34 +26,34 @@ def catalogue(items=60, seed=0) -> np.ndarray:
     return np.stack(np.unravel_index(every, SIZES), axis=1).astype(np.uint16)
 
 
-def trie_of(digits, storage="fast") -> Trie:
-    return Trie.build(LAYOUT.pack(digits), LAYOUT, storage=storage)
+def trie_of(tokens, storage="fast") -> Trie:
+    return Trie.build(LAYOUT.pack(tokens), LAYOUT, storage=storage)
 
 
 class DictTrie:
     """The callback that users of transformers write."""
 
-    def __init__(self, digits, prompt=1, shift=0, eos=VOCABULARY.eos, pad=VOCABULARY.pad):
+    def __init__(self, tokens, prompt=1, shift=0, eos=VOCABULARY.eos, pad=VOCABULARY.pad):
         self.prompt, self.eos, self.pad, self.root = prompt, eos, pad, {}
-        for tokens in (VOCABULARY.tokens(digits) + shift).tolist():
+        for token_ids in (VOCABULARY.token_ids(tokens) + shift).tolist():
             node = self.root
-            for token in tokens:
-                node = node.setdefault(token, {})
+            for token_id in token_ids:
+                node = node.setdefault(token_id, {})
 
-    def __call__(self, batch, tokens):
-        written = tokens[self.prompt :].tolist()
+    def __call__(self, batch, token_ids):
+        written = token_ids[self.prompt :].tolist()
         if self.eos in written:
             return [self.pad]
         node = self.root
-        for token in written:
-            node = node.get(token, {})
+        for token_id in written:
+            node = node.get(token_id, {})
         return list(node) or [self.eos]
 
 
 def tiny_t5(seed=0) -> T5ForConditionalGeneration:
     torch.manual_seed(seed)
     config = T5Config(
-        vocab_size=VOCABULARY.size + 5,  # some tokens that are none of the trie's
+        vocab_size=VOCABULARY.size + 5,  # some token_ids that are none of the trie's
         d_model=16,
         d_kv=8,
         d_ff=16,
@@ -120,21 +120,21 @@ MODES = {
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("mode", MODES)
 def test_generate_gives_what_a_dict_trie_gives(mode, seed):
-    digits = catalogue(seed=seed)
+    tokens = catalogue(seed=seed)
     model, options = tiny_t5(seed), MODES[mode]
-    theirs = generate(model, seed=seed, prefix_allowed_tokens_fn=DictTrie(digits), **options)
+    theirs = generate(model, seed=seed, prefix_allowed_tokens_fn=DictTrie(tokens), **options)
     for storage in ("fast", "compact"):
-        processor = TrieLogitsProcessor(trie_of(digits, storage), VOCABULARY)
+        processor = TrieLogitsProcessor(trie_of(tokens, storage), VOCABULARY)
         assert_same(generate(model, seed=seed, logits_processor=[processor], **options), theirs)
 
 
 def test_every_finished_row_is_an_item_with_eos_behind_it():
-    digits = catalogue()
-    processor = TrieLogitsProcessor(trie_of(digits), VOCABULARY)
+    tokens = catalogue()
+    processor = TrieLogitsProcessor(trie_of(tokens), VOCABULARY)
     out = generate(tiny_t5(), logits_processor=[processor], num_beams=10, num_return_sequences=10)
     assert out.sequences.shape == (40, 1 + LEVELS + 1)
     assert (out.sequences[:, -1] == VOCABULARY.eos).all()
-    found = VOCABULARY.digits(out.sequences[:, 1:-1].numpy())
+    found = VOCABULARY.tokens(out.sequences[:, 1:-1].numpy())
     values, offsets = processor.trie.lookup(LAYOUT.pack(found))
     assert (np.diff(offsets) == 1).all()
     assert all(len(set(row)) == 10 for row in values.reshape(4, 10).tolist())
@@ -143,7 +143,7 @@ def test_every_finished_row_is_an_item_with_eos_behind_it():
 def test_one_item_is_found_by_any_beam():
     processor = TrieLogitsProcessor(trie_of(catalogue(1)), VOCABULARY)
     out = generate(tiny_t5(), logits_processor=[processor], num_beams=3)
-    assert (VOCABULARY.digits(out.sequences[:, 1:-1].numpy()) == catalogue(1)).all()
+    assert (VOCABULARY.tokens(out.sequences[:, 1:-1].numpy()) == catalogue(1)).all()
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -160,19 +160,19 @@ def test_a_decoder_alone_with_tokens_of_its_own_and_padding_on_the_left(in_place
     prompts[1, :4] = pad
     options = {"attention_mask": (prompts != pad).long(), "pad_token_id": pad, "num_beams": 4}
     options |= {"max_new_tokens": LEVELS + 1, "num_return_sequences": 4}
-    digits = catalogue()
-    theirs = model.generate(prompts, prefix_allowed_tokens_fn=DictTrie(digits, 6, words, eos, pad), **options)
+    tokens = catalogue()
+    theirs = model.generate(prompts, prefix_allowed_tokens_fn=DictTrie(tokens, 6, words, eos, pad), **options)
     processor = TrieLogitsProcessor(
-        trie_of(digits), VOCABULARY, prompt_length=6, first_token=words, eos=eos, pad=pad, in_place=in_place
+        trie_of(tokens), VOCABULARY, prompt_length=6, first_token=words, eos=eos, pad=pad, in_place=in_place
     )
     ours = model.generate(prompts, logits_processor=[processor], **options)
     assert torch.equal(ours, theirs)
     assert not processor.dead.any()
 
 
-def expected_row(oracle: DictTrie, tokens, scores):
+def expected_row(oracle: DictTrie, token_ids, scores):
     row = torch.full_like(scores, -torch.inf)
-    allowed = oracle(0, tokens)
+    allowed = oracle(0, token_ids)
     row[allowed] = scores[allowed]
     return row
 
@@ -185,9 +185,9 @@ TOKENS = st.integers(-3, VOCABULARY.size + 8)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("in_place", [False, True])
 def test_any_rows_are_masked_as_the_dict_trie_says(data, dtype, in_place):
-    digits = catalogue(data.draw(st.integers(1, 30)), seed=1)
+    tokens = catalogue(data.draw(st.integers(1, 30)), seed=1)
     depth = data.draw(st.integers(0, LEVELS + 3))
-    real = VOCABULARY.tokens(digits)
+    real = VOCABULARY.token_ids(tokens)
     tail = [VOCABULARY.eos, VOCABULARY.pad, VOCABULARY.pad]
     rows = st.lists(
         st.lists(TOKENS, min_size=depth, max_size=depth)
@@ -199,11 +199,11 @@ def test_any_rows_are_masked_as_the_dict_trie_says(data, dtype, in_place):
     input_ids = torch.from_numpy(np.pad(written, [(0, 0), (1, 0)], constant_values=VOCABULARY.bos))
     scores = torch.randn(len(written), VOCABULARY.size + 2).to(dtype)
     before = scores.clone()
-    processor = TrieLogitsProcessor(trie_of(digits), VOCABULARY, in_place=in_place)
+    processor = TrieLogitsProcessor(trie_of(tokens), VOCABULARY, in_place=in_place)
     masked = processor(input_ids, scores)
-    oracle = DictTrie(digits)
-    for row, tokens in enumerate(input_ids):
-        assert torch.equal(masked[row], expected_row(oracle, tokens, before[row]))
+    oracle = DictTrie(tokens)
+    for row, token_ids in enumerate(input_ids):
+        assert torch.equal(masked[row], expected_row(oracle, token_ids, before[row]))
     assert masked.dtype == dtype
     assert (masked is scores) == in_place
     assert in_place or torch.equal(scores, before)
@@ -213,11 +213,11 @@ def test_any_rows_are_masked_as_the_dict_trie_says(data, dtype, in_place):
 
 
 def test_scores_that_are_not_contiguous():
-    digits = catalogue()
+    tokens = catalogue()
     wide = torch.randn(5, 2 * VOCABULARY.size)
     scores, start = wide[:, ::2], torch.full((5, 1), VOCABULARY.bos)
-    expected = TrieLogitsProcessor(trie_of(digits), VOCABULARY)(start, scores.clone())
-    masked = TrieLogitsProcessor(trie_of(digits), VOCABULARY, in_place=True)(start, scores)
+    expected = TrieLogitsProcessor(trie_of(tokens), VOCABULARY)(start, scores.clone())
+    masked = TrieLogitsProcessor(trie_of(tokens), VOCABULARY, in_place=True)(start, scores)
     assert torch.equal(masked, expected)
     assert torch.equal(wide[:, ::2], expected)
 
@@ -235,8 +235,8 @@ HOSTILE = {
     "one dimension": ((IDS[0], SCORES[0]), DataError, "as many rows"),
     "ids that are floats": ((IDS.float(), SCORES), DataError, "must be integers"),
     "scores that are integers": ((IDS, SCORES.long()), DataError, "scores` floats"),
-    "too few tokens": ((IDS, SCORES[:, :-1]), DataError, f"the vocabulary needs {VOCABULARY.size}"),
-    "no start token": ((IDS[:, :0], SCORES), ConfigError, "`prompt_length` is 1, but rows have 0"),
+    "too few token_ids": ((IDS, SCORES[:, :-1]), DataError, f"the vocabulary needs {VOCABULARY.size}"),
+    "no start token_id": ((IDS[:, :0], SCORES), ConfigError, "`prompt_length` is 1, but rows have 0"),
 }
 
 

@@ -9,7 +9,7 @@ from sidkit.errors import ConfigError, FormatError
 from sidkit.evaluate import Metrics, Protocol, Result, machine_facts, version_facts
 
 PROTOCOL = Protocol(
-    candidates=12101, users=22363, beam=50, collisions="token", dataset="beauty", seeds=(0, 1)
+    candidates=12101, users=22363, beam=50, collisions="suffix", dataset="beauty", seeds=(0, 1)
 )
 
 
@@ -50,8 +50,8 @@ def test_the_shape_of_the_file(tmp_path):
         "split": "leave_last_out",
         "ties": "source",
         "tie_seed": 0,
-        "mask_seen": False,
-        "collisions": "token",
+        "exclude_seen": False,
+        "collisions": "suffix",
         "candidates": 12101,
         "beam": 50,
         "seeds": [0, 1],
@@ -92,16 +92,16 @@ def test_merging_keeps_both_models_and_the_newer_of_one():
     both = metrics().merged(metrics("sasrec", plain)).merged(metrics("tiger", value=0.125))
     assert both.models == ["sasrec", "tiger"]
     assert both.find("tiger", "ndcg@10").value == 0.125
-    assert both.protocol.beam == 50 and both.protocol.collisions == "token"
+    assert both.protocol.beam == 50 and both.protocol.collisions == "suffix"
     assert both.protocol.seeds == (0, 1, 7)
 
 
 def test_results_under_other_rules_do_not_mix():
-    masked = Protocol(candidates=12101, users=22363, dataset="beauty", mask_seen=True)
+    masked = Protocol(candidates=12101, users=22363, dataset="beauty", exclude_seen=True)
     with pytest.raises(ConfigError) as caught:
         metrics().merged(metrics("sasrec", masked))
     assert str(caught.value) == (
-        "results under different protocols do not go into one file: `mask_seen` is False and True; "
+        "results under different protocols do not go into one file: `exclude_seen` is False and True; "
         "evaluate both under the same setting"
     )
 
@@ -183,12 +183,12 @@ def test_a_number_that_is_infinite(tmp_path):
         ({"collisions": "drop"}, "protocol: `collisions` must be one of token, reassign, share, got 'drop'"),
         ({"reassign": "best"}, "protocol: `reassign` must be one of first, nearest, sinkhorn, got 'best'"),
         (
-            {"collisions": "token", "reassign": "nearest"},
-            "protocol: `reassign` 'nearest' needs the policy `reassign`, got 'token'",
+            {"collisions": "suffix", "reassign": "nearest"},
+            "protocol: `reassign` 'nearest' needs the policy `reassign`, got 'suffix'",
         ),
         ({"beam": 0}, "protocol: `beam` must be an integer of at least 1, got 0"),
         ({"seeds": (-1,)}, "protocol: `seeds` must be an integer of at least 0, got -1"),
-        ({"mask_seen": 1}, "protocol: `mask_seen` must be true or false and `dataset` a name"),
+        ({"exclude_seen": 1}, "protocol: `exclude_seen` must be true or false and `dataset` a name"),
     ],
 )
 def test_a_protocol_that_makes_no_sense(changes, message):
@@ -203,8 +203,8 @@ def test_a_protocol_that_makes_no_sense(changes, message):
         split=st.sampled_from(["leave_last_out", "global_time"]),
         ties=st.sampled_from(["source", "shuffle"]),
         tie_seed=st.integers(0, 9),
-        mask_seen=st.booleans(),
-        collisions=st.sampled_from(["token", "reassign", "share", None]),
+        exclude_seen=st.booleans(),
+        collisions=st.sampled_from(["suffix", "reassign", "share", None]),
         candidates=st.integers(1, 10**9),
         beam=st.none() | st.integers(1, 1000),
         seeds=st.lists(st.integers(0, 2**63), max_size=3).map(tuple),
@@ -223,7 +223,9 @@ def test_the_protocol_as_a_sentence():
         "all 12,101 items are candidates; 22,363 users; collisions by token; beam 50; seeds 0, 1; "
         "95 % bootstrap intervals over users, 1,000 samples"
     )
-    other = Protocol(candidates=5, users=3, ties="shuffle", tie_seed=4, mask_seen=True, split="global_time")
+    other = Protocol(
+        candidates=5, users=3, ties="shuffle", tie_seed=4, exclude_seen=True, split="global_time"
+    )
     assert other.sentence().startswith(
         "test part; global-time split; equal times shuffled with seed 4; seen items masked; "
     )

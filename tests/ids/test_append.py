@@ -20,7 +20,7 @@ def near(rows):
     return np.broadcast_to(EVERYTHING, (len(rows), 9, 2))
 
 
-@given(PAIRS, PAIRS, st.sampled_from(["token", "reassign", "share"]))
+@given(PAIRS, PAIRS, st.sampled_from(["suffix", "reassign", "share"]))
 def test_old_rows_stay_and_all_are_told_apart(old, new, policy):
     old, new = some_codes(old), some_codes(new)
     given_to = {"alternatives": near} if policy == "reassign" else {}
@@ -28,21 +28,21 @@ def test_old_rows_stay_and_all_are_told_apart(old, new, policy):
         table = SidTable.from_codes(old, np.arange(len(old)), (3, 3), collisions=policy, **given_to)
         larger = append_items(table, new, np.arange(len(old), len(old) + len(new)), alternatives=near)
     except CollisionError:
-        room = 9 * (table.sizes[-1] if policy == "token" else 1) if len(old) <= 9 else 0
+        room = 9 * (table.sizes[-1] if policy == "suffix" else 1) if len(old) <= 9 else 0
         assert len(old) + len(new) > room
         return
-    assert larger.digits[: len(old)].tolist() == table.digits.tolist()
+    assert larger.tokens[: len(old)].tolist() == table.tokens.tolist()
     assert list(larger.layout.sizes) == list(table.layout.sizes) and larger.collisions == policy
     if policy == "share":
-        assert larger.digits[len(old) :].tolist() == new.tolist()
+        assert larger.tokens[len(old) :].tolist() == new.tolist()
     elif len(larger):
-        assert group_sizes(larger.digits, larger.sizes).max() == 1
+        assert group_sizes(larger.tokens, larger.sizes).max() == 1
 
 
-def test_the_next_digit_then_the_next_code():
+def test_the_next_token_then_the_next_code():
     table = SidTable.from_codes([[0, 0], [0, 0], [1, 1]], ["a", "b", "c"], (3, 3))
     larger = append_items(table, [[1, 1], [1, 1], [0, 0]], ["d", "e", "f"], alternatives=near)
-    # 1-1 has one digit left, for d; e and f move to the first code with room, 0-1.
+    # 1-1 has one token left, for d; e and f move to the first code with room, 0-1.
     assert [larger.sid(item) for item in "abcdef"] == ["0-0-0", "0-0-1", "1-1-0", "1-1-1", "0-1-0", "0-1-1"]
 
 
@@ -64,7 +64,7 @@ def test_what_does_not_fit_is_refused():
         append_items(table, [[1, 0]], ["six"])
     with pytest.raises(CollisionError, match="find no free code"):
         append_items(table, [[0, 0]], [6], alternatives=lambda rows: np.zeros((len(rows), 2, 2), np.uint16))
-    odd = SidTable(pl.Series(["a"]), [[0, 1]], SidLayout([3, 2]), collisions="token")
+    odd = SidTable(pl.Series(["a"]), [[0, 1]], SidLayout([3, 2]), collisions="suffix")
     with pytest.raises(CollisionError, match="do not count from 0"):
         append_items(odd, [[0]], ["b"])
 

@@ -31,7 +31,7 @@ def test_a_column_of_the_same_name_is_replaced():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(DataError, match="2 Semantic IDs for 3 rows"):
         with_sid_column(TABLE, CODES[:2], LAYOUT)
-    with pytest.raises(ValueError, match="row 0, level 1: digit 299 is not below 4"):
+    with pytest.raises(ValueError, match="row 0, level 1: token 299 is not below 4"):
         with_sid_column(TABLE, CODES, SidLayout([4, 4]))
     with pytest.raises(DataError, match="there is no column `sid`; there are item"):
         read_sid_column(TABLE)
@@ -42,11 +42,11 @@ def test_what_does_not_fit_is_refused():
 def test_a_column_that_contradicts_its_layout_is_refused():
     good = with_sid_column(TABLE, CODES, LAYOUT)
     field = good.schema.field("sid")
-    for digits, message in [
+    for tokens, message in [
         ([[4, 0]] * 3, "contradicts its layout"),
-        ([[1, 2], None, [0, 0]], "2 digits in every row"),
+        ([[1, 2], None, [0, 0]], "2 tokens in every row"),
     ]:
-        column = pa.array(digits, field.type)
+        column = pa.array(tokens, field.type)
         wrong = good.set_column(1, pa.field("sid", field.type, metadata=field.metadata), column)
         with pytest.raises(FormatError, match=message):
             read_sid_column(wrong)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidkit._core import place_codes
 from sidkit.errors import CollisionError, ConfigError, DataError
-from sidkit.ids import SidTable, add_collision_digit, group_sizes, reassign, resolve_collisions
+from sidkit.ids import SidTable, add_collision_token, group_sizes, reassign, resolve_collisions
 from sidkit.tokenizers import LSH, PQ, RQKMeans, decoding_costs
 
 
@@ -20,7 +20,7 @@ def small_codes():
     )
 
 
-def slow_collision_digit(codes):
+def slow_collision_token(codes):
     seen, result = {}, []
     for code in map(tuple, codes.tolist()):
         result.append((*code, seen.get(code, 0)))
@@ -48,12 +48,12 @@ def slow_reassign(codes, alternatives, capacity):
 
 
 @given(small_codes())
-def test_collision_digit_counts_in_item_order(codes):
-    digits, size = add_collision_digit(codes, (3, 3))
-    expected, expected_size = slow_collision_digit(codes)
-    assert list(map(tuple, digits.tolist())) == expected
+def test_collision_token_counts_in_item_order(codes):
+    tokens, size = add_collision_token(codes, (3, 3))
+    expected, expected_size = slow_collision_token(codes)
+    assert list(map(tuple, tokens.tolist())) == expected
     assert size == expected_size
-    assert digits.dtype == np.uint16
+    assert tokens.dtype == np.uint16
 
 
 @given(small_codes(), st.integers(1, 3), st.integers(1, 9), st.randoms(use_true_random=False))
@@ -89,8 +89,8 @@ def test_reassign_asks_only_for_the_surplus_items():
 def test_two_word_layouts_work_alike():
     sizes = (2048,) * 8
     codes = np.array([[2047] * 8, [0] * 8, [2047] * 8, [2047] * 7 + [0]], dtype=np.uint16)
-    digits, size = add_collision_digit(codes, sizes)
-    assert digits[:, -1].tolist() == [0, 0, 1, 0]
+    tokens, size = add_collision_token(codes, sizes)
+    assert tokens[:, -1].tolist() == [0, 0, 1, 0]
     assert size == 2
     assert group_sizes(codes, sizes).tolist() == [1, 1, 2]
     other = np.tile(np.array([[2047] * 7 + [0], [2047] * 7 + [5]], dtype=np.uint16), (4, 1, 1))
@@ -99,21 +99,21 @@ def test_two_word_layouts_work_alike():
 
 def test_a_million_items_take_seconds():
     codes = np.random.default_rng(0).integers(0, 64, size=(1_000_000, 3)).astype(np.uint16)
-    digits, size = add_collision_digit(codes, (64, 64, 64))
-    assert len(group_sizes(digits, (64, 64, 64, size))) == len(codes)
+    tokens, size = add_collision_token(codes, (64, 64, 64))
+    assert len(group_sizes(tokens, (64, 64, 64, size))) == len(codes)
 
 
 def test_too_many_items_under_one_code():
     codes = np.array([[1, 2], [0, 0], [1, 2], [1, 2]], dtype=np.uint16)
     with pytest.raises(CollisionError) as caught:
-        resolve_collisions(codes, (3, 3), policy="token", collision_size=2)
+        resolve_collisions(codes, (3, 3), policy="suffix", collision_size=2)
     assert str(caught.value) == (
-        "3 items have the code `1-2`, but the collision digit tells only 2 apart; "
+        "3 items have the code `1-2`, but the collision token tells only 2 apart; "
         "hint: a collision size of at least 3, more or larger levels, or the policy `reassign` or `share`"
     )
-    digits, sizes = resolve_collisions(codes, (3, 3), policy="token", collision_size=3)
+    tokens, sizes = resolve_collisions(codes, (3, 3), policy="suffix", collision_size=3)
     assert sizes == (3, 3, 3)
-    assert digits.tolist() == [[1, 2, 0], [0, 0, 0], [1, 2, 1], [1, 2, 2]]
+    assert tokens.tolist() == [[1, 2, 0], [0, 0, 0], [1, 2, 1], [1, 2, 2]]
 
 
 def test_a_full_catalogue_says_how_many_are_left_over():
@@ -123,17 +123,17 @@ def test_a_full_catalogue_says_how_many_are_left_over():
         resolve_collisions(codes, (3,), policy="reassign", alternatives=everything)
     assert str(caught.value) == (
         "2 of 5 items find no free code among their 3 alternatives (the first is row 3 with the code `0`); "
-        "hint: more alternatives, a larger capacity, more or larger levels, or the policy `token` or `share`"
+        "hint: more alternatives, a larger capacity, more or larger levels, or the policy `suffix` or `share`"
     )
     with pytest.raises(CollisionError, match="among their 3 alternatives"):
         reassign(codes, (3,), everything, method="nearest")
-    digits, _ = resolve_collisions(codes, (3,), policy="reassign", alternatives=everything, capacity=2)
-    assert digits.ravel().tolist() == [0, 0, 1, 1, 2]
+    tokens, _ = resolve_collisions(codes, (3,), policy="reassign", alternatives=everything, capacity=2)
+    assert tokens.ravel().tolist() == [0, 0, 1, 1, 2]
 
 
 def test_share_keeps_the_codes():
-    digits, sizes = resolve_collisions([[1, 1], [1, 1]], (2, 2), policy="share")
-    assert digits.tolist() == [[1, 1], [1, 1]]
+    tokens, sizes = resolve_collisions([[1, 1], [1, 1]], (2, 2), policy="share")
+    assert tokens.tolist() == [[1, 1], [1, 1]]
     assert sizes == (2, 2)
 
 
@@ -170,7 +170,7 @@ def test_share_keeps_the_codes():
             DataError,
             r"of one choice or more, but it is \(2, 0, 1\)",
         ),
-        ([[0]], (4,), {"method": "nearest"}, ConfigError, "the policy is `token`"),
+        ([[0]], (4,), {"method": "nearest"}, ConfigError, "the policy is `suffix`"),
         ([[0]], (4,), {"policy": "share", "collision_size": 2}, ConfigError, "the policy is `share`"),
         (
             [[0], [0]],
@@ -255,13 +255,13 @@ def test_methods_work_on_two_words_and_on_a_tokenizer(method):
         table = SidTable.from_codes(
             tokenizer.encode(x),
             np.arange(300),
-            tokenizer.sizes,
+            tokenizer.codebook_sizes,
             collisions="reassign",
             alternatives=lambda rows, tokenizer=tokenizer: tokenizer.alternatives(x[rows], 200),
             method=method,
             costs=decoding_costs(tokenizer, x),
         )
-        assert group_sizes(table.digits, table.sizes).max() == 1
+        assert group_sizes(table.tokens, table.sizes).max() == 1
     wide = np.zeros((2, 8), np.uint16)
     others = np.tile(np.array([[0] * 8, [0] * 7 + [9]], np.uint16), (2, 1, 1))
     moved = reassign(wide, (2048,) * 8, others, method=method)

@@ -27,6 +27,6 @@ def test_drift_to_chance_has_no_information():
     assert found.remap["items"].sum() == 2000
 
 
-def test_digits_of_other_shapes_are_refused():
-    with pytest.raises(DataError, match="digits of the same items"):
+def test_tokens_of_other_shapes_are_refused():
+    with pytest.raises(DataError, match="tokens of the same items"):
         drift([[0, 1]], [[0]])

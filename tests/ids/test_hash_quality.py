@@ -1,4 +1,4 @@
-"""The n-gram hash behaves like a random function, also where digits follow each other in order."""
+"""The n-gram hash behaves like a random function, also where tokens follow each other in order."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_one_changed_bit_changes_every_bit_of_the_row_half_of_the_time():
         assert np.all(abs(share - 0.5) < 5 * 0.5 / len(keys) ** 0.5), bit
 
 
-def test_neighbouring_digits_do_not_land_on_neighbouring_rows():
+def test_neighbouring_tokens_do_not_land_on_neighbouring_rows():
     seen = (
         ngram_rows(keys_of("sequential", 100_000), LAYOUT, kind=WHOLE, rows=10**6).ravel().astype(np.float64)
     )

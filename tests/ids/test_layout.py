@@ -19,10 +19,10 @@ def random_codes(sizes, rows, seed=0):
     return rng.integers(0, sizes, (rows, len(sizes))).astype(np.uint16)
 
 
-def slow_pack(sizes, digits):
+def slow_pack(sizes, tokens):
     key = 0
-    for size, digit in zip(sizes, digits, strict=True):
-        key = (key << (size - 1).bit_length()) | int(digit)
+    for size, token in zip(sizes, tokens, strict=True):
+        key = (key << (size - 1).bit_length()) | int(token)
     return key
 
 
@@ -74,10 +74,10 @@ def test_writing_into_the_callers_arrays():
         layout = SidLayout(sizes)
         codes = random_codes(sizes, 5)
         packed = np.empty_like(layout.pack(codes))
-        digits = np.empty_like(codes)
+        tokens = np.empty_like(codes)
         assert layout.pack(codes, out=packed) is packed
-        assert layout.unpack(packed, out=digits) is digits
-        np.testing.assert_array_equal(digits, codes)
+        assert layout.unpack(packed, out=tokens) is tokens
+        np.testing.assert_array_equal(tokens, codes)
 
 
 u16, u64 = np.uint16, np.uint64
@@ -114,7 +114,7 @@ refusals = [
     (
         lambda: SidLayout([4, 3]).pack(np.array([[0, 0], [3, 3]], u16)),
         ValueError,
-        "row 1, level 1: digit 3 is not below 3, the number of codes of that level",
+        "row 1, level 1: token 3 is not below 3, the number of codes of that level",
     ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((1, 2), u16), out=np.zeros(2, u64)),
@@ -139,10 +139,10 @@ refusals = [
     (
         lambda: SidLayout([4, 4]).prefix_range([1, 2, 3]),
         ValueError,
-        "3 digits are asked for, but the layout has 2 levels",
+        "3 tokens are asked for, but the layout has 2 levels",
     ),
-    (lambda: SidLayout([4, 4]).prefix_range([0, 70000]), ValueError, "level 1: digit 70000 is not below 4"),
-    (lambda: SidLayout([4, 4]).prefix(np.zeros(1, u64), 3), ValueError, "3 digits are asked for"),
+    (lambda: SidLayout([4, 4]).prefix_range([0, 70000]), ValueError, "level 1: token 70000 is not below 4"),
+    (lambda: SidLayout([4, 4]).prefix(np.zeros(1, u64), 3), ValueError, "3 tokens are asked for"),
     (
         lambda: SidLayout([4]).common_prefix_length(np.zeros(1, u64), np.zeros(2, u64)),
         ValueError,

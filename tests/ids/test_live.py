@@ -19,7 +19,7 @@ from sidkit.errors import CollisionError, FormatError
 SIDS = Path(__file__).parents[2] / "../shared/data/beauty/sids_letter.parquet"
 SIZES = (3, 300, 4)
 LAYOUT = SidLayout(SIZES)
-DIGITS = st.tuples(*(st.integers(0, 2) | st.just(size - 1) for size in SIZES))
+TOKENS = st.tuples(*(st.integers(0, 2) | st.just(size - 1) for size in SIZES))
 
 
 def packed(rows):
@@ -45,7 +45,7 @@ class Churn(RuleBasedStateMachine):
         self.kept = []
 
     @initialize(
-        rows=st.lists(DIGITS, max_size=30),
+        rows=st.lists(TOKENS, max_size=30),
         storage=st.sampled_from(["fast", "compact"]),
         mmap=st.booleans(),
         disk=st.booleans(),
@@ -66,7 +66,7 @@ class Churn(RuleBasedStateMachine):
             del self.sids[item]
         self.sids.update(zip(items, rows, strict=True))
 
-    @rule(data=st.data(), rows=st.lists(DIGITS, max_size=20))
+    @rule(data=st.data(), rows=st.lists(TOKENS, max_size=20))
     def add(self, data, rows):
         free = st.integers(0, 60).filter(lambda item: item not in self.sids) | st.integers(2**31, 2**32 - 1)
         items = data.draw(st.lists(free, min_size=len(rows), max_size=len(rows), unique=True))
@@ -80,14 +80,14 @@ class Churn(RuleBasedStateMachine):
         self.live.remove(numbers(gone))
         self.commit([], [], gone)
 
-    @rule(data=st.data(), row=DIGITS)
+    @rule(data=st.data(), row=TOKENS)
     def move(self, data, row):
         if self.sids:
             item = data.draw(st.sampled_from(sorted(self.sids)))
             self.live.update(sids=packed([row]), items=numbers([item]), remove=numbers([item]))
             self.commit([row], [item], [item])
 
-    @rule(row=DIGITS)
+    @rule(row=TOKENS)
     def refused(self, row):
         if self.sids:
             item = min(self.sids)
@@ -227,8 +227,8 @@ def test_a_folder_is_checked_and_locked(tmp_path):
 
 def test_readers_see_whole_batches_only():
     layout = SidLayout([8, 256])
-    digits = np.arange(200, dtype=np.uint64)
-    live = LiveTrie(Trie.build(digits, layout), unique=True)
+    tokens = np.arange(200, dtype=np.uint64)
+    live = LiveTrie(Trie.build(tokens, layout), unique=True)
     stop, failures, seen = threading.Event(), [], []
 
     def read():
@@ -247,7 +247,7 @@ def test_readers_see_whole_batches_only():
         reader.start()
     for batch in range(1, 200):
         items = np.arange(200) + 200 * batch
-        sids = digits + np.uint64(batch % 8 << 8)
+        sids = tokens + np.uint64(batch % 8 << 8)
         live.update(sids=sids, items=items, remove=items - 200)
     stop.set()
     for reader in readers:
@@ -260,9 +260,9 @@ def test_readers_see_whole_batches_only():
 @pytest.mark.skipif(not SIDS.exists(), reason="the published SIDs of Beauty are not beside the project")
 def test_published_sids_of_beauty(tmp_path):
     pl = pytest.importorskip("polars")
-    digits = pl.read_parquet(SIDS).select(pl.col("^c\\d+$")).to_numpy().astype(np.uint16)
-    layout = SidLayout([256] * digits.shape[1])
-    sids, items = layout.pack(np.ascontiguousarray(digits)), np.arange(len(digits))
+    tokens = pl.read_parquet(SIDS).select(pl.col("^c\\d+$")).to_numpy().astype(np.uint16)
+    layout = SidLayout([256] * tokens.shape[1])
+    sids, items = layout.pack(np.ascontiguousarray(tokens)), np.arange(len(tokens))
     whole = Trie.build(sids, layout)
     assert whole.item_count - len(whole) == 13
     with pytest.raises(CollisionError):

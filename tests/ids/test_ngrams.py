@@ -17,7 +17,7 @@ def mix64(x):
     return x ^ (x >> 31)
 
 
-def slow_rows(sizes, windows, rows, seed, digits):
+def slow_rows(sizes, windows, rows, seed, tokens):
     """The rows of one SID in mode "mix", straight from the documentation."""
     spaces = [int(np.prod([1, *sizes[a : a + n]], dtype=object)) for a, n in windows]
     left, own = rows, set()
@@ -29,9 +29,9 @@ def slow_rows(sizes, windows, rows, seed, digits):
     result, first = [], 0
     for i, (start, length) in enumerate(windows):
         number = bits = width = 0
-        for size, digit in list(zip(sizes, digits, strict=True))[start : start + length]:
-            number = number * size + int(digit)
-            bits = bits << (size - 1).bit_length() | int(digit)
+        for size, token in list(zip(sizes, tokens, strict=True))[start : start + length]:
+            number = number * size + int(token)
+            bits = bits << (size - 1).bit_length() | int(token)
             width += (size - 1).bit_length()
         if i in own:
             result.append(first + number)
@@ -121,9 +121,9 @@ def test_murmur3_is_that_of_mmh3():
     codes = random_codes(layout.sizes, 20)
     windows = [(0, 3), (0, 8)]
     got = ngram_rows(layout.pack(codes), layout, kind=windows, rows=10**6, seed=5, mode="murmur3")
-    for row, digits in zip(got, codes, strict=True):
+    for row, tokens in zip(got, codes, strict=True):
         for place, (start, length) in enumerate(windows):
-            key = int("".join(f"{digit:011b}" for digit in digits[start : start + length]), 2)
+            key = int("".join(f"{token:011b}" for token in tokens[start : start + length]), 2)
             key = key.to_bytes(8 if length * 11 <= 64 else 16, "little")
             assert row[place] == mmh3.hash64(key, 5 + place, signed=False)[0] % 10**6
 
@@ -143,7 +143,7 @@ LAYOUT = SidLayout([4, 4])
 ONE = np.zeros(1, np.uint64)
 refusals = [
     ({"kind": "many"}, ValueError, "`many` is no kind of n-gram; take `unigram`, `bigram`"),
-    ({"kind": "trigram"}, ValueError, "3 digits are asked for, but the layout has 2 levels"),
+    ({"kind": "trigram"}, ValueError, "3 tokens are asked for, but the layout has 2 levels"),
     (
         {"kind": [(1, 2)]},
         ValueError,

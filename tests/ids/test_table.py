@@ -34,7 +34,7 @@ def test_both_directions(table):
     assert table.sizes == (16, 16, 2)
     assert table.codes.tolist() == CODES
     assert len(table) == 4
-    assert repr(table) == "SidTable(4 items, sizes=[16, 16, 2], collisions='token')"
+    assert repr(table) == "SidTable(4 items, sizes=[16, 16, 2], collisions='suffix')"
 
 
 def test_share_gives_all_items_of_an_id():
@@ -51,7 +51,7 @@ def test_lookups_agree_with_a_dictionary(codes):
     for prefix in {code[0] for code in codes}:
         assert set(table.items(str(prefix))) == {item for item, code in enumerate(codes) if code[0] == prefix}
     order = np.argsort(table.packed)
-    assert order.tolist() == np.lexsort(table.digits.T[::-1]).tolist()
+    assert order.tolist() == np.lexsort(table.tokens.T[::-1]).tolist()
 
 
 @pytest.mark.parametrize(
@@ -64,15 +64,15 @@ def test_lookups_agree_with_a_dictionary(codes):
     ],
     ids=["strings", "int8", "uint64", "int64"],
 )
-@pytest.mark.parametrize("policy", ["token", "share"])
+@pytest.mark.parametrize("policy", ["suffix", "share"])
 def test_round_trip_keeps_ids_and_types(tmp_path, ids, policy):
     table = SidTable.from_codes(CODES, ids, sizes=[16, 16], collisions=policy)
     table.save(tmp_path / "sids.parquet")
     again = SidTable.load(tmp_path / "sids.parquet")
     assert again.item_ids.dtype == ids.dtype
     assert again.item_ids.to_list() == ids.to_list()
-    assert (again.digits == table.digits).all()
-    assert again.digits.dtype == np.uint16
+    assert (again.tokens == table.tokens).all()
+    assert again.tokens.dtype == np.uint16
     assert (again.sizes, again.collisions) == (table.sizes, policy)
     assert again.sid(ids[1]) == table.sid(ids[1])
 
@@ -102,9 +102,9 @@ def test_an_empty_catalogue(tmp_path):
     ("ids", "message"),
     [
         (["a", "b", "a", "d"], "item id 'a' stands at 2 rows; ids must be distinct"),
-        (["a", "b"], "there are 4 rows of digits, but 2 item ids"),
+        (["a", "b"], "there are 4 rows of tokens, but 2 item ids"),
         (pl.Series(["a", None, "c", "d"]), "1 item ids are missing, the first at row 1"),
-        ([], "there are 4 rows of digits, but 0 item ids"),
+        ([], "there are 4 rows of tokens, but 0 item ids"),
         ([0.5, 1.5, 2.5, 3.5], "item ids must be integers or strings, not Float64"),
         (["a", 7, "c", "d"], "item ids must be all integers or all strings, but 7 stands among strings"),
     ],
@@ -124,18 +124,18 @@ def test_bad_lookups(table):
     with pytest.raises(DataError, match="item 'z' is not among the 4 items of the table"):
         table.sid("z")
     for wrong in ("12-", "a-b", "-1", "1-2-0-0", " 1", "²"):
-        with pytest.raises(DataError, match="is not a Semantic ID of at most 3 digits"):
+        with pytest.raises(DataError, match="is not a Semantic ID of at most 3 tokens"):
             table.items(wrong)
     for long in ("9" * 5000, "1-" * 5000):
-        with pytest.raises(DataError, match=r"^`.{80}\.\.\.` is not a Semantic ID of at most 3 digits"):
+        with pytest.raises(DataError, match=r"^`.{80}\.\.\.` is not a Semantic ID of at most 3 tokens"):
             table.items(long)
-    with pytest.raises(DataError, match=r"digit 16 of `16-0` is beyond level 0, which has 16: 0\.\.15"):
+    with pytest.raises(DataError, match=r"token 16 of `16-0` is beyond level 0, which has 16: 0\.\.15"):
         table.items("16-0")
     with pytest.raises(DataError, match="unknown collision policy `x`"):
         SidTable(IDS, CODES, [16, 16], collisions="x")
 
 
-ONE_LEVEL = '{"version": 1, "sizes": [2], "collisions": "token"}'
+ONE_LEVEL = '{"version": 1, "sizes": [2], "collisions": "suffix"}'
 
 
 def _with_metadata(frame, described):
@@ -150,7 +150,7 @@ def _with_metadata(frame, described):
         (lambda path: pl.DataFrame({"a": [1]}).write_parquet(path), "not a table of Semantic IDs"),
         (_with_metadata(pl.DataFrame({"a": [1]}), "{"), "has a damaged `sidkit.sids`"),
         (
-            _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 9, "sizes": [2], "collisions": "token"}'),
+            _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 9, "sizes": [2], "collisions": "suffix"}'),
             "is a table of version 9, but this sidkit reads version 1",
         ),
         (
@@ -158,7 +158,7 @@ def _with_metadata(frame, described):
             "is a table of version True, but this sidkit reads version 1",
         ),
         (
-            _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 1, "sizes": 2, "collisions": "token"}'),
+            _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 1, "sizes": 2, "collisions": "suffix"}'),
             "has a damaged `sidkit.sids`",
         ),
         (
@@ -188,14 +188,14 @@ def test_foreign_and_damaged_files(tmp_path, table, change, message):
 
 
 @pytest.mark.parametrize("wrong", ["12-7-0", "", None])
-def test_a_written_id_that_is_not_that_of_the_digits(tmp_path, table, wrong):
+def test_a_written_id_that_is_not_that_of_the_tokens(tmp_path, table, wrong):
     path = tmp_path / "sids.parquet"
     table.save(path)
     written = pl.Series("sid", [*table.sids[:1], wrong, "3-0-1", *table.sids[3:]])
     frame, metadata = table.to_frame(), pl.read_parquet_metadata(path)
     described = {"sidkit.sids": metadata["sidkit.sids"]}
     frame.with_columns(written).write_parquet(path, metadata=described)
-    with pytest.raises(FormatError, match=f"`sid` of row 1 is {wrong!r}, but its digits say '12-7-1'"):
+    with pytest.raises(FormatError, match=f"`sid` of row 1 is {wrong!r}, but its tokens say '12-7-1'"):
         SidTable.load(path)
     for without in (frame.drop("sid"), frame.with_columns(sid=pl.lit(7))):
         without.write_parquet(path, metadata=described)

@@ -20,8 +20,8 @@ SIDS = Path(__file__).parents[2] / "../shared/data/beauty/sids_letter.parquet"
 @st.composite
 def catalogues(draw):
     sizes = draw(st.lists(st.sampled_from([1, 3, 200, 257, 2048, 65536]), min_size=1, max_size=8))
-    digits = st.tuples(*(st.integers(0, min(size, 4) - 1) | st.just(size - 1) for size in sizes))
-    return sizes, draw(st.lists(digits, max_size=40))
+    tokens = st.tuples(*(st.integers(0, min(size, 4) - 1) | st.just(size - 1) for size in sizes))
+    return sizes, draw(st.lists(tokens, max_size=40))
 
 
 STORAGES = st.sampled_from(["fast", "compact"])
@@ -75,7 +75,7 @@ def test_walk_is_the_oracles(catalogue, storage):
 
 
 @given(catalogues(), st.data())
-def test_no_digits_lead_to_a_foreign_item(catalogue, data):
+def test_no_tokens_lead_to_a_foreign_item(catalogue, data):
     sizes, rows = catalogue
     trie, oracle = build(sizes, rows), oracle_of(rows)
     states, sid = trie.start(1), ()
@@ -158,9 +158,9 @@ def test_crowded_states_and_many_levels():
 def test_published_sids_of_beauty():
     pl = pytest.importorskip("polars")
     table = pl.read_parquet(SIDS)
-    digits = table.select(pl.col("^c\\d+$")).to_numpy()
-    rows = [tuple(map(int, row)) for row in digits]
-    trie, oracle = build([256] * digits.shape[1], rows), oracle_of(rows)
+    tokens = table.select(pl.col("^c\\d+$")).to_numpy()
+    rows = [tuple(map(int, row)) for row in tokens]
+    trie, oracle = build([256] * tokens.shape[1], rows), oracle_of(rows)
     assert (trie.item_count, len(trie)) == (12101, len(oracle))
     assert trie.item_count - len(trie) == 13
     states = trie.find(trie.layout.pack(np.array(list(oracle), np.uint16)))
@@ -210,7 +210,7 @@ BAD_CALLS = [
     (
         lambda t: t.find(np.array([0], np.uint64), 2),
         ValueError,
-        "2 digits are asked for, but the layout has 1 levels",
+        "2 tokens are asked for, but the layout has 1 levels",
     ),
     (
         lambda t: Trie.build([1]),

@@ -20,8 +20,8 @@ def build(sizes, rows):
 def requests(draw):
     """Return a catalogue, what the log-probabilities of some requests are, and what each must not get."""
     sizes = draw(st.lists(st.sampled_from([1, 2, 3, 70, 300]), min_size=1, max_size=4))
-    digits = st.tuples(*(st.integers(0, min(size, 3) - 1) | st.just(size - 1) for size in sizes))
-    rows = draw(st.lists(digits, max_size=25))
+    tokens = st.tuples(*(st.integers(0, min(size, 3) - 1) | st.just(size - 1) for size in sizes))
+    rows = draw(st.lists(tokens, max_size=25))
     groups = draw(st.integers(1, 3))
     seed = draw(st.integers(0, 2**32 - 1))
     # Few distinct values, so that ties are frequent; -inf among them.

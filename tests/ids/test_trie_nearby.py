@@ -1,4 +1,4 @@
-"""Known prefixes, neighbours and random items under a prefix, against a plain list of digits."""
+"""Known prefixes, neighbours and random items under a prefix, against a plain list of tokens."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from sidkit.errors import ConfigError
 @st.composite
 def worlds(draw):
     sizes = draw(st.lists(st.sampled_from([1, 3, 200, 2048, 65536]), min_size=1, max_size=8))
-    digits = st.tuples(*(st.integers(0, min(size, 4) - 1) | st.just(size - 1) for size in sizes))
-    rows, asked = draw(st.lists(digits, max_size=30)), draw(st.lists(digits, max_size=10))
+    tokens = st.tuples(*(st.integers(0, min(size, 4) - 1) | st.just(size - 1) for size in sizes))
+    rows, asked = draw(st.lists(tokens, max_size=30)), draw(st.lists(tokens, max_size=10))
     storage = draw(st.sampled_from(["fast", "compact"]))
     layout = SidLayout(sizes)
     packed = layout.pack(np.array(rows, np.uint16).reshape(-1, len(sizes)))

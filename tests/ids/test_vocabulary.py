@@ -1,4 +1,4 @@
-"""Digits and tokens."""
+"""Tokens and token_ids."""
 
 import numpy as np
 import pytest
@@ -12,28 +12,28 @@ sizes_lists = st.lists(st.integers(1, 300), min_size=1, max_size=5)
 
 
 @given(sizes_lists, st.integers(0, 50), st.randoms(use_true_random=False))
-def test_tokens_and_digits_are_inverse(sizes, user_tokens, random):
+def test_tokens_and_tokens_are_inverse(sizes, user_tokens, random):
     vocabulary = Vocabulary(sizes, user_tokens=user_tokens)
-    digits = np.array([[random.randrange(size) for size in sizes] for _ in range(7)], dtype=np.uint16)
-    tokens = vocabulary.tokens(digits)
-    assert tokens.dtype == np.int32
-    assert (vocabulary.digits(tokens) == digits).all()
+    tokens = np.array([[random.randrange(size) for size in sizes] for _ in range(7)], dtype=np.uint16)
+    token_ids = vocabulary.encode(tokens)
+    assert token_ids.dtype == np.int32
+    assert (vocabulary.decode(token_ids) == tokens).all()
     assert vocabulary.size == 3 + sum(sizes) + user_tokens
 
 
 @given(sizes_lists, st.integers(0, 5))
 def test_every_token_has_its_own_name(sizes, user_tokens):
     vocabulary = Vocabulary(sizes, user_tokens=user_tokens)
-    names = [vocabulary.name(token) for token in range(vocabulary.size)]
+    names = [vocabulary.name(token_id) for token_id in range(vocabulary.size)]
     assert len(set(names)) == vocabulary.size
 
 
 def test_numbers_of_a_small_vocabulary():
     vocabulary = Vocabulary([4, 2, 3], user_tokens=10)
     assert vocabulary.offsets.tolist() == [3, 7, 9]
-    assert vocabulary.tokens([[0, 0, 0], [3, 1, 2]]).tolist() == [[3, 7, 9], [6, 8, 11]]
-    assert vocabulary.level_tokens(1) == range(7, 9)
-    assert [vocabulary.name(token) for token in (0, 1, 2, 3, 8, 11, 12)] == [
+    assert vocabulary.encode([[0, 0, 0], [3, 1, 2]]).tolist() == [[3, 7, 9], [6, 8, 11]]
+    assert vocabulary.level_token_ids(1) == range(7, 9)
+    assert [vocabulary.name(token_id) for token_id in (0, 1, 2, 3, 8, 11, 12)] == [
         "<pad>", "<bos>", "<eos>", "<0:0>", "<1:1>", "<2:2>", "<user:0>",
     ]  # fmt: skip
     assert repr(vocabulary) == "Vocabulary(sizes=[4, 2, 3], user_tokens=10, size=22)"
@@ -41,30 +41,30 @@ def test_numbers_of_a_small_vocabulary():
 
 def test_user_tokens_are_spread_and_fixed():
     vocabulary = Vocabulary([4], user_tokens=100)
-    tokens = vocabulary.users(np.arange(10_000))
-    counts = np.bincount(tokens - 7, minlength=100)
+    token_ids = vocabulary.users(np.arange(10_000))
+    counts = np.bincount(token_ids - 7, minlength=100)
     assert len(counts) == 100
     assert counts.min() > 50
     assert vocabulary.users([0, 1, 2]).tolist() == [_slow_user(user, 100) + 7 for user in range(3)]
 
 
-def _slow_user(user, tokens):
+def _slow_user(user, token_ids):
     mask = (1 << 64) - 1
     value = (user + 0x9E3779B97F4A7C15) & mask
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
-    return (value ^ (value >> 31)) % tokens
+    return (value ^ (value >> 31)) % token_ids
 
 
 def test_bad_input():
     vocabulary = Vocabulary([4, 2])
-    with pytest.raises(DataError, match=r"digit 2 at level 1 is not in 0\.\.1"):
-        vocabulary.tokens([[0, 2]])
-    with pytest.raises(DataError, match=r"token 3 at level 1 is not in 7\.\.8"):
-        vocabulary.digits([[3, 3]])
+    with pytest.raises(DataError, match=r"token 2 at level 1 is not in 0\.\.1"):
+        vocabulary.encode([[0, 2]])
+    with pytest.raises(DataError, match=r"token_id 3 at level 1 is not in 7\.\.8"):
+        vocabulary.decode([[3, 3]])
     with pytest.raises(DataError, match=r"integers with a last axis of 2 levels, not int64 \(1, 3\)"):
-        vocabulary.tokens(np.zeros((1, 3), dtype=np.int64))
-    with pytest.raises(DataError, match="token 9 is not in a vocabulary of 9"):
+        vocabulary.encode(np.zeros((1, 3), dtype=np.int64))
+    with pytest.raises(DataError, match="token_id 9 is not in a vocabulary of 9"):
         vocabulary.name(9)
     with pytest.raises(ConfigError, match="has no user tokens"):
         vocabulary.users([1])

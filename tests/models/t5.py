@@ -11,7 +11,7 @@ __all__ = ["as_t5"]
 def as_t5(model: TIGER) -> T5ForConditionalGeneration:
     """A T5 with the same weights.
 
-    Its tokens are the digits of all levels in one vocabulary, level after level, and one more at the end that
+    Its token_ids are the tokens of all levels in one vocabulary, level after level, and one more at the end that
     starts the decoder. T5 does not scale its attention, so the scale goes into the queries.
     """
     settings = model.settings
@@ -33,7 +33,7 @@ def as_t5(model: TIGER) -> T5ForConditionalGeneration:
     )
     t5 = T5ForConditionalGeneration(config).eval()
     with torch.no_grad():
-        t5.shared.weight.copy_(torch.cat([model.digits.weight, model.begin[None]]))
+        t5.shared.weight.copy_(torch.cat([model.tokens.weight, model.begin[None]]))
         for stack in (t5.encoder, t5.decoder):
             stack.embed_tokens.weight = t5.shared.weight
         rows = torch.cat([output.weight for output in model.outputs])

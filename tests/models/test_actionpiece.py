@@ -32,7 +32,7 @@ def small(**changes) -> ActionPieceTIGER:
     torch.manual_seed(0)
     model = ActionPieceTIGER.of_pieces(pieces, **({**TINY, "max_items": 4, "views": 3} | changes)).eval()
     torch.nn.init.normal_(model.pieces.weight[: model.padding], std=0.7)
-    torch.nn.init.normal_(model.tiger.digits.weight, std=0.7)
+    torch.nn.init.normal_(model.tiger.tokens.weight, std=0.7)
     return model
 
 
@@ -42,15 +42,15 @@ def histories(*rows):
 
 @torch.inference_mode()
 def view_log_probs(model, history, view, written):
-    """Log-probabilities of the next digit, read in one view alone, without padding or a cache; (K,)."""
+    """Log-probabilities of the next token, read in one view alone, without padding or a cache; (K,)."""
     actions = model.vocabulary.tokens(history.numpy())
     seeds, offsets = np.array([view], np.uint64), np.array([0, len(history)])
     pieces = torch.from_numpy(model.vocabulary.segment(actions, offsets, seeds).values.astype(np.int64))
     memory = model.tiger.read(model.pieces(pieces)[None])
     state = model.tiger.start_from(memory)
     found = model.tiger.next_log_probs(state, None, None)
-    for digit in written:
-        found = model.tiger.next_log_probs(state, torch.tensor([0]), torch.tensor([digit]))
+    for token in written:
+        found = model.tiger.next_log_probs(state, torch.tensor([0]), torch.tensor([token]))
     return found[0].double()
 
 
@@ -63,7 +63,7 @@ class Oracle:
 
     def __call__(self, written):
         each = [
-            sum(float(self.next(view, written[:at])[digit]) for at, digit in enumerate(written))
+            sum(float(self.next(view, written[:at])[token]) for at, token in enumerate(written))
             for view in self.views
         ]
         return float(np.logaddexp.reduce(each)) - math.log(len(each))
@@ -98,7 +98,7 @@ def test_beams_reordered_keep_their_views_apart():
         third = model.next_log_probs(state, parents, second)
     for row in range(6):
         written, oracle = (int(first[parents[row]]), int(second[row])), Oracle(model, history[row // 3])
-        expected = [oracle((*written, digit)) - oracle(written) for digit in range(SIZES[2])]
+        expected = [oracle((*written, token)) - oracle(written) for token in range(SIZES[2])]
         assert third[row].tolist() == pytest.approx(expected, abs=1e-4)
     torch.testing.assert_close(third.logsumexp(1), torch.zeros(6))
 
@@ -146,8 +146,8 @@ def test_smoothed_targets_and_hidden_pieces():
     pieces = torch.randint(0, model.padding, (3, 6))
     plain, smoothed = (model(pieces, target, label_smoothing=share) for share in (0.0, 1.0))
     assert not torch.allclose(plain, smoothed)
-    blind = model(pieces, target, hide_digits=1.0)
-    torch.testing.assert_close(blind, model(pieces.flip(1), target, hide_digits=1.0))
+    blind = model(pieces, target, token_masking=1.0)
+    torch.testing.assert_close(blind, model(pieces.flip(1), target, token_masking=1.0))
     assert not torch.allclose(blind, plain)
 
 
@@ -186,14 +186,14 @@ def context_world(users=80, events=8):
 
 
 def test_it_learns_what_two_neighbours_tell_together():
-    digits = np.stack(np.unravel_index(np.arange(6), (3, 2)), axis=1).astype(np.uint16)
+    tokens = np.stack(np.unravel_index(np.arange(6), (3, 2)), axis=1).astype(np.uint16)
     train = context_world()
-    pieces = ActionPiece(20).fit(train, digits, (3, 2)).pieces_
+    pieces = ActionPiece(20).fit(train, tokens, (3, 2)).pieces_
     assert len(pieces) == 20
     torch.manual_seed(0)
     sizes = {"d_model": 32, "heads": 2, "d_head": 16, "d_ff": 64, "encoder_layers": 1, "decoder_layers": 1}
     model = ActionPieceTIGER.of_pieces(pieces, **sizes, dropout=0.0, max_items=2, views=5)
-    batches = PieceBatches(train, digits, pieces, batch_size=140, max_items=2, seed=0)
+    batches = PieceBatches(train, tokens, pieces, batch_size=140, max_items=2, seed=0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for epoch in range(40):
         for rows in batches.epoch(epoch):
@@ -203,6 +203,6 @@ def test_it_learns_what_two_neighbours_tell_together():
             optimizer.step()
     asked = np.stack(np.unravel_index(np.arange(36), (6, 6)), axis=1)
     layout = SidLayout([3, 2])
-    trie = Trie.build(layout.pack(digits), layout)
-    found, _ = beam_search(model.eval(), trie, digits, Sequences.from_rows(asked), beam=6, k=1)
+    trie = Trie.build(layout.pack(tokens), layout)
+    found, _ = beam_search(model.eval(), trie, tokens, Sequences.from_rows(asked), beam=6, k=1)
     assert np.mean(found[:, 0] == asked.sum(axis=1) % 6) > 0.9

@@ -20,21 +20,21 @@ def small(**changes) -> DecoderOnly:
     torch.manual_seed(0)
     settings = {"d_model": 16, "heads": 2, "layers": 2, "max_items": 6}
     model = DecoderOnly(SIZES, **(settings | changes)).eval()
-    torch.nn.init.normal_(model.digits.weight, std=0.7)  # far from alike, so that inputs matter
+    torch.nn.init.normal_(model.tokens.weight, std=0.7)  # far from alike, so that inputs matter
     return model
 
 
-def digits(*shape: int) -> torch.Tensor:
+def tokens(*shape: int) -> torch.Tensor:
     return torch.stack([torch.randint(0, size, shape) for size in SIZES], dim=-1)
 
 
 @torch.inference_mode()
 def plain_log_probs(model, sequence):
-    """Log-probabilities of the digit after a sequence of digits, read as a whole; (K,)."""
+    """Log-probabilities of the token after a sequence of tokens, read as a whole; (K,)."""
     level, levels = len(sequence) % len(SIZES), len(SIZES)
     rows = [model.begin]
-    for index, digit in enumerate(sequence):
-        rows.append(model.digits.weight[sum(SIZES[: index % levels]) + digit])
+    for index, token in enumerate(sequence):
+        rows.append(model.tokens.weight[sum(SIZES[: index % levels]) + token])
     x = torch.stack(rows)[None]
     at = turns(0, len(rows), 8, x.device)
     for block in model.blocks:
@@ -44,14 +44,14 @@ def plain_log_probs(model, sequence):
 
 def test_the_losses_are_those_of_every_position_read_on_its_own():
     model = small()
-    events, real = digits(3, 4), torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
+    events, real = tokens(3, 4), torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
     expected = [[], [], []]
     for row in range(3):
         written = []
         for item in events[row][real[row]].tolist():
-            for level, digit in enumerate(item):
-                expected[level].append(-plain_log_probs(model, written)[digit])
-                written.append(digit)
+            for level, token in enumerate(item):
+                expected[level].append(-plain_log_probs(model, written)[token])
+                written.append(token)
     with torch.inference_mode():
         losses = model(events, real)
     torch.testing.assert_close(losses, torch.tensor([sum(some) / len(some) for some in expected]))
@@ -61,35 +61,35 @@ def test_the_losses_are_those_of_every_position_read_on_its_own():
 def test_steps_give_the_log_probabilities_of_reading_everything_anew(length):
     """Three beams of two users, reordered; nine items are more than the model reads."""
     model = small()
-    history = digits(2, length)
+    history = tokens(2, length)
     with torch.inference_mode():
         state = model.start(history)
         first = model.next_log_probs(state, None, None)
-        digits_1 = torch.tensor([0, 1, 2, 3, 4, 5])
-        second = model.next_log_probs(state, torch.tensor([0, 0, 0, 1, 1, 1]), digits_1)
-        digits_2, parents = torch.tensor([4, 3, 2, 1, 0, 0]), torch.tensor([2, 0, 0, 5, 4, 3])
-        third = model.next_log_probs(state, parents, digits_2)
+        tokens_1 = torch.tensor([0, 1, 2, 3, 4, 5])
+        second = model.next_log_probs(state, torch.tensor([0, 0, 0, 1, 1, 1]), tokens_1)
+        tokens_2, parents = torch.tensor([4, 3, 2, 1, 0, 0]), torch.tensor([2, 0, 0, 5, 4, 3])
+        third = model.next_log_probs(state, parents, tokens_2)
     read = history[:, -model.max_items :].flatten(1).tolist()
     for user in range(2):
         torch.testing.assert_close(first[user], plain_log_probs(model, read[user]))
     for row in range(6):
-        alone = plain_log_probs(model, [*read[row // 3], int(digits_1[row])])
+        alone = plain_log_probs(model, [*read[row // 3], int(tokens_1[row])])
         torch.testing.assert_close(second[row], alone)
-        written = [int(digits_1[parents[row]]), int(digits_2[row])]
+        written = [int(tokens_1[parents[row]]), int(tokens_2[row])]
         torch.testing.assert_close(third[row], plain_log_probs(model, [*read[row // 3], *written]))
 
 
 def test_what_is_padding_changes_nothing():
     model = small()
-    events = digits(3, 5)
+    events = tokens(3, 5)
     real = torch.arange(5) < torch.tensor([5, 3, 1])[:, None]
-    other = torch.where(real[..., None], events, digits(3, 5))
+    other = torch.where(real[..., None], events, tokens(3, 5))
     torch.testing.assert_close(model(events, real), model(other, real))
 
 
-def test_a_later_digit_never_changes_an_earlier_loss():
+def test_a_later_token_never_changes_an_earlier_loss():
     model = small()
-    events, real = digits(4, 1), torch.ones(4, 1).bool()
+    events, real = tokens(4, 1), torch.ones(4, 1).bool()
     other = events.clone()
     other[..., 2] = (other[..., 2] + 1) % SIZES[2]
     torch.testing.assert_close(model(events, real)[:2], model(other, real)[:2])
@@ -108,15 +108,15 @@ def test_a_wide_beam_equals_scoring_the_whole_catalogue():
         read = catalogue[history[-model.max_items :]].flatten().tolist()
         log_probs = np.zeros(23)
         for item, written in enumerate(catalogue.tolist()):
-            for level, digit in enumerate(written):
-                log_probs[item] += float(plain_log_probs(model, [*read, *written[:level]])[digit])
+            for level, token in enumerate(written):
+                log_probs[item] += float(plain_log_probs(model, [*read, *written[:level]])[token])
         np.testing.assert_allclose(scores[row], log_probs[items[row]], rtol=1e-4)
         assert items[row].tolist() == np.argsort(-log_probs, kind="stable").tolist()
 
 
 def test_every_parameter_learns():
     model = small().train()
-    model(digits(8, 7), torch.ones(8, 7).bool()).sum().backward()
+    model(tokens(8, 7), torch.ones(8, 7).bool()).sum().backward()
     silent = [name for name, weight in model.named_parameters() if weight.grad is None]
     assert silent == []
 

@@ -1,4 +1,4 @@
-"""Smoothed targets and hidden digits: what they are by their definition, for every generator."""
+"""Smoothed targets and hidden tokens: what they are by their definition, for every generator."""
 
 import os
 import signal
@@ -19,14 +19,14 @@ ITEMS, D = 20, 8
 SIZES = (4, 5, 3)
 # Families of different sizes, some of one child.
 DRAWN = np.unique(np.random.default_rng(0).integers(0, SIZES, (60, 3)), axis=0)
-DIGITS = DRAWN[np.random.default_rng(1).permutation(len(DRAWN))[:ITEMS]].astype(np.uint16)
-SPELLED = torch.from_numpy(DIGITS.astype(np.int64))
+TOKENS = DRAWN[np.random.default_rng(1).permutation(len(DRAWN))[:ITEMS]].astype(np.uint16)
+SPELLED = torch.from_numpy(TOKENS.astype(np.int64))
 
 TINY = {"d_model": D, "heads": 1, "dropout": 0.0}
 MAKE = {
     "tiger": lambda: TIGER(SIZES, d_head=8, d_ff=8, encoder_layers=1, decoder_layers=1, **TINY),
     "decoderonly": lambda: DecoderOnly(SIZES, layers=1, **TINY),
-    "rqtransformer": lambda: RQTransformer.for_items(SIZES, DIGITS, layers=1, dense=True, **TINY),
+    "rqtransformer": lambda: RQTransformer.for_items(SIZES, TOKENS, layers=1, dense=True, **TINY),
 }
 
 
@@ -57,21 +57,21 @@ def drawn_weights(kind):
 
 @pytest.mark.parametrize("kind", MAKE)
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_a_smoothed_target_is_spread_over_the_digits_there_are(kind, smoothing):
+def test_a_smoothed_target_is_spread_over_the_tokens_there_are(kind, smoothing):
     model = drawn_weights(kind)
     history, target = torch.randint(0, ITEMS, (6, 3)), torch.arange(6)
     found = losses(model, history, target, label_smoothing=smoothing)
-    # The slow way: log-probabilities as decoding gives them, digit by digit.
+    # The slow way: log-probabilities as decoding gives them, token by token.
     state = model.start(
         history if kind == "rqtransformer" else SPELLED[history[:, : 0 if kind == "decoderonly" else 3]]
     )
-    parents = digits = None
+    parents = tokens = None
     for level in range(len(SIZES)):
-        log_probs = model.next_log_probs(state, parents, digits)
-        parents, digits = torch.arange(6), SPELLED[target][:, level]
+        log_probs = model.next_log_probs(state, parents, tokens)
+        parents, tokens = torch.arange(6), SPELLED[target][:, level]
         expected = [
-            (1 - smoothing) * row[digit] + smoothing * row[row.isfinite()].mean()
-            for row, digit in zip(log_probs, digits, strict=True)
+            (1 - smoothing) * row[token] + smoothing * row[row.isfinite()].mean()
+            for row, token in zip(log_probs, tokens, strict=True)
         ]
         torch.testing.assert_close(found[level], -torch.stack(expected).mean(), atol=1e-5, rtol=1e-5)
     if kind == "rqtransformer":
@@ -89,29 +89,29 @@ def test_gradients_of_a_smoothed_loss_are_finite(kind):
 
 
 @pytest.mark.parametrize("kind", ["tiger", "rqtransformer"])
-def test_of_a_history_whose_digits_are_all_hidden_nothing_is_left(kind):
+def test_of_a_history_whose_tokens_are_all_hidden_nothing_is_left(kind):
     model = drawn_weights(kind)
     one, other = torch.zeros(6, 3, dtype=torch.int64), torch.randint(1, ITEMS, (6, 3))
     target = torch.arange(6)
-    hidden = [losses(model, history, target, hide_digits=1.0) for history in (one, other)]
+    hidden = [losses(model, history, target, token_masking=1.0) for history in (one, other)]
     seen = [losses(model, history, target) for history in (one, other)]
     assert torch.equal(*hidden) and not torch.equal(*seen)
 
 
-def test_a_decoder_reads_no_digit_that_is_hidden():
+def test_a_decoder_reads_no_token_that_is_hidden():
     model = drawn_weights("decoderonly")
     real = torch.ones(1, 2, dtype=torch.bool)
     events = SPELLED[torch.tensor([[0, 5]])]
     other = events.clone()
     other[:, 0, 0] = (other[:, 0, 0] + 1) % SIZES[0]
-    # The digit that differs is foretold first of all, and read by every later one.
-    later = [model(each, real, hide_digits=1.0)[1:] for each in (events, other)]
+    # The token that differs is foretold first of all, and read by every later one.
+    later = [model(each, real, token_masking=1.0)[1:] for each in (events, other)]
     assert torch.equal(*later)
     assert not torch.equal(*(model(each, real)[1:] for each in (events, other)))
 
 
 @pytest.mark.parametrize("kind", ["tiger", "decoderonly"])
-def test_the_share_of_hidden_digits(kind):
+def test_the_share_of_hidden_tokens(kind):
     model = drawn_weights(kind)
     items = torch.randint(0, ITEMS, (200, 10))
     shown = (model._spelled(SPELLED[items], 0.25) != 0).all(-1)
@@ -121,7 +121,7 @@ def test_the_share_of_hidden_digits(kind):
     assert torch.equal(hidden[whole], model._spelled(SPELLED[items])[whole])
 
 
-def test_an_item_is_read_as_far_as_its_first_hidden_digit():
+def test_an_item_is_read_as_far_as_its_first_hidden_token():
     model = drawn_weights("rqtransformer")
     nodes = model.tree.starts[-1]
     items = torch.randint(0, ITEMS, (200, 20))
@@ -146,12 +146,12 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("kind", MAKE)
-@pytest.mark.parametrize("setting", ["label_smoothing", "hide_digits"])
+@pytest.mark.parametrize("setting", ["label_smoothing", "token_masking"])
 def test_a_training_has_the_settings_and_goes_on_from_its_checkpoint(kind, setting, tmp_path):
     dataset = shelves(30)
     items = len(dataset.items)
-    digits = np.stack([np.arange(items) // 6, np.arange(items) % 6], 1).astype(np.uint16)
-    given = Material(split_dataset(dataset), items, SidTable.from_codes(digits, range(items), (4, 6)))
+    tokens = np.stack([np.arange(items) // 6, np.arange(items) % 6], 1).astype(np.uint16)
+    given = Material(split_dataset(dataset), items, SidTable.from_codes(tokens, range(items), (4, 6)))
 
     def press(step, total, **figures):
         if step == 3:

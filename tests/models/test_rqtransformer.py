@@ -38,9 +38,9 @@ def small(shared=False, content=True, **changes):
 
 
 @torch.inference_mode()
-def plain_log_probs(model, digits, hidden):
+def plain_log_probs(model, tokens, hidden):
     """Log-probabilities of all items after one history, prefix by prefix; f64 (items,)."""
-    rows = [tuple(row) for row in digits.tolist()]
+    rows = [tuple(row) for row in tokens.tolist()]
     prefixes, _ = model.vectors()
     node = {}  # the node of each prefix
     for item, row in enumerate(rows):
@@ -60,20 +60,20 @@ def plain_log_probs(model, digits, hidden):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_item_log_probs_are_those_of_the_definition(shared):
-    model, digits = small(shared), catalogue(shared)
+    model, tokens = small(shared), catalogue(shared)
     with torch.inference_mode():
         hidden, prefixes, _ = model.last_hidden(torch.tensor([[1, 2, 3], [4, 5, 6]]))
         found = model.item_log_probs(hidden, prefixes).numpy()
     for row in range(2):
         np.testing.assert_allclose(
-            found[row], plain_log_probs(model, digits, hidden[row]), rtol=1e-4, atol=1e-4
+            found[row], plain_log_probs(model, tokens, hidden[row]), rtol=1e-4, atol=1e-4
         )
-    distinct = np.unique(digits, axis=0, return_index=True)[1]
+    distinct = np.unique(tokens, axis=0, return_index=True)[1]
     np.testing.assert_allclose(np.exp(found[:, distinct]).sum(1), 1.0, rtol=1e-5)
 
 
 def test_the_losses_are_the_parts_of_the_log_probability():
-    model, digits = small(), catalogue()
+    model, tokens = small(), catalogue()
     history, target = torch.tensor([[1, 2, 3], [4, 5, ITEMS]]), torch.tensor([[2, 3, 7], [5, 6, ITEMS]])
     with torch.inference_mode():
         losses = model(history, target)
@@ -82,7 +82,7 @@ def test_the_losses_are_the_parts_of_the_log_probability():
         expected, dense = [], []
         for row, column in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]:
             wanted = int(target[row, column])
-            expected.append(plain_log_probs(model, digits, hidden[row, column])[wanted])
+            expected.append(plain_log_probs(model, tokens, hidden[row, column])[wanted])
             dense.append(float((hidden[row, column] @ items.T).log_softmax(-1)[wanted]))
     assert losses.shape == (4,)
     np.testing.assert_allclose(float(losses[:3].sum()), -np.mean(expected), rtol=1e-4)
@@ -134,10 +134,10 @@ def test_the_future_never_reaches_the_past_and_padding_changes_nothing(backbone)
 @pytest.mark.parametrize("content", [False, True])
 @pytest.mark.parametrize("backbone", ["attention", "gru"])
 def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content, backbone):
-    model, digits = small(shared, content, backbone=backbone), catalogue(shared)
+    model, tokens = small(shared, content, backbone=backbone), catalogue(shared)
     layout = SidLayout(list(SIZES))
-    trie = Trie.build(layout.pack(digits), layout)
-    items, scores = beam_search(model, trie, digits, HISTORIES, beam=60, k=ITEMS, batch_size=2)
+    trie = Trie.build(layout.pack(tokens), layout)
+    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=60, k=ITEMS, batch_size=2)
     exact, log_probs = rank_by_rqtransformer(model, HISTORIES, ITEMS, batch_size=3)
     np.testing.assert_allclose(scores, log_probs, rtol=1e-4, atol=1e-5)
     if not shared:  # items that share a Semantic ID are equally likely
@@ -146,13 +146,13 @@ def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content, backbon
 
 @pytest.mark.parametrize("beam", [1, 3, 50])
 def test_both_ways_to_score_children_agree(beam, monkeypatch):
-    model, digits = small(), catalogue()
+    model, tokens = small(), catalogue()
     layout = SidLayout(list(SIZES))
-    trie = Trie.build(layout.pack(digits), layout)
+    trie = Trie.build(layout.pack(tokens), layout)
     found = []
     for always in (0, 10**9):
         monkeypatch.setattr(rqtransformer, "_PRODUCT", always)
-        found.append(beam_search(model, trie, digits, HISTORIES, beam=beam, k=min(beam, 5)))
+        found.append(beam_search(model, trie, tokens, HISTORIES, beam=beam, k=min(beam, 5)))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-4, atol=1e-5)
 
@@ -218,10 +218,10 @@ def test_weights_loaded_into_a_model_that_has_decoded_are_used():
 
 
 @pytest.mark.parametrize(
-    "digits",
+    "tokens",
     [catalogue() + np.uint16(1), catalogue()[:, :2], catalogue().astype(np.int64) - 1],
     ids=["too high", "a column short", "negative"],
 )
-def test_digits_of_other_sizes_are_refused(digits):
+def test_tokens_of_other_sizes_are_refused(tokens):
     with pytest.raises(ConfigError, match=r"one column for each of the `sizes` \[5, 4, 3\]"):
-        RQTransformer.for_items(SIZES, digits)
+        RQTransformer.for_items(SIZES, tokens)

@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 from sidkit.errors import DataError
 from sidkit.models import SidTree
 
-digits_of_items = st.integers(1, 4).flatmap(
+tokens_of_items = st.integers(1, 4).flatmap(
     lambda levels: st.lists(
         st.lists(st.integers(0, 3), min_size=levels, max_size=levels), min_size=1, max_size=30
     )
 )
 
 
-@given(digits_of_items)
+@given(tokens_of_items)
 def test_nodes_are_the_sorted_prefixes(rows):
-    digits = np.array(rows)
-    levels = digits.shape[1]
-    tree = SidTree.of(digits)
+    tokens = np.array(rows)
+    levels = tokens.shape[1]
+    tree = SidTree.of(tokens)
     prefixes = [sorted({tuple(row[: level + 1]) for row in rows}) for level in range(levels)]
     flat = [prefix for level in prefixes for prefix in level]
     number = {prefix: node for node, prefix in enumerate(flat)}
     assert tree.level_nodes == [len(level) for level in prefixes]
     assert tree.path.tolist() == [[number[tuple(row[: lv + 1])] for lv in range(levels)] for row in rows]
-    assert tree.digit.tolist() == [prefix[-1] for prefix in flat]
+    assert tree.token.tolist() == [prefix[-1] for prefix in flat]
     assert tree.parent.tolist() == [number.get(prefix[:-1], -1) for prefix in flat]
     for node, prefix in enumerate(flat):
         children = [number[p] for p in flat if p[:-1] == prefix and len(p) > 1]
@@ -35,7 +35,7 @@ def test_nodes_are_the_sorted_prefixes(rows):
             assert tree.first_child[node] == children[0]
 
 
-@given(digits_of_items, st.randoms(use_true_random=False))
+@given(tokens_of_items, st.randoms(use_true_random=False))
 def test_siblings_are_the_children_one_parent_after_the_other(rows, random):
     tree = SidTree.of(np.array(rows))
     parents = [random.randrange(tree.starts[-1]) for _ in range(5)]
@@ -50,5 +50,5 @@ def test_siblings_are_the_children_one_parent_after_the_other(rows, random):
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,)])
 def test_no_items_is_an_error(shape):
-    with pytest.raises(DataError, match=r"`digits` must be \(items, levels\) with at least one of each"):
+    with pytest.raises(DataError, match=r"`tokens` must be \(items, levels\) with at least one of each"):
         SidTree.of(np.zeros(shape, np.int64))

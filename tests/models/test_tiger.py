@@ -14,7 +14,7 @@ def small(**changes) -> TIGER:
     return TIGER(SIZES, **(settings | changes)).eval()
 
 
-def digits(*shape: int) -> torch.Tensor:
+def tokens(*shape: int) -> torch.Tensor:
     return torch.stack([torch.randint(0, size, shape) for size in SIZES], dim=-1)
 
 
@@ -24,7 +24,7 @@ def test_the_paper_sized_model_has_five_million_parameters():
 
 
 def test_forward_gives_one_loss_a_level_near_uniform_at_first():
-    losses = small()(digits(16, 4), digits(16))
+    losses = small()(tokens(16, 4), tokens(16))
     assert losses.shape == (3,)
     uniform = torch.tensor(SIZES).float().log()
     assert torch.all((losses - uniform).abs() < 1.0)
@@ -33,7 +33,7 @@ def test_forward_gives_one_loss_a_level_near_uniform_at_first():
 @pytest.mark.parametrize("user_buckets", [0, 10])
 def test_steps_give_the_log_probabilities_of_teacher_forcing(user_buckets):
     model = small(user_buckets=user_buckets)
-    history, target = digits(6, 4), digits(6)
+    history, target = tokens(6, 4), tokens(6)
     users = torch.arange(6) if user_buckets else None
     expected = model(history, target, users)
     state = model.start(history, users)
@@ -49,7 +49,7 @@ def test_steps_give_the_log_probabilities_of_teacher_forcing(user_buckets):
 def test_beams_share_their_users_memory():
     """Three beams of two users, reordered, equal six decodings on their own."""
     model = small()
-    history = digits(2, 4)
+    history = tokens(2, 4)
     state = model.start(history)
     model.next_log_probs(state, None, None)
     first = torch.tensor([0, 1, 2, 3, 4, 5])
@@ -65,9 +65,9 @@ def test_beams_share_their_users_memory():
         torch.testing.assert_close(together[row], expected[0], rtol=1e-5, atol=1e-5)
 
 
-def test_a_later_digit_never_changes_an_earlier_loss():
+def test_a_later_token_never_changes_an_earlier_loss():
     model = small()
-    history, target = digits(4, 3), digits(4)
+    history, target = tokens(4, 3), tokens(4)
     other = target.clone()
     other[:, 2] = (other[:, 2] + 1) % SIZES[2]
     torch.testing.assert_close(model(history, target)[:2], model(history, other)[:2])
@@ -75,23 +75,23 @@ def test_a_later_digit_never_changes_an_earlier_loss():
 
 def test_only_the_most_recent_items_are_read():
     model = small(max_items=3)
-    history = digits(4, 8)
+    history = tokens(4, 8)
     torch.testing.assert_close(model.encode(history), model.encode(history[:, -3:]))
 
 
 def test_the_order_of_the_history_matters():
     model = small()
-    history, target = digits(4, 5), digits(4)
+    history, target = tokens(4, 5), tokens(4)
     assert not torch.allclose(model(history, target), model(history.flip(1), target))
 
 
 def test_user_tokens_ask_for_users():
     with pytest.raises(ValueError, match="pass `users`, one bucket a history"):
-        small(user_buckets=4)(digits(2, 3), digits(2))
+        small(user_buckets=4)(tokens(2, 3), tokens(2))
 
 
 def test_every_parameter_learns():
     model = small().train()
-    model(digits(8, 4), digits(8)).sum().backward()
+    model(tokens(8, 4), tokens(8)).sum().backward()
     silent = [name for name, weight in model.named_parameters() if weight.grad is None]
     assert silent == []

@@ -20,8 +20,8 @@ def main() -> None:
     expect(metadata.version("sidkit") == sidkit.__version__, "the wheel and the extension differ in version")
 
     layout = sidkit.SidLayout([256, 256, 4])
-    digits = np.array([[12, 200, 3], [0, 0, 0]], np.uint16)
-    expect(np.array_equal(layout.unpack(layout.pack(digits)), digits), "packing does not round-trip")
+    tokens = np.array([[12, 200, 3], [0, 0, 0]], np.uint16)
+    expect(np.array_equal(layout.unpack(layout.pack(tokens)), tokens), "packing does not round-trip")
 
     package = Path(sidkit.__file__).parent
     for name in ("py.typed", "_core.pyi"):

@@ -161,7 +161,7 @@ def test_training_with_a_seed_can_be_repeated(world):
     for _ in range(2):
         items = item_vectors("all", **data, known=split.train_counts > 0, rows=50, dim=2, seed=5)
         model = RankModel(items, USERS, 2)
-        losses = fit_ranker(model, split.train, split.valid, epochs=2, seed=5)
+        losses = fit_ranker(model, split.train, split.validation, epochs=2, seed=5)
         assert losses[-1] == min(losses)
         chances.append(predict_ranker(model, split.test))
     np.testing.assert_array_equal(*chances)
@@ -191,4 +191,4 @@ def test_bad_settings_are_refused(world):
             progress=lambda done, total: pytest.fail("a training ended before the mistake was said"),
         )
     with pytest.raises(ConfigError, match="must be positive"):
-        fit_ranker(None, split.train, split.valid, epochs=0)
+        fit_ranker(None, split.train, split.validation, epochs=0)

@@ -75,8 +75,10 @@ def test_periods_do_not_overlap_and_new_items_are_new():
     rows = [("a", 10 + (time >= 9) * 2 + time % 2, time, 4.0) for time in range(10)]
     events = impressions(dataset(rows))
     split = split_by_time(events, 4, valid=0.2, test=0.1)
-    assert (len(split.train), len(split.valid), len(split.test)) == (7, 2, 1)
-    assert split.train.times.max() < split.valid.times.min() < split.test_begins == split.test.times.min()
+    assert (len(split.train), len(split.validation), len(split.test)) == (7, 2, 1)
+    assert (
+        split.train.times.max() < split.validation.times.min() < split.test_begins == split.test.times.min()
+    )
     assert split.train_counts.tolist() == [4, 3, 0, 0]
     assert split.new_items.tolist() == [False, False, True, True]
 
@@ -84,8 +86,8 @@ def test_periods_do_not_overlap_and_new_items_are_new():
 def test_events_of_one_moment_stay_together():
     rows = [("a", 10, time // 4, 4.0) for time in range(12)]
     split = split_by_time(impressions(dataset(rows)), 4, valid=0.3, test=0.2)
-    assert set(split.train.times) | set(split.valid.times) | set(split.test.times) == {0, 1, 2}
-    assert not set(split.valid.times) & set(split.test.times)
+    assert set(split.train.times) | set(split.validation.times) | set(split.test.times) == {0, 1, 2}
+    assert not set(split.validation.times) & set(split.test.times)
 
 
 def test_what_cannot_be_split_is_refused():

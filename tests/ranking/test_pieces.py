@@ -22,9 +22,9 @@ def test_pieces_put_together_are_the_semantic_id():
     values, offsets = pieces.encode(codes)
     runs = pieces.runs()
     assert len(runs) <= 30 and values.max() < 30
-    for item, digits in enumerate(codes):
+    for item, tokens in enumerate(codes):
         cut = [runs[piece] for piece in values[offsets[item] : offsets[item + 1]]]
-        assert [digit for _, run in cut for digit in run] == digits.tolist()
+        assert [token for _, run in cut for token in run] == tokens.tolist()
         # Each piece begins at the level where the one before it ended.
         assert [level for level, _ in cut] == np.cumsum([0, *(len(run) for _, run in cut)])[:-1].tolist()
 
@@ -37,7 +37,7 @@ def test_a_frequent_semantic_id_becomes_one_piece():
     assert pieces.runs()[values[0]] == (0, (1, 2, 3))
 
 
-def test_without_room_every_digit_is_a_piece_of_its_own():
+def test_without_room_every_token_is_a_piece_of_its_own():
     codes = catalogue()
     values, offsets = Pieces(LAYOUT, 12).fit(codes).encode(codes)
     np.testing.assert_array_equal(np.diff(offsets), 3)
@@ -81,5 +81,5 @@ def test_what_cannot_be_is_refused():
         Pieces(SidLayout([65536] * 3), 300_000)
     with pytest.raises(NotFittedError, match="call `fit`"):
         Pieces(LAYOUT, 12).encode(catalogue())
-    with pytest.raises(ValueError, match="row 0, level 1: digit 4 is not below 4"):
+    with pytest.raises(ValueError, match="row 0, level 1: token 4 is not below 4"):
         Pieces(LAYOUT, 12).fit(np.array([[0, 4, 0]], np.uint16))

@@ -47,7 +47,7 @@ def tokenizer_only(tmp_path, dataset):
     run = tmp_path / "run"
     run.mkdir()
     codes = np.stack([np.arange(40) % 4, np.arange(40) % 3, np.arange(40) // 20], axis=1)
-    SidTable.from_codes(codes, dataset.item_ids, [4, 4, 2], collisions="token").save(run / "sids.parquet")
+    SidTable.from_codes(codes, dataset.item_ids, [4, 4, 2], collisions="suffix").save(run / "sids.parquet")
     (run / "run.toml").write_text('[data]\nsource = "nowhere"\nsplit = "leave_last_out"\n')
     return run
 

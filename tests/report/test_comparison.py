@@ -17,7 +17,7 @@ def other(finished, dataset):
     worse.save(run / "predictions" / "tiger.parquet")
     metrics = Metrics.load(run / "metrics.json")
     metrics.merged(Metrics(metrics.protocol, measure(worse, 40, ks=(5, 10)))).save(run / "metrics.json")
-    (run / "run.toml").write_text('[data]\nsource = "nowhere"\n[quantize]\ncodes = 512\nname = "<b>"\n')
+    (run / "run.toml").write_text('[data]\nsource = "nowhere"\n[tokenize]\ncodes = 512\nname = "<b>"\n')
     return run
 
 
@@ -27,7 +27,7 @@ def test_two_runs(finished, other, dataset):
     for expected in ("run and other", "run · TIGER", "other · TIGER", "other · TIGER − run · TIGER"):
         assert expected in html
     # Only what differs is listed, and no text becomes markup.
-    assert "quantize.codes" in html and "data.split" in html and "data.source" not in html
+    assert "tokenize.codebook_size" in html and "data.split" in html and "data.source" not in html
     assert "&lt;b&gt;" in html and "<b>" not in html.partition("<main>")[2]
 
 
@@ -59,7 +59,7 @@ def test_runs_on_other_users_are_told_apart(finished, other, dataset):
 
 def test_other_protocols_are_warned_of(finished, other, dataset):
     text = (other / "metrics.json").read_text()
-    (other / "metrics.json").write_text(text.replace('"mask_seen": false', '"mask_seen": true'))
+    (other / "metrics.json").write_text(text.replace('"exclude_seen": false', '"exclude_seen": true'))
     html = comparison_page([read_run(path, dataset=dataset) for path in (finished, other)])
     assert "their numbers do not compare" in html and "seen items masked" in html
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from sidkit.data import Dataset
-from sidkit.errors import FormatError, RunFolderError
+from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.ids import SidTable
 from sidkit.report import page, read_run, write_page
 from sidkit.tokenizers import RQKMeans
@@ -155,16 +155,16 @@ def test_recorded_facts_of_the_tokenizer_win(tokenizer_only, dataset):
         "collisions": {"1": 30, "2": 3, "40": 1},
         "levels": [{"size": 4, "used": 3, "perplexity": 2.5, "mse": 0.125}],
     }
-    (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"quantize": {"facts": facts}}}))
+    (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"tokenize": {"facts": facts}}}))
     text = " ".join(Reader(page(read_run(tokenizer_only, dataset=dataset))).texts)
     for expected in ("RQ-VAE", "87.5%", "0.125", "50.0%", "8+", "fullest code holds 40 items"):
         assert expected in text
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(RunFolderError, match="no run folder at"):
+    with pytest.raises(RunDirectoryError, match="no run directory at"):
         read_run(tmp_path / "nothing")
-    with pytest.raises(RunFolderError, match="holds nothing of a run"):
+    with pytest.raises(RunDirectoryError, match="holds nothing of a run"):
         read_run(tmp_path)
 
 
@@ -207,7 +207,7 @@ def test_a_diverged_training_is_drawn_as_far_as_it_went(finished, dataset):
 
 def test_damaged_facts_are_named(tokenizer_only, dataset):
     facts = {"levels": [{"size": 4, "used": "many"}]}
-    (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"quantize": {"facts": facts}}}))
+    (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"tokenize": {"facts": facts}}}))
     with pytest.raises(FormatError, match="the recorded facts of a tokenizer's level are damaged"):
         page(read_run(tokenizer_only, dataset=dataset))
 
@@ -217,7 +217,7 @@ def test_vectors_and_tokenizer_show_what_a_prefix_says(tokenizer_only, dataset):
     tokenizer = RQKMeans(2, 4).fit(x)
     tokenizer.save(tokenizer_only / "tokenizer.safetensors")
     save_file({"embeddings": x}, tokenizer_only / "embeddings.safetensors")
-    SidTable.from_codes(tokenizer.encode(x), dataset.item_ids, tokenizer.sizes).save(
+    SidTable.from_codes(tokenizer.encode(x), dataset.item_ids, tokenizer.codebook_sizes).save(
         tokenizer_only / "sids.parquet"
     )
     labels = dataset.items.with_columns(genre=pl.Series(["<b>x</b>", "y"] * 20))
@@ -225,7 +225,7 @@ def test_vectors_and_tokenizer_show_what_a_prefix_says(tokenizer_only, dataset):
     html = page(run)
     assert html == page(read_run(tokenizer_only, dataset=run.dataset))
     text = " ".join(Reader(html).texts)
-    for expected in ("digits shared", "mean cosine", "one category", "Map of the vectors", ": <b>x</b>"):
+    for expected in ("tokens shared", "mean cosine", "one category", "Map of the vectors", ": <b>x</b>"):
         assert expected in text
     assert f"{run.inspection.neighbours.recall:.1%} are among the 10" in text
 

@@ -25,7 +25,7 @@ def test_short_numbers(value, text):
     assert short(value) == text
 
 
-def test_metrics_have_four_digits():
+def test_metrics_have_four_tokens():
     assert number(0.03456) == "0.0346"
 
 

@@ -70,15 +70,15 @@ def test_a_split_by_time_has_no_last_event_of_a_user():
 
 def test_every_ranking_of_one_training_has_its_course_but_validation_is_of_the_joined_one():
     values = {"rqtransformer": 0.03, "rqtransformer-fused": 0.03, "popularity": 0.02}
-    digits, fused = remarks(run_of(values, history=(1000, 900, 0.06), trained="rqtransformer"))
-    assert digits.startswith("RQTransformer ") and fused.startswith("RQ fused ")
-    assert "best at step 900 of 1,000" in digits and "best at step 900 of 1,000" in fused
+    tokens, fused = remarks(run_of(values, history=(1000, 900, 0.06), trained="rqtransformer"))
+    assert tokens.startswith("RQTransformer ") and fused.startswith("RQ fused ")
+    assert "best at step 900 of 1,000" in tokens and "best at step 900 of 1,000" in fused
     assert "On validation it reached 0.0600" in fused
-    assert "it reached" not in digits
-    assert "best other model" not in digits + fused
+    assert "it reached" not in tokens
+    assert "best other model" not in tokens + fused
     del values["rqtransformer-fused"]
-    (digits,) = remarks(run_of(values, history=(1000, 900, 0.06), trained="rqtransformer"))
-    assert "On validation it reached 0.0600" in digits
+    (tokens,) = remarks(run_of(values, history=(1000, 900, 0.06), trained="rqtransformer"))
+    assert "On validation it reached 0.0600" in tokens
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def store(results, name, *models, ndcg=None, seconds=None, protocol=PROTOCOL):
 @pytest.fixture
 def results(tmp_path):
     path = tmp_path / "results"
-    masked = dataclasses.replace(PROTOCOL, mask_seen=True)
+    masked = dataclasses.replace(PROTOCOL, exclude_seen=True)
     store(path, "tiger-masked-seed0", "tiger", protocol=masked)
     store(path, "tiger-beam50-seed0", "tiger")
     store(path, "sasrec-seed1", "sasrec", ndcg=0.0317)
@@ -134,7 +134,7 @@ def test_runs_of_other_users_are_not_averaged(tmp_path):
 
 
 def test_names_of_folders():
-    masked = dataclasses.replace(PROTOCOL, mask_seen=True, ties="shuffle", tie_seed=4)
+    masked = dataclasses.replace(PROTOCOL, exclude_seen=True, ties="shuffle", tie_seed=4)
     assert stored_name("rqtransformer", "joint", masked, 3) == "rqtransformer-joint-shuffled-masked-seed3"
     assert stored_name("sasrec", "", PROTOCOL, 0) == "sasrec-seed0"
     for variant in ("masked", "a b", "a-b"):

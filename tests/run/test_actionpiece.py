@@ -45,7 +45,7 @@ def finished(tmp_path_factory):
         {
             "data": {"source": str(world)},
             "embed": {"vectors": str(world / "vectors.npy")},
-            "quantize": {"method": "opq", "levels": 2, "codes": 8},
+            "tokenize": {"method": "opq", "levels": 2, "codebook_size": 8},
             "models": {"use": ["actionpiece"], "actionpiece": SIZES},
             "train": {"actionpiece": TRAINING},
             "decode": {"beam": 10, "k": 10},
@@ -77,8 +77,8 @@ def test_a_run_recommends_what_follows(finished):
 
 def material():
     world = cyclic_world(users=60, items=12, max_events=8)
-    digits = [[item // 4, item % 4] for item in range(12)]
-    table = SidTable(world.dataset.item_ids, digits, [3, 4])
+    tokens = [[item // 4, item % 4] for item in range(12)]
+    table = SidTable(world.dataset.item_ids, tokens, [3, 4])
     return Material(split_dataset(world.dataset), 12, table)
 
 
@@ -103,6 +103,6 @@ def test_an_interrupted_training_ends_as_any_other(tmp_path):
         assert torch.equal(resumed.state_dict()[name], weight), name
 
 
-def test_a_vocabulary_without_room_for_the_digits():
+def test_a_vocabulary_without_room_for_the_tokens():
     with pytest.raises(ConfigError, match="vocabulary must be at least 7, since features"):
         train_model("actionpiece", material(), ActionPieceConfig(vocabulary=6), folder=None)

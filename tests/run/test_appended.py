@@ -6,15 +6,15 @@ import pytest
 from tests.run.world import write_world
 
 from sidkit import Trie, open_run
-from sidkit.errors import ConfigError, DataError, RunFolderError
+from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.ids import SidTable
-from sidkit.run import RunFolder, build_config, run_pipeline
+from sidkit.run import RunDirectory, build_config, run_pipeline
 from sidkit.run.appended import append_to_run, read_appended
 from sidkit.tokenizers import load_tokenizer
 
 SETTINGS = (
-    "quantize.levels=2",
-    "quantize.codes=8",
+    "tokenize.levels=2",
+    "tokenize.codebook_size=8",
     'models.use=["popularity", "tiger"]',
     "models.tiger.d_model=16",
     "models.tiger.encoder_layers=1",
@@ -62,7 +62,7 @@ def test_new_items_join_and_nothing_else_moves(finished, run):
     assert found.count == 2
     assert {file: file.read_bytes() for file in files} == files
     table = SidTable.load(found.sids)
-    assert table.digits[: len(before)].tolist() == before.digits.tolist()
+    assert table.tokens[: len(before)].tolist() == before.tokens.tolist()
     if not found.moved:
         assert table.codes[-2:].tolist() == load_tokenizer(run / "tokenizer.safetensors").encode(x).tolist()
     assert len(Trie.open(found.index)) == len(before) + 2
@@ -78,7 +78,7 @@ def test_new_items_join_and_nothing_else_moves(finished, run):
     more, vectors, _ = new_items(finished, "late-3", seed=1)
     second = append_to_run(run, more, vectors=vectors)
     assert (second.count, second.path.name) == (3, "0002")
-    assert SidTable.load(second.sids).digits[:-1].tolist() == table.digits.tolist()
+    assert SidTable.load(second.sids).tokens[:-1].tolist() == table.tokens.tolist()
     assert second.items()["item_id"].to_list() == ["late-1", "late-2", "late-3"]
 
 
@@ -92,7 +92,7 @@ def test_an_interrupted_append_changes_nothing(finished, run, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         append_to_run(run, items, vectors=vectors)
     assert list((run / "appended").iterdir()) == []
-    assert read_appended(RunFolder(run)) is None
+    assert read_appended(RunDirectory(run)) is None
     assert len(open_run(run, model="tiger").table) == 24
 
 
@@ -107,5 +107,5 @@ def test_mistakes_are_named(finished, run):
     items, vectors, _ = new_items(finished, "late")
     found = append_to_run(run, items, vectors=vectors)
     found.sids.write_bytes(b"other")
-    with pytest.raises(RunFolderError, match="is not the file that was appended"):
+    with pytest.raises(RunDirectoryError, match="is not the file that was appended"):
         open_run(run, model="tiger").recommend(["item-03"])

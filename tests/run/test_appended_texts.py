@@ -78,7 +78,7 @@ def test_a_text_that_is_there_already_has_its_codes(copies, tiny_model):
     table, tokenizer = SidTable.load(found.sids), load_tokenizer(run / "tokenizer.safetensors")
     old = table.codes[7]
     assert (tokenizer.encode(wanted)[0] == old).all()
-    # It has the next collision digit under the codes of its twin, or the nearest codes with one left.
+    # It has the next collision token under the codes of its twin, or the nearest codes with one left.
     under = (table.codes[:24] == old).all(axis=1).sum()
     if under < table.sizes[-1]:
         assert table.sid("twin") == "-".join(map(str, [*old, under]))

@@ -9,7 +9,7 @@ from tests.run.world import QUICK
 from sidkit.data import load_dataset, split_dataset
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.run import RunFolder, build_config, run_pipeline
+from sidkit.run import RunDirectory, build_config, run_pipeline
 from sidkit.run.pipeline import plan
 from sidkit.run.stages import Work
 from sidkit.tokenizers import load_tokenizer
@@ -29,8 +29,8 @@ def settings(world, *more):
     )
 
 
-def stage(config, tmp_path, name="quantize"):
-    with RunFolder(tmp_path / "planned") as folder:
+def stage(config, tmp_path, name="tokenize"):
+    with RunDirectory(tmp_path / "planned") as folder:
         return next(one for one in plan(config, Work(config, folder)) if one.name == name)
 
 
@@ -40,17 +40,17 @@ def test_semantic_ids_of_behaviour(world, tmp_path, vectors, origin):
     needed(origin)
     config = settings(
         world,
-        f"quantize.vectors={vectors}",
-        "quantize.behaviour_dim=6",
-        f"quantize.behaviour_from={origin}",
+        f"tokenize.vectors={vectors}",
+        "tokenize.behaviour_dim=6",
+        f"tokenize.behaviour_from={origin}",
     )
     folder = run_pipeline(config, tmp_path / "run", until="ids")
     x = load_file(folder.path / "quantized.safetensors")["embeddings"]
     assert x.shape == (24, 6 if vectors == "behaviour" else 22)
     tokenizer = load_tokenizer(folder.path / "tokenizer.safetensors")
     assert not tokenizer.standardize
-    digits = SidTable.load(folder.path / "sids.parquet").digits
-    assert (digits[:, :2] == tokenizer.encode(x)).all()
+    tokens = SidTable.load(folder.path / "sids.parquet").tokens
+    assert (tokens[:, :2] == tokenizer.encode(x)).all()
     if origin == "sasrec":
         return  # it has items near each other that have the same successors, and on a ring no two have
     # Neighbours on the ring occur together, opposite items never do.
@@ -79,11 +79,11 @@ def test_events_of_validation_and_test_do_not_enter(world, tmp_path, origin):
         config = build_config(
             assignments=[
                 *QUICK, f"data.source={source}", f"embed.vectors={world / 'vectors.npy'}",
-                "quantize.vectors=joined", "quantize.behaviour_dim=6", f"quantize.behaviour_from={origin}",
+                "tokenize.vectors=joined", "tokenize.behaviour_dim=6", f"tokenize.behaviour_from={origin}",
                 "train.sasrec.max_steps=20",
             ]
         )  # fmt: skip
-        folder = run_pipeline(config, tmp_path / f"run-{source.name}", until="quantize")
+        folder = run_pipeline(config, tmp_path / f"run-{source.name}", until="tokenize")
         found.append(load_file(folder.path / "quantized.safetensors")["embeddings"])
     assert (found[0] == found[1]).all()
 
@@ -93,41 +93,41 @@ def test_runs_of_content_are_those_they_were(world, tmp_path):
     content = stage(settings(world), tmp_path)
     assert not any("behaviour" in key or key.endswith("vectors") for key in content.settings)
     assert content.inputs == ("embed",)
-    joined = stage(settings(world, "quantize.vectors=joined"), tmp_path)
-    assert joined.settings["quantize.behaviour_weight"] == 0.5
+    joined = stage(settings(world, "tokenize.vectors=joined"), tmp_path)
+    assert joined.settings["tokenize.behaviour_weight"] == 0.5
     assert joined.inputs == ("data", "embed")
 
 
 def test_the_origin_is_among_the_settings_only_if_it_is_another(world, tmp_path):
     """Runs made before there was a choice stay current; SASRec's own settings count where it is trained."""
-    joined, letter = "quantize.vectors=joined", ["quantize.method=rqvae", "quantize.behaviour=letter"]
+    joined, letter = "tokenize.vectors=joined", ["tokenize.method=rqvae", "tokenize.behaviour=letter"]
     for more in ([joined], letter):
         before = stage(settings(world, *more), tmp_path).settings
         assert not any("behaviour_from" in key or "sasrec" in key for key in before)
-        by_als = stage(settings(world, *more, "quantize.behaviour_from=als"), tmp_path).settings
-        assert by_als == before | {"quantize.behaviour_from": "als"}
-    found = stage(settings(world, joined, "quantize.behaviour_from=sasrec"), tmp_path).settings
+        by_als = stage(settings(world, *more, "tokenize.behaviour_from=als"), tmp_path).settings
+        assert by_als == before | {"tokenize.behaviour_from": "als"}
+    found = stage(settings(world, joined, "tokenize.behaviour_from=sasrec"), tmp_path).settings
     assert found["train.sasrec.max_steps"] == 120 and "models.sasrec.layers" in found
     # What has no effect on the vectors does not make a tokenizer stale.
     more = ["train.sasrec.seed=5", "train.sasrec.patience=1", "models.sasrec.d_model=64"]
-    assert stage(settings(world, joined, "quantize.behaviour_from=sasrec", *more), tmp_path).settings == found
+    assert stage(settings(world, joined, "tokenize.behaviour_from=sasrec", *more), tmp_path).settings == found
 
 
 @pytest.mark.parametrize("origin", ["als", "sasrec"])
 def test_letter_of_another_origin(world, tmp_path, origin):
     needed(origin)
-    options = ["quantize.method=rqvae", "quantize.epochs=12", "quantize.latent=4", "quantize.hidden=[8]"]
-    options += ["quantize.behaviour=letter", "quantize.behaviour_dim=4", "train.sasrec.max_steps=20"]
+    options = ["tokenize.method=rqvae", "tokenize.epochs=12", "tokenize.latent=4", "tokenize.hidden=[8]"]
+    options += ["tokenize.behaviour=letter", "tokenize.behaviour_dim=4", "train.sasrec.max_steps=20"]
     prints = set()
-    for number, more in enumerate(([], [f"quantize.behaviour_from={origin}"])):
-        folder = run_pipeline(settings(world, *options, *more), tmp_path / f"{number}", until="quantize")
+    for number, more in enumerate(([], [f"tokenize.behaviour_from={origin}"])):
+        folder = run_pipeline(settings(world, *options, *more), tmp_path / f"{number}", until="tokenize")
         prints.add(load_tokenizer(folder.path / "tokenizer.safetensors").fingerprint)
     assert len(prints) == 2
 
 
 def test_sasrec_is_trained_once_if_its_tokenizer_is_interrupted(world, tmp_path, monkeypatch):
     config = settings(
-        world, "quantize.vectors=behaviour", "quantize.behaviour_from=sasrec", "train.sasrec.max_steps=20"
+        world, "tokenize.vectors=behaviour", "tokenize.behaviour_from=sasrec", "train.sasrec.max_steps=20"
     )
 
     def stop(*_, **__):
@@ -135,11 +135,11 @@ def test_sasrec_is_trained_once_if_its_tokenizer_is_interrupted(world, tmp_path,
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr("sidkit.tokenizers.RQKMeans.fit", stop)
-        run_pipeline(config, tmp_path / "parts", until="quantize")
+        run_pipeline(config, tmp_path / "parts", until="tokenize")
     with monkeypatch.context() as patched:
         patched.setattr("sidkit.recommenders.training.train_model", stop)
-        parts = run_pipeline(config, tmp_path / "parts", until="quantize")
-    whole = run_pipeline(config, tmp_path / "whole", until="quantize")
+        parts = run_pipeline(config, tmp_path / "parts", until="tokenize")
+    whole = run_pipeline(config, tmp_path / "whole", until="tokenize")
     prints = {load_tokenizer(run.path / "tokenizer.safetensors").fingerprint for run in (parts, whole)}
     assert len(prints) == 1
     assert not (parts.path / "unfinished").exists()
@@ -149,21 +149,21 @@ def test_an_origin_that_nothing_reads(world):
     with pytest.raises(
         ConfigError, match='`behaviour_from` is "als", but nothing reads vectors of behaviour'
     ):
-        settings(world, "quantize.behaviour_from=als")
-    joined = "quantize.vectors=joined"
+        settings(world, "tokenize.behaviour_from=als")
+    joined = "tokenize.vectors=joined"
     with pytest.raises(ConfigError, match='`behaviour_window` belongs to `behaviour_from` "pmi"'):
-        settings(world, joined, "quantize.behaviour_from=als", "quantize.behaviour_window=3")
+        settings(world, joined, "tokenize.behaviour_from=als", "tokenize.behaviour_window=3")
     with pytest.raises(ConfigError, match=r"multiple of `models.sasrec.heads`, it is 5 with 2 heads"):
-        settings(world, joined, "quantize.behaviour_from=sasrec", "quantize.behaviour_dim=5")
+        settings(world, joined, "tokenize.behaviour_from=sasrec", "tokenize.behaviour_dim=5")
 
 
 @pytest.mark.parametrize("behaviour", ["letter", "cost"])
 def test_losses_of_behaviour_in_a_run(world, tmp_path, behaviour):
-    options = ["quantize.method=rqvae", "quantize.epochs=12", "quantize.latent=4", "quantize.hidden=[8]"]
+    options = ["tokenize.method=rqvae", "tokenize.epochs=12", "tokenize.latent=4", "tokenize.hidden=[8]"]
     codes = []
-    for more in ([], [f"quantize.behaviour={behaviour}"]):
+    for more in ([], [f"tokenize.behaviour={behaviour}"]):
         config = settings(world, *options, *more)
-        folder = run_pipeline(config, tmp_path / f"run-{len(codes)}", until="quantize")
+        folder = run_pipeline(config, tmp_path / f"run-{len(codes)}", until="tokenize")
         codes.append(load_tokenizer(folder.path / "tokenizer.safetensors"))
     assert codes[0].fingerprint != codes[1].fingerprint
     assert stage(config, tmp_path).inputs == (("data", "embed") if behaviour == "letter" else ("embed",))
@@ -171,6 +171,6 @@ def test_losses_of_behaviour_in_a_run(world, tmp_path, behaviour):
 
 def test_weights_need_their_losses(world):
     with pytest.raises(ConfigError, match='`diversity_weight` needs `behaviour` to be "letter"'):
-        settings(world, "quantize.method=rqvae", "quantize.behaviour=cost", "quantize.diversity_weight=1.0")
+        settings(world, "tokenize.method=rqvae", "tokenize.behaviour=cost", "tokenize.diversity_weight=1.0")
     with pytest.raises(ConfigError, match="`behaviour` belongs to the method `rqvae`"):
-        settings(world, "quantize.behaviour=letter")
+        settings(world, "tokenize.behaviour=letter")

@@ -13,10 +13,10 @@ def test_tokenizing_anew_leaves_a_report_and_a_remap_table(tmp_path):
 
     def tokenize(seed):
         given = [
-            "quantize.levels=2",
-            "quantize.codes=4",
+            "tokenize.levels=2",
+            "tokenize.codebook_size=4",
             'models.use=["popularity"]',
-            f"quantize.seed={seed}",
+            f"tokenize.seed={seed}",
         ]
         given += [f'embed.vectors="{world / "vectors.npy"}"', f'data.source="{world}"']
         run_pipeline(build_config(assignments=given), tmp_path / "run", until="ids", force=True)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from sidkit.errors import FormatError, RunFolderError
-from sidkit.run import Quiet, RunFolder
+from sidkit.errors import FormatError, RunDirectoryError
+from sidkit.run import Quiet, RunDirectory
 from sidkit.run.engine import Outcome, Stage, check_settings, execute
 
 
@@ -22,7 +22,7 @@ class Kitchen:
         return [bake, Stage("taste", {}, ("bake",), self._taste)]
 
     def run(self, *, force=False, **settings):
-        with RunFolder(self.path) as folder:
+        with RunDirectory(self.path) as folder:
             (self.path / "run.toml").touch()
             stages = self.stages(**settings)
             if not force:
@@ -58,7 +58,7 @@ def test_a_second_run_does_nothing(kitchen):
     assert kitchen.done == ALL
     kitchen.run()
     assert kitchen.done == ALL
-    record = RunFolder(kitchen.path).records["bake"]
+    record = RunDirectory(kitchen.path).records["bake"]
     assert record.facts == {"trays": 3}
     assert record.seconds >= 0 and record.peak_memory_bytes > 0
     assert not (kitchen.path / "unfinished").exists()
@@ -68,7 +68,7 @@ def test_an_interrupted_stage_goes_on(kitchen):
     kitchen.break_at = 2
     with pytest.raises(KeyboardInterrupt):
         kitchen.run()
-    assert "bake" not in RunFolder(kitchen.path).records
+    assert "bake" not in RunDirectory(kitchen.path).records
     kitchen.break_at = None
     kitchen.run()
     assert kitchen.done == ALL
@@ -88,7 +88,7 @@ def test_other_settings_are_refused_and_named(kitchen):
     message = (
         "was made with other settings: bake.heat is 180 there, 200 now; choose another folder with --out"
     )
-    with pytest.raises(RunFolderError, match=re.escape(message)):
+    with pytest.raises(RunDirectoryError, match=re.escape(message)):
         kitchen.run(heat=200)
     assert kitchen.done == ALL
     kitchen.run(heat=200, force=True)
@@ -101,13 +101,13 @@ def test_an_interrupted_rerun_leaves_the_former_result(kitchen):
     with pytest.raises(KeyboardInterrupt):
         kitchen.run(heat=200, force=True)
     assert (kitchen.path / "cake").read_text() == "cake"
-    assert RunFolder(kitchen.path).records["bake"].settings == {"bake.heat": 180}
+    assert RunDirectory(kitchen.path).records["bake"].settings == {"bake.heat": 180}
 
 
 def test_other_files_outside_are_refused_and_named(kitchen):
     kitchen.run()
     message = r"stage `bake` of the run .* was made from other inputs \(`flour` changed\)"
-    with pytest.raises(RunFolderError, match=message):
+    with pytest.raises(RunDirectoryError, match=message):
         kitchen.run(flour="b")
 
 
@@ -122,19 +122,19 @@ def test_a_truncated_file_is_refused(kitchen):
     kitchen.run()
     (kitchen.path / "cake").write_text("ca")
     with pytest.raises(
-        RunFolderError, match=r"cake` is not the file that stage `bake` wrote .* 2 bytes are there"
+        RunDirectoryError, match=r"cake` is not the file that stage `bake` wrote .* 2 bytes are there"
     ):
         kitchen.run()
 
 
 def test_one_process_at_a_time(kitchen):
     with (
-        RunFolder(kitchen.path),
-        pytest.raises(RunFolderError, match="another process is writing to the run"),
-        RunFolder(kitchen.path),
+        RunDirectory(kitchen.path),
+        pytest.raises(RunDirectoryError, match="another process is writing to the run"),
+        RunDirectory(kitchen.path),
     ):
         pass
-    with RunFolder(kitchen.path):
+    with RunDirectory(kitchen.path):
         pass
 
 
@@ -152,12 +152,12 @@ def test_a_foreign_or_damaged_record(tmp_path, content, message):
     (tmp_path / "run.toml").touch()
     (tmp_path / "stages.json").write_text(content)
     with pytest.raises(FormatError, match=re.escape(message)):
-        RunFolder(tmp_path)
+        RunDirectory(tmp_path)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(RunFolderError, match=r"has files in it but no run\.toml"):
-        RunFolder(tmp_path)
-    with pytest.raises(RunFolderError, match="is a file; a run needs a folder"):
-        RunFolder(tmp_path / "thesis.txt")
+    with pytest.raises(RunDirectoryError, match=r"has files in it but no run\.toml"):
+        RunDirectory(tmp_path)
+    with pytest.raises(RunDirectoryError, match="is a file; a run needs a folder"):
+        RunDirectory(tmp_path / "thesis.txt")

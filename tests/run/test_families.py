@@ -12,14 +12,14 @@ from tests.run.world import QUICK, write_world
 
 from sidkit.data import load_dataset
 from sidkit.embed import load_vectors
-from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
+from sidkit.errors import ConfigError, DataError, FormatError, RunDirectoryError
 from sidkit.evaluate import Metrics
 from sidkit.experiments.compare_tokenizers import FAMILIES, compare_families
 from sidkit.report.documents import renew_documents
 from sidkit.report.tables import KINDS
 from sidkit.report.tokenizers import tokenizers_tables
 from sidkit.run import build_config
-from sidkit.run.config.tokenize import QuantizeConfig
+from sidkit.run.config.tokenize import TokenizeConfig
 from sidkit.tokenizers import TokenizerFigures, load_tokenizer
 
 SMALL = [setting for setting in QUICK if not setting.startswith("models.use")]
@@ -97,7 +97,7 @@ def test_other_settings_need_force(compared, tmp_path):
     )
     where = tmp_path / "runs", tmp_path / "results"
     once = compare_families(config, *where, families=["random"])
-    with pytest.raises(RunFolderError, match="force"):
+    with pytest.raises(RunDirectoryError, match="force"):
         compare_families(other, *where, families=["random"])
     assert compare_families(other, *where, families=["random"], force=True) == once
 
@@ -173,20 +173,20 @@ ALL = ["rqkmeans", "rvq", "vq", "hkmeans", "atomic", "words"]
         (
             "codes=64",
             ALL,
-            r"`quantize.codes` is 64 for the whole comparison, but hkmeans has 32, words has 4096; leave it "
+            r"`tokenize.codebook_size` is 64 for the whole comparison, but hkmeans has 32, words has 4096; leave it "
             r"out, or compare --family rqkmeans --family rvq --family vq --family atomic alone",
         ),
         ("levels=2", ALL[:3], "vq does not take it; leave it out, or .* rqkmeans --family rvq alone"),
         ("standardize=false", ["rqkmeans", "random"], "random does not take it; .* --family rqkmeans alone"),
         ("method='rvq'", ALL[:3], "rqkmeans has 'rqkmeans', vq has 'vq'; .* --family rvq alone"),
-        ("method='lsh'", ALL[:1], "`quantize.method` is 'lsh' .* rqkmeans has 'rqkmeans'; leave it out$"),
-        ("seed=3", ALL, "sets `quantize.seed` itself, but it is 3; choose by --seeds"),
+        ("method='lsh'", ALL[:1], "`tokenize.method` is 'lsh' .* rqkmeans has 'rqkmeans'; leave it out$"),
+        ("seed=3", ALL, "sets `tokenize.seed` itself, but it is 3; choose by --seeds"),
         ("codes=[4, 4, 4]", ["rqkmeans", "vqvae"], "vqvae does not take it"),
-        ("codes=[4, 4, 4]", ["rqkmeans", "pq"], "family `pq`: .*`codes` has 3 sizes for 4 levels"),
+        ("codes=[4, 4, 4]", ["rqkmeans", "pq"], "family `pq`: .*`codebook_size` has 3 sizes for 4 levels"),
     ],
 )
 def test_a_setting_is_for_every_family_or_refused(tmp_path, setting, families, said):
-    config = build_config({"models": {"use": ["rqtransformer"]}}, assignments=[f"quantize.{setting}"])
+    config = build_config({"models": {"use": ["rqtransformer"]}}, assignments=[f"tokenize.{setting}"])
     with pytest.raises(ConfigError, match=said):
         compare_families(config, tmp_path / "runs", tmp_path / "results", families=families)
     assert not list(tmp_path.iterdir())
@@ -211,9 +211,9 @@ def test_a_judge_must_read_codes(tmp_path):
 def test_every_family_makes_a_configuration():
     config = build_config()
     for name, family in FAMILIES.items():
-        made = build_config(config.model_dump(exclude_none=True), {"quantize": dict(family)})
-        assert made.quantize.method == family["method"], name
-    methods = get_args(QuantizeConfig.model_fields["method"].annotation)
+        made = build_config(config.model_dump(exclude_none=True), {"tokenize": dict(family)})
+        assert made.tokenize.method == family["method"], name
+    methods = get_args(TokenizeConfig.model_fields["method"].annotation)
     assert {family["method"] for family in FAMILIES.values()} == set(methods)
 
 

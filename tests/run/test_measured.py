@@ -61,8 +61,8 @@ def test_beams_that_cannot_be(run, tmp_path):
 def test_losses_by_level_are_kept_and_sum_to_that_of_the_item(run):
     opened = open_run(run)
     told = Metrics.load(run / "metrics.json").diagnostics["rqtransformer"]
-    assert len(told["level_loss"]) == len(told["bigram_loss"]) == opened.table.digits.shape[1]
-    # The world's next item is certain, so a trained model is far better than a table of digit pairs.
+    assert len(told["level_loss"]) == len(told["bigram_loss"]) == opened.table.tokens.shape[1]
+    # The world's next item is certain, so a trained model is far better than a table of token pairs.
     assert sum(told["level_loss"]) < 0.5 * sum(told["bigram_loss"])
     model = load_model(run / "models" / "rqtransformer")
     model.eval()
@@ -72,6 +72,6 @@ def test_losses_by_level_are_kept_and_sum_to_that_of_the_item(run):
     valid = split_dataset(opened.dataset).valid
     items, scores = rank_by_rqtransformer(model, valid.histories, 24)
     exact = -scores[items == valid.targets[:, None]].astype(np.float64)
-    losses = level_losses(model, opened.table.digits, valid)
+    losses = level_losses(model, opened.table.tokens, valid)
     assert sum(losses) == pytest.approx(exact.mean(), rel=1e-4)
     assert told["level_loss"] == pytest.approx(losses, abs=1e-4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sidkit
-from sidkit.errors import ConfigError, DataError, RunFolderError
+from sidkit.errors import ConfigError, DataError, RunDirectoryError
 
 
 @pytest.mark.parametrize("model", ["tiger", "sasrec", "decoderonly"])
@@ -61,15 +61,15 @@ def test_mistakes(finished, tmp_path):
     with pytest.raises(DataError, match="99"):
         run.recommend_user(99)
     with pytest.raises(
-        RunFolderError,
+        RunDirectoryError,
         match=re.escape("no model `gru`; trained there: popularity, sasrec, tiger, rqtransformer, decoder"),
     ):
         sidkit.open_run(finished, model="gru")
     with pytest.raises(
-        RunFolderError, match=r"no model `sasrec-fused`;.* rqtransformer-dense, rqtransformer-fused"
+        RunDirectoryError, match=r"no model `sasrec-fused`;.* rqtransformer-dense, rqtransformer-fused"
     ):
         sidkit.open_run(finished, model="sasrec-fused")
-    with pytest.raises(RunFolderError, match="there is no run in"):
+    with pytest.raises(RunDirectoryError, match="there is no run in"):
         sidkit.open_run(tmp_path / "nothing")
 
 

@@ -11,16 +11,16 @@ import polars as pl
 import pytest
 from tests.run.world import QUICK
 
-from sidkit.errors import ConfigError, DataError, RunFolderError
+from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.evaluate import Metrics
 from sidkit.report import read_run
-from sidkit.run import Quiet, RunFolder, build_config, read_config, run_pipeline
+from sidkit.run import Quiet, RunDirectory, build_config, read_config, run_pipeline
 from sidkit.run.opened import open_run
 
 ALL = [
     "data",
     "embed",
-    "quantize",
+    "tokenize",
     "ids",
     "train.popularity",
     "train.sasrec",
@@ -62,7 +62,7 @@ def rerun(path, *assignments, force=False, **options):
 
 
 def test_every_stage_leaves_what_it_promises(finished):
-    folder = RunFolder(finished)
+    folder = RunDirectory(finished)
     assert list(folder.records) == ALL
     for name in ("run.toml", "embeddings.safetensors", "tokenizer.safetensors", "sids.parquet", "index.sidx"):
         assert (finished / name).stat().st_size > 0
@@ -74,7 +74,7 @@ def test_every_stage_leaves_what_it_promises(finished):
         }
     assert not (finished / "unfinished").exists()
     assert folder.records["data"].facts["users"] == 200
-    assert sorted(folder.records["quantize"].facts) >= ["collisions"]
+    assert sorted(folder.records["tokenize"].facts) >= ["collisions"]
     assert all(record.seconds >= 0 and record.peak_memory_bytes > 2**20 for record in folder.records.values())
 
 
@@ -118,9 +118,9 @@ def test_cheap_stages_follow_their_settings_unasked(run):
 def test_other_settings_are_refused_and_the_run_stays(run):
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     message = "decode.k is 10 there, 5 now; train.sasrec.max_steps is 120 there, 3 now"
-    with pytest.raises(RunFolderError, match="was made with other settings"):
+    with pytest.raises(RunDirectoryError, match="was made with other settings"):
         rerun(run, "decode.k=5", "evaluate.ks=[1]", "train.sasrec.max_steps=3")
-    with pytest.raises(RunFolderError) as caught:
+    with pytest.raises(RunDirectoryError) as caught:
         rerun(run, "decode.k=5", "evaluate.ks=[1]", "train.sasrec.max_steps=3")
     assert set(re.findall(r"[\w.]+ is \S+ there, \S+ now", str(caught.value))) >= set(message.split("; "))
     assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
@@ -138,7 +138,7 @@ def test_settings_of_stages_that_have_not_run_may_change(run):
 
 
 def forget(run, stage):
-    with RunFolder(run) as folder:
+    with RunDirectory(run) as folder:
         records = dict(folder.records)
         del records[stage]
         folder._records = records
@@ -166,11 +166,11 @@ def test_a_run_without_a_generator_makes_no_semantic_ids(world, tmp_path):
 
 @pytest.mark.parametrize("stage", ALL)
 def test_an_interrupt_in_any_stage_loses_nothing(run, stage):
-    kept = RunFolder(run).records
+    kept = RunDirectory(run).records
     forget(run, stage)
     with pytest.raises(KeyboardInterrupt):
         rerun(run, interrupt=stage)
-    there = RunFolder(run).records
+    there = RunDirectory(run).records
     assert stage not in there
     assert {name: dataclasses.asdict(there[name]) for name in there} == {
         name: dataclasses.asdict(kept[name]) for name in kept if name != stage
@@ -185,7 +185,7 @@ def test_changed_data_are_refused(world, tmp_path):
     run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
     log = pl.read_parquet(data / "interactions.parquet")
     log.head(-1).write_parquet(data / "interactions.parquet")
-    with pytest.raises(RunFolderError, match=r"other inputs \(`interactions.parquet` changed\)"):
+    with pytest.raises(RunDirectoryError, match=r"other inputs \(`interactions.parquet` changed\)"):
         run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
 
 
@@ -203,7 +203,7 @@ def test_paths_seen_from_another_directory(world, tmp_path, monkeypatch):
     shutil.move(tmp_path / "data", tmp_path / "elsewhere" / "data")
     assert rerun(tmp_path / "run", until="decode") == ["decode.popularity"]
     # Another source that is asked for is another source.
-    with pytest.raises(RunFolderError, match=r"data\.source is 'data' there, 'nowhere' now"):
+    with pytest.raises(RunDirectoryError, match=r"data\.source is 'data' there, 'nowhere' now"):
         rerun(tmp_path / "run", "data.source=nowhere")
 
 
@@ -219,7 +219,7 @@ def test_events_of_unknown_items_are_left_out_if_wanted(world, tmp_path):
     assert folder.records["data"].facts["items"] == 23
     assert len(open_run(tmp_path / "run").dataset.items) == 23
     assert read_run(tmp_path / "run").titles is not None
-    with pytest.raises(RunFolderError, match=r"data\.unknown_items is 'drop' there, unset now"):
+    with pytest.raises(RunDirectoryError, match=r"data\.unknown_items is 'drop' there, unset now"):
         run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
 
 
@@ -229,7 +229,7 @@ def test_events_of_unknown_items_are_left_out_if_wanted(world, tmp_path):
 def test_a_truncated_file_is_named(run, name):
     with (run / name).open("rb+") as file:
         file.truncate(file.seek(0, os.SEEK_END) // 2)
-    with pytest.raises(RunFolderError, match=f"{name}` is not the file that stage"):
+    with pytest.raises(RunDirectoryError, match=f"{name}` is not the file that stage"):
         rerun(run)
 
 

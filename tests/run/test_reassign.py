@@ -10,12 +10,12 @@ from tests.run.test_appended import SETTINGS
 from sidkit.cli import main
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.run import RunFolder, build_config, run_pipeline
+from sidkit.run import RunDirectory, build_config, run_pipeline
 from sidkit.run.pipeline import plan
 from sidkit.run.stages import Work
 from sidkit.tokenizers import load_tokenizer
 
-CROWDED = ("quantize.levels=2", "quantize.codes=6", "ids.collisions=reassign")
+CROWDED = ("tokenize.levels=2", "tokenize.codebook_size=6", "ids.collisions=reassign")
 
 
 def settings(world, *more):
@@ -36,13 +36,13 @@ def test_who_keeps_a_code(world, tmp_path, method, capsys):
     x = load_file(run / "embeddings.safetensors")["embeddings"]
     tokenizer = load_tokenizer(run / "tokenizer.safetensors")
     wanted, table = tokenizer.encode(x), SidTable.load(run / "sids.parquet")
-    assert len(np.unique(wanted, axis=0)) < len(np.unique(table.digits, axis=0)) == len(x)
+    assert len(np.unique(wanted, axis=0)) < len(np.unique(table.tokens, axis=0)) == len(x)
     away = np.square(tokenizer.decode(wanted) - x).sum(axis=1)
-    paid = {"own": away.sum(), method: np.square(tokenizer.decode(table.digits) - x).sum()}
+    paid = {"own": away.sum(), method: np.square(tokenizer.decode(table.tokens) - x).sum()}
     assert paid[method] > paid["own"]
     for code in np.unique(wanted, axis=0):
         group = np.flatnonzero((wanted == code).all(axis=1))
-        kept = [row for row in group if (table.digits[row] == code).all()]
+        kept = [row for row in group if (table.tokens[row] == code).all()]
         if method == "first":
             assert kept == [group[0]]
         if method == "nearest":
@@ -50,7 +50,7 @@ def test_who_keeps_a_code(world, tmp_path, method, capsys):
             assert kept in ([], [group[away[group].argmin()]])
     if method == "sinkhorn":
         by_first = run_pipeline(settings(world), tmp_path / "first", until="ids")
-        moved = SidTable.load(by_first.path / "sids.parquet").digits
+        moved = SidTable.load(by_first.path / "sids.parquet").tokens
         assert paid[method] < np.square(tokenizer.decode(moved) - x).sum()
 
     protocol = json.loads((run / "metrics.json").read_text())["protocol"]
@@ -65,17 +65,17 @@ def test_who_keeps_a_code(world, tmp_path, method, capsys):
 )
 def test_tokenizers_that_decode_in_other_ways(tokenizer, codes, world, tmp_path):
     config = settings(
-        world, f"quantize.method={tokenizer}", f"quantize.codes={codes}", "ids.reassign=nearest"
+        world, f"tokenize.method={tokenizer}", f"tokenize.codebook_size={codes}", "ids.reassign=nearest"
     )
     table = SidTable.load(run_pipeline(config, tmp_path / "run", until="ids").path / "sids.parquet")
-    assert len(np.unique(table.digits, axis=0)) == 24
+    assert len(np.unique(table.tokens, axis=0)) == 24
 
 
 def test_runs_made_before_there_was_a_choice_stay_current(world, tmp_path):
     found = []
     for number, more in enumerate(([], ["ids.reassign=sinkhorn"])):
         config = settings(world, *more)
-        with RunFolder(tmp_path / f"{number}") as folder:
+        with RunDirectory(tmp_path / f"{number}") as folder:
             stages = plan(config, Work(config, folder))
         found.append(next(dict(stage.settings) for stage in stages if stage.name == "ids"))
     assert found == [
@@ -85,7 +85,7 @@ def test_runs_made_before_there_was_a_choice_stay_current(world, tmp_path):
 
 
 def test_a_method_without_its_policy():
-    with pytest.raises(ConfigError, match='`reassign` is "nearest", but `collisions` is "token"'):
+    with pytest.raises(ConfigError, match='`reassign` is "nearest", but `collisions` is "suffix"'):
         build_config(assignments=["ids.reassign=nearest"])
     with pytest.raises(ConfigError, match=r"`ids.reassign`: input should be 'first', 'nearest' or 'sin"):
         build_config(assignments=["ids.reassign=best"])

@@ -46,6 +46,8 @@ def test_a_recipe_holds_the_settings_of_the_stored_run(recipe):
             f"train.{model}.",
             "decode.",
         )
-        quantizer = [f"quantize.{name}" for name in ("method", "levels", "codes", "iterations", "seed")]
+        quantizer = [
+            f"tokenize.{name}" for name in ("method", "levels", "codebook_size", "iterations", "seed")
+        ]
         kept = {key: value for key, value in stored.items() if key.startswith(sections) or key in quantizer}
         assert kept == {key: settings[key] for key in kept}

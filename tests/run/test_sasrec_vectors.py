@@ -8,7 +8,7 @@ from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError
 from sidkit.run import SasrecConfig, SoftmaxTrainingConfig
 from sidkit.run.stages.sasrec_vectors import sasrec_vectors
-from sidkit.tokenizers import behaviour_block
+from sidkit.tokenizers import collaborative_block
 
 SMALL = SasrecConfig(d_model=8, layers=1, dropout=0.0)
 QUICK = SoftmaxTrainingConfig(max_steps=60, learning_rate=0.01, warmup_steps=5, batch_size=32)
@@ -23,7 +23,7 @@ def test_communities_are_found():
     assert (first == second).all()
     assert first.shape == (26, 8) and first.dtype == np.float32
     assert (first[24:] == 0).all() and first[:24].any(axis=1).all()
-    x = behaviour_block(first[:24])
+    x = collaborative_block(first[:24])
     apart = np.linalg.norm(x[:, None] - x[None], axis=2)
     same = groups[:, None] == groups
     others = same & ~np.eye(24, dtype=bool)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidkit.errors import ConfigError
-from sidkit.run import PRESETS, RunConfig, RunFolder, build_config, differences, read_config, write_config
+from sidkit.run import PRESETS, RunConfig, RunDirectory, build_config, differences, read_config, write_config
 from sidkit.run.config import TigerConfig
 from sidkit.run.config.settings import flatten, read_tables
 from sidkit.run.pipeline import plan
@@ -20,7 +20,7 @@ FIRST_KEYS = (
     "weight_decay",
     "warmup_steps",
     "clip_norm",
-    "averaging",
+    "weight_averaging",
     "patience",
     "evaluate_every_steps",
     "validate_users",
@@ -55,9 +55,9 @@ def test_a_configuration_survives_the_file(tmp_path, preset):
 
 
 def test_assignments_win_over_tables_and_tables_over_the_preset():
-    tables = {"quantize": {"codes": 16, "levels": 2}}
-    config = build_config(tables, preset="demo", assignments=["quantize.codes=32"])
-    assert (config.quantize.codes, config.quantize.levels) == (32, 2)
+    tables = {"tokenize": {"codebook_size": 16, "levels": 2}}
+    config = build_config(tables, preset="demo", assignments=["tokenize.codebook_size=32"])
+    assert (config.tokenize.codebook_size, config.tokenize.levels) == (32, 2)
     assert config.decode == build_config(preset="demo").decode
 
 
@@ -69,16 +69,16 @@ def test_the_paper_preset_is_tiger_as_published():
 
 MISTAKES = {
     "train.tiger.max_step=3": "no setting `train.tiger.max_step`; did you mean `train.tiger.max_steps`?",
-    "quantise.levels=3": "there is no setting `quantise`; did you mean `quantize`?",
-    "quantize.levels=three": "`quantize.levels`: input should be a valid integer, it is 'three'",
-    "quantize.levels=0": "`quantize.levels`: input should be greater than or equal to 1, it is 0",
-    "quantize.levels=20": "is 20 x 8 = 160, but a Semantic ID holds at most 128 bits",
+    "quantise.levels=3": "there is no setting `quantise`; did you mean `tokenize`?",
+    "tokenize.levels=three": "`tokenize.levels`: input should be a valid integer, it is 'three'",
+    "tokenize.levels=0": "`tokenize.levels`: input should be greater than or equal to 1, it is 0",
+    "tokenize.levels=20": "is 20 x 8 = 160, but a Semantic ID holds at most 128 bits",
     'models.use=["tigr"]': "'tiger', 'actionpiece', 'rqtransformer' or 'decoderonly', it is 'tigr'",
     "models.use=[]": "names at least one model and each at most once, it is []",
     "decode.beam=3": "`beam` is at least `k`, it is 3 against 50",
     "evaluate.ks=[100]": "`evaluate.ks` goes up to 100, but only `decode.k` = 50 items are kept",
     "levels=3": "a setting is written section.key=value, it was `levels=3`",
-    "quantize.levels": "a setting is written section.key=value, it was `quantize.levels`",
+    "tokenize.levels": "a setting is written section.key=value, it was `tokenize.levels`",
 }
 
 
@@ -111,17 +111,17 @@ def test_a_file_that_is_missing_or_not_toml(tmp_path):
 
 
 def test_differences_name_key_and_both_values():
-    after = build_config(assignments=["quantize.levels=4", "embed.template={title}"])
+    after = build_config(assignments=["tokenize.levels=4", "embed.template={title}"])
     assert differences(RunConfig(), after) == [
         "embed.template: unset -> '{title}'",
-        "quantize.levels: 3 -> 4",
+        "tokenize.levels: 3 -> 4",
     ]
 
 
 def test_settings_that_came_later_leave_runs_current_where_they_change_nothing(tmp_path):
     def asked(*assignments):
         config = build_config(assignments=['models.use=["sasrec", "tiger"]', *assignments])
-        stages = plan(config, Work(config, RunFolder(tmp_path)))
+        stages = plan(config, Work(config, RunDirectory(tmp_path)))
         return {stage.name: stage.settings for stage in stages}["train.tiger"]
 
     assert set(asked()) == {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.run.world import write_world
 
-from sidkit.errors import ConfigError, RunFolderError
+from sidkit.errors import ConfigError, RunDirectoryError
 from sidkit.evaluate import Metrics, TargetRanks
 from sidkit.report.stored import stored_runs
 from sidkit.report.tables import results_tables
@@ -60,12 +60,12 @@ def test_nothing_stored_is_written_over_unasked(run, tmp_path):
 
 
 def test_runs_that_have_nothing_to_store(run, tmp_path):
-    with pytest.raises(RunFolderError, match="has no results of `tiger`"):
+    with pytest.raises(RunDirectoryError, match="has no results of `tiger`"):
         store_run(run, tmp_path, models=["tiger"])
-    with pytest.raises(RunFolderError, match="there is no run in"):
+    with pytest.raises(RunDirectoryError, match="there is no run in"):
         store_run(tmp_path / "none", tmp_path)
     begun = tmp_path / "begun"
     begun.mkdir()
     (begun / "run.toml").write_bytes((run / "run.toml").read_bytes())
-    with pytest.raises(RunFolderError, match="there are no results in"):
+    with pytest.raises(RunDirectoryError, match="there are no results in"):
         store_run(begun, tmp_path)

@@ -5,9 +5,9 @@ import pytest
 from tests.run.test_store import SASREC
 from tests.run.world import write_world
 
-from sidkit.errors import ConfigError, RunFolderError
+from sidkit.errors import ConfigError, RunDirectoryError
 from sidkit.experiments.tune import Range, read_space, search, tune
-from sidkit.run import RunFolder, build_config, read_config
+from sidkit.run import RunDirectory, build_config, read_config
 
 pytest.importorskip("optuna")
 
@@ -59,7 +59,7 @@ def test_settings_that_contradict_fail_one_trial(tmp_path):
 
 def test_another_search_in_the_same_folder(tmp_path):
     search(SPACE, hill, tmp_path, trials=1)
-    with pytest.raises(RunFolderError, match="holds a search over another space"):
+    with pytest.raises(RunDirectoryError, match="holds a search over another space"):
         search({"x": Range(0.0, 1.0)}, hill, tmp_path, trials=2)
 
 
@@ -96,7 +96,7 @@ def test_trials_are_runs_judged_on_validation(tmp_path):
     found = tune(config, space, tmp_path / "search", model="sasrec", trials=5)
     rates = {trial.settings["train.sasrec.learning_rate"] for trial in found}
     assert rates == {1e-9, 1e-2} and found[0].settings["train.sasrec.learning_rate"] == 1e-2
-    folder = RunFolder(found[0].folder)
+    folder = RunDirectory(found[0].folder)
     assert list(folder.records) == ["data", "train.sasrec"]
     history = json.loads((found[0].folder / "models" / "sasrec" / "history.json").read_text())
     assert found[0].value == max(entry["metrics"]["ndcg@10"] for entry in history["evaluations"])

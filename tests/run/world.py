@@ -8,8 +8,8 @@ __all__ = ["QUICK", "write_world"]
 
 #: Enough for every model to learn that item k+1 follows item k.
 QUICK = (
-    "quantize.levels=2",
-    "quantize.codes=8",
+    "tokenize.levels=2",
+    "tokenize.codebook_size=8",
     'models.use=["popularity", "sasrec", "tiger", "rqtransformer", "decoderonly"]',
     "models.sasrec.d_model=32",
     "models.sasrec.dropout=0.0",

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.tokenizers.histories import communities
 
 from sidkit.data import Sequences
-from sidkit.embed.collaborative import collaborative_vectors, cooccurrence
+from sidkit.embed.collaborative import collaborative_embeddings, cooccurrence
 from sidkit.errors import ConfigError, DataError
-from sidkit.tokenizers import RQKMeans, behaviour_block, joined_vectors
+from sidkit.tokenizers import RQKMeans, collaborative_block, hybrid_embeddings
 
 rows_of_items = st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=6)
 
@@ -39,12 +39,14 @@ def test_inner_products_are_those_of_a_dense_decomposition():
         related = np.maximum(np.log(counts / counts.sum() / np.outer(totals / counts.sum(), contexts)), 0)
     values, directions = np.linalg.eigh((related + related.T) / 2)
     best = (directions[:, -4:] * np.maximum(values[-4:], 0)) @ directions[:, -4:].T
-    vectors = collaborative_vectors(histories, 12, dim=4)
+    vectors = collaborative_embeddings(histories, 12, dim=4)
     np.testing.assert_allclose(vectors @ vectors.T, best, atol=1e-4)
 
 
 def test_two_items_that_go_together_have_one_vector():
-    vectors = collaborative_vectors(Sequences.from_rows([[0, 1]] * 6 + [[2, 3]] * 2), 5, dim=3, smoothing=1)
+    vectors = collaborative_embeddings(
+        Sequences.from_rows([[0, 1]] * 6 + [[2, 3]] * 2), 5, dim=3, smoothing=1
+    )
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
     np.testing.assert_allclose(vectors[2], vectors[3], atol=1e-5)
     # 12 of 16 ordered pairs hold item 0 and item 1, half of them in either order: log((6/16) / (6/16)^2),
@@ -57,7 +59,7 @@ def test_two_items_that_go_together_have_one_vector():
 
 def test_communities_are_found():
     groups = np.arange(60) % 4
-    vectors = collaborative_vectors(communities(groups, stray=0.1), 60, dim=8)
+    vectors = collaborative_embeddings(communities(groups, stray=0.1), 60, dim=8)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     near = unit @ unit.T
     np.fill_diagonal(near, -1)
@@ -66,12 +68,12 @@ def test_communities_are_found():
 
 def test_the_same_twice():
     histories = communities(np.arange(40) % 3)
-    first, second = (collaborative_vectors(histories, 40, dim=6) for _ in range(2))
+    first, second = (collaborative_embeddings(histories, 40, dim=6) for _ in range(2))
     assert (first == second).all()
 
 
 def test_more_dimensions_than_the_data_has():
-    vectors = collaborative_vectors(communities([0, 0, 0, 1, 1, 1]), 6, dim=16)
+    vectors = collaborative_embeddings(communities([0, 0, 0, 1, 1, 1]), 6, dim=16)
     assert vectors.shape == (6, 16)
     assert (vectors[:, 5:] == 0).all()
     assert vectors[:, 0].any()
@@ -88,16 +90,16 @@ def test_more_dimensions_than_the_data_has():
 )
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ConfigError, match=message):
-        collaborative_vectors(Sequences.from_rows([[0, 1]]), 2, **settings)
+        collaborative_embeddings(Sequences.from_rows([[0, 1]]), 2, **settings)
 
 
 def test_histories_without_a_signal():
     with pytest.raises(DataError, match="no two of 3 items are related in 2 histories"):
-        collaborative_vectors(Sequences.from_rows([[0], [1]]), 3)
+        collaborative_embeddings(Sequences.from_rows([[0], [1]]), 3)
     with pytest.raises(DataError, match="below n_items, 2, but one holds 4"):
-        collaborative_vectors(Sequences.from_rows([[0, 4]]), 2)
+        collaborative_embeddings(Sequences.from_rows([[0, 4]]), 2)
     with pytest.raises(DataError, match="histories must be `Sequences`, not list; hint: "):
-        collaborative_vectors([[0, 1]], 2)
+        collaborative_embeddings([[0, 1]], 2)
 
 
 @given(st.floats(0, 1), st.integers(1, 9), st.integers(1, 9))
@@ -106,7 +108,7 @@ def test_blocks_have_their_shares_of_the_variance(weight, wide, narrow):
     content = rng.normal(size=(50, wide)) * np.logspace(-3, 3, wide) + 5
     behaviour = rng.normal(size=(50, narrow)) * 7
     behaviour[:10] = 0
-    joined = joined_vectors(content, behaviour, weight=weight)
+    joined = hybrid_embeddings(content, behaviour, weight=weight)
     assert joined.dtype == np.float32 and joined.shape == (50, wide + narrow)
     total = wide + narrow
     assert np.square(joined[:, :wide]).sum(axis=1).mean() == pytest.approx((1 - weight) * total, abs=1e-3)
@@ -120,9 +122,9 @@ def test_joined_vectors_follow_content_or_behaviour_by_weight():
     rng = np.random.default_rng(0)
     items = np.arange(40)
     content = np.stack([(items < 20) * 9.0, rng.normal(size=40) * 0.1], axis=1)
-    behaviour = collaborative_vectors(communities(items % 2), 40, dim=4)
+    behaviour = collaborative_embeddings(communities(items % 2), 40, dim=4)
     for weight, truth in ((0.05, items < 20), (0.95, items % 2 == 1)):
-        x = joined_vectors(content, behaviour, weight=weight)
+        x = hybrid_embeddings(content, behaviour, weight=weight)
         codes = RQKMeans(1, 2, standardize=False).fit(x).encode(x)[:, 0]
         assert (codes == truth).mean() in (0.0, 1.0)
 
@@ -130,10 +132,10 @@ def test_joined_vectors_follow_content_or_behaviour_by_weight():
 def test_vectors_that_cannot_be_joined():
     x = np.random.default_rng(0).normal(size=(5, 3))
     with pytest.raises(ConfigError, match=r"weight must be in 0..1, not -1"):
-        joined_vectors(x, x, weight=-1)
+        hybrid_embeddings(x, x, weight=-1)
     with pytest.raises(DataError, match="a row for every item, but they have 5 and 4"):
-        joined_vectors(x, x[:4])
+        hybrid_embeddings(x, x[:4])
     with pytest.raises(DataError, match="the behaviour vectors are the same for every item"):
-        behaviour_block(np.zeros((5, 3)))
+        collaborative_block(np.zeros((5, 3)))
     with pytest.raises(DataError, match="the content vectors are the same for every item"):
-        joined_vectors(np.ones((5, 3)), x)
+        hybrid_embeddings(np.ones((5, 3)), x)

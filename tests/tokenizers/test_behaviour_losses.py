@@ -105,7 +105,7 @@ def test_letter_parts_items_that_content_does_not():
         ("none", []),
         ("letter", [CollaborativeLoss(behaviour, 4, weight=1.0), DiversityLoss()]),
     ):
-        tokenizer = small(standardize=True).fit(x, extra_losses=terms)
+        tokenizer = small(standardize=True).fit(x, auxiliary_losses=terms)
         codes = tokenizer.encode(x)[:, 0]
         shares = [odd[codes == code].mean() for code in np.unique(codes)]
         sizes = [(codes == code).sum() for code in np.unique(codes)]
@@ -135,14 +135,14 @@ def test_an_interrupted_training_with_letter_ends_like_an_uninterrupted_one(tmp_
     def terms():
         return [CollaborativeLoss(behaviour, 4), _InterruptedAt(weight=0.1, clusters=3, every=7)]
 
-    whole = small(**settings).fit(x, extra_losses=terms())
+    whole = small(**settings).fit(x, auxiliary_losses=terms())
     stopped = terms()
     stopped[1].batch = batch
     with pytest.raises(KeyboardInterrupt):
-        small(**settings).fit(x, extra_losses=stopped, checkpoint=path)
+        small(**settings).fit(x, auxiliary_losses=stopped, checkpoint=path)
     epochs = []
     again = small(**settings).fit(
-        x, extra_losses=terms(), checkpoint=path, progress=lambda done, *_: epochs.append(done)
+        x, auxiliary_losses=terms(), checkpoint=path, progress=lambda done, *_: epochs.append(done)
     )
     assert epochs == list(range(5 + batch // 3 + 1, 26))
     assert again.fingerprint == whole.fingerprint
@@ -151,9 +151,9 @@ def test_an_interrupted_training_with_letter_ends_like_an_uninterrupted_one(tmp_
 
 def test_clusters_of_another_training_are_forgotten():
     x, term = clustered(), DiversityLoss(weight=0.1, clusters=3, every=100)
-    first = small(epochs=12).fit(x, extra_losses=[term])
-    RQVAE(1, 4, latent=4, hidden=(8,), epochs=8, plain_epochs=2).fit(x, extra_losses=[term])
-    assert small(epochs=12).fit(x, extra_losses=[term]).fingerprint == first.fingerprint
+    first = small(epochs=12).fit(x, auxiliary_losses=[term])
+    RQVAE(1, 4, latent=4, hidden=(8,), epochs=8, plain_epochs=2).fit(x, auxiliary_losses=[term])
+    assert small(epochs=12).fit(x, auxiliary_losses=[term]).fingerprint == first.fingerprint
 
 
 @pytest.mark.parametrize("wrong", [{}, {"batches": np.array([1.5])}, {"batches": np.array([1, 2])}])
@@ -168,9 +168,9 @@ def test_a_state_that_is_none(tmp_path, wrong):
 
     x, path = clustered(), tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        small().fit(x, extra_losses=[Broken()], checkpoint=path, progress=stop)
+        small().fit(x, auxiliary_losses=[Broken()], checkpoint=path, progress=stop)
     with pytest.raises(FormatError, match="is a damaged checkpoint"):
-        small().fit(x, extra_losses=[Broken()], checkpoint=path)
+        small().fit(x, auxiliary_losses=[Broken()], checkpoint=path)
 
 
 def test_cost_tells_neighbours_apart():
@@ -180,7 +180,7 @@ def test_cost_tells_neighbours_apart():
     unit = z / np.linalg.norm(z, axis=1)[:, None]
     found = {}
     for name, terms in (("none", []), ("cost", [ReconstructionContrast(x, weight=1.0)])):
-        tokenizer = small().fit(x, extra_losses=terms)
+        tokenizer = small().fit(x, auxiliary_losses=terms)
         near = (tokenizer.decode(tokenizer.encode(x)) - x.mean(axis=0)) / x.std(axis=0)
         scores = near / np.linalg.norm(near, axis=1)[:, None] @ unit.T
         own = np.diagonal(scores)[:, None]

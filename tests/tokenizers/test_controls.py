@@ -73,7 +73,7 @@ def test_lsh_puts_opposites_apart():
 def test_atomic_codes_count_items():
     x = clustered(rows=50)
     tokenizer = Atomic().fit(np.concatenate([x, x[:5]]))
-    assert tokenizer.sizes == (50,)
+    assert tokenizer.codebook_sizes == (50,)
     assert tokenizer.encode(x).ravel().tolist() == list(range(50))
     assert tokenizer.encode(x[7:8] + 1e-5).ravel().tolist() == [7]
 
@@ -85,7 +85,7 @@ def test_cheapest_codes_are_those_of_trying_all():
     for row in range(4):
         every = sorted(
             itertools.product(range(3), range(5), range(2)),
-            key=lambda code: sum(cost[row, digit] for cost, digit in zip(costs, code, strict=True)),
+            key=lambda code: sum(cost[row, token] for cost, token in zip(costs, code, strict=True)),
         )
         assert list(map(tuple, chosen[row].tolist())) == every[:12]
     assert cheapest_codes(costs, 99).shape == (4, 30, 3)

@@ -58,7 +58,7 @@ def test_a_loss_of_latents_shapes_them_and_its_parameters_are_trained():
     x = clustered()
     term = Toward(targets(), weight=20.0)
     before = term.map.weight.detach().clone()
-    tokenizer = small().fit(x, extra_losses=[term])
+    tokenizer = small().fit(x, auxiliary_losses=[term])
     assert not torch.equal(before, term.map.weight)
     history = [figures["extra.0"] for figures in tokenizer.history_]
     assert history[-1] < 0.7 * history[0]
@@ -68,13 +68,16 @@ def test_a_loss_of_latents_shapes_them_and_its_parameters_are_trained():
 def test_a_loss_of_no_weight_changes_nothing():
     x = clustered()
     plain = small().fit(x)
-    assert small().fit(x, extra_losses=[Toward(targets(), 0.0), Spread(0.0)]).fingerprint == plain.fingerprint
+    assert (
+        small().fit(x, auxiliary_losses=[Toward(targets(), 0.0), Spread(0.0)]).fingerprint
+        == plain.fingerprint
+    )
 
 
 def test_a_loss_of_codebooks_is_asked_once_there_are_codes():
     x = clustered()
     term = Spread(1.0)
-    tokenizer = small().fit(x, extra_losses=[term])
+    tokenizer = small().fit(x, auxiliary_losses=[term])
     assert term.calls == 15 * 6
     assert [figures["extra.0"] > 0 for figures in tokenizer.history_] == [False] * 5 + [True] * 15
 
@@ -91,26 +94,26 @@ def test_the_gradient_reaches_the_encoder(plain):
 
 def test_an_interrupted_training_goes_on_with_the_terms(tmp_path):
     x, path = clustered(), tmp_path / "checkpoint"
-    whole = small().fit(x, extra_losses=[Toward(targets()), Spread(0.1)])
+    whole = small().fit(x, auxiliary_losses=[Toward(targets()), Spread(0.1)])
 
     def interrupt(done, _total, _figures):
         if done == 9:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        small().fit(x, extra_losses=[Toward(targets()), Spread(0.1)], checkpoint=path, progress=interrupt)
+        small().fit(x, auxiliary_losses=[Toward(targets()), Spread(0.1)], checkpoint=path, progress=interrupt)
     for others in ([], [Spread(0.1), Toward(targets())]):
         with pytest.raises(FormatError, match="of a training with other settings or data"):
-            small().fit(x, extra_losses=others, checkpoint=path)
-    again = small().fit(x, extra_losses=[Toward(targets()), Spread(0.1)], checkpoint=path)
+            small().fit(x, auxiliary_losses=others, checkpoint=path)
+    again = small().fit(x, auxiliary_losses=[Toward(targets()), Spread(0.1)], checkpoint=path)
     assert again.fingerprint == whole.fingerprint
     assert again.history_ == whole.history_
 
 
 def test_terms_that_are_none():
-    message = "extra_losses[1] must have parameters() and either __call__(rows, latent, quantized"
+    message = "auxiliary_losses[1] must have parameters() and either __call__(rows, latent, quantized"
     with pytest.raises(ConfigError, match=re.escape(message)):
-        small().fit(clustered(), extra_losses=[Spread(1.0), lambda *_: torch.zeros(())])
+        small().fit(clustered(), auxiliary_losses=[Spread(1.0), lambda *_: torch.zeros(())])
 
 
 @pytest.mark.parametrize("value", [torch.tensor(float("nan")), torch.zeros(3)])
@@ -122,5 +125,5 @@ def test_a_loss_that_is_not_a_finite_scalar(value):
         def __call__(self, *_):
             return value
 
-    with pytest.raises(ConfigError, match=r"extra_losses\[0\] \(Wrong\) must give a finite scalar"):
-        small().fit(clustered(), extra_losses=[Wrong()])
+    with pytest.raises(ConfigError, match=r"auxiliary_losses\[0\] \(Wrong\) must give a finite scalar"):
+        small().fit(clustered(), auxiliary_losses=[Wrong()])

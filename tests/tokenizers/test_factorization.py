@@ -7,9 +7,9 @@ import pytest
 from tests.tokenizers.histories import communities
 
 from sidkit.data import Sequences
-from sidkit.embed.factorization import factorized_vectors
+from sidkit.embed.factorization import factorization_embeddings
 from sidkit.errors import ConfigError, DataError, MissingExtraError
-from sidkit.tokenizers import behaviour_block
+from sidkit.tokenizers import collaborative_block
 
 WITHOUT_EVENTS = 2
 
@@ -18,7 +18,7 @@ def test_an_extra_that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "implicit", None)
     monkeypatch.setitem(sys.modules, "implicit.cpu.als", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'sidkit\[als\]'"):
-        factorized_vectors(Sequences.from_rows([[0, 1]]), 2)
+        factorization_embeddings(Sequences.from_rows([[0, 1]]), 2)
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def implicit():
 @pytest.mark.usefixtures("implicit")
 def test_communities_are_found():
     groups = np.arange(60) % 4
-    vectors = factorized_vectors(communities(groups, stray=0.1), 60 + WITHOUT_EVENTS, dim=8)
+    vectors = factorization_embeddings(communities(groups, stray=0.1), 60 + WITHOUT_EVENTS, dim=8)
     assert vectors.shape == (62, 8) and vectors.dtype == np.float32
     assert (vectors[60:] == 0).all() and vectors[:60].any(axis=1).all()
-    x = behaviour_block(vectors[:60])
+    x = collaborative_block(vectors[:60])
     apart = np.linalg.norm(x[:, None] - x[None], axis=2)
     same = groups[:, None] == groups
     others = same & ~np.eye(60, dtype=bool)
@@ -66,7 +66,7 @@ def test_the_loss_is_that_of_a_dense_alternation():
     dense = rng.random((10, 3)) * 0.01
     for _ in range(200):
         dense = solved(solved(dense, weights, wanted), weights.T, wanted.T)
-    found = factorized_vectors(
+    found = factorization_embeddings(
         histories, 10, dim=3, confidence=2.0, regularization=0.1, iterations=200
     ).astype(np.float64)
     assert loss(found) == pytest.approx(loss(dense), rel=0.03)
@@ -76,7 +76,7 @@ def test_the_loss_is_that_of_a_dense_alternation():
 @pytest.mark.usefixtures("implicit")
 def test_the_same_twice_and_another_by_another_seed():
     histories = communities(np.arange(40) % 3)
-    first, second, third = (factorized_vectors(histories, 40, dim=6, seed=seed) for seed in (0, 0, 1))
+    first, second, third = (factorization_embeddings(histories, 40, dim=6, seed=seed) for seed in (0, 0, 1))
     assert (first == second).all()
     assert (first != third).any()
 
@@ -90,8 +90,8 @@ def test_settings_that_make_no_sense():
         ({"confidence": 0.0}, r"confidence positive, not 0.01 and 0.0"),
     ):
         with pytest.raises(ConfigError, match=message):
-            factorized_vectors(Sequences.from_rows([[0, 1]]), 2, **settings)
+            factorization_embeddings(Sequences.from_rows([[0, 1]]), 2, **settings)
     with pytest.raises(DataError, match="no history has an event"):
-        factorized_vectors(Sequences.from_rows([[], []]), 2)
+        factorization_embeddings(Sequences.from_rows([[], []]), 2)
     with pytest.raises(DataError, match="below n_items, 2, but one holds 4"):
-        factorized_vectors(Sequences.from_rows([[0, 4]]), 2)
+        factorization_embeddings(Sequences.from_rows([[0, 4]]), 2)

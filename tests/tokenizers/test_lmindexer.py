@@ -1,4 +1,4 @@
-"""LMIndexer: the contract, that digits tell the words of planted topics, checkpoints and collapses."""
+"""LMIndexer: the contract, that tokens tell the words of planted topics, checkpoints and collapses."""
 
 import numpy as np
 import pytest
@@ -52,22 +52,22 @@ def indexer(world):
     return LMIndexer(2, 12, **settings, level_epochs=12).fit(world.vectors, texts=world.texts)
 
 
-def test_first_digits_are_topics(world, indexer):
+def test_first_tokens_are_topics(world, indexer):
     codes = indexer.encode(world.vectors)
     by_topic, by_both = ([[name] for name in names] for names in (world.topics, world.subtopics))
     assert prefix_purity(codes, by_topic)[1].purity > 0.95
     assert prefix_purity(codes, by_both)[2].purity > 0.8 > prefix_purity(codes, by_both)[1].purity
 
 
-def test_words_steer_the_digits(world, indexer):
-    """The vectors vary most where no word is; a tokenizer of vectors alone spends digits on that."""
+def test_words_steer_the_tokens(world, indexer):
+    """The vectors vary most where no word is; a tokenizer of vectors alone spends tokens on that."""
     names = [[name] for name in world.subtopics]
     blind = RQKMeans(2, 12).fit(world.vectors).encode(world.vectors)
     told = indexer.encode(world.vectors)
     assert prefix_purity(told, names)[2].purity > prefix_purity(blind, names)[2].purity + 0.05
 
 
-def test_words_are_told_by_the_digits_and_by_no_others(world, indexer):
+def test_words_are_told_by_the_tokens_and_by_no_others(world, indexer):
     codes = indexer.encode(world.vectors)
     rng = np.random.default_rng(0)
     told = indexer.word_loss(codes, world.texts)
@@ -158,29 +158,29 @@ def begun(tokenizer, x, texts):
 
 
 def share_kept(commitment):
-    """The share of first digits that are the same when the second level is done as when it began."""
+    """The share of first tokens that are the same when the second level is done as when it began."""
     x = np.random.default_rng(0).normal(size=(400, 12)).astype(np.float32)
     tokenizer = small(learning_rate=0.1, commitment=commitment, plain_epochs=0, level_epochs=8)
     training = begun(tokenizer, x, described(x))
     while training.epoch < 16:
         training._one_epoch()
         training.epoch += 1
-    before = training.digits[:, 0].copy()
+    before = training.tokens[:, 0].copy()
     training._finish(2)
-    return (before == training.digits[:, 0]).mean()
+    return (before == training.tokens[:, 0]).mean()
 
 
-def test_digits_of_levels_that_are_done_are_kept():
+def test_tokens_of_levels_that_are_done_are_kept():
     assert share_kept(1.0) > share_kept(0.0) + 0.05
 
 
 def test_items_that_share_a_prefix_are_in_one_batch():
     x = clustered()
     training = begun(small(), x, described(x))
-    training.digits[:, 0] = np.arange(400) % 8
+    training.tokens[:, 0] = np.arange(400) % 8
     batches = training._batches(1)
     assert sorted(np.concatenate(batches).tolist()) == list(range(400))
-    torn = sum(len(np.unique(training.digits[rows, 0])) for rows in batches) - 8
+    torn = sum(len(np.unique(training.tokens[rows, 0])) for rows in batches) - 8
     assert torn <= len(batches) - 1
 
 

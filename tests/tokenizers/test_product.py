@@ -57,7 +57,7 @@ def test_levels_that_do_not_divide_the_dimensions(rotation):
     x = np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32)
     tokenizer = PQ(3, [8, 4, 2], rotation=rotation).fit(x)
     report = quality_report(tokenizer, x)
-    assert tokenizer.sizes == (8, 4, 2)
+    assert tokenizer.codebook_sizes == (8, 4, 2)
     assert report.levels[-1].mse < 0.8
 
 

@@ -92,7 +92,7 @@ def test_progress_comes_after_every_level():
 def test_levels_of_different_sizes():
     x = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
     tokenizer = RQKMeans(3, [16, 4, 1]).fit(x)
-    assert tokenizer.sizes == tokenizer.codebooks_.sizes == (16, 4, 1)
+    assert tokenizer.codebook_sizes == tokenizer.codebooks_.sizes == (16, 4, 1)
     assert tokenizer.encode(x).max(axis=0).tolist() == [15, 3, 0]
 
 
@@ -146,8 +146,10 @@ def test_figures_on_beauty(tmp_path, beauty):
 
 def test_integers_of_numpy_are_integers(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    RQKMeans(levels=np.int64(2), codes=np.array([4, 2])).fit(x).save(tmp_path / "tokenizer.safetensors")
+    RQKMeans(levels=np.int64(2), codebook_size=np.array([4, 2])).fit(x).save(
+        tmp_path / "tokenizer.safetensors"
+    )
     assert RQKMeans.load(tmp_path / "tokenizer.safetensors").settings()["codes"] == [4, 2]
-    assert RQKMeans(codes=np.int32(8)).settings()["codes"] == 8
+    assert RQKMeans(codebook_size=np.int32(8)).settings()["codes"] == 8
     with pytest.raises(DataError, match="there are no vectors to learn from"):
-        RQKMeans(codes=1).fit(x[:0])
+        RQKMeans(codebook_size=1).fit(x[:0])

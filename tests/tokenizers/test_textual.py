@@ -107,7 +107,7 @@ def test_no_text_shares_a_phrase_while_it_can_make_another(texts, length):
 def test_tables_and_tries_take_them(shop):
     x, tokenizer = shop
     codes = tokenizer.encode(x)
-    table = SidTable.from_codes(codes, list(range(len(x))), tokenizer.sizes)
+    table = SidTable.from_codes(codes, list(range(len(x))), tokenizer.codebook_sizes)
     trie = Trie.build(table)
     assert len(trie) == len(x)
     wide = WordTokenizer(10, 4096).fit(
@@ -128,7 +128,7 @@ def test_what_makes_no_sense(shop, tmp_path):
     with pytest.raises(DataError, match="7 texts hold no words"):
         WordTokenizer().fit(x, texts=["!"] * 7)
     with pytest.raises(ConfigError, match=r"codes of words must be an integer in 2..65536, not 1"):
-        WordTokenizer(codes=1)
+        WordTokenizer(codebook_size=1)
     with pytest.raises(NotFittedError, match="has no words yet"):
         WordTokenizer().phrases([[0]])
     with pytest.raises(DataError, match="codes must be integers"):

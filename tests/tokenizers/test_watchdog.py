@@ -6,7 +6,7 @@ import torch
 from tests.contracts.tokenizer_contract import clustered
 
 from sidkit.tokenizers import RQVAE, CodebookCollapseWarning, load_tokenizer, quality_report
-from sidkit.tokenizers.training.collapse import Health, Watchdog
+from sidkit.tokenizers.training.collapse import CollapseCheck, Health
 
 SIZES = (64, 64)
 
@@ -48,13 +48,13 @@ def looks(dog, kinds):
 
 
 def test_a_collapse_must_last():
-    dog = Watchdog("repair", [])
+    dog = CollapseCheck("repair", [])
     assert looks(dog, [2, 2, 64, 2, 2, 64]) == [None] * 6
     assert dog.notes == []
 
 
 def test_repairs_have_an_end():
-    dog = Watchdog("repair", [])
+    dog = CollapseCheck("repair", [])
     with pytest.warns(CodebookCollapseWarning) as caught:
         actions = looks(dog, [2] * 30)
     assert actions.count("repair") == 3
@@ -67,10 +67,10 @@ def test_repairs_have_an_end():
 
 @pytest.mark.parametrize(("choice", "action"), [("warn", None), ("stop", "stop")])
 def test_warn_and_stop(choice, action):
-    dog = Watchdog(choice, [])
+    dog = CollapseCheck(choice, [])
     with pytest.warns(CodebookCollapseWarning):
         assert looks(dog, [2] * 3)[-1] == action
-    assert looks(Watchdog("warn", ["said"]), [2] * 6) == [None] * 6
+    assert looks(CollapseCheck("warn", ["said"]), [2] * 6) == [None] * 6
 
 
 class Elsewhere:
@@ -107,7 +107,7 @@ def test_a_training_that_collapses_is_repaired_and_says_so(tmp_path):
     x = clustered()
     tokenizer = collapsing()
     with pytest.warns(CodebookCollapseWarning, match="collapse in epoch .* codebooks were started anew"):
-        tokenizer.fit(x, extra_losses=[Elsewhere(4 * 6, 4 * 25)])
+        tokenizer.fit(x, auxiliary_losses=[Elsewhere(4 * 6, 4 * 25)])
     assert 1 <= len(tokenizer.notes) <= 4
     assert len(tokenizer.history_) == 40
     report = quality_report(tokenizer, x)
@@ -124,7 +124,7 @@ def test_a_training_that_collapses_is_stopped_if_asked():
     with pytest.warns(CodebookCollapseWarning, match="training was stopped"):
         tokenizer.fit(
             clustered(),
-            extra_losses=[Elsewhere(4 * 6, 10**6)],
+            auxiliary_losses=[Elsewhere(4 * 6, 10**6)],
             progress=lambda done, total, _: told.append((done, total)),
         )
     assert len(tokenizer.history_) < 40

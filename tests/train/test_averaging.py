@@ -47,7 +47,7 @@ def test_the_models_own_weights_come_back_even_after_an_error():
 
 def test_the_means_are_what_is_judged_and_kept(tmp_path):
     seen = []
-    settings = dataclasses.replace(SETTINGS, averaging=0.5)
+    settings = dataclasses.replace(SETTINGS, weight_averaging=0.5)
     torch.manual_seed(0)
     averaged, _ = train(tmp_path / "a", settings, settle=lambda model: seen.append(model.item.weight.clone()))
     plain, _ = train(tmp_path / "b")

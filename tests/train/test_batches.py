@@ -10,16 +10,16 @@ from sidkit.data import Sequences
 from sidkit.train import NextItemBatches, SequenceBatches
 
 ITEMS = 12
-DIGITS = np.stack([np.arange(ITEMS) // 4, np.arange(ITEMS) % 4], axis=1).astype(np.uint16)
+TOKENS = np.stack([np.arange(ITEMS) // 4, np.arange(ITEMS) % 4], axis=1).astype(np.uint16)
 histories = st.lists(st.lists(st.integers(0, ITEMS - 1), max_size=7), min_size=1, max_size=12)
 
 
-def item(digits) -> int:
-    return int(digits[0]) * 4 + int(digits[1])
+def item(tokens) -> int:
+    return int(tokens[0]) * 4 + int(tokens[1])
 
 
 def next_items(rows, seed=0, size=3, max_items=4) -> NextItemBatches:
-    return NextItemBatches(Sequences.from_rows(rows), DIGITS, batch_size=size, max_items=max_items, seed=seed)
+    return NextItemBatches(Sequences.from_rows(rows), TOKENS, batch_size=size, max_items=max_items, seed=seed)
 
 
 @given(histories)
@@ -32,7 +32,7 @@ def test_every_prefix_is_an_example_once(rows):
         batch = batches.load(chosen)
         assert 0 < batch.weight <= 1
         for history, target, user in zip(batch.history, batch.target, batch.users, strict=True):
-            seen.append((int(user), tuple(item(digits) for digits in history), item(target)))
+            seen.append((int(user), tuple(item(tokens) for tokens in history), item(target)))
     expected = [
         (user, tuple(row[max(0, end - 4) : end]), row[end])
         for user, row in enumerate(rows)

@@ -31,7 +31,7 @@ def test_reading_items_stays_on_the_device():
 
 
 @pytest.mark.parametrize("kind", [TIGER, DecoderOnly])
-def test_writing_digits_stays_on_the_device(kind):
+def test_writing_tokens_stays_on_the_device(kind):
     model = kind((4, 3), d_model=8, heads=2).eval().to("meta")
     state = model.start(torch.zeros(2, 3, 2, dtype=torch.int64, device="meta"))
     first = model.next_log_probs(state, None, None)

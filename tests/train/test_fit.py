@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sidkit.data import Sequences
-from sidkit.errors import ConfigError, FormatError, RunFolderError
+from sidkit.errors import ConfigError, FormatError, RunDirectoryError
 from sidkit.models import SASRec, load_model
 from sidkit.train import SequenceBatches, TrainSettings, fit
 
@@ -77,10 +77,10 @@ def test_it_learns_the_rule_of_the_world(tmp_path):
     assert accuracy(load_model(tmp_path)) == 1.0
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.3])
+@pytest.mark.parametrize("weight_averaging", [0.0, 0.3])
 @pytest.mark.parametrize("step", [1, 5, 7, 20])  # 5 steps an epoch and an evaluation
 def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path, step, averaging):
-    settings = dataclasses.replace(SETTINGS, averaging=averaging, checkpoint_every_seconds=1e9)
+    settings = dataclasses.replace(SETTINGS, weight_averaging=averaging, checkpoint_every_seconds=1e9)
     whole, history = train(tmp_path / "whole", settings)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", settings, on_progress=interrupt_at(step))
@@ -131,7 +131,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, on_progress=interrupt_at(3))
     (name,) = change
-    with pytest.raises(RunFolderError, match=rf"of another training \(`{name}`: .* then, .* now\)"):
+    with pytest.raises(RunDirectoryError, match=rf"of another training \(`{name}`: .* then, .* now\)"):
         train(tmp_path, dataclasses.replace(SETTINGS, **change))
 
 
@@ -150,7 +150,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, keep):
     [
         ({"max_steps": 0}, "`max_steps` must be greater than 0, not 0"),
         ({"warmup_steps": -1}, "`warmup_steps` must be 0 or more, not -1"),
-        ({"averaging": 1.0}, "`averaging` must be below 1, not 1.0"),
+        ({"weight_averaging": 1.0}, "`weight_averaging` must be below 1, not 1.0"),
         ({"precision": "f16"}, "`precision` must be `auto`, `f32` or `bf16`, not `f16`"),
     ],
 )

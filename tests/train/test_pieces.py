@@ -8,14 +8,14 @@ from sidkit.errors import DataError
 from sidkit.tokenizers import ActionPiece
 from sidkit.train import NextItemBatches, PieceBatches
 
-DIGITS = np.stack(np.unravel_index(np.arange(12), (4, 3)), axis=1).astype(np.uint16)
+TOKENS = np.stack(np.unravel_index(np.arange(12), (4, 3)), axis=1).astype(np.uint16)
 HISTORIES = Sequences.from_rows([[0, 1, 2, 3, 4, 5], [], [7], [6, 2, 11], *[[k, 1, 2, k] for k in range(9)]])
-PIECES = ActionPiece(19).fit(HISTORIES, DIGITS, (4, 3)).pieces_
+PIECES = ActionPiece(19).fit(HISTORIES, TOKENS, (4, 3)).pieces_
 
 
 def batches(**changes) -> PieceBatches:
     settings = {"batch_size": 5, "max_items": 3, "seed": 7}
-    return PieceBatches(HISTORIES, DIGITS, PIECES, **(settings | changes))
+    return PieceBatches(HISTORIES, TOKENS, PIECES, **(settings | changes))
 
 
 def loaded(source, epoch):
@@ -36,8 +36,8 @@ def test_every_prefix_is_read_once_an_epoch():
     expected = []
     for user, history in enumerate(HISTORIES):
         for at in range(1, len(history)):
-            read = PIECES.tokens(DIGITS[history[max(0, at - 3) : at]])
-            expected.append((user, tuple(sorted(read.ravel().tolist())), tuple(DIGITS[history[at]].tolist())))
+            read = PIECES.tokens(TOKENS[history[max(0, at - 3) : at]])
+            expected.append((user, tuple(sorted(read.ravel().tolist())), tuple(TOKENS[history[at]].tolist())))
     for epoch in (0, 5):
         found = loaded(source, epoch)
         assert len(found) == source.steps == -(-len(expected) // 5)
@@ -46,7 +46,7 @@ def test_every_prefix_is_read_once_an_epoch():
 
 
 def test_the_examples_are_those_of_tiger():
-    plain = NextItemBatches(HISTORIES, DIGITS, batch_size=5, max_items=3, seed=7)
+    plain = NextItemBatches(HISTORIES, TOKENS, batch_size=5, max_items=3, seed=7)
     examples = []
     for batch in loaded(plain, 0):
         tokens = batch.history.numpy() + np.array([0, 4])
@@ -98,11 +98,11 @@ def test_events_of_one_time_change_places():
     assert len(targets) > 1
 
 
-def test_digits_of_another_table():
+def test_tokens_of_another_table():
     with pytest.raises(DataError, match=r"a value beyond its sizes, \(4, 3\)"):
-        PieceBatches(HISTORIES, DIGITS + 1, PIECES, batch_size=5, max_items=3, seed=0)
+        PieceBatches(HISTORIES, TOKENS + 1, PIECES, batch_size=5, max_items=3, seed=0)
 
 
 def test_no_examples():
-    source = PieceBatches(Sequences.from_rows([[1], []]), DIGITS, PIECES, batch_size=5, max_items=3, seed=0)
+    source = PieceBatches(Sequences.from_rows([[1], []]), TOKENS, PIECES, batch_size=5, max_items=3, seed=0)
     assert (source.steps, source.epoch(0)) == (0, [])

@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file
 from tests.run.world import QUICK
 
-from sidkit.run import RunFolder, build_config, run_pipeline
+from sidkit.run import RunDirectory, build_config, run_pipeline
 from sidkit.train.batches import Batch
 
 SETTINGS = [
@@ -45,7 +45,7 @@ def test_two_processes_train_what_one_does(world, tmp_path):
     run_pipeline(build_config(assignments=settings), tmp_path / "one", until="train")
     said = in_two_processes("train", world, tmp_path / "two", settings[1:])
     assert said.count(" -> ") == 1  # one of them speaks
-    assert {*RunFolder(tmp_path / "one").records} == {*RunFolder(tmp_path / "two").records}
+    assert {*RunDirectory(tmp_path / "one").records} == {*RunDirectory(tmp_path / "two").records}
     for model in ("sasrec", "tiger"):
         one, two = (tmp_path / name / "models" / model for name in ("one", "two"))
         histories = [json.loads((folder / "history.json").read_text()) for folder in (one, two)]

@@ -16,8 +16,8 @@ from sidkit.train.checkpoint import Checkpoint
 
 ITEMS, B, T, D = 30, 3, 7, 16
 SIZES = (5, 4, 3)
-DIGITS = np.stack([np.arange(ITEMS) % size for size in SIZES], 1).astype(np.uint16)
-SPELLED = torch.from_numpy(DIGITS.astype(np.int64))
+TOKENS = np.stack([np.arange(ITEMS) % size for size in SIZES], 1).astype(np.uint16)
+SPELLED = torch.from_numpy(TOKENS.astype(np.int64))
 
 
 def of_items(lengths=(T,) * B):
@@ -92,7 +92,7 @@ def test_a_recurrent_rqtransformer_differs_in_its_layers():
     settings = {"d_model": D, "layers": 2, "heads": 2, "max_items": T}
     batch = of_items()
     models = [
-        RQTransformer.for_items(SIZES, DIGITS, backbone=kind, **settings) for kind in ("gru", "attention")
+        RQTransformer.for_items(SIZES, TOKENS, backbone=kind, **settings) for kind in ("gru", "attention")
     ]
     scores = []
     for model, layers in zip(models, (12, 24), strict=True):
@@ -106,14 +106,14 @@ def test_a_recurrent_rqtransformer_differs_in_its_layers():
 def test_rqtransformer(dense, content):
     vectors = np.random.default_rng(0).normal(size=(ITEMS, content)).astype(np.float32) if content else None
     settings = {"d_model": D, "layers": 2, "heads": 2, "max_items": T, "dense": dense}
-    model, batch = RQTransformer.for_items(SIZES, DIGITS, vectors, **settings), of_items()
+    model, batch = RQTransformer.for_items(SIZES, TOKENS, vectors, **settings), of_items()
     found = counted(lambda: model(batch.history, batch.target))
     # Scores of siblings are inner products one by one, which torch does not count: here the slow way.
     siblings = 0
     for item in batch.target.flatten().tolist():
         for level in range(1, len(SIZES)):
-            same = (DIGITS[:, :level] == DIGITS[item, :level]).all(1)
-            family = len(np.unique(DIGITS[same, level]))
+            same = (TOKENS[:, :level] == TOKENS[item, :level]).all(1)
+            family = len(np.unique(TOKENS[same, level]))
             siblings += family if family > 1 else 0
     assert siblings > 0
     assert step_flops(model, batch) == found - not_causal(2, D, T) + 3 * 2 * D * siblings
@@ -125,7 +125,7 @@ def test_rqtransformer(dense, content):
         SASRec(ITEMS, d_model=D, layers=1, heads=1),
         GRU4Rec(ITEMS, d_model=D),
         DecoderOnly(SIZES, d_model=D, layers=1, heads=1),
-        RQTransformer.for_items(SIZES, DIGITS, d_model=D, layers=1, heads=1),
+        RQTransformer.for_items(SIZES, TOKENS, d_model=D, layers=1, heads=1),
     ],
     ids=lambda model: model.kind,
 )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidkit.data import Dataset, Sequences, split_dataset
-from sidkit.errors import ConfigError, DataError, RunFolderError
+from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.ids import SidTable
 from sidkit.recommenders.training import Material, train_model
 from sidkit.run.config import SasrecConfig, SoftmaxTrainingConfig, TigerConfig, TigerTrainingConfig
@@ -93,10 +93,10 @@ def test_times_that_do_not_fit():
 def test_batches_are_those_of_the_shuffled_histories(log, epoch):
     histories, times = events_of(log)
     ordered = Sequences(TiedEvents(histories, times, seed=5).shuffled(epoch), histories.offsets)
-    digits = np.stack([np.arange(12) // 4, np.arange(12) % 4], 1).astype(np.uint16)
+    tokens = np.stack([np.arange(12) // 4, np.arange(12) % 4], 1).astype(np.uint16)
     makers = [
         lambda rows, **more: SequenceBatches(rows, batch_size=2, max_items=3, padding=12, seed=5, **more),
-        lambda rows, **more: NextItemBatches(rows, digits, batch_size=2, max_items=3, seed=5, **more),
+        lambda rows, **more: NextItemBatches(rows, tokens, batch_size=2, max_items=3, seed=5, **more),
     ]
     for make in makers:
         batches, expected = make(histories, times=times), make(ordered)
@@ -180,7 +180,9 @@ def test_a_shuffled_order_is_not_learned_and_the_order_of_days_is():
 
 def test_validation_and_test_stay_as_they_are():
     split = split_dataset(shelves(20))
-    before = [part.copy() for part in (split.train.values, split.valid.histories.values, split.test.targets)]
+    before = [
+        part.copy() for part in (split.train.values, split.validation.histories.values, split.test.targets)
+    ]
     batches = SequenceBatches(
         split.train, batch_size=4, max_items=12, padding=24, seed=0, times=split.train_times
     )
@@ -189,7 +191,7 @@ def test_validation_and_test_stay_as_they_are():
         batches.load(rows).history,
         SequenceBatches(split.train, batch_size=4, max_items=12, padding=24, seed=0).load(rows).history,
     )
-    after = (split.train.values, split.valid.histories.values, split.test.targets)
+    after = (split.train.values, split.validation.histories.values, split.test.targets)
     assert all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
 
 
@@ -207,7 +209,7 @@ def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path):
     whole, _ = train_model("sasrec", given, SIZES, training)
     with pytest.raises(KeyboardInterrupt):
         train_model("sasrec", given, SIZES, training, tmp_path, progress=press)
-    with pytest.raises(RunFolderError, match="checkpoint of another training"):
+    with pytest.raises(RunDirectoryError, match="checkpoint of another training"):
         train_model("sasrec", given, SIZES, short(), tmp_path)
     parts, _ = train_model("sasrec", given, SIZES, training, tmp_path)
     plain, _ = train_model("sasrec", given, SIZES, short())
@@ -217,8 +219,8 @@ def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path):
 
 def test_examples_of_a_generator_are_shuffled_too():
     given = material(shelves(60))
-    digits = np.stack([np.arange(24) // SHELF, np.arange(24) % SHELF], 1).astype(np.uint16)
-    given = dataclasses.replace(given, table=SidTable.from_codes(digits, range(24), (4, SHELF)))
+    tokens = np.stack([np.arange(24) // SHELF, np.arange(24) % SHELF], 1).astype(np.uint16)
+    given = dataclasses.replace(given, table=SidTable.from_codes(tokens, range(24), (4, SHELF)))
     sizes = TigerConfig(
         d_model=8, encoder_layers=1, decoder_layers=1, heads=1, d_head=8, d_ff=8, dropout=0.0, max_items=4
     )
@@ -228,7 +230,7 @@ def test_examples_of_a_generator_are_shuffled_too():
             max_steps=2, evaluate_every_steps=2, warmup_steps=0, precision="f32", shuffle_ties=shuffle
         )
         trained.append(train_model("tiger", given, sizes, training)[0])
-    assert not torch.equal(trained[0].digits.weight, trained[1].digits.weight)
+    assert not torch.equal(trained[0].tokens.weight, trained[1].tokens.weight)
 
 
 def test_a_split_without_times_is_refused():

@@ -65,7 +65,7 @@ def command(
 
 def _moves(found: "Retraining") -> Table:
     table = Table(
-        "digits",
+        "tokens",
         "same",
         "remapped",
         "information",

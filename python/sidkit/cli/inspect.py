@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sidkit.cli.options import RunPath
-from sidkit.errors import ConfigError, RunFolderError
-from sidkit.run import RunFolder
+from sidkit.errors import ConfigError, RunDirectoryError
+from sidkit.run import RunDirectory
 
 if TYPE_CHECKING:
     from sidkit.report import RunData
@@ -55,9 +55,9 @@ def command(
         raise ConfigError("--item and --prefix are two questions; give one of them")
     console = Console(markup=False)
     if item is None and prefix is None:
-        folder = RunFolder(run)
+        folder = RunDirectory(run)
         if not folder.records:
-            raise RunFolderError(f"there is nothing to inspect in `{run}`: make a run with `sidkit run`")
+            raise RunDirectoryError(f"there is nothing to inspect in `{run}`: make a run with `sidkit run`")
         run_data = _read(folder)
         if as_json:
             # Whole and plain, whatever the width of the terminal.
@@ -77,7 +77,7 @@ def command(
     console.print(_items(opened, prefix or "", limit))
 
 
-def _read(folder: RunFolder) -> "RunData":
+def _read(folder: RunDirectory) -> "RunData":
     from sidkit.report.collect import READ, read_run
 
     folder.verify(READ)
@@ -116,7 +116,7 @@ def _table(title: str, rows: "list[tuple[str, ...]]") -> Table:
     return table
 
 
-def _as_json(folder: RunFolder, run: "RunData") -> dict[str, Any]:
+def _as_json(folder: RunDirectory, run: "RunData") -> dict[str, Any]:
     stages = {
         name: {
             "seconds": record.seconds,
@@ -139,11 +139,11 @@ def _as_json(folder: RunFolder, run: "RunData") -> dict[str, Any]:
             name: {figure: history.get(figure) for figure in _OF_TRAINING}
             for name, history in run.histories.items()
         },
-        "codes": None if run.inspection is None else run.inspection.to_dict(),
+        "codebook_size": None if run.inspection is None else run.inspection.to_dict(),
     }
 
 
-def _stages(folder: RunFolder) -> Table:
+def _stages(folder: RunDirectory) -> Table:
     table = Table("stage", "seconds", "peak MiB", "files", title=str(folder.path))
     for name, record in folder.records.items():
         table.add_row(

@@ -14,9 +14,9 @@ Source = Annotated[
         help="A built-in data set such as `ml-100k`, a folder with `interactions` and `items`, or a run.",
     ),
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="The run folder; `runs/<name of the source>` if not given.")
+    Path | None, typer.Option("--out", help="The run directory; `runs/<name of the source>` if not given.")
 ]
 Preset = Annotated[str | None, typer.Option("--preset", help="Settings to start from: `demo` or `paper`.")]
 ConfigFile = Annotated[

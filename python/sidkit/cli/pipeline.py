@@ -21,7 +21,7 @@ class RunOptions:
     """The options of every verb that runs stages.
 
     Attributes:
-        out: the run folder.
+        out: the run directory.
         preset: settings to start from.
         config: a file of settings over those.
         settings: settings over all.
@@ -40,7 +40,7 @@ def run_until(stage: str, source: str, options: RunOptions) -> None:
 
     Args:
         stage: the last stage.
-        source: a data set, or a run folder whose settings are then the starting point.
+        source: a data set, or a run directory whose settings are then the starting point.
         options: of the verb.
 
     Raises:
@@ -73,7 +73,7 @@ def _resolve(source: str, options: RunOptions) -> tuple[Path, RunConfig]:
         return path, build_config(given, {"data": {"source": source}}, preset=preset, assignments=assignments)
     if out is not None and out.resolve() != Path(source).resolve():
         raise ConfigError(
-            f"`{source}` is a run folder, so its results go there; leave --out away, or name its data set"
+            f"`{source}` is a run directory, so its results go there; leave --out away, or name its data set"
         )
     if preset is not None:
         raise ConfigError(f"`{source}` is a run with settings of its own; leave --preset away")

@@ -53,18 +53,18 @@ def command(
     console = Console()
     ready = prepare(source, options, console)
     # What is new in the test period must be new to the tokenizer too.
-    tokenizer = RQKMeans(levels=levels, codes=codes).fit(ready.vectors[ready.split.train_counts > 0])
-    digits = tokenizer.encode(ready.vectors)
+    tokenizer = RQKMeans(levels=levels, codebook_size=codes).fit(ready.vectors[ready.split.train_counts > 0])
+    tokens = tokenizer.encode(ready.vectors)
     with Watcher(console) as watcher:
         comparison = compare(
             ready.split,
-            codes=digits,
-            layout=SidLayout(tokenizer.sizes),
+            codes=tokens,
+            layout=SidLayout(tokenizer.codebook_sizes),
             representations=representations.split(","),
             **ready.trial,
             progress=watcher.started("train"),
         )
-    coherence = prefix_coherence(ready.vectors, digits)
+    coherence = prefix_coherence(ready.vectors, tokens)
     console.print(_coherence(coherence))
     for part in ("all", "new items"):
         console.print(_table(comparison.summary(), part))
@@ -75,7 +75,7 @@ def command(
 
 
 def _coherence(found: "list[Coherence]") -> Table:
-    table = Table("digits shared", "prefixes", "items", "pairs", "mean cosine", title="items under a prefix")
+    table = Table("tokens shared", "prefixes", "items", "pairs", "mean cosine", title="items under a prefix")
     for each in found:
         counts = (f"{count:,}" for count in (each.depth, each.prefixes, each.items, each.pairs))
         table.add_row(*counts, f"{each.cosine:.3f}")

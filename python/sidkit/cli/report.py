@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sidkit.errors import ConfigError, RunFolderError
-from sidkit.run import RunFolder
+from sidkit.errors import ConfigError, RunDirectoryError
+from sidkit.run import RunDirectory
 
 __all__ = ["NAME", "command"]
 
@@ -15,7 +15,7 @@ NAME = "report"
 
 def command(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="One run folder, or several to compare.")
+        list[Path], typer.Argument(metavar="RUN...", help="One run directory, or several to compare.")
     ],
     out: Annotated[
         Path | None,
@@ -50,7 +50,7 @@ def command(
 def _check(run: Path) -> None:
     from sidkit.report.collect import READ
 
-    folder = RunFolder(run)
+    folder = RunDirectory(run)
     if not folder.records:
-        raise RunFolderError(f"there is nothing to report in `{run}`: make a run with `sidkit run`")
+        raise RunDirectoryError(f"there is nothing to report in `{run}`: make a run with `sidkit run`")
     folder.verify(READ)

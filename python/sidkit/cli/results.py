@@ -2,14 +2,14 @@
 
 from rich.console import Console
 
-from sidkit.run import RunFolder
+from sidkit.run import RunDirectory
 
 __all__ = ["show_results"]
 
 
-def show_results(folder: RunFolder, console: Console) -> None:
+def show_results(folder: RunDirectory, console: Console) -> None:
     """Print the tables of a run, as far as it has come, and the path of everything that it made."""
-    if "evaluate" in folder.records or "quantize" in folder.records:
+    if "evaluate" in folder.records or "tokenize" in folder.records:
         from sidkit.report import print_report
 
         console.print()

@@ -19,6 +19,6 @@ def command(source: Source, options: RunOptions) -> None:
 
     `sidkit run ml-100k --preset demo`
 
-    `sidkit run my-data/ --out runs/mine --set quantize.method=rqvae`
+    `sidkit run my-data/ --out runs/mine --set tokenize.method=rqvae`
     """
     run_until("report", source, options)

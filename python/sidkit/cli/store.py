@@ -11,7 +11,7 @@ NAME = "store"
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Evaluated run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Evaluated run directories.")],
     to: Annotated[Path, typer.Option("--to", help="The folder of stored results.")] = Path("benches/results"),
     model: Annotated[
         list[str] | None, typer.Option("--model", help="Only this model; may be repeated.")

@@ -32,7 +32,9 @@ def command(
         str, typer.Option("--tokenizers", help="Kinds of tokenizer, by commas.")
     ] = "rqkmeans,rqvae,pq",
     levels: Annotated[str, typer.Option("--levels", help="Numbers of levels, by commas.")] = "2,3,4",
-    codes: Annotated[str, typer.Option("--codes", help="Codes of each level, by commas.")] = "16,64,256",
+    codebook_size: Annotated[
+        str, typer.Option("--codebook-size", help="Codewords of each level, by commas.")
+    ] = "16,64,256",
     representation: Representation = "all",
     metric: Annotated[
         str, typer.Option("--metric", help="What is drawn: `auc`, `user_auc` or `log_loss`.")
@@ -45,7 +47,7 @@ def command(
     again, and a larger grid reuses what there is.
 
     For example:
-    `sidkit sweep ml-100k --levels 2,3,4 --codes 16,64,256`
+    `sidkit sweep ml-100k --levels 2,3,4 --codebook-size 16,64,256`
     """
     from sidkit._files import write_bytes, write_text
     from sidkit.experiments.sweep import sweep, sweep_grid
@@ -53,7 +55,9 @@ def command(
 
     if metric not in METRICS:
         raise ConfigError(f"--metric must be one of {', '.join(METRICS)}; got `{metric}`")
-    cells = sweep_grid(tokenizers.split(","), _numbers("--levels", levels), _numbers("--codes", codes))
+    cells = sweep_grid(
+        tokenizers.split(","), _numbers("--levels", levels), _numbers("--codebook-size", codebook_size)
+    )
     console = Console()
     ready = prepare(source, options, console)
     folder = out or Path("runs") / f"sweep-{ready.dataset.name}"

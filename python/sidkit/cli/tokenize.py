@@ -10,7 +10,7 @@ from rich.console import Console
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.pipeline import RunOptions, run_until
-from sidkit.errors import ConfigError, RunFolderError
+from sidkit.errors import ConfigError, RunDirectoryError
 
 __all__ = ["NAME", "command"]
 
@@ -41,7 +41,7 @@ def command(
 
     For example:
 
-    `sidkit tokenize ml-100k --out runs/tokens --set quantize.codes=64`
+    `sidkit tokenize ml-100k --out runs/tokens --set tokenize.codebook_size=64`
 
     `sidkit tokenize runs/tokens --append new-items.parquet`
     """
@@ -63,7 +63,7 @@ def _append(run: Path, items: Path, vectors: Path | None) -> None:
 
     console = Console(markup=False)
     if not (run / "run.toml").is_file():
-        raise RunFolderError(f"`{run}` is no run; make one first: sidkit tokenize SOURCE --out {run}")
+        raise RunDirectoryError(f"`{run}` is no run; make one first: sidkit tokenize SOURCE --out {run}")
     with Watcher(console) as watcher:
         appended = append_to_run(run, items, vectors=vectors, progress=watcher.started("embed"))
     console.print(

@@ -32,8 +32,8 @@ def command(
     """Fit tokenizers of every family, train one generator on the codes of each, and print what both reached.
 
     All trainings have the same settings: a small RQTransformer that reads codes alone, unless you choose
-    another. A setting of `quantize` that a family sets itself, or does not have, is refused; choose families
-    by `--family`. Each family is a run folder. After Ctrl-C the same command goes on. A family that the data
+    another. A setting of `tokenize` that a family sets itself, or does not have, is refused; choose families
+    by `--family`. Each family is a run directory. After Ctrl-C the same command goes on. A family that the data
     cannot bear, such as `words` without texts, is left out and named.
 
     For example:

@@ -29,7 +29,7 @@ def command(
     """Train a model under settings drawn from a space; validation judges, test users are never asked.
 
     A line of the space is `train.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }` or
-    `models.sasrec.d_model = [64, 128]`. Every trial is a run folder, and `best.toml` holds the best settings.
+    `models.sasrec.d_model = [64, 128]`. Every trial is a run directory, and `best.toml` holds the best settings.
     After Ctrl-C the same command goes on, also within a training.
 
     For example:

@@ -9,13 +9,13 @@ from sidkit.data.dataset import Dataset, Ties
 from sidkit.data.load import load_dataset, read_items
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import built_in_names, cache_folder, fetch
-from sidkit.data.split import EvalSet, Split, SplitKind, split_dataset
+from sidkit.data.split import EvaluationSet, Split, SplitKind, split_dataset
 from sidkit.data.summary import Spread, Statistics, statistics
 from sidkit.data.synthetic import World, cyclic_world
 
 __all__ = [
     "Dataset",
-    "EvalSet",
+    "EvaluationSet",
     "Sequences",
     "Split",
     "SplitKind",

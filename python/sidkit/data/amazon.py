@@ -34,7 +34,7 @@ CATEGORIES = {
     "beauty": "Beauty",
     "books": "Books",
     "clothing": "Clothing_Shoes_and_Jewelry",
-    "digital-music": "Digital_Music",
+    "digital-music": "Tokenal_Music",
     "electronics": "Electronics",
     "games": "Video_Games",
     "grocery": "Grocery_and_Gourmet_Food",

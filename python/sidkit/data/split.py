@@ -12,13 +12,13 @@ from sidkit.data.dataset import Dataset, Ties
 from sidkit.data.sequences import Sequences
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["EvalSet", "Split", "SplitKind", "split_dataset"]
+__all__ = ["EvaluationSet", "Split", "SplitKind", "split_dataset"]
 
 SplitKind = Literal["leave_last_out", "global_time"]
 
 
 @dataclass(frozen=True, eq=False)
-class EvalSet:
+class EvaluationSet:
     """Questions with known answers: after this history, which item came next?
 
     Attributes:
@@ -45,12 +45,12 @@ class EvalSet:
         return len(self.targets)
 
     def __repr__(self) -> str:
-        return f"EvalSet({len(self)} questions)"
+        return f"EvaluationSet({len(self)} questions)"
 
-    def take(self, rows: npt.ArrayLike) -> EvalSet:
+    def take(self, rows: npt.ArrayLike) -> EvaluationSet:
         """Copy the given questions: integers (n,) or a boolean mask (m,)."""
         rows = np.asarray(rows)
-        return EvalSet(self.users[rows], self.histories.take(rows), self.targets[rows])
+        return EvaluationSet(self.users[rows], self.histories.take(rows), self.targets[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Split:
         ties: how events with equal times were ordered.
         seed: of that order.
         train: one row per user of the dataset, oldest first; a row may be empty.
-        valid: the questions to choose settings on.
+        validation: the questions to choose settings on.
         test: the questions to report; their histories hold the validation items.
         train_times: of the values of `train`, in the unit of the dataset's `order_column`, numbers (nnz,);
             None if they are not known.
@@ -75,8 +75,8 @@ class Split:
     ties: Ties
     seed: int
     train: Sequences
-    valid: EvalSet
-    test: EvalSet
+    validation: EvaluationSet
+    test: EvaluationSet
     train_times: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ def split_dataset(
     kind: SplitKind = "leave_last_out",
     ties: Ties = "source",
     seed: int = 0,
-    valid_share: float = 0.1,
+    validation_share: float = 0.1,
     test_share: float = 0.1,
 ) -> Split:
     """Part a dataset's events into training, validation and test.
@@ -103,7 +103,7 @@ def split_dataset(
     fewer than three events is for training only.
 
     `global_time`: two moments part the events of all users, so that nothing is learned from the future. The
-    latest `test_share` of all events lie after the second moment, the `valid_share` before them between the
+    latest `test_share` of all events lie after the second moment, the `validation_share` before them between the
     two. A target is a user's first item in such a period; its history is all that the user did before. A
     user without an event before the period is not asked about.
 
@@ -112,7 +112,7 @@ def split_dataset(
         kind: `leave_last_out` or `global_time`.
         ties: `source` or `shuffle`, see `Dataset.sequences`.
         seed: of the shuffle.
-        valid_share: of the events, between 0 and 1; only for `global_time`.
+        validation_share: of the events, between 0 and 1; only for `global_time`.
         test_share: of the events, between 0 and 1; only for `global_time`.
 
     Raises:
@@ -126,7 +126,7 @@ def split_dataset(
         valid_at = np.where(sequences.lengths >= 3, train_end, -1)
         test_at = np.where(sequences.lengths >= 3, train_end + 1, -1)
     elif kind == "global_time":
-        train_end, valid_at, test_at = _cut_by_time(dataset, sequences, times, valid_share, test_share)
+        train_end, valid_at, test_at = _cut_by_time(dataset, sequences, times, validation_share, test_share)
     else:
         raise ConfigError(f"kind must be `leave_last_out` or `global_time`; got {kind!r}")
     valid, test = _questions(sequences, valid_at), _questions(sequences, test_at)
@@ -147,16 +147,20 @@ def _first(sequences: Sequences, lengths: npt.NDArray[np.int64]) -> npt.NDArray[
     return np.asarray(place < lengths[row])
 
 
-def _questions(sequences: Sequences, at: npt.NDArray[np.int64]) -> EvalSet:
+def _questions(sequences: Sequences, at: npt.NDArray[np.int64]) -> EvaluationSet:
     """Ask each user about the item at place `at` of the sequence; -1 leaves the user out."""
     users = np.flatnonzero(at > 0)
     rows = sequences.take(users)
     targets = rows.values[rows.offsets[:-1] + at[users]]
-    return EvalSet(users.astype(np.int32), rows.head(at[users]), targets)
+    return EvaluationSet(users.astype(np.int32), rows.head(at[users]), targets)
 
 
 def _cut_by_time(
-    dataset: Dataset, sequences: Sequences, times: npt.NDArray[Any], valid_share: float, test_share: float
+    dataset: Dataset,
+    sequences: Sequences,
+    times: npt.NDArray[Any],
+    validation_share: float,
+    test_share: float,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Per user the length of the training part, and the places of both targets or -1."""
     if dataset.order_column != "timestamp":
@@ -164,12 +168,12 @@ def _cut_by_time(
             "the global_time split needs a column `timestamp` (Unix seconds), since times of different "
             f"users are compared; `{dataset.name}` has only `{dataset.order_column}`; use leave_last_out"
         )
-    if not (0 < valid_share < 1 and 0 < test_share < 1 and valid_share + test_share < 1):
+    if not (0 < validation_share < 1 and 0 < test_share < 1 and validation_share + test_share < 1):
         raise ConfigError(
-            "valid_share and test_share must be above 0 and together below 1; "
-            f"got {valid_share} and {test_share}"
+            "validation_share and test_share must be above 0 and together below 1; "
+            f"got {validation_share} and {test_share}"
         )
-    moments = np.quantile(times, [1 - valid_share - test_share, 1 - test_share], method="higher")
+    moments = np.quantile(times, [1 - validation_share - test_share, 1 - test_share], method="higher")
     before_valid = _count_per_row(times < moments[0], sequences)
     before_test = _count_per_row(times < moments[1], sequences)
     valid_at = np.where(before_test > before_valid, before_valid, -1)

@@ -1,6 +1,6 @@
 """Beam search over Semantic IDs under a trie: every result is an item of the catalogue.
 
-The model's work and the search's are kept apart: a generator gives log-probabilities of the next digit for
+The model's work and the search's are kept apart: a generator gives log-probabilities of the next token for
 every beam, `Trie.beam_step` keeps the best continuations that exist. Histories are encoded once; what a beam
 needs of its history is looked at, never copied.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generative import SidGenerator, State, temperatures
+from sidkit.decode.generative import GenerativeModel, State, temperatures
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import search_batches
 from sidkit.decode.writing import Writing
@@ -22,9 +22,9 @@ __all__ = ["beam_search"]
 
 
 def beam_search(
-    model: SidGenerator[State],
+    model: GenerativeModel[State],
     trie: Trie,
-    digits: NDArray[np.uint16],
+    tokens: NDArray[np.uint16],
     histories: Sequences,
     *,
     beam: int = 50,
@@ -41,24 +41,24 @@ def beam_search(
     Args:
         model: a generator in evaluation mode.
         trie: the Semantic IDs that exist, with their items.
-        digits: the digits of all items, (items, L), to spell the histories.
+        tokens: the tokens of all items, (items, L), to spell the histories.
         histories: m rows of item indices, oldest first.
         beam: how many partial Semantic IDs are kept at each level.
         k: how many items to return; `beam` if not given.
         users: user indices int32 (m,), needed if the model has user tokens.
         exclude: m rows of items that must not be returned; the beam is still full where enough others exist.
-        renormalize: share the probability of digits that lead nowhere among those that exist.
-        temperature: one for all levels or one each: probabilities of digits are raised to the power of
-            1 / temperature and normalized. Below 1 a level decides more by its best digits, above 1 less.
+        renormalize: share the probability of tokens that lead nowhere among those that exist.
+        temperature: one for all levels or one each: probabilities of tokens are raised to the power of
+            1 / temperature and normalized. Below 1 a level decides more by its best tokens, above 1 less.
         batch_size: histories at a time, of equal length.
         on_progress: called with the number of histories done.
 
     Returns:
         items int32 (m, k) padded with -1, and their natural-log probabilities f32 (m, k) padded with -inf;
-        best first. Ties go to the Semantic ID that was ahead a level earlier, then to the lower digit.
+        best first. Ties go to the Semantic ID that was ahead a level earlier, then to the lower token.
 
     Raises:
-        ConfigError: if the trie's digits are not the model's, the model wants users and got none, or a
+        ConfigError: if the trie's tokens are not the model's, the model wants users and got none, or a
             setting is out of range.
         DataError: if a history names an item that the model cannot read, or `exclude` or `users` are not one
             row a history.
@@ -86,4 +86,4 @@ def beam_search(
             width = beam
         return trie.top_items(nodes, scores, rows_per_group=width, k=k, exclude=excluded)
 
-    return search_batches(model, trie, digits, histories, search, k, users, exclude, batch_size, on_progress)
+    return search_batches(model, trie, tokens, histories, search, k, users, exclude, batch_size, on_progress)

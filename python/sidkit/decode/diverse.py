@@ -1,4 +1,4 @@
-"""Diverse beam search: groups of beams that keep away from each other's digits.
+"""Diverse beam search: groups of beams that keep away from each other's tokens.
 
 Vijayakumar et al., *Diverse Beam Search: Decoding Diverse Solutions from Neural Sequence Models*, 2016 (arXiv
 1610.02424), with Hamming diversity.
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generative import SidGenerator, State, temperatures
+from sidkit.decode.generative import GenerativeModel, State, temperatures
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import search_batches
 from sidkit.decode.writing import Writing
@@ -21,9 +21,9 @@ __all__ = ["diverse_beam_search"]
 
 
 def diverse_beam_search(
-    model: SidGenerator[State],
+    model: GenerativeModel[State],
     trie: Trie,
-    digits: NDArray[np.uint16],
+    tokens: NDArray[np.uint16],
     histories: Sequences,
     *,
     beam: int = 50,
@@ -39,7 +39,7 @@ def diverse_beam_search(
     """The next items after each history, found by groups of beams that avoid each other.
 
     At every level the groups take their steps one after the other, each an exact step of beam search under
-    the trie with `beam / groups` prefixes. From a group's scores, a digit loses `penalty` for every prefix
+    the trie with `beam / groups` prefixes. From a group's scores, a token loses `penalty` for every prefix
     of an earlier group that has just taken it, and this stays in the scores of what follows. The results of
     all groups are merged: an item that several found comes once, with its log-probability without penalties.
 
@@ -49,11 +49,11 @@ def diverse_beam_search(
     Args:
         model: a generator in evaluation mode.
         trie: the Semantic IDs that exist, with their items.
-        digits: the digits of all items, (items, L), to spell the histories.
+        tokens: the tokens of all items, (items, L), to spell the histories.
         histories: m rows of item indices, oldest first.
         beam: how many prefixes are kept at each level, by all groups together.
         groups: how many groups they fall into; divides `beam`.
-        penalty: in nats, 0 or more, one for all levels or one each. The first digit is the broadest: a
+        penalty: in nats, 0 or more, one for all levels or one each. The first token is the broadest: a
             penalty there alone, such as (2, 0, 0, 0), spreads the list over parts of the catalogue.
         k: how many items to return; `beam` if not given.
         users: user indices int32 (m,), needed if the model has user tokens.
@@ -87,7 +87,7 @@ def diverse_beam_search(
             writing.extend(*group.step(writing.log_probs(temperature), fine))
         return group.merged(k)
 
-    return search_batches(model, trie, digits, histories, search, k, users, exclude, batch_size, on_progress)
+    return search_batches(model, trie, tokens, histories, search, k, users, exclude, batch_size, on_progress)
 
 
 class _Groups:
@@ -109,7 +109,7 @@ class _Groups:
     def step(
         self, log_probs: NDArray[np.float32], penalty: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """One digit more for all groups: the model's former row and the digit of each of its rows."""
+        """One token more for all groups: the model's former row and the token of each of its rows."""
         groups, size = len(self.nodes), log_probs.shape[1]
         first = len(log_probs) == self.histories  # all groups still share one row a history
         places = np.arange(len(log_probs)).reshape(self.histories, 1 if first else groups, -1)

@@ -9,19 +9,19 @@ from torch import Tensor
 
 from sidkit.errors import ConfigError
 
-__all__ = ["SidGenerator", "State", "device_of", "temperatures"]
+__all__ = ["GenerativeModel", "State", "device_of", "temperatures"]
 
 State = TypeVar("State")
 
 
-class SidGenerator(Protocol[State]):
-    """A model that writes Semantic IDs digit by digit.
+class GenerativeModel(Protocol[State]):
+    """A model that writes Semantic IDs token by token.
 
     `TIGER`, `ActionPieceTIGER`, `RQTransformer` and `DecoderOnly` do.
 
     Attributes:
-        sizes: how many digits each level has.
-        reads: whether it is given the digits of a history, or its items.
+        sizes: how many tokens each level has.
+        reads: whether it is given the tokens of a history, or its items.
         max_items: how many items of a history it reads.
         user_buckets: size of its table of user tokens, 0 for none.
     """
@@ -32,11 +32,11 @@ class SidGenerator(Protocol[State]):
     user_buckets: int
 
     def start(self, history: Tensor, users: Tensor | None = None) -> State:
-        """Read histories of equal length, digits int64 (B, n, L) or items int64 (B, n)."""
+        """Read histories of equal length, tokens int64 (B, n, L) or items int64 (B, n)."""
         ...
 
-    def next_log_probs(self, state: State, parents: Tensor | None, digits: Tensor | None) -> Tensor:
-        """Log-probabilities f32 (rows, K_level), once row i is former row `parents[i]` plus `digits[i]`."""
+    def next_log_probs(self, state: State, parents: Tensor | None, tokens: Tensor | None) -> Tensor:
+        """Log-probabilities f32 (rows, K_level), once row i is former row `parents[i]` plus `tokens[i]`."""
         ...
 
 

@@ -12,10 +12,10 @@ __all__ = ["Level", "levels_of"]
 
 @dataclass(frozen=True)
 class Level:
-    """The prefixes of one length and the digits that lead on from them.
+    """The prefixes of one length and the tokens that lead on from them.
 
     Attributes:
-        codes: uint16 (children,), the digits behind each prefix, ascending; prefix after prefix in sorted
+        codes: uint16 (children,), the tokens behind each prefix, ascending; prefix after prefix in sorted
             order. A child's place is its number among the prefixes of the next level.
         starts: int64 (prefixes + 1,), where each prefix's children begin, and their number at the end.
     """
@@ -30,16 +30,16 @@ class Level:
 
 
 def levels_of(trie: Trie) -> list[Level]:
-    """The prefixes of 0, 1, … digits, one `Level` each; an empty trie still has its empty prefix."""
+    """The prefixes of 0, 1, … tokens, one `Level` each; an empty trie still has its empty prefix."""
     items, _ = trie.items(trie.start(1))
-    digits = trie.layout.unpack(trie.sids(items.astype(np.int64)))  # (items, L), sorted
-    differs = np.ones(digits.shape, np.bool_)
-    np.not_equal(digits[1:], digits[:-1], out=differs[1:])
-    begins = np.logical_or.accumulate(differs, axis=1)  # (items, L): whether a prefix of l + 1 digits begins
+    tokens = trie.layout.unpack(trie.sids(items.astype(np.int64)))  # (items, L), sorted
+    differs = np.ones(tokens.shape, np.bool_)
+    np.not_equal(tokens[1:], tokens[:-1], out=differs[1:])
+    begins = np.logical_or.accumulate(differs, axis=1)  # (items, L): whether a prefix of l + 1 tokens begins
     levels, rows = [], np.zeros(1, np.int64)  # the first row of each prefix
-    for level in range(digits.shape[1]):
+    for level in range(tokens.shape[1]):
         children = np.flatnonzero(begins[:, level])
         starts = np.append(np.searchsorted(children, rows), len(children)).astype(np.int64)
-        levels.append(Level(digits[children, level], starts))
+        levels.append(Level(tokens[children, level], starts))
         rows = children
     return levels

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generative import SidGenerator, State, temperatures
+from sidkit.decode.generative import GenerativeModel, State, temperatures
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import search_batches
 from sidkit.decode.writing import Writing
@@ -23,9 +23,9 @@ Float64 = NDArray[np.float64]
 
 
 def sample_items(
-    model: SidGenerator[State],
+    model: GenerativeModel[State],
     trie: Trie,
-    digits: NDArray[np.uint16],
+    tokens: NDArray[np.uint16],
     histories: Sequences,
     *,
     k: int,
@@ -38,7 +38,7 @@ def sample_items(
 ) -> Ranked:
     """Draw different Semantic IDs after each history, without replacement, and give their items.
 
-    The distribution is that of the model under the trie: at each level, the probabilities of the digits that
+    The distribution is that of the model under the trie: at each level, the probabilities of the tokens that
     lead to an item the history may get, made to add up to 1. Drawing k times from it and crossing out what
     was drawn would give the same, at the cost of a decoding a draw; this is one beam search of width k, by
     scores that Gumbel noise perturbs. It is exact: nothing is cut off that could still be drawn.
@@ -46,7 +46,7 @@ def sample_items(
     Args:
         model: a generator in evaluation mode.
         trie: the Semantic IDs that exist, with their items.
-        digits: the digits of all items, (items, L), to spell the histories.
+        tokens: the tokens of all items, (items, L), to spell the histories.
         histories: m rows of item indices, oldest first.
         k: how many to draw.
         seed: 0 or more. What a history draws depends on the seed, its row and its scores, not on the batch.
@@ -101,7 +101,7 @@ def sample_items(
         chances = np.take_along_axis(log_p.reshape(-1, k), places, axis=1)
         return items, np.where(items >= 0, chances, -np.inf).astype(np.float32)
 
-    return search_batches(model, trie, digits, histories, search, k, users, exclude, batch_size, on_progress)
+    return search_batches(model, trie, tokens, histories, search, k, users, exclude, batch_size, on_progress)
 
 
 def _normalized(log_probs: Float64, allowed: NDArray[np.bool_]) -> Float64:

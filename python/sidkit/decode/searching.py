@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sidkit._core import Trie
 from sidkit.data import Sequences
 from sidkit.decode.arguments import check_arguments
-from sidkit.decode.generative import SidGenerator, State, device_of
+from sidkit.decode.generative import GenerativeModel, State, device_of
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.writing import Writing
 from sidkit.errors import ConfigError
@@ -22,9 +22,9 @@ Search = Callable[[Writing, NDArray[np.int64], Sequences | None], Ranked]
 
 @torch.inference_mode()
 def search_batches(
-    model: SidGenerator[State],
+    model: GenerativeModel[State],
     trie: Trie,
-    digits: NDArray[np.uint16],
+    tokens: NDArray[np.uint16],
     histories: Sequences,
     search: Search,
     k: int,
@@ -39,22 +39,22 @@ def search_batches(
         What the search gives, items int32 (m, k) and scores f32 (m, k), in the order of the histories.
 
     Raises:
-        ConfigError: if the trie's digits are not the model's, the model wants users and got none, or `k` or
+        ConfigError: if the trie's tokens are not the model's, the model wants users and got none, or `k` or
             `batch_size` is below 1.
         DataError: if a history names an item that the model cannot read, or `exclude` or `users` are not one
             row a history.
     """
     if tuple(trie.layout.sizes) != model.sizes:
         raise ConfigError(
-            f"the model writes digits of sizes {model.sizes}, but the trie holds {tuple(trie.layout.sizes)}; "
+            f"the model writes tokens of sizes {model.sizes}, but the trie holds {tuple(trie.layout.sizes)}; "
             "they must come from the same table of Semantic IDs"
         )
     if model.user_buckets and users is None:
         raise ConfigError("this model was trained with user tokens: pass `users`, one index a history")
     # A model that reads items knows those it was made for, whatever has come to the catalogue since.
-    known = len(digits) if model.reads == "digits" else min(len(digits), getattr(model, "items", len(digits)))
+    known = len(tokens) if model.reads == "tokens" else min(len(tokens), getattr(model, "items", len(tokens)))
     check_arguments(histories, known, k=k, batch_size=batch_size, exclude=exclude, users=users)
-    spelled = torch.from_numpy(digits.astype(np.int64))  # (items, L)
+    spelled = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
     recent = histories.tail(model.max_items)
     items = np.empty((len(histories), k), np.int32)
     scores = np.empty((len(histories), k), np.float32)
@@ -62,7 +62,7 @@ def search_batches(
     for rows in _batches_of_one_length(recent.lengths, batch_size):
         known = torch.from_numpy(recent.take(rows).values.astype(np.int64))
         history = known.view(len(rows), int(recent.lengths[rows[0]]))  # (B, n)
-        if model.reads == "digits":
+        if model.reads == "tokens":
             history = spelled[history]  # (B, n, L)
         buckets = None
         if model.user_buckets and users is not None:

@@ -20,18 +20,18 @@ __all__ = ["StaticLayout", "to_static"]
 
 @dataclass(frozen=True)
 class StaticLayout:
-    """The tensors of STATIC. Tokens are digits, V is the number of codes of the widest level.
+    """The tensors of STATIC. Tokens are tokens, V is the number of codes of the widest level.
 
-    States: 0 is behind the last digit, t + 1 behind the first digit t, and from V + 1 on every longer prefix
+    States: 0 is behind the last token, t + 1 behind the first token t, and from V + 1 on every longer prefix
     has its number, level after level in sorted order.
 
     Attributes:
-        packed_csr: int32 (transitions + V, 2), digit and next state of every transition from the second
-            digit on, by state and digit; then V rows (V, 0) for reads beyond the end.
+        packed_csr: int32 (transitions + V, 2), token and next state of every transition from the second
+            token on, by state and token; then V rows (V, 0) for reads beyond the end.
         indptr: int32 (states + 2,), where the transitions of each state begin; the last state is the filling.
         layer_max_branches: the most children of a prefix at each level.
-        start_mask: bool (V,), the first digits that exist.
-        dense_mask: bool (V,) or (V, V), the first one or two digits that exist.
+        start_mask: bool (V,), the first tokens that exist.
+        dense_mask: bool (V,) or (V, V), the first one or two tokens that exist.
         dense_states: int32 of the same shape, the states they lead to; 0 where none.
         vocab_size: V.
     """
@@ -56,7 +56,7 @@ def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str |
 
     Args:
         trie: of at least one level more than `dense_levels`, and not empty.
-        dense_levels: how many digits the dense tables take, 1 or 2.
+        dense_levels: how many tokens the dense tables take, 1 or 2.
         device: where the tensors go.
 
     Raises:
@@ -65,8 +65,8 @@ def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str |
     levels = levels_of(trie)
     if dense_levels not in (1, 2) or dense_levels >= len(levels):
         raise ConfigError(
-            f"`dense_levels` is {dense_levels} for Semantic IDs of {len(levels)} digits; "
-            "it is 1 or 2, and less than the number of digits"
+            f"`dense_levels` is {dense_levels} for Semantic IDs of {len(levels)} tokens; "
+            "it is 1 or 2, and less than the number of tokens"
         )
     if not len(trie):
         raise ConfigError("the trie is empty, and STATIC has no layout for that")
@@ -82,7 +82,7 @@ def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str |
     counts[first + 1] = branches[0]
     transitions = np.empty((edges + size, 2), np.int32)
     transitions[:, 0] = np.concatenate([*(level.codes for level in behind), np.full(size, size)])
-    ends = len(behind[-1].codes) + size  # the last digits and the filling lead to state 0
+    ends = len(behind[-1].codes) + size  # the last tokens and the filling lead to state 0
     transitions[:-ends, 1] = np.arange(size + 1, size + 1 + edges + size - ends)
     transitions[-ends:, 1] = 0
 

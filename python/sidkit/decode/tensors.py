@@ -22,7 +22,7 @@ class LevelTensors:
     """The prefixes of one length as compressed sparse rows.
 
     Attributes:
-        codes: the digits that lead on, ascending under each prefix: uint8 (children,) up to 256 codes, else
+        codes: the tokens that lead on, ascending under each prefix: uint8 (children,) up to 256 codes, else
             int16 with the bits of uint16. A child's place is its state, so that no column of states is
             needed.
         blocks: where the children of every 64th prefix begin, int32 or int64; None where each prefix has one
@@ -44,7 +44,7 @@ class LevelTensors:
         return self.blocks[states >> _BLOCK_BITS].long() + self.within[states].long()
 
     def code_at(self, places: Tensor) -> Tensor:
-        """The digits at some places, int64 of the same shape."""
+        """The tokens at some places, int64 of the same shape."""
         codes = self.codes[places].long()
         return codes & 0xFFFF if self.codes.dtype == torch.int16 else codes
 
@@ -67,7 +67,7 @@ class TrieTensors:
     ...     codes = logits.argmax(-1)
     ...     states = tensors.step(states, depth, codes)
 
-    Memory: one or two bytes a prefix for its digit, and about one for where its children begin, which levels
+    Memory: one or two bytes a prefix for its token, and about one for where its children begin, which levels
     without branches do without. A mask costs (rows × width) reads, where `width` is the most children on
     that level.
 
@@ -96,7 +96,7 @@ class TrieTensors:
 
     @property
     def levels(self) -> int:
-        """How many digits a Semantic ID has."""
+        """How many tokens a Semantic ID has."""
         return len(self.sizes)
 
     @property
@@ -110,7 +110,7 @@ class TrieTensors:
         return sum(tensor.nbytes for level in self._levels for tensor in level.tensors())
 
     def width(self, depth: int) -> int:
-        """The most children that a prefix of `depth` digits has."""
+        """The most children that a prefix of `depth` tokens has."""
         return self._level(depth).width
 
     def __repr__(self) -> str:
@@ -126,8 +126,8 @@ class TrieTensors:
         """Mark the codes that lead on from each state; a dead state has none.
 
         Args:
-            states: of prefixes of `depth` digits, int64 (rows,).
-            depth: how many digits they have.
+            states: of prefixes of `depth` tokens, int64 (rows,).
+            depth: how many tokens they have.
 
         Returns:
             bool (rows, codes of the next level), what `Trie.allowed` gives.
@@ -147,8 +147,8 @@ class TrieTensors:
         """Set the logits of codes that lead nowhere to -inf, in place.
 
         Args:
-            states: of prefixes of `depth` digits, int64 (rows,).
-            depth: how many digits they have.
+            states: of prefixes of `depth` tokens, int64 (rows,).
+            depth: how many tokens they have.
             logits: floats (rows, codes of the next level).
 
         Returns:
@@ -186,12 +186,12 @@ class TrieTensors:
         """Read one more code for each state. A code that leads nowhere gives a dead state, whatever it is.
 
         Args:
-            states: of prefixes of `depth` digits, int64 (rows,).
-            depth: how many digits they have.
+            states: of prefixes of `depth` tokens, int64 (rows,).
+            depth: how many tokens they have.
             codes: integers (rows,).
 
         Returns:
-            States of `depth + 1` digits, int64 (rows,).
+            States of `depth + 1` tokens, int64 (rows,).
 
         Raises:
             ConfigError, DataError: as `allowed`, and if there is not one code for each state.
@@ -213,7 +213,7 @@ class TrieTensors:
     def _level(self, depth: int) -> LevelTensors:
         if not 0 <= depth < self.levels:
             raise ConfigError(
-                f"`depth` is {depth}; states that can read a digit have 0 to {self.levels - 1} digits"
+                f"`depth` is {depth}; states that can read a token have 0 to {self.levels - 1} tokens"
             )
         return self._levels[depth]
 

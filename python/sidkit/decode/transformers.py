@@ -20,13 +20,13 @@ __all__ = ["TrieLogitsProcessor"]
 class TrieLogitsProcessor(LogitsProcessor):
     """A `LogitsProcessor` under which a model can only write Semantic IDs that exist, and then EOS.
 
-    It does what `prefix_allowed_tokens_fn` with a dict trie does, with one call of Rust a digit for the whole
+    It does what `prefix_allowed_tokens_fn` with a dict trie does, with one call of Rust a token for the whole
     batch instead of one call of Python a row. It keeps nothing between steps: the states are walked anew from
     `input_ids`, so beams may be reordered and one processor may serve several calls.
 
     | a row that has written      | may write                             |
     |-----------------------------|---------------------------------------|
-    | the prefix of a Semantic ID | the tokens of the digits that lead on |
+    | the prefix of a Semantic ID | the token_ids of the tokens that lead on |
     | a whole Semantic ID         | EOS                                   |
     | EOS                         | padding                               |
     | anything else               | EOS; `dead` marks the row             |
@@ -40,13 +40,13 @@ class TrieLogitsProcessor(LogitsProcessor):
 
     Args:
         trie: the Semantic IDs that exist.
-        vocabulary: which token each digit is; its layout must be the trie's.
-        prompt_length: how many tokens of each row come before the first digit: 1, the decoder's start token,
+        vocabulary: which token_id each token is; its layout must be the trie's.
+        prompt_length: how many token_ids of each row come before the first token: 1, the decoder's start token_id,
             for an encoder and decoder; `inputs["input_ids"].shape[1]` for a decoder alone.
-        first_token: what is added to the vocabulary's tokens of digits, for a language model that has them
-            after its own tokens.
-        eos: the token that ends a row; `vocabulary.eos` if None.
-        pad: the token of a row that has ended; `vocabulary.pad` if None.
+        first_token: what is added to the vocabulary's token_ids of tokens, for a language model that has them
+            after its own token_ids.
+        eos: the token_id that ends a row; `vocabulary.eos` if None.
+        pad: the token_id of a row that has ended; `vocabulary.pad` if None.
         in_place: write into the scores that come instead of a new tensor. `output_logits` of `generate` then
             shows them masked.
 
@@ -54,7 +54,7 @@ class TrieLogitsProcessor(LogitsProcessor):
         dead: bool (rows,), which rows of the last step were no prefix of a Semantic ID and had not ended.
 
     Raises:
-        ConfigError: if the vocabulary's digits are not the trie's, or a number is negative.
+        ConfigError: if the vocabulary's tokens are not the trie's, or a number is negative.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TrieLogitsProcessor(LogitsProcessor):
     ) -> None:
         if tuple(trie.layout.sizes) != vocabulary.sizes:
             raise ConfigError(
-                f"the vocabulary has digits of sizes {vocabulary.sizes}, but the trie holds "
+                f"the vocabulary has tokens of sizes {vocabulary.sizes}, but the trie holds "
                 f"{tuple(trie.layout.sizes)}; make it with Vocabulary(trie.layout)"
             )
         self.trie = trie
@@ -92,11 +92,11 @@ class TrieLogitsProcessor(LogitsProcessor):
         self.dead: NDArray[np.bool_] = np.zeros(0, np.bool_)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Set the scores of tokens that must not come next to -inf.
+        """Set the scores of token_ids that must not come next to -inf.
 
         Args:
             input_ids: what each row has so far, integers (rows, length).
-            scores: of the next token, (rows, tokens), of any floating type, on any device.
+            scores: of the next token_id, (rows, token_ids), of any floating type, on any device.
 
         Returns:
             The masked scores: a new tensor, or `scores` with `in_place`.
@@ -122,7 +122,7 @@ class TrieLogitsProcessor(LogitsProcessor):
         if block is not None:
             first = int(self._offsets[states.depth])
             masked[:, first : first + block.shape[1]] = block
-            # What had ended or died has no way on, whatever the trie says of its digits.
+            # What had ended or died has no way on, whatever the trie says of its tokens.
             masked[places[0]] = -torch.inf
         masked[places] = kept
         return masked
@@ -130,7 +130,7 @@ class TrieLogitsProcessor(LogitsProcessor):
     def _check(self, input_ids: Tensor, scores: Tensor) -> None:
         if input_ids.ndim != 2 or scores.ndim != 2 or len(input_ids) != len(scores):
             raise DataError(
-                "expected `input_ids` (rows, length) and `scores` (rows, tokens) of as many rows, "
+                "expected `input_ids` (rows, length) and `scores` (rows, token_ids) of as many rows, "
                 f"not {tuple(input_ids.shape)} and {tuple(scores.shape)}"
             )
         if input_ids.is_floating_point() or not scores.is_floating_point():
@@ -139,25 +139,25 @@ class TrieLogitsProcessor(LogitsProcessor):
             )
         if scores.shape[1] < self._tokens:
             raise DataError(
-                f"the model has {scores.shape[1]} tokens, but the vocabulary needs {self._tokens}; "
+                f"the model has {scores.shape[1]} token_ids, but the vocabulary needs {self._tokens}; "
                 "hint: resize the embeddings, or see `first_token`"
             )
         if input_ids.shape[1] < self.prompt_length:
             raise ConfigError(
-                f"`prompt_length` is {self.prompt_length}, but rows have {input_ids.shape[1]} tokens; it is "
+                f"`prompt_length` is {self.prompt_length}, but rows have {input_ids.shape[1]} token_ids; it is "
                 "1 for an encoder and decoder, and the width of `input_ids` for a decoder alone"
             )
 
     def _walk(self, written: NDArray[np.int64]) -> TrieStates:
-        """The state of each row; dead where a token is no digit of its level that leads on."""
+        """The state of each row; dead where a token_id is no token of its level that leads on."""
         states = self.trie.start(len(written))
-        digits = written[:, : len(self._offsets)]
-        for tokens, offset in zip(digits.T, self._offsets, strict=False):
-            states = self.trie.step(states, tokens - offset)
+        tokens = written[:, : len(self._offsets)]
+        for token_ids, offset in zip(tokens.T, self._offsets, strict=False):
+            states = self.trie.step(states, token_ids - offset)
         return states
 
     def _allowed(self, states: TrieStates, scores: Tensor) -> Tensor:
-        """The masked scores of one level's digits, (rows, codes)."""
+        """The masked scores of one level's tokens, (rows, codes)."""
         first, size = int(self._offsets[states.depth]), self.trie.layout.sizes[states.depth]
         block = scores.detach()[:, first : first + size]
         if scores.device.type == "cpu" and scores.dtype == torch.float32:

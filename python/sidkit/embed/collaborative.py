@@ -10,7 +10,7 @@ from sidkit.data import Sequences
 from sidkit.data.sequences import check_sequences
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["collaborative_vectors", "cooccurrence"]
+__all__ = ["collaborative_embeddings", "cooccurrence"]
 
 #: A `scipy.sparse.csr_array`, which has no types of its own.
 Sparse: TypeAlias = Any
@@ -49,7 +49,7 @@ def cooccurrence(histories: Sequences, n_items: int, *, window: int = 10) -> Spa
     return sparse.csr_array(counts + counts.T)
 
 
-def collaborative_vectors(
+def collaborative_embeddings(
     histories: Sequences,
     n_items: int,
     *,

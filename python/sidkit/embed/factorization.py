@@ -8,10 +8,10 @@ from sidkit.data import Sequences
 from sidkit.data.sequences import check_sequences
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["factorized_vectors"]
+__all__ = ["factorization_embeddings"]
 
 
-def factorized_vectors(
+def factorization_embeddings(
     histories: Sequences,
     n_items: int,
     *,

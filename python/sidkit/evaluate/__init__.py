@@ -7,7 +7,7 @@ recomputed, sliced or compared years later without the model.
     user_metrics, catalogue_metrics   Recall, NDCG, MRR of each user; coverage and other facts of the lists
     TargetRanks                    where each target stood: what stored runs keep, to be compared by user
     bootstrap_interval, compare    95 % intervals, of a mean and of the difference of two models
-    bigram_losses                  what a table of digit pairs foretells: the least a generator must beat
+    bigram_losses                  what a table of token pairs foretells: the least a generator must beat
     measure                        all of these, for all slices -> `Result`s
     Protocol, Metrics              what `metrics.json` holds
 """

@@ -23,13 +23,13 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model recommended, best first, one row per user of an `EvalSet`.
+    """What a model recommended, best first, one row per user of an `EvaluationSet`.
 
     Users and items are indices into the `Dataset`. A row with fewer than k items is filled up at its end with
     item -1 and score -inf. Rows are checked when the object is made; an object that exists is right.
 
     Attributes:
-        model: the name of the model, as in the run folder.
+        model: the name of the model, as in the run directory.
         users: int32 (m,), the user of each row.
         items: int32 (m, k), the items in the order shown; none twice in a row.
         scores: float32 (m, k), never rising within a row; log-probabilities or any other score.

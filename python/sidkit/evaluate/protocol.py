@@ -14,7 +14,7 @@ __all__ = ["Protocol"]
 _CHOICES = {
     "split": ("leave_last_out", "global_time"),
     "ties": ("source", "shuffle"),
-    "collisions": ("token", "reassign", "share"),
+    "collisions": ("suffix", "reassign", "share"),
     "reassign": ("first", "nearest", "sinkhorn"),
     "part": ("test", "valid"),
 }
@@ -28,7 +28,7 @@ class Protocol:
         split: `leave_last_out` or `global_time`.
         ties: the order of a user's events with equal times: `source`, as in the file, or `shuffle`.
         tie_seed: of the shuffle; 0 with `source`.
-        mask_seen: whether items of the user's own history were kept out of the lists.
+        exclude_seen: whether items of the user's own history were kept out of the lists.
         collisions: how items with equal codes are told apart; None where no Semantic IDs took part.
         reassign: who keeps a code under the policy `reassign`; `first` under any other.
         candidates: the number of items ranked, always the whole catalogue.
@@ -46,8 +46,8 @@ class Protocol:
     split: Literal["leave_last_out", "global_time"] = "leave_last_out"
     ties: Literal["source", "shuffle"] = "source"
     tie_seed: int = 0
-    mask_seen: bool = False
-    collisions: Literal["token", "reassign", "share"] | None = None
+    exclude_seen: bool = False
+    collisions: Literal["suffix", "reassign", "share"] | None = None
     reassign: Literal["first", "nearest", "sinkhorn"] = "first"
     candidates: int
     beam: int | None = None
@@ -74,8 +74,8 @@ class Protocol:
             _check_integer("beam", self.beam, 1)
         for seed in self.seeds:
             _check_integer("seeds", seed, 0)
-        if not isinstance(self.mask_seen, bool) or not isinstance(self.dataset, str):
-            raise ConfigError("protocol: `mask_seen` must be true or false and `dataset` a name")
+        if not isinstance(self.exclude_seen, bool) or not isinstance(self.dataset, str):
+            raise ConfigError("protocol: `exclude_seen` must be true or false and `dataset` a name")
 
     def as_dict(self) -> dict[str, Any]:
         """Give the protocol as `metrics.json` holds it; `reassign` only where it is not `first`."""
@@ -127,7 +127,7 @@ class Protocol:
     def sentence(self) -> str:
         """Say the protocol in one line, as a caption of a table."""
         ties = "as in the source" if self.ties == "source" else f"shuffled with seed {self.tie_seed}"
-        seen = "seen items masked" if self.mask_seen else "nothing masked"
+        seen = "seen items masked" if self.exclude_seen else "nothing masked"
         parts = [
             f"{self.dataset}, {self.part} part" if self.dataset else f"{self.part} part",
             f"{self.split.replace('_', '-')} split",

@@ -13,7 +13,7 @@ import numpy as np
 
 from sidkit._files import write_text
 from sidkit._progress import Progress, silent
-from sidkit.data import EvalSet, split_dataset
+from sidkit.data import EvaluationSet, split_dataset
 from sidkit.errors import ConfigError
 from sidkit.evaluate import (
     Comparison,
@@ -23,7 +23,7 @@ from sidkit.evaluate import (
     machine_facts,
     version_facts,
 )
-from sidkit.run.config import GENERATORS
+from sidkit.run.config import GENERATIVE_MODELS
 
 __all__ = ["EXACT", "measure_beams", "save_beams"]
 
@@ -48,7 +48,7 @@ def measure_beams(
     scored, which RQTransformer can do. For another generator it is the widest beam.
 
     Args:
-        run: a run folder in which the model is trained.
+        run: a run directory in which the model is trained.
         model: a generator.
         beams: prefixes kept at every level, each at least 10.
         users: how many test users, drawn at random; 0 for all.
@@ -56,22 +56,22 @@ def measure_beams(
         progress: told after every beam.
 
     Returns:
-        What `beams.json` holds: `model`, `users`, `mask_seen`, `against`, `machine`, `versions`, and `rows`,
+        What `beams.json` holds: `model`, `users`, `exclude_seen`, `against`, `machine`, `versions`, and `rows`,
         one for each search: `search` (`beam 10`, …, `exact`), `beam`, each metric with `value`, `ci95` and
         its difference from the truth, `less_exact` or `less_widest`, with `ci95` and `p`; `users_per_second`
         and `users_per_cpu_second`.
 
     Raises:
         ConfigError: if the model writes no Semantic IDs, or a beam is below 10.
-        RunFolderError: if the run has no such model.
+        RunDirectoryError: if the run has no such model.
     """
     from sidkit.decode import beam_search, rank_by_rqtransformer
     from sidkit.models import RQTransformer, load_model
     from sidkit.run.opened import open_run
 
     widths = sorted(set(beams))
-    if model not in GENERATORS:
-        raise ConfigError(f"`{model}` searches nothing; beams are of {', '.join(sorted(GENERATORS))}")
+    if model not in GENERATIVE_MODELS:
+        raise ConfigError(f"`{model}` searches nothing; beams are of {', '.join(sorted(GENERATIVE_MODELS))}")
     if not widths or widths[0] < _K:
         raise ConfigError(f"ten items are recommended, so a beam is at least {_K}; got {widths}")
     opened = open_run(run, model=model)
@@ -81,13 +81,13 @@ def measure_beams(
     )
     trained: Any = load_model(opened.path / "models" / model)
     trained.eval()
-    mask, batch_size = opened.config.decode.mask_seen, opened.config.decode.batch_size
+    mask, batch_size = opened.config.decode.exclude_seen, opened.config.decode.batch_size
 
-    def search(beam: int, part: EvalSet) -> Any:
+    def search(beam: int, part: EvaluationSet) -> Any:
         return beam_search(
             trained,
             opened.trie,
-            opened.table.digits,
+            opened.table.tokens,
             part.histories,
             beam=beam,
             k=_K,
@@ -96,11 +96,13 @@ def measure_beams(
             batch_size=batch_size,
         )
 
-    def exact(part: EvalSet) -> Any:
+    def exact(part: EvaluationSet) -> Any:
         seen = part.histories if mask else None
         return rank_by_rqtransformer(trained, part.histories, _K, exclude=seen, batch_size=batch_size)
 
-    searches: dict[str, Callable[[EvalSet], Any]] = {f"beam {beam}": partial(search, beam) for beam in widths}
+    searches: dict[str, Callable[[EvaluationSet], Any]] = {
+        f"beam {beam}": partial(search, beam) for beam in widths
+    }
     if isinstance(trained, RQTransformer):
         searches[EXACT] = exact
     lists, speeds = [], []
@@ -123,7 +125,7 @@ def measure_beams(
     return {
         "model": model,
         "users": len(test),
-        "mask_seen": mask,
+        "exclude_seen": mask,
         "against": against,
         "machine": machine_facts(),
         "versions": version_facts(),
@@ -136,7 +138,7 @@ def save_beams(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
-def _drawn(test: EvalSet, users: int, seed: int) -> EvalSet:
+def _drawn(test: EvaluationSet, users: int, seed: int) -> EvaluationSet:
     if not 0 < users < len(test):
         return test
     return test.take(np.sort(np.random.default_rng(seed).choice(len(test), users, replace=False)))

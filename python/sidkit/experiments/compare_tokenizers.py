@@ -1,6 +1,6 @@
 """Every family of tokenizers on one catalogue, judged by one generator trained for one budget.
 
-Each family and seed is a run folder of its own, so that an interrupted comparison goes on where it was, and
+Each family and seed is a run directory of its own, so that an interrupted comparison goes on where it was, and
 what is kept of it is a stored result (`sidkit.report.stored`) whose variant is the family, with a
 `tokenizer.json` beside it.
 """
@@ -14,11 +14,11 @@ from typing import Any
 from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.experiments.store import store_run
 from sidkit.experiments.tokenizer_summary import measure_tokenizer
-from sidkit.run.config import GENERATORS, RunConfig
+from sidkit.run.config import GENERATIVE_MODELS, RunConfig
 from sidkit.run.config.nearest import nearest
 from sidkit.run.config.settings import build_config
-from sidkit.run.config.tokenize import QuantizeConfig, takes
-from sidkit.run.directory import RunFolder
+from sidkit.run.config.tokenize import TokenizeConfig, takes
+from sidkit.run.directory import RunDirectory
 from sidkit.run.engine import Observer
 from sidkit.run.pipeline import run_pipeline
 
@@ -39,10 +39,10 @@ BUDGET: Mapping[str, Any] = {
 CUT_OFF = 10
 
 # Trees and unordered codes say as much with other sizes; see the guide on tokenizers.
-_TREE = {"codes": 32}
+_TREE = {"codebook_size": 32}
 _PRODUCT = {"levels": 4}
 
-#: What each family sets of `quantize`, in the order of tables.
+#: What each family sets of `tokenize`, in the order of tables.
 FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "rqkmeans": {"method": "rqkmeans"},
     "rqkmeans_balanced": {"method": "rqkmeans", "balanced": True},
@@ -61,7 +61,7 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "letter": {"method": "rqvae", "behaviour": "letter", "refit": False},
     "cost": {"method": "rqvae", "behaviour": "cost"},
     "cooccurrence": {"method": "cooccurrence", **_TREE},
-    "words": {"method": "words", "codes": 4096},
+    "words": {"method": "words", "codebook_size": 4096},
     "lmindexer": {"method": "lmindexer"},
     "lsh": {"method": "lsh"},
     "random": {"method": "random"},
@@ -92,9 +92,9 @@ def compare_families(
     """Fit tokenizers, train the same generator on the codes of each, and keep what both reached.
 
     Args:
-        config: the settings of all runs; one generator in `models.use`. What it changes of `quantize` must be
+        config: the settings of all runs; one generator in `models.use`. What it changes of `tokenize` must be
             what every family takes: nothing that one of them sets itself, and no option that its method has
-            not. The control `atomic` has one code an item, whatever `levels` and `codes` say.
+            not. The control `atomic` has one code an item, whatever `levels` and `codebook_size` say.
         folder: of the runs, `<family>-seed<n>` each; what is there and current is not run again.
         results: where to keep the results, by custom `benches/results/tokenizers`.
         families: names out of `FAMILIES`; all if empty.
@@ -120,17 +120,17 @@ def compare_families(
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"a comparison needs one seed or several different ones, got {list(seeds)}")
     models = config.models.use
-    if len(models) != 1 or models[0] not in GENERATORS:
+    if len(models) != 1 or models[0] not in GENERATIVE_MODELS:
         raise ConfigError(
             f"one generator judges the tokenizers, `models.use` is {list(models)}; "
-            f"take one of {', '.join(sorted(GENERATORS))}"
+            f"take one of {', '.join(sorted(GENERATIVE_MODELS))}"
         )
     if CUT_OFF not in config.evaluate.ks:
         raise ConfigError(
             f"families are ranked by NDCG@{CUT_OFF}, but `evaluate.ks` is {config.evaluate.ks}; "
             f"put {CUT_OFF} among them"
         )
-    _check_quantize(config.quantize, names)
+    _check_quantize(config.tokenize, names)
     # Families are checked before the first is trained: a contradiction in the last would cost hours.
     configs = {(name, seed): _of_family(config, name, seed) for name in names for seed in seeds}
     Path(results).mkdir(parents=True, exist_ok=True)  # what cannot be written to is told now too
@@ -142,7 +142,7 @@ def compare_families(
         try:
             finished = run_pipeline(each, run, until="evaluate", force=force, observer=observer)
         except (CollisionError, DataError) as error:
-            if "data" not in RunFolder(run).records:  # then no family can have it
+            if "data" not in RunDirectory(run).records:  # then no family can have it
                 raise
             comparison.left_out[name] = error
             continue
@@ -154,15 +154,15 @@ def compare_families(
     return comparison
 
 
-def _check_quantize(given: QuantizeConfig, names: Sequence[str]) -> None:
+def _check_quantize(given: TokenizeConfig, names: Sequence[str]) -> None:
     """Refuse a setting that one of the families would have to ignore."""
-    for key, option in QuantizeConfig.model_fields.items():
+    for key, option in TokenizeConfig.model_fields.items():
         value = getattr(given, key)
         if value == option.default:
             continue
         if key == "seed":
             raise ConfigError(
-                f"a comparison sets `quantize.seed` itself, but it is {value}; choose by --seeds"
+                f"a comparison sets `tokenize.seed` itself, but it is {value}; choose by --seeds"
             )
         refused, taken = [], []
         for name in names:
@@ -176,7 +176,7 @@ def _check_quantize(given: QuantizeConfig, names: Sequence[str]) -> None:
         if refused:
             advice = f", or compare {' '.join(taken)} alone" if taken else ""
             raise ConfigError(
-                f"`quantize.{key}` is {value!r} for the whole comparison, but {', '.join(refused)}; "
+                f"`tokenize.{key}` is {value!r} for the whole comparison, but {', '.join(refused)}; "
                 f"leave it out{advice}"
             )
 
@@ -186,7 +186,7 @@ def _of_family(config: RunConfig, name: str, seed: int) -> RunConfig:
     try:
         return build_config(
             config.model_dump(exclude_none=True),
-            {"quantize": {**FAMILIES[name], "seed": seed}, "train": {model: {"seed": seed}}},
+            {"tokenize": {**FAMILIES[name], "seed": seed}, "train": {model: {"seed": seed}}},
         )
     except ConfigError as error:
         raise ConfigError(f"family `{name}`: {error}") from error

@@ -134,8 +134,8 @@ def retrain(
     earlier, later = halves_by_appearance(split.train, len(item_ids))
     parts = {"earlier": earlier, "later": later, "whole": earlier | later}
     fitted = {name: tokenizer(0).fit(vectors[mask]) for name, mask in parts.items()}
-    digits = {name: each.encode(vectors) for name, each in fitted.items()}
-    if len({each.sizes for each in fitted.values()}) > 1:
+    tokens = {name: each.encode(vectors) for name, each in fitted.items()}
+    if len({each.codebook_sizes for each in fitted.values()}) > 1:
         raise DataError("every tokenizer must have the same sizes, or their Semantic IDs cannot be compared")
     again = tokenizer(1).fit(vectors[parts["whole"]]).encode(vectors)
 
@@ -146,7 +146,7 @@ def retrain(
             item_ids=item_ids,
             vectors=vectors,
             codes=codes,
-            layout=SidLayout(fitted["whole"].sizes),
+            layout=SidLayout(fitted["whole"].codebook_sizes),
             representations=[name],
             rows=rows,
             dim=dim,
@@ -155,15 +155,15 @@ def retrain(
             batch_size=batch_size,
         )
 
-    comparison = measure("random", digits["whole"])
-    for done, (name, codes) in enumerate(digits.items(), start=1):
-        progress(done, len(digits) + 1)
+    comparison = measure("random", tokens["whole"])
+    for done, (name, codes) in enumerate(tokens.items(), start=1):
+        progress(done, len(tokens) + 1)
         comparison = comparison.joined(measure(representation, codes).renamed(representation, name))
-    progress(len(digits) + 1, len(digits) + 1)
+    progress(len(tokens) + 1, len(tokens) + 1)
     return Retraining(
         trained_on={name: int(mask.sum()) for name, mask in parts.items()},
-        moved=drift(digits["earlier"], digits["later"]),
-        moved_by_seed=drift(digits["whole"], again),
+        moved=drift(tokens["earlier"], tokens["later"]),
+        moved_by_seed=drift(tokens["whole"], again),
         comparison=comparison,
     )
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidkit._files import atomic_folder
-from sidkit.errors import ConfigError, RunFolderError
-from sidkit.run.config import GENERATORS
+from sidkit.errors import ConfigError, RunDirectoryError
+from sidkit.run.config import GENERATIVE_MODELS
 from sidkit.run.config.settings import flatten, read_config
-from sidkit.run.directory import RunFolder
+from sidkit.run.directory import RunDirectory
 
 if TYPE_CHECKING:
     from sidkit.evaluate import Metrics
@@ -30,7 +30,7 @@ def store_run(
     """Keep what each model of a finished run has reached, a folder for each; see `sidkit.report.stored`.
 
     Args:
-        run: the run folder.
+        run: the run directory.
         results: where to, by custom `benches/results`; the name of the dataset comes below it.
         variant: one word for what sets the models apart from their default, such as `joint`.
         models: which of the run's trained models; all if empty.
@@ -40,23 +40,23 @@ def store_run(
         The folders, in the order of the run's models.
 
     Raises:
-        RunFolderError: if the run is not evaluated, is not current, or has no such model.
+        RunDirectoryError: if the run is not evaluated, is not current, or has no such model.
         ConfigError: if a result is stored under that name already, or `variant` is not one word.
     """
     from sidkit.evaluate import Metrics, Predictions, TargetRanks
     from sidkit.report import read_history
     from sidkit.report.stored import stored_name
 
-    folder = RunFolder(run)
+    folder = RunDirectory(run)
     if not folder.config_path.is_file():
-        raise RunFolderError(f"there is no run in `{run}`: make one with `sidkit run SOURCE --out {run}`")
+        raise RunDirectoryError(f"there is no run in `{run}`: make one with `sidkit run SOURCE --out {run}`")
     if "evaluate" not in folder.records:
-        raise RunFolderError(f"there are no results in `{run}` yet: go on with `sidkit run {run}`")
+        raise RunDirectoryError(f"there are no results in `{run}` yet: go on with `sidkit run {run}`")
     settings = flatten(config := read_config(folder.config_path))
     wanted = list(models or config.models.use)
     unknown = [name for name in wanted if f"decode.{name}" not in folder.records]
     if unknown:
-        raise RunFolderError(f"the run `{run}` has no results of `{unknown[0]}`")
+        raise RunDirectoryError(f"the run `{run}` has no results of `{unknown[0]}`")
     for stage in ("evaluate", *(f"{part}.{name}" for name in wanted for part in ("train", "decode"))):
         folder.check(stage, settings)
     metrics = Metrics.load(folder.output("evaluate", "metrics.json"))
@@ -85,7 +85,7 @@ def store_run(
 
 def _of_model(metrics: "Metrics", name: str, seed: int) -> "Metrics":
     """Leave out what the metrics tell of other models."""
-    generator = name in GENERATORS
+    generator = name in GENERATIVE_MODELS
 
     def kept(seconds: dict[str, float]) -> dict[str, float]:
         return {stage: value for stage, value in seconds.items() if stage.partition(".")[2] in ("", name)}

@@ -41,18 +41,18 @@ class Cell:
 
     Attributes:
         tokenizer: `rqkmeans`, `rqvae` or `pq`.
-        levels: digits of a Semantic ID.
-        codes: codes of each level.
+        levels: tokens of a Semantic ID.
+        codebook_size: codewords of each level.
     """
 
     tokenizer: str
     levels: int
-    codes: int
+    codebook_size: int
 
     @property
     def name(self) -> str:
         """`rqkmeans-3x64`."""
-        return f"{self.tokenizer}-{self.levels}x{self.codes}"
+        return f"{self.tokenizer}-{self.levels}x{self.codebook_size}"
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ class Sweep:
 
         Returns:
             A row for each cell (or baseline, whose `tokenizer` is null), slice and metric: `name`,
-            `tokenizer`, `levels`, `codes`, `distinct`, and the columns of the summary.
+            `tokenizer`, `levels`, `codebook_size`, `distinct`, and the columns of the summary.
         """
         shapes = pl.DataFrame(
             [asdict(each.cell) | {"name": each.cell.name, "distinct": each.distinct} for each in self.cells],
             schema={
                 "tokenizer": pl.String,
                 "levels": pl.Int64,
-                "codes": pl.Int64,
+                "codebook_size": pl.Int64,
                 "name": pl.String,
                 "distinct": pl.Float64,
             },
@@ -106,7 +106,7 @@ class Sweep:
             joined = joined.joined(each.comparison)
         summary = joined.summary().rename({"representation": "name"})
         rows = summary.join(shapes, on="name", how="left", maintain_order="left")
-        first = ["name", "tokenizer", "levels", "codes", "distinct"]
+        first = ["name", "tokenizer", "levels", "codebook_size", "distinct"]
         return rows.select(*first, pl.exclude(*first))
 
     def to_json(self) -> str:
@@ -153,7 +153,7 @@ def sweep_grid(tokenizers: Sequence[str], levels: Sequence[int], codes: Sequence
 
 def make_tokenizer(cell: Cell, *, seed: int = 0, threads: int | None = None) -> Tokenizer:
     """The tokenizer of this shape, with its defaults otherwise, to be fitted."""
-    return TOKENIZERS[cell.tokenizer](cell.levels, cell.codes, seed=seed, threads=threads)
+    return TOKENIZERS[cell.tokenizer](cell.levels, cell.codebook_size, seed=seed, threads=threads)
 
 
 def sweep(
@@ -235,7 +235,9 @@ def sweep(
             continue
         tokenizer = make_tokenizer(cell, threads=threads).fit(vectors[known])
         codes = tokenizer.encode(vectors)
-        measured = measure(codes, tokenizer.sizes, [representation]).renamed(representation, cell.name)
+        measured = measure(codes, tokenizer.codebook_sizes, [representation]).renamed(
+            representation, cell.name
+        )
         found.append(Swept(cell, len(np.unique(codes, axis=0)) / len(codes), measured))
         store.put(cell.name, _stored(found[-1]))
     progress(len(cells), len(cells))

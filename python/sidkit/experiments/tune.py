@@ -1,4 +1,4 @@
-"""Looking for good settings: each trial is a run folder, judged on validation and never on test.
+"""Looking for good settings: each trial is a run directory, judged on validation and never on test.
 
 The search is Optuna's TPE (Bergstra et al., Algorithms for Hyper-Parameter Optimization, NeurIPS 2011).
 Trials are kept in `trials.log` of the folder, so that a search goes on where it was, an interrupted training
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sidkit._extras import require
-from sidkit.errors import ConfigError, RunFolderError
+from sidkit.errors import ConfigError, RunDirectoryError
 from sidkit.run.config import RunConfig
 from sidkit.run.config.settings import build_config, flatten, read_tables, write_config
 from sidkit.run.engine import Observer
@@ -59,7 +59,7 @@ class Trial:
         number: from 0.
         settings: what was tried, `{"section.key": value}`.
         value: the best on validation; None if the settings contradict each other, or it is unfinished.
-        folder: its run folder.
+        folder: its run directory.
     """
 
     number: int
@@ -115,7 +115,7 @@ def search(
 
     Raises:
         ConfigError: if `trials` is below 1.
-        RunFolderError: if the folder holds another search.
+        RunDirectoryError: if the folder holds another search.
     """
     require("optuna", extra="tune")
     import optuna
@@ -131,7 +131,7 @@ def search(
     study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
     told = json.dumps([identity, {key: repr(range_) for key, range_ in sorted(space.items())}, seed])
     if study.user_attrs.setdefault("search", told) != told:
-        raise RunFolderError(
+        raise RunDirectoryError(
             f"`{place}` holds a search over another space, data or settings; choose another folder with --out"
         )
     study.set_user_attr("search", told)
@@ -176,7 +176,7 @@ def tune(
     Args:
         config: the settings of all trials, but for those of the space.
         space: see `read_space`.
-        folder: for the search; each trial is a run folder `trial-000`, … in it.
+        folder: for the search; each trial is a run directory `trial-000`, … in it.
         model: the model that is trained.
         trials: how many in all, those of an earlier call in the same folder counted.
         metric: on validation, `recall@10`, `ndcg@10` or `mrr@10`.
@@ -188,7 +188,7 @@ def tune(
 
     Raises:
         ConfigError: if the model or the metric is unknown, or no trial got a value.
-        RunFolderError: if the folder holds another search.
+        RunDirectoryError: if the folder holds another search.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
     if metric not in ("recall@10", "ndcg@10", "mrr@10"):

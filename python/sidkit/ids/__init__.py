@@ -1,8 +1,8 @@
 """From codes to Semantic IDs: collision policies, the item ↔ SID table, the token vocabulary.
 
     SidTable             which item has which Semantic ID; a Parquet file
-    Vocabulary           digit of a level ↔ token number of a model, with the special tokens
-    resolve_collisions   the policies `token`, `reassign` and `share` on plain arrays
+    Vocabulary           token of a level ↔ token number of a model, with the special tokens
+    resolve_collisions   the policies `suffix`, `reassign` and `share` on plain arrays
     append_items         further items by the same tokenizer; the rows that are there stay
     drift                how Semantic IDs move when the tokenizer is trained anew
 
@@ -17,7 +17,7 @@ from sidkit.ids.append import append_items
 from sidkit.ids.collisions import (
     METHODS,
     POLICIES,
-    add_collision_digit,
+    add_collision_token,
     group_sizes,
     reassign,
     resolve_collisions,
@@ -32,7 +32,7 @@ __all__ = [
     "Drift",
     "SidTable",
     "Vocabulary",
-    "add_collision_digit",
+    "add_collision_token",
     "append_items",
     "drift",
     "group_sizes",

@@ -21,7 +21,7 @@ def append_items(
 ) -> SidTable:
     """Add items to a table. The layout and every Semantic ID that is there stay.
 
-    Under `token`, a new item gets the next collision digit under its codes. The digits a model was trained on
+    Under `suffix`, a new item gets the next collision token under its codes. The tokens a model was trained on
     are as many as the layout says, so where they are used up the item moves to its next-nearest codes that
     have one left. Under `reassign` it moves if its codes are taken; under `share` it joins whoever has them.
 
@@ -39,7 +39,7 @@ def append_items(
         ConfigError: if an item must move and there are no `alternatives`.
         CollisionError: if an item finds no room.
     """
-    sizes = table.sizes[:-1] if table.collisions == "token" else table.sizes
+    sizes = table.sizes[:-1] if table.collisions == "suffix" else table.sizes
     new = check_codes(codes, sizes)
     ids = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
     if len(ids) and table.item_ids.dtype.is_integer() != ids.dtype.is_integer():
@@ -50,23 +50,23 @@ def append_items(
         raise DataError(f"new item ids do not fit those of the table: {error}") from error
     both = pl.concat([table.item_ids, ids])
     if table.collisions != "share":
-        room = table.sizes[-1] if table.collisions == "token" else 1
+        room = table.sizes[-1] if table.collisions == "suffix" else 1
         near = _none if alternatives is None else alternatives
         new = reassign(new, sizes, near, capacity=room, settled=table.codes)
     if not len(new):
         return table
-    digits = np.concatenate([table.codes, new])
-    if table.collisions == "token":
-        packed = table.layout.pack(np.column_stack([digits, np.zeros(len(digits), np.uint16)]))
-        ranks = code_ranks(packed.reshape(len(digits), -1)).astype(np.uint16)
-        ranks[: len(table)] = table.digits[:, -1]
-        digits = np.column_stack([digits, ranks])
-        if len(group_sizes(digits, table.sizes)) < len(digits):
+    tokens = np.concatenate([table.codes, new])
+    if table.collisions == "suffix":
+        packed = table.layout.pack(np.column_stack([tokens, np.zeros(len(tokens), np.uint16)]))
+        ranks = code_ranks(packed.reshape(len(tokens), -1)).astype(np.uint16)
+        ranks[: len(table)] = table.tokens[:, -1]
+        tokens = np.column_stack([tokens, ranks])
+        if len(group_sizes(tokens, table.sizes)) < len(tokens):
             raise CollisionError(
-                "the collision digits of the table do not count from 0 on, so the next free ones are "
+                "the collision tokens of the table do not count from 0 on, so the next free ones are "
                 "unknown; hint: make the table with SidTable.from_codes"
             )
-    return SidTable(both, digits, table.layout, collisions=table.collisions)
+    return SidTable(both, tokens, table.layout, collisions=table.collisions)
 
 
 def _none(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:

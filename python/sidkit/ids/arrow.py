@@ -27,12 +27,12 @@ def with_sid_column(
 ) -> pa.Table:
     """Add Semantic IDs to a table, as a fixed-size list of uint16 per row.
 
-    The field's metadata holds the layout and the codebooks' fingerprint; Parquet keeps both. The digits
+    The field's metadata holds the layout and the codebooks' fingerprint; Parquet keeps both. The tokens
     are not copied.
 
     Args:
         table: n rows.
-        codes: the digits, uint16 (n, levels), C-contiguous.
+        codes: the tokens, uint16 (n, levels), C-contiguous.
         layout: their layout.
         name: of the column; one of that name is replaced.
         fingerprint: what tells the codebooks apart from others, such as a digest of the tokenizer's file.
@@ -40,19 +40,19 @@ def with_sid_column(
     Raises:
         TypeError: if `codes` has another dtype.
         DataError: if there is not one Semantic ID for each row.
-        ValueError: if a digit is not of the layout.
+        ValueError: if a token is not of the layout.
     """
-    layout.pack(codes)  # raises for what is no digit of its level
+    layout.pack(codes)  # raises for what is no token of its level
     if len(codes) != table.num_rows:
         raise DataError(
             f"there are {len(codes):,} Semantic IDs for {table.num_rows:,} rows; give one for each row"
         )
     described = {"version": VERSION, "sizes": list(layout.sizes), "fingerprint": fingerprint}
-    digits = pa.FixedSizeListArray.from_arrays(pa.array(codes.reshape(-1)), layout.levels)
-    field = pa.field(name, digits.type, nullable=False, metadata={KEY: json.dumps(described).encode()})
+    tokens = pa.FixedSizeListArray.from_arrays(pa.array(codes.reshape(-1)), layout.levels)
+    field = pa.field(name, tokens.type, nullable=False, metadata={KEY: json.dumps(described).encode()})
     if name in table.column_names:
-        return table.set_column(table.column_names.index(name), field, digits)
-    return table.append_column(field, digits)
+        return table.set_column(table.column_names.index(name), field, tokens)
+    return table.append_column(field, tokens)
 
 
 def read_sid_column(
@@ -61,11 +61,11 @@ def read_sid_column(
     """Read what `with_sid_column` wrote, also after a trip through Parquet.
 
     Returns:
-        The digits, uint16 (n, levels), their layout, and the fingerprint if there is one.
+        The tokens, uint16 (n, levels), their layout, and the fingerprint if there is one.
 
     Raises:
         DataError: if there is no such column.
-        FormatError: if it is no column of Semantic IDs, or its digits contradict its layout.
+        FormatError: if it is no column of Semantic IDs, or its tokens contradict its layout.
     """
     if name not in table.column_names:
         raise DataError(f"there is no column `{name}`; there are {', '.join(table.column_names) or 'none'}")
@@ -80,7 +80,7 @@ def read_sid_column(
     column = table.column(name).combine_chunks()
     values = column.flatten()
     if column.null_count or values.null_count or len(values) != len(column) * layout.levels:
-        raise FormatError(f"column `{name}` must hold {layout.levels} digits in every row, none of them null")
+        raise FormatError(f"column `{name}` must hold {layout.levels} tokens in every row, none of them null")
     try:
         codes = np.ascontiguousarray(values.cast(pa.uint16()).to_numpy()).reshape(-1, layout.levels)
         layout.pack(codes)

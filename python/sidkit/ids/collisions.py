@@ -1,6 +1,6 @@
 """What to do with items whose codes are equal.
 
-    token      a further digit counts the items under one code (TIGER, Rajput et al. 2023, section 3.1)
+    token      a further token counts the items under one code (TIGER, Rajput et al. 2023, section 3.1)
     reassign   all but the first, or the nearest, items of a code move to a near code that is free
     share      nothing: several items have one Semantic ID, and whoever reads it gets them all
 
@@ -20,14 +20,14 @@ from sidkit.errors import CollisionError, ConfigError, DataError
 __all__ = [
     "METHODS",
     "POLICIES",
-    "add_collision_digit",
+    "add_collision_token",
     "check_codes",
     "group_sizes",
     "reassign",
     "resolve_collisions",
 ]
 
-POLICIES = ("token", "reassign", "share")
+POLICIES = ("suffix", "reassign", "share")
 #: Ways to choose who moves where under `reassign`.
 METHODS = ("first", "nearest", "sinkhorn")
 
@@ -47,27 +47,27 @@ def resolve_collisions(
     codes: npt.ArrayLike,
     sizes: Sequence[int],
     *,
-    policy: str = "token",
+    policy: str = "suffix",
     collision_size: int | None = None,
     alternatives: Alternatives | None = None,
     capacity: int = 1,
     method: str = "first",
     costs: Costs | None = None,
 ) -> tuple[Codes, tuple[int, ...]]:
-    """Turn codes into the digits of Semantic IDs.
+    """Turn codes into the tokens of Semantic IDs.
 
     Args:
         codes: integers (n, levels), `codes[:, l]` in `0..sizes[l]`.
         sizes: number of codes of each level.
-        policy: `token`, `reassign` or `share`.
-        collision_size: `token` only: size of the further digit; without it, that of the largest group.
+        policy: `suffix`, `reassign` or `share`.
+        collision_size: `suffix` only: size of the further token; without it, that of the largest group.
         alternatives: `reassign` only: see `reassign`.
         capacity: `reassign` only: how many items may keep one code.
         method: `reassign` only: who moves where: `first`, `nearest` or `sinkhorn`.
         costs: `reassign` only: see `reassign`.
 
     Returns:
-        The digits, uint16 (n, levels) or for `token` (n, levels + 1), and their sizes.
+        The tokens, uint16 (n, levels) or for `suffix` (n, levels + 1), and their sizes.
 
     Raises:
         ConfigError: if the policy is unknown, its arguments are missing or senseless, or there are arguments
@@ -78,9 +78,9 @@ def resolve_collisions(
     codes = check_codes(codes, sizes)
     if policy not in POLICIES:
         raise ConfigError(f"unknown collision policy `{policy}`; hint: one of {', '.join(POLICIES)}")
-    if collision_size is not None and policy != "token":
+    if collision_size is not None and policy != "suffix":
         raise ConfigError(
-            f"`collision_size` is of the policy `token`, but the policy is `{policy}`; leave one of them out"
+            f"`collision_size` is of the policy `suffix`, but the policy is `{policy}`; leave one of them out"
         )
     if policy != "reassign" and (capacity != 1 or method != "first" or costs is not None):
         raise ConfigError(
@@ -92,9 +92,9 @@ def resolve_collisions(
             "`costs` are of the methods `nearest` and `sinkhorn`, but the method is `first`; leave them out, "
             'or set method="nearest"'
         )
-    if policy == "token":
-        digits, size = add_collision_digit(codes, sizes, size=collision_size)
-        return digits, (*sizes, size)
+    if policy == "suffix":
+        tokens, size = add_collision_token(codes, sizes, size=collision_size)
+        return tokens, (*sizes, size)
     if policy == "reassign":
         if alternatives is None:
             raise ConfigError(
@@ -112,23 +112,23 @@ def group_sizes(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[np.int64]:
     return counts
 
 
-def add_collision_digit(codes: Codes, sizes: Sequence[int], *, size: int | None = None) -> tuple[Codes, int]:
-    """Append a digit that counts the items under one code, in the order of the items, from 0 on.
+def add_collision_token(codes: Codes, sizes: Sequence[int], *, size: int | None = None) -> tuple[Codes, int]:
+    """Append a token that counts the items under one code, in the order of the items, from 0 on.
 
     Args:
         codes: uint16 (n, levels).
         sizes: number of codes of each level.
-        size: of the new digit; without it, the number of items of the largest group (at least 1).
+        size: of the new token; without it, the number of items of the largest group (at least 1).
 
     Returns:
-        The digits, uint16 (n, levels + 1), and the size of the last one.
+        The tokens, uint16 (n, levels + 1), and the size of the last one.
 
     Raises:
         CollisionError: if more than `size` items have one code; the message says which and how many.
-        ConfigError: if `size` is not in 1..65536, or the digits take more than 128 bits together.
+        ConfigError: if `size` is not in 1..65536, or the tokens take more than 128 bits together.
     """
     if size is not None and not 1 <= size <= _MOST_DIGITS:
-        raise ConfigError(f"the collision digit's size must be in 1..{_MOST_DIGITS}, not {size}")
+        raise ConfigError(f"the collision token's size must be in 1..{_MOST_DIGITS}, not {size}")
     ranks = code_ranks(_words(_layout(sizes), codes))
     largest = int(ranks.max(initial=0)) + 1
     limit = _MOST_DIGITS if size is None else size
@@ -136,7 +136,7 @@ def add_collision_digit(codes: Codes, sizes: Sequence[int], *, size: int | None 
         worst = int(ranks.argmax())
         raise CollisionError(
             f"{largest} items have the code `{_written(codes[worst])}`, "
-            f"but the collision digit tells only {limit} apart; "
+            f"but the collision token tells only {limit} apart; "
             f"hint: a collision size of at least {largest}, more or larger levels, "
             "or the policy `reassign` or `share`"
         )
@@ -224,7 +224,7 @@ def reassign(
             f"{len(lost)} of {len(codes)} items find no free code among their {given} alternatives "
             f"(the first is row {first} with the code `{_written(codes[first])}`); "
             "hint: more alternatives, a larger capacity, more or larger levels, "
-            "or the policy `token` or `share`"
+            "or the policy `suffix` or `share`"
         )
     result = codes.copy()
     result[homeless] = wishes[np.arange(len(homeless)), granted]
@@ -301,4 +301,4 @@ def _costs(costs: Costs | None, rows: npt.NDArray[np.int64], wishes: Codes) -> n
 
 
 def _written(code: Codes) -> str:
-    return "-".join(str(digit) for digit in code.tolist())
+    return "-".join(str(token) for token in code.tolist())

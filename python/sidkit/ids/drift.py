@@ -22,7 +22,7 @@ class Drift:
     """How prefixes of one length moved.
 
     Attributes:
-        depth: digits of the prefix.
+        depth: tokens of the prefix.
         agreement: share of the items whose prefix is the same; near zero after any retraining, since the
             numbers of codes are arbitrary.
         remapped: share of the items that the remap table takes to their new prefix.
@@ -44,8 +44,8 @@ def drift(earlier: npt.ArrayLike, later: npt.ArrayLike) -> list[Drift]:
     """Compare the Semantic IDs that two tokenizers give the same items.
 
     Args:
-        earlier: (n, levels), the digits by the earlier tokenizer.
-        later: (n, levels), the digits of the same items by the later one.
+        earlier: (n, levels), the tokens by the earlier tokenizer.
+        later: (n, levels), the tokens of the same items by the later one.
 
     Returns:
         One entry for each depth from 1 to the number of levels.
@@ -57,7 +57,7 @@ def drift(earlier: npt.ArrayLike, later: npt.ArrayLike) -> list[Drift]:
     old, new = np.asarray(earlier), np.asarray(later)
     if old.ndim != 2 or old.shape != new.shape or len(old) == 0:
         raise DataError(
-            f"both must be digits of the same items, (n, levels); got {old.shape} and {new.shape}"
+            f"both must be tokens of the same items, (n, levels); got {old.shape} and {new.shape}"
         )
     return [_at(depth, old[:, :depth], new[:, :depth]) for depth in range(1, old.shape[1] + 1)]
 
@@ -82,5 +82,5 @@ def _at(depth: int, old: npt.NDArray[np.integer], new: npt.NDArray[np.integer]) 
     return Drift(depth, float((old == new).all(axis=1).mean()), kept, float(information), remap)
 
 
-def _texts(digits: npt.NDArray[np.integer]) -> list[str]:
-    return ["-".join(map(str, row)) for row in digits.tolist()]
+def _texts(tokens: npt.NDArray[np.integer]) -> list[str]:
+    return ["-".join(map(str, row)) for row in tokens.tolist()]

@@ -20,20 +20,20 @@ __all__ = ["SidTable"]
 
 _METADATA_KEY = "sidkit.sids"
 _VERSION = 1
-#: Characters that a digit is written with, at most; more than any digit needs.
+#: Characters that a token is written with, at most; more than any token needs.
 _LONGEST = 20
 
 
 class SidTable:
     """Items and their Semantic IDs, in the order of the catalogue.
 
-    Build one with `from_codes`, or read one with `load`; the constructor takes digits as they are.
+    Build one with `from_codes`, or read one with `load`; the constructor takes tokens as they are.
 
     Attributes:
         item_ids: polars Series (n,), the users' ids, of the type they came in (any integer, or strings).
-        digits: uint16 (n, levels), one Semantic ID a row.
-        layout: `SidLayout` of the digits.
-        collisions: the policy that made the digits: `token`, `reassign` or `share`.
+        tokens: uint16 (n, levels), one Semantic ID a row.
+        layout: `SidLayout` of the tokens.
+        collisions: the policy that made the tokens: `suffix`, `reassign` or `share`.
 
     Example:
         >>> table = SidTable.from_codes([[12, 7], [12, 7], [3, 0]], ["a", "b", "c"], sizes=[16, 16])
@@ -44,7 +44,7 @@ class SidTable:
     def __init__(
         self,
         item_ids: pl.Series | npt.ArrayLike,
-        digits: npt.ArrayLike,
+        tokens: npt.ArrayLike,
         layout: SidLayout | Sequence[int],
         *,
         collisions: str = "share",
@@ -52,8 +52,8 @@ class SidTable:
         if collisions not in POLICIES:
             raise DataError(f"unknown collision policy `{collisions}`; hint: one of {', '.join(POLICIES)}")
         self.layout = layout if isinstance(layout, SidLayout) else SidLayout(list(layout))
-        self.digits = check_codes(digits, self.sizes)
-        self.item_ids = _checked_ids(item_ids, len(self.digits))
+        self.tokens = check_codes(tokens, self.sizes)
+        self.item_ids = _checked_ids(item_ids, len(self.tokens))
         self.collisions = collisions
 
     @classmethod
@@ -63,7 +63,7 @@ class SidTable:
         item_ids: pl.Series | npt.ArrayLike,
         sizes: Sequence[int],
         *,
-        collisions: str = "token",
+        collisions: str = "suffix",
         collision_size: int | None = None,
         alternatives: Alternatives | None = None,
         capacity: int = 1,
@@ -76,8 +76,8 @@ class SidTable:
             codes: integers (n, levels), such as a tokenizer's `encode(x)`.
             item_ids: n distinct integers or strings, one a row of `codes`.
             sizes: number of codes of each level, such as a tokenizer's `sizes`.
-            collisions: what to do with equal codes: `token`, `reassign` or `share`.
-            collision_size: `token` only: size of the collision digit; else that of the largest group.
+            collisions: what to do with equal codes: `suffix`, `reassign` or `share`.
+            collision_size: `suffix` only: size of the collision token; else that of the largest group.
             alternatives: `reassign` only: `lambda rows: tokenizer.alternatives(x[rows])`, or an array
                 uint16 (n, choices, levels).
             capacity: `reassign` only: how many items may have one code.
@@ -91,7 +91,7 @@ class SidTable:
         """
         codes = check_codes(codes, sizes)
         ids = _checked_ids(item_ids, len(codes))
-        digits, all_sizes = resolve_collisions(
+        tokens, all_sizes = resolve_collisions(
             codes,
             sizes,
             policy=collisions,
@@ -101,33 +101,33 @@ class SidTable:
             method=method,
             costs=costs,
         )
-        return cls(ids, digits, all_sizes, collisions=collisions)
+        return cls(ids, tokens, all_sizes, collisions=collisions)
 
     def __len__(self) -> int:
-        return len(self.digits)
+        return len(self.tokens)
 
     def __repr__(self) -> str:
         return f"SidTable({len(self)} items, sizes={list(self.sizes)}, collisions={self.collisions!r})"
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of digits of each level."""
+        """Number of tokens of each level."""
         return tuple(self.layout.sizes)
 
     @property
     def codes(self) -> npt.NDArray[np.uint16]:
-        """The digits that are codes, uint16 (n, levels): all but the digit the policy `token` has added."""
-        return self.digits[:, :-1] if self.collisions == "token" else self.digits
+        """The tokens that are codes, uint16 (n, levels): all but the token the policy `suffix` has added."""
+        return self.tokens[:, :-1] if self.collisions == "suffix" else self.tokens
 
     @cached_property
     def packed(self) -> npt.NDArray[np.uint64]:
         """Packed Semantic IDs, uint64 (n,), or (n, 2) where the layout is wider than 64 bits."""
-        return self.layout.pack(self.digits)
+        return self.layout.pack(self.tokens)
 
     @cached_property
     def sids(self) -> list[str]:
         """Written Semantic IDs, such as `12-200-7-0`, one an item."""
-        return _written(self.digits).to_list()
+        return _written(self.tokens).to_list()
 
     def row(self, item_id: int | str) -> int:
         """The item index of an item id.
@@ -149,34 +149,34 @@ class SidTable:
         Raises:
             DataError: if there is no such item.
         """
-        return "-".join(map(str, self.digits[self.row(item_id)].tolist()))
+        return "-".join(map(str, self.tokens[self.row(item_id)].tolist()))
 
     def items(self, sid: str) -> list[Any]:
         """The ids of the items under a Semantic ID or a prefix of one, in the order of their Semantic IDs.
 
         Args:
-            sid: digits joined by `-`; fewer than the table's levels name all items that begin with them.
+            sid: tokens joined by `-`; fewer than the table's levels name all items that begin with them.
 
         Returns:
             Item ids; an empty list if no item is there.
 
         Raises:
-            DataError: if `sid` is not written like that, or a digit is beyond its level's size.
+            DataError: if `sid` is not written like that, or a token is beyond its level's size.
         """
         low, high = 0, len(self)
-        for level, digit in enumerate(self._parse(sid)):
-            column = self.digits[self._order[low:high], level]
+        for level, token in enumerate(self._parse(sid)):
+            column = self.tokens[self._order[low:high], level]
             low, high = (
-                low + int(np.searchsorted(column, digit, side="left")),
-                low + int(np.searchsorted(column, digit, side="right")),
+                low + int(np.searchsorted(column, token, side="left")),
+                low + int(np.searchsorted(column, token, side="right")),
             )
         return self.item_ids.gather(self._order[low:high]).to_list()
 
     def to_frame(self) -> pl.DataFrame:
         """The table as a polars frame: item_id, c0, c1, … (uint16), sid."""
         columns = [self.item_ids]
-        columns += [pl.Series(f"c{level}", self.digits[:, level]) for level in range(self.digits.shape[1])]
-        return pl.DataFrame([*columns, _written(self.digits)])
+        columns += [pl.Series(f"c{level}", self.tokens[:, level]) for level in range(self.tokens.shape[1])]
+        return pl.DataFrame([*columns, _written(self.tokens)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to Parquet (item_id, c0, c1, …, sid), with layout and policy in the metadata."""
@@ -202,13 +202,13 @@ class SidTable:
             raise FormatError(f"{path} is not a whole Parquet file: {error}") from error
         described = _described(path, metadata)
         try:
-            digits = frame.select(f"c{level}" for level in range(len(described["sizes"]))).to_numpy()
-            table = cls(frame["item_id"], digits, described["sizes"], collisions=described["collisions"])
+            tokens = frame.select(f"c{level}" for level in range(len(described["sizes"]))).to_numpy()
+            table = cls(frame["item_id"], tokens, described["sizes"], collisions=described["collisions"])
         except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
             raise FormatError(f"{path} contradicts its own description {described}: {error}") from error
-        if described["collisions"] == "token" and len(group_sizes(table.digits, table.sizes)) < len(table):
+        if described["collisions"] == "suffix" and len(group_sizes(table.tokens, table.sizes)) < len(table):
             raise FormatError(f"{path} says that its Semantic IDs are distinct, but some are repeated")
-        _check_written(path, frame, table.digits)
+        _check_written(path, frame, table.tokens)
         return table
 
     @cached_property
@@ -218,7 +218,7 @@ class SidTable:
     @cached_property
     def _order(self) -> npt.NDArray[np.int64]:
         """Rows in the order of their Semantic IDs; equal ones in the order of the table."""
-        return np.lexsort(self.digits.T[::-1]).astype(np.int64)
+        return np.lexsort(self.tokens.T[::-1]).astype(np.int64)
 
     def _parse(self, sid: str) -> list[int]:
         parts = sid.split("-") if sid else []
@@ -227,15 +227,15 @@ class SidTable:
         ):
             shown = sid if len(sid) <= 80 else f"{sid[:80]}..."
             raise DataError(
-                f"`{shown}` is not a Semantic ID of at most {len(self.sizes)} digits joined by `-`"
+                f"`{shown}` is not a Semantic ID of at most {len(self.sizes)} tokens joined by `-`"
             )
-        digits = [int(part) for part in parts]
-        for level, (digit, size) in enumerate(zip(digits, self.sizes, strict=False)):
-            if digit >= size:
+        tokens = [int(part) for part in parts]
+        for level, (token, size) in enumerate(zip(tokens, self.sizes, strict=False)):
+            if token >= size:
                 raise DataError(
-                    f"digit {digit} of `{sid}` is beyond level {level}, which has {size}: 0..{size - 1}"
+                    f"token {token} of `{sid}` is beyond level {level}, which has {size}: 0..{size - 1}"
                 )
-        return digits
+        return tokens
 
 
 def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
@@ -250,7 +250,7 @@ def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
     if not (series.dtype.is_integer() or series.dtype == pl.String):
         raise DataError(f"item ids must be integers or strings, not {series.dtype}")
     if len(series) != rows:
-        raise DataError(f"there are {rows} rows of digits, but {len(series)} item ids")
+        raise DataError(f"there are {rows} rows of tokens, but {len(series)} item ids")
     if series.null_count():
         raise DataError(
             f"{series.null_count()} item ids are missing, the first at row {series.is_null().arg_max()}"
@@ -263,21 +263,21 @@ def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
     return series
 
 
-def _written(digits: npt.NDArray[np.uint16]) -> pl.Series:
-    frame = pl.DataFrame({f"c{level}": digits[:, level] for level in range(digits.shape[1])})
+def _written(tokens: npt.NDArray[np.uint16]) -> pl.Series:
+    frame = pl.DataFrame({f"c{level}": tokens[:, level] for level in range(tokens.shape[1])})
     return frame.select(sid=pl.concat_str(pl.all(), separator="-"))["sid"]
 
 
-def _check_written(path: Path, frame: pl.DataFrame, digits: npt.NDArray[np.uint16]) -> None:
-    """Raise FormatError if the column `sid` of a file is not what its digits say."""
+def _check_written(path: Path, frame: pl.DataFrame, tokens: npt.NDArray[np.uint16]) -> None:
+    """Raise FormatError if the column `sid` of a file is not what its tokens say."""
     if frame.schema.get("sid") != pl.String:
         raise FormatError(f"{path} has no column `sid` of strings; it has {', '.join(frame.columns)}")
-    expected = _written(digits)
+    expected = _written(tokens)
     wrong = frame["sid"].ne_missing(expected)
     if wrong.any():
         row = wrong.arg_max() or 0
         raise FormatError(
-            f"{path} contradicts itself: `sid` of row {row} is {frame['sid'][row]!r}, but its digits say "
+            f"{path} contradicts itself: `sid` of row {row} is {frame['sid'][row]!r}, but its tokens say "
             f"{expected[row]!r}"
         )
 

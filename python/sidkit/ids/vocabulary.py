@@ -1,4 +1,4 @@
-"""Digits of Semantic IDs as the tokens of a sequence model."""
+"""Tokens of Semantic IDs as the token_ids of a sequence model."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ __all__ = ["Vocabulary"]
 
 
 class Vocabulary:
-    """Digit of a level ↔ token number.
+    """Token of a level ↔ token_id number.
 
-    Each level has tokens of its own, so digit 7 of level 0 and digit 7 of level 1 are two words::
+    Each level has token_ids of its own, so token 7 of level 0 and token 7 of level 1 are two words::
 
-        0 PAD   1 BOS   2 EOS   3 … digits of level 0 | digits of level 1 | … | user tokens (if any)
+        0 PAD   1 BOS   2 EOS   3 … tokens of level 0 | tokens of level 1 | … | user tokens (if any)
 
     Args:
         layout: sizes of the levels, a `SidLayout` or integers.
-        user_tokens: how many tokens users are hashed into (TIGER has 2,000); 0 for none.
+        user_tokens: how many token_ids users are hashed into (TIGER has 2,000); 0 for none.
 
     Attributes:
-        sizes: digits of each level.
-        offsets: int32 (levels,), the token of digit 0 of each level.
-        pad, bos, eos: the special tokens. `eos` also separates items where a model wants that.
-        size: number of tokens.
+        sizes: tokens of each level.
+        offsets: int32 (levels,), the token_id of token 0 of each level.
+        pad, bos, eos: the special token_ids. `eos` also separates items where a model wants that.
+        size: number of token_ids.
     """
 
     pad = 0
@@ -47,25 +47,25 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary(sizes={list(self.sizes)}, user_tokens={self.user_tokens}, size={self.size})"
 
-    def tokens(self, digits: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Token numbers, int32 (..., levels), of digits (..., levels).
+    def encode(self, tokens: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Token numbers, int32 (..., levels), of tokens (..., levels).
 
         Raises:
-            DataError: if the last axis is not that of the levels or a digit is not below its level's size.
+            DataError: if the last axis is not that of the levels or a token is not below its level's size.
         """
-        checked = self._checked(digits, np.zeros_like(self.offsets), "digit")
+        checked = self._checked(tokens, np.zeros_like(self.offsets), "token")
         return (checked + self.offsets).astype(np.int32)
 
-    def digits(self, tokens: npt.ArrayLike) -> npt.NDArray[np.uint16]:
-        """Digits, uint16 (..., levels), of token numbers (..., levels): the inverse of `tokens`.
+    def decode(self, token_ids: npt.ArrayLike) -> npt.NDArray[np.uint16]:
+        """Tokens, uint16 (..., levels), of token_id numbers (..., levels): the inverse of `token_ids`.
 
         Raises:
-            DataError: if a token is not a digit of the level it stands at.
+            DataError: if a token_id is not a token of the level it stands at.
         """
-        return (self._checked(tokens, self.offsets, "token") - self.offsets).astype(np.uint16)
+        return (self._checked(token_ids, self.offsets, "token_id") - self.offsets).astype(np.uint16)
 
-    def level_tokens(self, level: int) -> range:
-        """The token numbers of the digits of one level."""
+    def level_token_ids(self, level: int) -> range:
+        """The token_id numbers of the tokens of one level."""
         start = int(self.offsets[level])
         return range(start, start + self.sizes[level])
 
@@ -82,16 +82,16 @@ class Vocabulary:
         hashed = _mix(np.asarray(users).astype(np.uint64))
         return (hashed % np.uint64(self.user_tokens)).astype(np.int32) + np.int32(self._first_user)
 
-    def name(self, token: int) -> str:
-        """What a token stands for, such as `<pad>`, `<1:200>` (digit 200 of level 1) or `<user:17>`."""
-        if not 0 <= token < self.size:
-            raise DataError(f"token {token} is not in a vocabulary of {self.size}")
-        if token < 3:
-            return ("<pad>", "<bos>", "<eos>")[token]
-        if token >= self._first_user:
-            return f"<user:{token - self._first_user}>"
-        level = int(np.searchsorted(self.offsets, token, side="right")) - 1
-        return f"<{level}:{token - int(self.offsets[level])}>"
+    def name(self, token_id: int) -> str:
+        """What a token_id stands for, such as `<pad>`, `<1:200>` (token 200 of level 1) or `<user:17>`."""
+        if not 0 <= token_id < self.size:
+            raise DataError(f"token_id {token_id} is not in a vocabulary of {self.size}")
+        if token_id < 3:
+            return ("<pad>", "<bos>", "<eos>")[token_id]
+        if token_id >= self._first_user:
+            return f"<user:{token_id - self._first_user}>"
+        level = int(np.searchsorted(self.offsets, token_id, side="right")) - 1
+        return f"<{level}:{token_id - int(self.offsets[level])}>"
 
     def _checked(
         self, values: npt.ArrayLike, starts: npt.NDArray[np.int32], what: str

@@ -1,19 +1,19 @@
 """ActionPieceTIGER: TIGER whose histories are pieces, so that an item is read as its neighbours have it.
 
 Hou et al., "ActionPiece: Contextually Tokenizing Action Sequences for Generative Recommendation", ICML 2025
-(arXiv 2502.13581). An item is the unordered set of its digits. Those of a whole history are put in a random
+(arXiv 2502.13581). An item is the unordered set of its tokens. Those of a whole history are put in a random
 order within each item (set permutation regularization), and what often stands side by side, in one item or in
 two that follow each other, is merged into one token: a piece. The same history has other pieces in every
 epoch; to recommend, it is read in several ways and their probabilities are averaged (section 3.3 there).
 
-The next item is written as by TIGER: its digits in the order of their levels, under the trie. The paper
+The next item is written as by TIGER: its tokens in the order of their levels, under the trie. The paper
 writes it as a set and searches once for every reading; here one search is led by the average, which for a
-prefix of digits d_1 .. d_l is exactly that of the item:
+prefix of tokens d_1 .. d_l is exactly that of the item:
 
     P(d_l | d_<l) = sum_v P_v(d_1 .. d_l) / sum_v P_v(d_1 .. d_l-1)        over the readings v
 
-Shapes: B users, V views (readings) of each history, n items of history, L digits an item, S positions of the
-longest reading, W beams a user, D = d_model, K_l digits of level l.
+Shapes: B users, V views (readings) of each history, n items of history, L tokens an item, S positions of the
+longest reading, W beams a user, D = d_model, K_l tokens of level l.
 """
 
 import math
@@ -32,13 +32,13 @@ __all__ = ["ActionPieceState", "ActionPieceTIGER"]
 
 
 class ActionPieceTIGER(nn.Module):
-    """An encoder of pieces and TIGER's decoder of digits.
+    """An encoder of pieces and TIGER's decoder of tokens.
 
     `ActionPieceTIGER.of_pieces` builds one for a vocabulary; the constructor is for loading.
 
     Args:
-        sizes: how many digits each level has, collision digit included: `(256, 256, 256, 32)`.
-        merges: how many pieces there are beside single digits.
+        sizes: how many tokens each level has, collision token included: `(256, 256, 256, 32)`.
+        merges: how many pieces there are beside single tokens.
         views: in how many ways a history is read to recommend; more are better and slower (the paper has 5).
         d_model: width of the residual stream.
         heads: attention heads of `d_head` each.
@@ -51,7 +51,7 @@ class ActionPieceTIGER(nn.Module):
     """
 
     kind = "actionpiece"
-    reads = "digits"
+    reads = "tokens"
     user_buckets = 0
     merges: Tensor
 
@@ -104,20 +104,20 @@ class ActionPieceTIGER(nn.Module):
 
     @cached_property
     def vocabulary(self) -> PieceVocabulary:
-        """What turns digits into pieces."""
+        """What turns tokens into pieces."""
         return PieceVocabulary(self.sizes, self.merges.cpu().numpy())
 
     def forward(
-        self, history: Tensor, target: Tensor, *, label_smoothing: float = 0.0, hide_digits: float = 0.0
+        self, history: Tensor, target: Tensor, *, label_smoothing: float = 0.0, token_masking: float = 0.0
     ) -> Tensor:
-        """The cross-entropy of each digit of the next item, given the digits before it (teacher forcing).
+        """The cross-entropy of each token of the next item, given the tokens before it (teacher forcing).
 
         Args:
             history: pieces of histories, int64 (B, S), one reading of each; the shorter are filled up on the
                 right with `padding`. None is padding alone.
-            target: digits of the item that came next, int64 (B, L).
-            label_smoothing: the share of each target that is spread evenly over the digits of its level.
-            hide_digits: the share of pieces whose vectors are zero, a fresh draw at every call.
+            target: tokens of the item that came next, int64 (B, L).
+            label_smoothing: the share of each target that is spread evenly over the tokens of its level.
+            token_masking: the share of pieces whose vectors are zero, a fresh draw at every call.
 
         Returns:
             Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an
@@ -125,20 +125,20 @@ class ActionPieceTIGER(nn.Module):
         """
         hidden = self._hidden(history)
         x = self.pieces(history)  # (B, S, D)
-        if hide_digits:
+        if token_masking:
             # Drawn where dropout is, so that a training goes on from its checkpoint on any device.
-            covered = torch.rand(history.shape) < hide_digits
+            covered = torch.rand(history.shape) < token_masking
             x = x.masked_fill(covered.to(x.device)[..., None], 0.0)
         return self.tiger.write(self.tiger.read(x, hidden), target, hidden, label_smoothing=label_smoothing)
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "ActionPieceState":
         """Read histories, each in all views, and prepare to decode: one beam a user, nothing written yet.
 
-        View v of a history puts the digits of its items in the v-th of `views` orders: which, depends on
+        View v of a history puts the tokens of its items in the v-th of `views` orders: which, depends on
         nothing else, so a user has the same recommendations in any batch.
 
         Args:
-            history: digits of the items, oldest first, int64 (B, n, L), all of equal length.
+            history: tokens of the items, oldest first, int64 (B, n, L), all of equal length.
             users: not used.
         """
         history = history[:, -self.max_items :]
@@ -148,22 +148,22 @@ class ActionPieceTIGER(nn.Module):
         return ActionPieceState(self.tiger.start_from(memory, hidden), len(history), self.views)
 
     def next_log_probs(
-        self, state: "ActionPieceState", parents: Tensor | None, digits: Tensor | None
+        self, state: "ActionPieceState", parents: Tensor | None, tokens: Tensor | None
     ) -> Tensor:
-        """Log-probabilities of the next digit for every beam, and one more step of the state.
+        """Log-probabilities of the next token for every beam, and one more step of the state.
 
         Args:
             state: from `start`, changed in place.
             parents: which former row each row continues, int64 (B·W,); `None` at the first level.
-            digits: the digit each row has just been given, int64 (B·W,); `None` at the first level.
+            tokens: the token each row has just been given, int64 (B·W,); `None` at the first level.
 
         Returns:
             f32 (B·W, K_level), normalized over the whole level: of the mean of the views' probabilities.
         """
-        if parents is None or digits is None:
+        if parents is None or tokens is None:
             found = self.tiger.next_log_probs(state.tiger, None, None)  # (B·V, K)
         else:
-            found = self.tiger.next_log_probs(state.tiger, *state.give(parents, digits))  # (B·V·W, K)
+            found = self.tiger.next_log_probs(state.tiger, *state.give(parents, tokens))  # (B·V·W, K)
         return state.mean(found)
 
     def _readings(self, history: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class ActionPieceTIGER(nn.Module):
 
 
 class ActionPieceState:
-    """What decoding keeps between digits.
+    """What decoding keeps between tokens.
 
     Attributes:
         tiger: the state of the decoder, whose users are the views: (user 0, view 0), (user 0, view 1), ..
@@ -194,7 +194,7 @@ class ActionPieceState:
         views: how many readings of each.
         written: by how much each view has what a beam has written more likely than all views together, as
             natural logarithms, (B, V, W): how much the view counts in what comes next.
-        found: the same with each digit behind it, (B, V, W, K).
+        found: the same with each token behind it, (B, V, W, K).
     """
 
     def __init__(self, tiger: TigerState, users: int, views: int) -> None:
@@ -204,20 +204,20 @@ class ActionPieceState:
         self.written = torch.zeros(users, views, 1)
         self.found = torch.zeros(users, views, 1, 0)
 
-    def give(self, parents: Tensor, digits: Tensor) -> tuple[Tensor, Tensor]:
-        """Let rows (B·W,) continue former ones by a digit; parents and digits of the views, (B·V·W,) each."""
+    def give(self, parents: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Let rows (B·W,) continue former ones by a token; parents and tokens of the views, (B·V·W,) each."""
         before = self.found.shape[2]  # beams a user that there were
         user = torch.arange(self.users, device=parents.device)[:, None]  # (B, 1)
         beam = parents.view(self.users, -1) - user * before  # (B, W), of the user's former ones
         view = user[:, None] * self.views + torch.arange(self.views, device=parents.device)[:, None]
-        added = digits.view(self.users, 1, -1).expand(-1, self.views, -1)  # (B, V, W)
+        added = tokens.view(self.users, 1, -1).expand(-1, self.views, -1)  # (B, V, W)
         joint = self.found.gather(2, beam[:, None, :, None].expand(-1, self.views, -1, self.found.shape[3]))
         joint = joint.gather(3, added[..., None])[..., 0]  # (B, V, W)
         self.written = joint - joint.logsumexp(1, keepdim=True)
         return (view * before + beam[:, None]).flatten(), added.flatten()
 
     def mean(self, log_probs: Tensor) -> Tensor:
-        """Average the views' log-probabilities (B·V·W, K) of the next digit, f32 (B·W, K)."""
+        """Average the views' log-probabilities (B·V·W, K) of the next token, f32 (B·W, K)."""
         each = log_probs.view(self.users, self.views, -1, log_probs.shape[1])  # (B, V, W, K)
         if self.found.shape[3] == 0:  # nothing is written: all views count alike
             self.written = torch.full_like(each[..., 0], -math.log(self.views))

@@ -1,6 +1,6 @@
-"""DecoderOnly: one causal transformer over the digits of a history, which writes those of the next item.
+"""DecoderOnly: one causal transformer over the tokens of a history, which writes those of the next item.
 
-A history is one sequence of digits and the next item its continuation, as in a language model: what HSTU does
+A history is one sequence of tokens and the next item its continuation, as in a language model: what HSTU does
 with actions (Zhai et al., ICML 2024, arXiv 2402.17152) and OneRec with Semantic IDs (Deng et al., 2025, arXiv
 2502.18965). Every position is trained in one pass, where an encoder-decoder reads a history anew for each of
 its prefixes. The first position stands for nothing, so that the first item of a history is foretold too.
@@ -8,8 +8,8 @@ its prefixes. The first position stands for nothing, so that the first item of a
     begin  d_11 d_12 .. d_1L  d_21 ..           read
     d_11   d_12 ..      d_21  d_22 ..           foretold
 
-Shapes: B users, T items, n items of history, L digits an item, S = 1 + n·L positions, W beams a user, D =
-d_model, K_l digits of level l.
+Shapes: B users, T items, n items of history, L tokens an item, S = 1 + n·L positions, W beams a user, D =
+d_model, K_l tokens of level l.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from torch import Tensor, nn
 from sidkit.errors import ConfigError
 from sidkit.models.blocks import CausalBlock, KeysValues, Turns, turns
 from sidkit.models.dropout import ByteDropout
-from sidkit.models.token_model import DigitModel, DigitState
+from sidkit.models.token_model import TokenModel, TokenState
 
 __all__ = ["DecoderOnly", "DecoderOnlyState"]
 
 
-class DecoderOnly(DigitModel):
+class DecoderOnly(TokenModel):
     """A language model of Semantic IDs.
 
-    A position's input is the vector of its digit; places are rotary, so that a history may be longer than any
+    A position's input is the vector of its token; places are rotary, so that a history may be longer than any
     in training.
 
     Args:
-        sizes: how many digits each level has, collision digit included: `(256, 256, 256, 32)`.
+        sizes: how many tokens each level has, collision token included: `(256, 256, 256, 32)`.
         d_model: width of the residual stream.
         layers: transformer blocks.
         heads: attention heads; must divide `d_model` into even parts.
@@ -71,13 +71,13 @@ class DecoderOnly(DigitModel):
             "max_items": max_items,
         }
         self.max_items = max_items
-        self._add_digits(sizes, d_model)
+        self._add_tokens(sizes, d_model)
         blocks = [CausalBlock(d_model, heads, dropout) for _ in range(layers)]
         self.blocks = cast("list[CausalBlock]", nn.ModuleList(blocks))
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
         self._add_outputs()
-        for weight in (self.digits.weight, self.begin):
+        for weight in (self.tokens.weight, self.begin):
             nn.init.normal_(weight, std=0.02)
 
     def forward(
@@ -86,24 +86,24 @@ class DecoderOnly(DigitModel):
         real: Tensor,
         *,
         label_smoothing: float = 0.0,
-        hide_digits: float = 0.0,
+        token_masking: float = 0.0,
     ) -> Tensor:
-        """The cross-entropy of every digit of every item, given all digits before it.
+        """The cross-entropy of every token of every item, given all tokens before it.
 
         Args:
-            events: digits of the items of histories, oldest first, int64 (B, T, L);
-                any digits where there is no item, which must be on the right.
+            events: tokens of the items of histories, oldest first, int64 (B, T, L);
+                any tokens where there is no item, which must be on the right.
             real: where there is an item, bool (B, T).
-            label_smoothing: the share of each target that is spread evenly over the digits of its level.
-            hide_digits: the share of the digits read whose vectors are zero, a fresh draw at every call.
+            label_smoothing: the share of each target that is spread evenly over the tokens of its level.
+            token_masking: the share of the tokens read whose vectors are zero, a fresh draw at every call.
 
         Returns:
             Natural-log losses, f32 (L,): the mean over all items for each level. Their sum is the loss of an
             item.
         """
         x = self.dropout(
-            self._sequence(events, hide_digits)[:, :-1]
-        )  # (B, T·L, D): nothing follows the last digit
+            self._sequence(events, token_masking)[:, :-1]
+        )  # (B, T·L, D): nothing follows the last token
         at = self._turns(0, x.shape[1])
         for block in self.blocks:
             x = block(x, at)  # (B, T·L, D)
@@ -114,7 +114,7 @@ class DecoderOnly(DigitModel):
         """Read histories once and prepare to decode: one beam a user, nothing written yet.
 
         Args:
-            history: digits of the items, oldest first, int64 (B, n, L), all of equal length.
+            history: tokens of the items, oldest first, int64 (B, n, L), all of equal length.
             users: not used.
         """
         history = history[:, -self.max_items :]
@@ -127,23 +127,23 @@ class DecoderOnly(DigitModel):
         return DecoderOnlyState(memory, x[:, -1:])
 
     def next_log_probs(
-        self, state: "DecoderOnlyState", parents: Tensor | None, digits: Tensor | None
+        self, state: "DecoderOnlyState", parents: Tensor | None, tokens: Tensor | None
     ) -> Tensor:
-        """Log-probabilities of the next digit for every beam, and one more step of the state.
+        """Log-probabilities of the next token for every beam, and one more step of the state.
 
         Args:
             state: from `start`, changed in place.
             parents: which former row each row continues, int64 (B·W,); `None` at the first level.
-            digits: the digit each row has just been given, int64 (B·W,); `None` at the first level.
+            tokens: the token each row has just been given, int64 (B·W,); `None` at the first level.
 
         Returns:
             f32 (B·W, K_level), normalized over the whole level.
         """
         level = state.level
-        if parents is None or digits is None:
-            x = state.last  # (B, 1, D): the end of the history foretells the first digit
+        if parents is None or tokens is None:
+            x = state.last  # (B, 1, D): the end of the history foretells the first token
         else:
-            x = self._digit(digits, level - 1)  # (B·W, 1, D)
+            x = self._token(tokens, level - 1)  # (B·W, 1, D)
             at = self._turns(state.length + level - 1, 1)
             state.reorder(parents)
             before: Sequence[KeysValues | None] = state.written or [None] * len(self.blocks)
@@ -155,7 +155,7 @@ class DecoderOnly(DigitModel):
         return self._log_probs(self.norm(x[:, 0]), level)
 
     def _sequence(self, items: Tensor, hide: float = 0.0) -> Tensor:
-        """The beginning and the digits of items (B, T, L) one after the other, as inputs (B, 1 + T·L, D)."""
+        """The beginning and the tokens of items (B, T, L) one after the other, as inputs (B, 1 + T·L, D)."""
         begin = self.begin.expand(len(items), 1, -1)
         return torch.cat([begin, self._spelled(items, hide)], dim=1)
 
@@ -163,11 +163,11 @@ class DecoderOnly(DigitModel):
         return turns(first, positions, self.begin.numel() // self.blocks[0].heads, self.begin.device)
 
 
-class DecoderOnlyState(DigitState):
-    """What decoding keeps between digits.
+class DecoderOnlyState(TokenState):
+    """What decoding keeps between tokens.
 
     Attributes:
-        memory, written, level: as of every `DigitState`.
+        memory, written, level: as of every `TokenState`.
         last: the vector at the end of each history, (B, 1, D).
         length: how many positions the histories have, S.
     """

@@ -1,22 +1,22 @@
-"""RQTransformer: one causal pass over items, then the next item's Semantic ID digit by digit.
+"""RQTransformer: one causal pass over items, then the next item's Semantic ID token by token.
 
 After Lee et al., "Autoregressive Image Generation using Residual Quantization", CVPR 2022 (arXiv 2203.01941):
 a transformer over positions, each position the sum of its code vectors, and a small model over the codes of
 one position. All positions of a history train in one pass, and a history is encoded once however wide the
 beam.
 
-The small model is not a transformer here. A digit is chosen among the children of the prefix written so far,
+The small model is not a transformer here. A token is chosen among the children of the prefix written so far,
 by the inner product of the position's vector with a vector of each child (a hierarchical softmax, Morin and
 Bengio, AISTATS 2005), and the vector of a prefix is
 
-    code of its last digit + a vector of its own + the mean content of its items, projected
+    code of its last token + a vector of its own + the mean content of its items, projected
 
 The second is what a prefix n-gram is to a ranking model (Zheng et al., arXiv 2504.02137): rich for prefixes
 with much data; the first and third serve those with little. An item is read as the sum of the vectors of all
 its prefixes, so input and output share them. Probabilities are spread over prefixes that exist and sum to one
 over the catalogue.
 
-The inner product with an item's whole vector is a score too: with `dense`, it is trained beside the digits as
+The inner product with an item's whole vector is a score too: with `dense`, it is trained beside the tokens as
 a softmax over all items (the idea of LIGER, Yang et al., arXiv 2411.18814).
 
 Shapes: B users, T positions, P real positions, N items, L levels, M nodes of the tree, D = d_model.
@@ -53,7 +53,7 @@ class RQTransformer(nn.Module):
     `RQTransformer.for_items` builds one for a table; the constructor is for loading.
 
     Args:
-        sizes: how many digits each level has, collision digit included.
+        sizes: how many tokens each level has, collision token included.
         level_nodes: how many prefixes of each length occur.
         items: how many items there are.
         content: dimensions of the items' content vectors, 0 for none.
@@ -63,8 +63,8 @@ class RQTransformer(nn.Module):
         dropout: rate on item vectors and in the layers.
         max_items: the most recent items of a history that are read.
         backbone: what reads a history: causal attention, or GRUs as in GRU4Rec (Hidasi et al., ICLR 2016).
-        dense: whether the softmax over all items is trained beside the digits.
-        sid_share: the weight of the digits where both rank together; chosen on validation.
+        dense: whether the softmax over all items is trained beside the tokens.
+        sid_share: the weight of the tokens where both rank together; chosen on validation.
 
     Raises:
         ConfigError: if `heads` does not divide `d_model`.
@@ -142,37 +142,37 @@ class RQTransformer(nn.Module):
     def for_items(
         cls,
         sizes: Sequence[int],
-        digits: npt.NDArray[np.integer],
+        tokens: npt.NDArray[np.integer],
         vectors: npt.NDArray[np.float32] | None = None,
         **settings: Any,
     ) -> "RQTransformer":
         """Build a model for a table of Semantic IDs.
 
         Args:
-            sizes: how many digits each level has.
-            digits: of every item, (N, L).
+            sizes: how many tokens each level has.
+            tokens: of every item, (N, L).
             vectors: content of every item, f32 (N, F); they are standardized here.
             settings: see the class.
 
         Raises:
-            ConfigError: if `vectors` is not one row an item, or the digits are not of these sizes.
+            ConfigError: if `vectors` is not one row an item, or the tokens are not of these sizes.
             DataError: if there is no item or no level.
         """
-        if digits.ndim == 2 and digits.size:
-            least, most = digits.min(0).tolist(), digits.max(0).tolist()
+        if tokens.ndim == 2 and tokens.size:
+            least, most = tokens.min(0).tolist(), tokens.max(0).tolist()
             fits = len(sizes) == len(most) and all(top < size for top, size in zip(most, sizes, strict=True))
             if not fits or min(least) < 0:
                 raise ConfigError(
-                    f"`digits` must have one column for each of the `sizes` {[int(size) for size in sizes]} "
+                    f"`tokens` must have one column for each of the `sizes` {[int(size) for size in sizes]} "
                     f"and be below them, but its columns run from {least} to {most}"
                 )
-        if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(digits)):
+        if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(tokens)):
             raise ConfigError(
-                f"`vectors` must be one row for each of the {len(digits)} items, got {vectors.shape}"
+                f"`vectors` must be one row for each of the {len(tokens)} items, got {vectors.shape}"
             )
-        tree = SidTree.of(digits)
+        tree = SidTree.of(tokens)
         width = 0 if vectors is None else vectors.shape[1]
-        model = cls(sizes, tree.level_nodes, len(digits), content=width, **settings)
+        model = cls(sizes, tree.level_nodes, len(tokens), content=width, **settings)
         model.tree = tree
         if vectors is not None:
             model.content.copy_(_standardized(torch.from_numpy(vectors).float()))
@@ -183,12 +183,12 @@ class RQTransformer(nn.Module):
         tree = self.tree
         levels = []
         projected = self.project(self.content).float() if self.project else None  # (N, D)
-        above = None  # mean content of each item's prefix one digit shorter
+        above = None  # mean content of each item's prefix one token shorter
         for level, offset in enumerate(self.offsets):
             nodes = tree.level(level)
-            vector = self.code.weight[tree.digit[nodes] + offset] + self.prefix.weight[nodes]
+            vector = self.code.weight[tree.token[nodes] + offset] + self.prefix.weight[nodes]
             if projected is not None:
-                # What this digit adds to the mean content of the prefix, so that an item sums up to its own.
+                # What this token adds to the mean content of the prefix, so that an item sums up to its own.
                 mean = _means(projected, tree.path[:, level] - nodes.start, nodes.stop - nodes.start)
                 vector = vector + (mean if above is None else mean - above[tree.parent[nodes]])
                 above = torch.cat([mean.new_zeros(nodes.start, mean.shape[1]), mean])  # by node
@@ -220,9 +220,9 @@ class RQTransformer(nn.Module):
         return out
 
     def _cut_short(self, history: Tensor, prefixes: Tensor, hide: float) -> Tensor:
-        """Vectors of items (B, T, D) of whose digits each is hidden with probability `hide`.
+        """Vectors of items (B, T, D) of whose tokens each is hidden with probability `hide`.
 
-        Every prefix that holds a hidden digit is hidden with it: an item is read as far as its first.
+        Every prefix that holds a hidden token is hidden with it: an item is read as far as its first.
         """
         path = self.tree.path[history.clamp(max=self.items - 1)].flatten(0, 1)  # (B·T, L)
         shown = (torch.rand(path.shape) >= hide).cumprod(-1).to(prefixes)
@@ -235,25 +235,25 @@ class RQTransformer(nn.Module):
         target: Tensor,
         *,
         label_smoothing: float = 0.0,
-        hide_digits: float = 0.0,
+        token_masking: float = 0.0,
     ) -> Tensor:
-        """The mean cross-entropy of the next item over all real positions, digit by digit and as a whole.
+        """The mean cross-entropy of the next item over all real positions, token by token and as a whole.
 
         Args:
             history: int64 (B, T), padded on the right with `items`.
             target: the item that followed each position, int64 (B, T), padded likewise.
-            label_smoothing: the share of each target that is spread evenly over the digits that exist after
-                the digits before it, and over all items.
-            hide_digits: the share of the digits read that are hidden, with those after them, a fresh draw at
+            label_smoothing: the share of each target that is spread evenly over the tokens that exist after
+                the tokens before it, and over all items.
+            token_masking: the share of the tokens read that are hidden, with those after them, a fresh draw at
                 every call.
 
         Returns:
-            Natural-log losses, f32 (L,) or, with `dense`, (L + 1,): of each digit among those that exist
-            after the digits before it, and last of the item among all items.
+            Natural-log losses, f32 (L,) or, with `dense`, (L + 1,): of each token among those that exist
+            after the tokens before it, and last of the item among all items.
         """
         prefixes, items = self.vectors()
         real = target < self.items  # (B, T)
-        read = self._cut_short(history, prefixes, hide_digits) if hide_digits else None
+        read = self._cut_short(history, prefixes, token_masking) if token_masking else None
         h, wanted = self.hidden(history, items, read)[real].float(), target[real]  # (P, D), (P,)
         if len(h) <= _POSITIONS:
             return self._losses(h, wanted, prefixes, items, label_smoothing) / len(h)
@@ -346,38 +346,38 @@ class RQTransformer(nn.Module):
         hidden, prefixes, _ = self.last_hidden(history[:, -self.max_items :])
         return RQState(hidden, prefixes)
 
-    def next_log_probs(self, state: "RQState", parents: Tensor | None, digits: Tensor | None) -> Tensor:
-        """Log-probabilities of the next digit for every beam, and one more step of the state.
+    def next_log_probs(self, state: "RQState", parents: Tensor | None, tokens: Tensor | None) -> Tensor:
+        """Log-probabilities of the next token for every beam, and one more step of the state.
 
         Args:
             state: from `start`, changed in place.
             parents: which former row each row continues, int64 (B·W,); `None` at the first level.
-            digits: the digit each row has just been given, int64 (B·W,); `None` at the first level.
+            tokens: the token each row has just been given, int64 (B·W,); `None` at the first level.
 
         Returns:
             f32 (B·W, K_level): -inf where no item is, normalized over the others.
         """
         tree, level = self.tree, state.level
         users, device = len(state.hidden), state.hidden.device
-        if parents is None or digits is None:
+        if parents is None or tokens is None:
             count = tree.starts[1]
             row = torch.arange(users, device=device).repeat_interleave(count)
             node = torch.arange(count, device=device).repeat(users)
             rows, user = users, torch.arange(users, device=device)
         else:
             # A row without a prefix (the beam was wider than there are prefixes) has no children.
-            at = state.child[parents, digits]
+            at = state.child[parents, tokens]
             rows = len(at)
             user = torch.arange(users, device=device).repeat_interleave(rows // users)
             alive = (at >= 0).nonzero()[:, 0]
             row, _, node = tree.siblings(at[alive])
             row = alive[row]
         logits = self._scores(state, user, row, node, level)
-        digit = tree.digit[node]
+        token = tree.token[node]
         table = logits.new_full((rows, self.sizes[level]), -torch.inf)
-        table[row, digit] = logits
+        table[row, token] = logits
         state.child = torch.full((rows, self.sizes[level]), -1, dtype=torch.int64, device=device)
-        state.child[row, digit] = node
+        state.child[row, token] = node
         state.level += 1
         # A row of nothing but -inf stays so.
         sums = table.logsumexp(-1, keepdim=True)
@@ -411,13 +411,13 @@ class RQTransformer(nn.Module):
 
 
 class RQState:
-    """What decoding keeps between digits.
+    """What decoding keeps between tokens.
 
     Attributes:
         hidden: the vector at the end of each history, f32 (B, D).
         prefixes: the vectors of all prefixes, f32 (M, D).
-        level: the level whose digit comes next.
-        child: the node that each digit would lead to, int64 (B·W, K); -1 where there is none.
+        level: the level whose token comes next.
+        child: the node that each token would lead to, int64 (B·W, K); -1 where there is none.
     """
 
     def __init__(self, hidden: Tensor, prefixes: Tensor) -> None:

@@ -26,15 +26,15 @@ class SidTree(nn.Module):
 
     Attributes:
         path: the node of every prefix of every item, int64 (N, L).
-        digit: the last digit of each node's prefix, int64 (M,).
-        parent: the node one digit shorter, int64 (M,); -1 at the first level.
+        token: the last token of each node's prefix, int64 (M,).
+        parent: the node one token shorter, int64 (M,); -1 at the first level.
         first_child: the node's first child, int64 (M,); meaningless where there is none.
         branches: how many children the node has, int64 (M,); 0 at the last level.
         starts: the first node of each level, and M: L + 1 numbers.
     """
 
     path: Tensor
-    digit: Tensor
+    token: Tensor
     parent: Tensor
     first_child: Tensor
     branches: Tensor
@@ -44,21 +44,21 @@ class SidTree(nn.Module):
         self.starts = [0, *np.cumsum(level_nodes).tolist()]
         nodes = self.starts[-1]
         self.register_buffer("path", torch.zeros(items, len(level_nodes), dtype=torch.int64))
-        for name in ("digit", "parent", "first_child", "branches"):
+        for name in ("token", "parent", "first_child", "branches"):
             self.register_buffer(name, torch.zeros(nodes, dtype=torch.int64))
 
     @classmethod
-    def of(cls, digits: npt.NDArray[np.integer]) -> "SidTree":
-        """Build the tree of the digits (N, L) of all items.
+    def of(cls, tokens: npt.NDArray[np.integer]) -> "SidTree":
+        """Build the tree of the tokens (N, L) of all items.
 
         Raises:
             DataError: if there is no item or no level.
         """
-        if digits.ndim != 2 or 0 in digits.shape:
-            raise DataError(f"`digits` must be (items, levels) with at least one of each, got {digits.shape}")
-        items, levels = digits.shape
-        order = np.lexsort(digits.T[::-1])
-        ordered = digits[order].astype(np.int64)
+        if tokens.ndim != 2 or 0 in tokens.shape:
+            raise DataError(f"`tokens` must be (items, levels) with at least one of each, got {tokens.shape}")
+        items, levels = tokens.shape
+        order = np.lexsort(tokens.T[::-1])
+        ordered = tokens[order].astype(np.int64)
         begins = np.ones((items, levels), bool)  # where a prefix differs from that of the item before
         begins[1:] = np.logical_or.accumulate(ordered[1:] != ordered[:-1], axis=1)
         tree = cls(begins.sum(0).tolist(), items)
@@ -72,7 +72,7 @@ class SidTree(nn.Module):
         parents = np.concatenate(parent)
         children = np.bincount(parents[starts[1] :], minlength=starts[-1])
         tree.path.copy_(torch.from_numpy(path))
-        tree.digit.copy_(torch.from_numpy(np.concatenate([ordered[f, lv] for lv, f in enumerate(first)])))
+        tree.token.copy_(torch.from_numpy(np.concatenate([ordered[f, lv] for lv, f in enumerate(first)])))
         tree.parent.copy_(torch.from_numpy(parents))
         tree.branches.copy_(torch.from_numpy(children))
         # Children come in the order of their parents, after the first level.

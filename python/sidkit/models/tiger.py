@@ -1,17 +1,17 @@
-"""TIGER: a transformer that writes the Semantic ID of the next item, digit by digit.
+"""TIGER: a transformer that writes the Semantic ID of the next item, token by token.
 
 Rajput et al., "Recommender Systems with Generative Retrieval", NeurIPS 2023 (arXiv 2305.05065). A
-bidirectional encoder reads the digits of the items a user has seen; a decoder writes the digits of the next
+bidirectional encoder reads the tokens of the items a user has seen; a decoder writes the tokens of the next
 one. The blocks are those of T5:
 pre-normalization without bias, relative position bias, ReLU feed-forward (Raffel et al., JMLR 2020). Two
 differences from T5, both without effect on what the model can express: attention logits are scaled by
 1/sqrt(d_head), so that no
-special initialization is needed, and each level has its own output head, since a digit of another level is
+special initialization is needed, and each level has its own output head, since a token of another level is
 never valid.
 
-Shapes: B users, n items of history, L digits an item, S = n·L (+1) encoder positions, W beams a user, D =
+Shapes: B users, n items of history, L tokens an item, S = n·L (+1) encoder positions, W beams a user, D =
     d_model,
-H heads, E = d_head, K_l digits of level l.
+H heads, E = d_head, K_l tokens of level l.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,16 @@ from torch.nn import functional as F
 
 from sidkit.models.blocks import KeysValues
 from sidkit.models.dropout import ByteDropout
-from sidkit.models.token_model import DigitModel, DigitState
+from sidkit.models.token_model import TokenModel, TokenState
 
 __all__ = ["TIGER", "TigerState"]
 
 
-class TIGER(DigitModel):
-    """The encoder-decoder of TIGER over the digits of Semantic IDs.
+class TIGER(TokenModel):
+    """The encoder-decoder of TIGER over the tokens of Semantic IDs.
 
     Args:
-        sizes: how many digits each level has, collision digit included: `(256, 256, 256, 32)`.
+        sizes: how many tokens each level has, collision token included: `(256, 256, 256, 32)`.
         d_model: width of the residual stream.
         heads: attention heads of `d_head` each; `heads * d_head` need not equal `d_model`.
         d_head: width of a head.
@@ -77,7 +77,7 @@ class TIGER(DigitModel):
         }
         self.max_items = max_items
         self.user_buckets = user_buckets
-        self._add_digits(sizes, d_model)
+        self._add_tokens(sizes, d_model)
         self.user = nn.Embedding(user_buckets, d_model) if user_buckets else None
         self.encoder_bias = _RelativeBias(heads, bidirectional=True)
         self.decoder_bias = _RelativeBias(heads, bidirectional=False)
@@ -92,19 +92,19 @@ class TIGER(DigitModel):
         self.apply(_initialize)
         nn.init.normal_(self.begin, std=0.05)
 
-    def encode(self, history: Tensor, users: Tensor | None = None, hide_digits: float = 0.0) -> Tensor:
+    def encode(self, history: Tensor, users: Tensor | None = None, token_masking: float = 0.0) -> Tensor:
         """Read histories of equal length.
 
         Args:
-            history: digits of the items, oldest first, int64 (B, n, L); no padding.
+            history: tokens of the items, oldest first, int64 (B, n, L); no padding.
             users: user buckets, int64 (B,), needed if the model has user tokens.
-            hide_digits: the share of digits whose vectors are zero, a fresh draw at every call.
+            token_masking: the share of tokens whose vectors are zero, a fresh draw at every call.
 
         Returns:
             The memory the decoder attends to, (B, S, D).
         """
         history = history[:, -self.max_items :]
-        x = self._spelled(history, hide_digits)  # (B, n·L, D)
+        x = self._spelled(history, token_masking)  # (B, n·L, D)
         if self.user is not None:
             if users is None:
                 raise ValueError("this model has user tokens: pass `users`, one bucket a history")
@@ -137,28 +137,28 @@ class TIGER(DigitModel):
         users: Tensor | None = None,
         *,
         label_smoothing: float = 0.0,
-        hide_digits: float = 0.0,
+        token_masking: float = 0.0,
     ) -> Tensor:
-        """The cross-entropy of each digit of the next item, given the digits before it (teacher forcing).
+        """The cross-entropy of each token of the next item, given the tokens before it (teacher forcing).
 
         Args:
             history: int64 (B, n, L), all of equal length.
-            target: digits of the item that came next, int64 (B, L).
+            target: tokens of the item that came next, int64 (B, L).
             users: int64 (B,) if the model has user tokens.
-            label_smoothing: the share of each target that is spread evenly over the digits of its level.
-            hide_digits: the share of the history's digits whose vectors are zero, a fresh draw at every call.
+            label_smoothing: the share of each target that is spread evenly over the tokens of its level.
+            token_masking: the share of the history's tokens whose vectors are zero, a fresh draw at every call.
 
         Returns:
             Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an
             item.
         """
-        return self.write(self.encode(history, users, hide_digits), target, label_smoothing=label_smoothing)
+        return self.write(self.encode(history, users, token_masking), target, label_smoothing=label_smoothing)
 
     def write(
         self, memory: Tensor, target: Tensor, hidden: Tensor | None = None, *, label_smoothing: float = 0.0
     ) -> Tensor:
         """The losses of `forward` of histories that are encoded, (B, S, D); `hidden` as of `read`."""
-        given = self.digits(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
+        given = self.tokens(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
         begin = self.begin.expand(len(target), 1, -1).to(given.dtype)
         x = self.dropout(torch.cat([begin, given], dim=1))  # (B, L, D)
         length = x.shape[1]
@@ -181,23 +181,23 @@ class TIGER(DigitModel):
         """The state of `start` of histories that are encoded, (B, S, D); `hidden` as of `read`."""
         return TigerState([layer.cross.project(memory) for layer in self.decoder], len(memory), hidden)
 
-    def next_log_probs(self, state: "TigerState", parents: Tensor | None, digits: Tensor | None) -> Tensor:
-        """Log-probabilities of the next digit for every beam, and one more step of the state.
+    def next_log_probs(self, state: "TigerState", parents: Tensor | None, tokens: Tensor | None) -> Tensor:
+        """Log-probabilities of the next token for every beam, and one more step of the state.
 
         Args:
             state: from `start`, changed in place.
             parents: which former row each row continues, int64 (B·W,); `None` at the first level.
-            digits: the digit each row has just been given, int64 (B·W,); `None` at the first level.
+            tokens: the token each row has just been given, int64 (B·W,); `None` at the first level.
 
         Returns:
             f32 (B·W, K_level), normalized over the whole level.
         """
         level = state.level
-        if parents is None or digits is None:
+        if parents is None or tokens is None:
             x = self.begin.expand(state.users, 1, -1)  # (B, 1, D)
         else:
             state.reorder(parents)
-            x = self._digit(digits, level - 1)  # (B·W, 1, D)
+            x = self._token(tokens, level - 1)  # (B·W, 1, D)
         bias = self.decoder_bias(level + 1, level + 1)[:, :, -1:]  # (1, H, 1, level+1): the last query only
         for index, layer in enumerate(self.decoder):
             x = layer.step(x, bias, state, index)  # (B·W, 1, D)
@@ -205,11 +205,11 @@ class TIGER(DigitModel):
         return self._log_probs(self.decoder_norm(x[:, 0]), level)
 
 
-class TigerState(DigitState):
-    """What decoding keeps between digits.
+class TigerState(TokenState):
+    """What decoding keeps between tokens.
 
     Attributes:
-        memory, written, level: as of every `DigitState`.
+        memory, written, level: as of every `TokenState`.
         users: how many histories are decoded.
         hidden: as of `TIGER.read`.
     """

@@ -1,6 +1,6 @@
-"""What models share that read and write Semantic IDs digit by digit.
+"""What models share that read and write Semantic IDs token by token.
 
-Shapes: B users, T items, L digits an item, R rows, W beams a user, D = d_model, K_l digits of level l; H
+Shapes: B users, T items, L tokens an item, R rows, W beams a user, D = d_model, K_l tokens of level l; H
 heads, E their width, S positions of a history.
 """
 
@@ -13,49 +13,49 @@ from torch.nn import functional as F
 
 from sidkit.models.blocks import KeysValues
 
-__all__ = ["DigitModel", "DigitState"]
+__all__ = ["TokenModel", "TokenState"]
 
 
-class DigitModel(nn.Module):
-    """A model with one table of vectors for all digits, and an output head for each level.
+class TokenModel(nn.Module):
+    """A model with one table of vectors for all tokens, and an output head for each level.
 
-    A digit of another level is never valid, so the heads are apart. A kind calls `_add_digits` and
+    A token of another level is never valid, so the heads are apart. A kind calls `_add_tokens` and
     `_add_outputs` where its layers between them begin and end.
     """
 
-    reads = "digits"
+    reads = "tokens"
     offsets: Tensor  # first row of each level in the table, int64 (L,)
 
-    def _add_digits(self, sizes: Sequence[int], d_model: int) -> None:
+    def _add_tokens(self, sizes: Sequence[int], d_model: int) -> None:
         self.sizes = tuple(int(size) for size in sizes)
         offsets = torch.tensor([0, *self.sizes[:-1]]).cumsum(0)
         self.register_buffer("offsets", offsets, persistent=False)
-        self.digits = nn.Embedding(sum(self.sizes), d_model)
-        self.begin = nn.Parameter(torch.empty(d_model))  # what is read before the first digit
+        self.tokens = nn.Embedding(sum(self.sizes), d_model)
+        self.begin = nn.Parameter(torch.empty(d_model))  # what is read before the first token
 
     def _add_outputs(self) -> None:
         outputs = [nn.Linear(self.begin.numel(), size, bias=False) for size in self.sizes]
         self.outputs = cast("list[nn.Linear]", nn.ModuleList(outputs))
 
     def _spelled(self, items: Tensor, hide: float = 0.0) -> Tensor:
-        """The vectors of the digits of items, int64 (B, T, L), one after the other: (B, T·L, D).
+        """The vectors of the tokens of items, int64 (B, T, L), one after the other: (B, T·L, D).
 
         Each is zero with probability `hide`.
         """
-        vectors: Tensor = self.digits((items + self.offsets).flatten(1))
+        vectors: Tensor = self.tokens((items + self.offsets).flatten(1))
         if hide:
             # Drawn where dropout is, so that a training goes on from its checkpoint on any device.
             covered = torch.rand(vectors.shape[:2]) < hide
             vectors = vectors.masked_fill(covered.to(vectors.device)[..., None], 0.0)
         return vectors
 
-    def _digit(self, digits: Tensor, level: int) -> Tensor:
-        """The vectors of digits of one level, int64 (R,), each a position of its own: (R, 1, D)."""
-        vectors: Tensor = self.digits(digits + self.offsets[level])[:, None]
+    def _token(self, tokens: Tensor, level: int) -> Tensor:
+        """The vectors of tokens of one level, int64 (R,), each a position of its own: (R, 1, D)."""
+        vectors: Tensor = self.tokens(tokens + self.offsets[level])[:, None]
         return vectors
 
     def _losses(self, h: Tensor, wanted: Tensor, smoothing: float) -> Tensor:
-        """The mean cross-entropy of each level, f32 (L,), of vectors (R, L, D) and digits, int64 (R, L)."""
+        """The mean cross-entropy of each level, f32 (L,), of vectors (R, L, D) and tokens, int64 (R, L)."""
         losses = [
             F.cross_entropy(head(h[:, level]).float(), wanted[:, level], label_smoothing=smoothing)
             for level, head in enumerate(self.outputs)
@@ -63,18 +63,18 @@ class DigitModel(nn.Module):
         return torch.stack(losses)
 
     def _log_probs(self, h: Tensor, level: int) -> Tensor:
-        """Log-probabilities of the digits of one level, f32 (R, K), of vectors (R, D)."""
+        """Log-probabilities of the tokens of one level, f32 (R, K), of vectors (R, D)."""
         logits: Tensor = self.outputs[level](h).float()
         return logits.log_softmax(-1)
 
 
-class DigitState:
-    """What decoding keeps between digits.
+class TokenState:
+    """What decoding keeps between tokens.
 
     Attributes:
         memory: keys and values of the history for each layer, (B, H, S, E); never copied for a beam.
-        written: those of the written digits for each layer, (B·W, H, t, E); none before the first.
-        level: the level whose digit comes next.
+        written: those of the written tokens for each layer, (B·W, H, t, E); none before the first.
+        level: the level whose token comes next.
     """
 
     def __init__(self, memory: list[KeysValues]) -> None:

@@ -1,7 +1,7 @@
-"""Semantic IDs as features of a ranking model: n-grams of digits instead of a random hash of the item's id.
+"""Semantic IDs as features of a ranking model: n-grams of tokens instead of a random hash of the item's id.
 
     SidEmbedding      the torch layer: one table per kind of n-gram, summed
-    Pieces            runs of digits learned from the catalogue, of any length
+    Pieces            runs of tokens learned from the catalogue, of any length
     impressions       labelled events in time order, with what each user had seen before
     RankModel         the model that the comparison trains
     compare           representations with equal budgets, trained and measured side by side

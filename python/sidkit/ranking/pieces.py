@@ -1,4 +1,4 @@
-"""Runs of digits, of any length, learned from the Semantic IDs of a catalogue."""
+"""Runs of tokens, of any length, learned from the Semantic IDs of a catalogue."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sidkit.errors import ConfigError, FormatError, NotFittedError
 
 __all__ = ["Pieces"]
 
-# Every digit at its level is one character of the planes that Unicode leaves to private use.
+# Every token at its level is one character of the planes that Unicode leaves to private use.
 FIRST_CHARACTER = 0xF0000
 CHARACTERS = 0x10FFFE - FIRST_CHARACTER
 
 
 class Pieces:
-    """A vocabulary of digit runs: frequent runs become one piece, rare ones stay several.
+    """A vocabulary of token runs: frequent runs become one piece, rare ones stay several.
 
     This is the SentencePiece variant of arXiv 2306.08121 (section on adaptation): popular and dense
     corners of the catalogue get long pieces, and so rows of their own. The `tokenizers` library learns them
-    (byte-pair merges), the Rust core applies them; a digit carries its level, so pieces keep their place.
+    (byte-pair merges), the Rust core applies them; a token carries its level, so pieces keep their place.
 
     Args:
         layout: the layout of the Semantic IDs; the sum of its sizes is the number of base symbols.
@@ -46,7 +46,7 @@ class Pieces:
             )
         if pieces < symbols:
             raise ConfigError(
-                f"a vocabulary holds every digit of every level: {symbols:,} pieces at least; got {pieces:,}"
+                f"a vocabulary holds every token of every level: {symbols:,} pieces at least; got {pieces:,}"
             )
         self.layout, self.pieces = layout, pieces
         self._first = FIRST_CHARACTER + np.concatenate([[0], np.cumsum(layout.sizes)[:-1]])
@@ -55,10 +55,10 @@ class Pieces:
         self._numbers = np.zeros(0, np.int64)  # of the pieces that symbols and merges make
 
     def fit(self, codes: npt.NDArray[np.uint16]) -> Pieces:
-        """Learn the pieces from the digits of items, uint16 (n, levels); an item given twice weighs double.
+        """Learn the pieces from the tokens of items, uint16 (n, levels); an item given twice weighs double.
 
         Raises:
-            ValueError: if the digits are not of the layout.
+            ValueError: if the tokens are not of the layout.
         """
         library = require("tokenizers", extra="rank")
         alphabet = [chr(FIRST_CHARACTER + symbol) for symbol in range(sum(self.layout.sizes))]
@@ -77,7 +77,7 @@ class Pieces:
         """Cut Semantic IDs into pieces.
 
         Args:
-            codes: their digits, uint16 (n, levels).
+            codes: their tokens, uint16 (n, levels).
 
         Returns:
             The numbers of the pieces, int64 (total,), each below `pieces`, and the offsets of the items in
@@ -85,24 +85,24 @@ class Pieces:
 
         Raises:
             NotFittedError: if no pieces were learned.
-            ValueError: if the digits are not of the layout.
+            ValueError: if the tokens are not of the layout.
         """
         if self._tokenizer is None:
-            raise NotFittedError("there are no pieces yet; call `fit` with the digits of the catalogue first")
-        self.layout.pack(codes)  # raises for what is no digit of its level
+            raise NotFittedError("there are no pieces yet; call `fit` with the tokens of the catalogue first")
+        self.layout.pack(codes)  # raises for what is no token of its level
         symbols = (codes + (self._first - FIRST_CHARACTER)).astype(np.uint32)
         starts = np.arange(len(codes) + 1, dtype=np.int64) * len(self.layout.sizes)
         found, offsets = segment_pieces(symbols.ravel(), starts, self._merges, sum(self.layout.sizes))
         return self._numbers[found], offsets
 
     def runs(self) -> list[tuple[int, tuple[int, ...]]]:
-        """List the pieces by their numbers: the level where each begins, and its digits.
+        """List the pieces by their numbers: the level where each begins, and its tokens.
 
         Raises:
             NotFittedError: if no pieces were learned.
         """
         if self._tokenizer is None:
-            raise NotFittedError("there are no pieces yet; call `fit` with the digits of the catalogue first")
+            raise NotFittedError("there are no pieces yet; call `fit` with the tokens of the catalogue first")
         vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])
         return [self._run(text) for text, _ in vocabulary]
 
@@ -151,7 +151,7 @@ class Pieces:
         self._numbers = np.array([vocabulary[text] for text in texts], np.int64)
 
     def _texts(self, codes: npt.NDArray[np.uint16]) -> Iterable[str]:
-        self.layout.pack(codes)  # raises for what is no digit of its level
+        self.layout.pack(codes)  # raises for what is no token of its level
         for row in (codes + self._first).tolist():
             yield "".join(map(chr, row))
 

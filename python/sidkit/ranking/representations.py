@@ -95,7 +95,7 @@ def item_vectors(
             `pieces`.
         item_ids: the users' ids of the items.
         vectors: float32 (items, content dim).
-        codes: uint16 (items, levels), the digits of their Semantic IDs.
+        codes: uint16 (items, levels), the tokens of their Semantic IDs.
         layout: the layout of those.
         known: bool (items,), the items that there were in training; pieces are learned from these.
         rows: rows of the table.

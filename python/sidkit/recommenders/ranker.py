@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sidkit import Trie
 from sidkit.data import Sequences
-from sidkit.decode import SidGenerator, beam_search, rank_by_rqtransformer, rank_by_scores, top_k
+from sidkit.decode import GenerativeModel, beam_search, rank_by_rqtransformer, rank_by_scores, top_k
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
@@ -59,7 +59,7 @@ def load_ranker(
 
     Args:
         name: a model of `run.config.ModelName`; `rqtransformer-dense` and
-            `rqtransformer-fused` rank by its dense head, or by that and its digits.
+            `rqtransformer-fused` rank by its dense head, or by that and its tokens.
         folder: where it was saved.
         table: the Semantic IDs of the items, for a generator.
         trie: their trie, for a generator.
@@ -124,11 +124,11 @@ def _by_scores(rank_all: Callable[..., Ranked]) -> Ranker:
     )
 
 
-def _by_beam(model: SidGenerator[Any], table: SidTable, trie: Trie, beam: int, batch_size: int) -> Ranker:
+def _by_beam(model: GenerativeModel[Any], table: SidTable, trie: Trie, beam: int, batch_size: int) -> Ranker:
     return lambda histories, users, k, exclude, on_progress, /: beam_search(
         model,
         trie,
-        table.digits,
+        table.tokens,
         histories,
         beam=max(beam, k),
         k=k,

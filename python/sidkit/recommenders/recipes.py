@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sidkit import Trie
-from sidkit.data import EvalSet, Split
+from sidkit.data import EvaluationSet, Split
 from sidkit.decode import beam_search, rank_by_rqtransformer, rank_by_scores
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
@@ -43,7 +43,7 @@ __all__ = ["RECIPES", "K", "Material", "Plan", "Ranked", "Recipe"]
 
 K = 10  # items ranked on validation
 _BEAM = 10  # enough to choose by; test items are decoded with the beam of the run
-_SHARES = (0.25, 0.5, 0.75)  # of the digits where RQTransformer's both rank together; validation chooses
+_SHARES = (0.25, 0.5, 0.75)  # of the tokens where RQTransformer's both rank together; validation chooses
 
 Model = TypeVar("Model", bound=Trained)
 Scoring = TypeVar("Scoring", SASRec, GRU4Rec)
@@ -102,7 +102,7 @@ class Plan(Generic[Model]):
     model: Model
     batches: Batches
     loss: Callable[[Model, Batch], Tensor]
-    rank: Callable[[Model, EvalSet], Ranked]
+    rank: Callable[[Model, EvaluationSet], Ranked]
     settle: Callable[[Model, Callable[[], float]], None] | None = None
     flops: Callable[[Model, Batch], int] = step_flops
 
@@ -123,7 +123,7 @@ class Recipe:
 
 
 def _sequences(
-    material: Material, sizes: Any, training: TrainingConfig, *, from_nothing: bool = False, digits: int = 1
+    material: Material, sizes: Any, training: TrainingConfig, *, from_nothing: bool = False, tokens: int = 1
 ) -> SequenceBatches:
     return SequenceBatches(
         material.split.train,
@@ -132,7 +132,7 @@ def _sequences(
         padding=material.items,
         seed=training.seed,
         from_nothing=from_nothing,
-        digits=digits,
+        tokens=tokens,
         times=_times(material, training),
     )
 
@@ -147,9 +147,9 @@ def _times(material: Material, training: TrainingConfig) -> npt.NDArray[Any] | N
     return material.split.train_times if training.shuffle_ties else None
 
 
-def _of_digits(training: GeneratorTrainingConfig) -> dict[str, float]:
+def _of_tokens(training: GeneratorTrainingConfig) -> dict[str, float]:
     """What a generator's loss is told beside the batch."""
-    return {"label_smoothing": training.label_smoothing, "hide_digits": training.hide_digits}
+    return {"label_smoothing": training.label_smoothing, "token_masking": training.token_masking}
 
 
 def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, TrainingConfig], Plan[Scoring]]:
@@ -186,14 +186,14 @@ def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig
 
     def loss(model: TIGER, batch: Batch) -> Tensor:
         users = batch.users % model.user_buckets if model.user_buckets else None
-        levels: Tensor = model(batch.history, batch.target, users, **_of_digits(training))
+        levels: Tensor = model(batch.history, batch.target, users, **_of_tokens(training))
         return levels.sum()
 
     return Plan(
         TIGER(table.sizes, **sizes.model_dump()),
         NextItemBatches(
             material.split.train,
-            table.digits,
+            table.tokens,
             batch_size=training.batch_size,
             max_items=sizes.max_items,
             seed=training.seed,
@@ -201,7 +201,7 @@ def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig
         ),
         loss,
         rank=lambda model, valid: beam_search(
-            model, trie, table.digits, valid.histories, beam=_BEAM, k=K, users=valid.users
+            model, trie, table.tokens, valid.histories, beam=_BEAM, k=K, users=valid.users
         ),
     )
 
@@ -212,17 +212,17 @@ def _actionpiece(
     table, trie = material.sids(), material.index()
     # Nothing is read beyond `max_items`, and learning takes long where histories are.
     learned_from = material.split.train.parts(sizes.max_items)
-    pieces = ActionPiece(sizes.vocabulary).fit(learned_from, table.digits, table.sizes).pieces_
+    pieces = ActionPiece(sizes.vocabulary).fit(learned_from, table.tokens, table.sizes).pieces_
 
     def loss(model: ActionPieceTIGER, batch: Batch) -> Tensor:
-        levels: Tensor = model(batch.history, batch.target, **_of_digits(training))
+        levels: Tensor = model(batch.history, batch.target, **_of_tokens(training))
         return levels.sum()
 
     return Plan(
         ActionPieceTIGER.of_pieces(pieces, **sizes.model_dump(exclude={"vocabulary"})),
         PieceBatches(
             material.split.train,
-            table.digits,
+            table.tokens,
             pieces,
             batch_size=training.batch_size,
             max_items=sizes.max_items,
@@ -230,7 +230,7 @@ def _actionpiece(
             times=_times(material, training),
         ),
         loss,
-        rank=lambda model, valid: beam_search(model, trie, table.digits, valid.histories, beam=_BEAM, k=K),
+        rank=lambda model, valid: beam_search(model, trie, table.tokens, valid.histories, beam=_BEAM, k=K),
     )
 
 
@@ -239,18 +239,18 @@ def _decoderonly(
 ) -> Plan[DecoderOnly]:
     table, trie = material.sids(), material.index()
     spelled = torch.zeros(material.items + 1, len(table.sizes), dtype=torch.int64)  # the last row is padding
-    spelled[:-1] = torch.from_numpy(table.digits.astype(np.int64))
+    spelled[:-1] = torch.from_numpy(table.tokens.astype(np.int64))
 
     def loss(model: DecoderOnly, batch: Batch) -> Tensor:
         events = spelled.to(batch.target.device)[batch.target]
-        levels: Tensor = model(events, batch.target < material.items, **_of_digits(training))
+        levels: Tensor = model(events, batch.target < material.items, **_of_tokens(training))
         return levels.sum()
 
     return Plan(
         DecoderOnly(table.sizes, **sizes.model_dump()),
-        _sequences(material, sizes, training, from_nothing=True, digits=len(table.sizes)),
+        _sequences(material, sizes, training, from_nothing=True, tokens=len(table.sizes)),
         loss,
-        rank=lambda model, valid: beam_search(model, trie, table.digits, valid.histories, beam=_BEAM, k=K),
+        rank=lambda model, valid: beam_search(model, trie, table.tokens, valid.histories, beam=_BEAM, k=K),
     )
 
 
@@ -261,15 +261,15 @@ def _rqtransformer(
     vectors = material.vectors if sizes.content else None
 
     def loss(model: RQTransformer, batch: Batch) -> Tensor:
-        losses: Tensor = model(batch.history, batch.target, **_of_digits(training))
+        losses: Tensor = model(batch.history, batch.target, **_of_tokens(training))
         levels = len(model.sizes)
         return losses[:levels].sum() + training.dense_weight * losses[levels:].sum()
 
-    def rank(model: RQTransformer, valid: EvalSet) -> Ranked:
+    def rank(model: RQTransformer, valid: EvaluationSet) -> Ranked:
         return rank_by_rqtransformer(model, valid.histories, K, by="fused" if model.dense else "sid")
 
     return Plan(
-        RQTransformer.for_items(table.sizes, table.digits, vectors, **sizes.model_dump(exclude={"content"})),
+        RQTransformer.for_items(table.sizes, table.tokens, vectors, **sizes.model_dump(exclude={"content"})),
         _sequences(material, sizes, training),
         loss,
         rank,
@@ -278,7 +278,7 @@ def _rqtransformer(
 
 
 def _choose_share(model: RQTransformer, quality: Callable[[], float]) -> None:
-    """Give the digits the weight in the mixture that is best on validation."""
+    """Give the tokens the weight in the mixture that is best on validation."""
     found = {}
     for model.sid_share in _SHARES:
         found[model.sid_share] = quality()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sidkit._progress import Progress, silent
-from sidkit.data import EvalSet
+from sidkit.data import EvaluationSet
 from sidkit.errors import ConfigError
 from sidkit.evaluate import Predictions, user_metrics
 from sidkit.recommenders.recipes import RECIPES, K, Material, Ranked
@@ -21,7 +21,7 @@ from sidkit.train import History, TrainProgress, TrainSettings, fit
 __all__ = ["Material", "train_model"]
 
 # What decides beside the settings of the loop what is learned, where it is not as it always was.
-_ALSO = ("shuffle_ties", "label_smoothing", "hide_digits")
+_ALSO = ("shuffle_ties", "label_smoothing", "token_masking")
 _COMMON = {field.name for field in dataclasses.fields(TrainSettings)}
 
 
@@ -53,7 +53,7 @@ def train_model(
     Raises:
         ConfigError: if no model of that name is trained, or it needs material that is not given.
         DataError: if there is no example to train on.
-        RunFolderError: if the folder holds a checkpoint of another training.
+        RunDirectoryError: if the folder holds a checkpoint of another training.
     """
     if name not in RECIPES:
         raise ConfigError(f"there is no recipe for a model `{name}`; there are {', '.join(RECIPES)}")
@@ -61,7 +61,7 @@ def train_model(
     sizes, training = sizes or recipe.sizes, training or recipe.training
     torch.manual_seed(training.seed)
     plan = recipe.plan(material, sizes, training)
-    valid = _sample(material.split.valid, training)
+    valid = _sample(material.split.validation, training)
 
     def validate(model: Any) -> dict[str, float]:
         return _metrics(name, valid, material.items, plan.rank(model, valid))
@@ -108,7 +108,7 @@ def _settings(training: TrainingConfig, steps: int) -> TrainSettings:
     return TrainSettings(**values)
 
 
-def _sample(valid: EvalSet, training: TrainingConfig) -> EvalSet:
+def _sample(valid: EvaluationSet, training: TrainingConfig) -> EvaluationSet:
     """Draw the users whose validation items choose the weights; those without a history can teach nothing."""
     able = np.flatnonzero(valid.histories.lengths > 0)
     if len(able) > training.validate_users:
@@ -118,7 +118,7 @@ def _sample(valid: EvalSet, training: TrainingConfig) -> EvalSet:
     return valid.take(able)
 
 
-def _metrics(model: str, valid: EvalSet, n_items: int, ranked: Ranked) -> dict[str, float]:
+def _metrics(model: str, valid: EvaluationSet, n_items: int, ranked: Ranked) -> dict[str, float]:
     predictions = Predictions(model, valid.users, *ranked, valid.targets)
     return {name: float(values.mean()) for name, values in user_metrics(predictions, n_items, (K,)).items()}
 

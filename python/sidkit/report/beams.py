@@ -54,6 +54,6 @@ def beams_table(found: Mapping[str, Any]) -> str:
             cells += ["", ""] if row["search"] == found["against"] else [told, f"{gain['p']:.3f}"]
         speeds = (short(round(row[name])) for name in ("users_per_second", "users_per_cpu_second"))
         rows.append([*cells, *speeds])
-    seen = "seen items masked" if found["mask_seen"] else "nothing masked"
+    seen = "seen items masked" if found["exclude_seen"] else "nothing masked"
     note = f"{model_name(found['model'])}, {found['users']:,} test users, {seen}, {found['machine']['cpu']}."
     return f"{markdown_table([*head, 'users/s', 'users/CPU s'], rows)}\n\n{note}\n"

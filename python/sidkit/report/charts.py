@@ -15,9 +15,9 @@ __all__ = ["Board", "Point", "Scale", "number", "short"]
 Point = tuple[float, float]
 
 
-def number(value: float, digits: int = 4) -> str:
+def number(value: float, tokens: int = 4) -> str:
     """Write a metric: `0.0384`."""
-    return f"{value:.{digits}f}"
+    return f"{value:.{tokens}f}"
 
 
 def short(value: float) -> str:

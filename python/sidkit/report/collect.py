@@ -1,4 +1,4 @@
-"""What a run folder holds, read through the loaders of the stages that wrote it; any part may be missing."""
+"""What a run directory holds, read through the loaders of the stages that wrote it; any part may be missing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from sidkit.data import Dataset, EvalSet, item_categories, load_dataset, split_dataset
-from sidkit.errors import FormatError, RunFolderError, SidkitError
+from sidkit.data import Dataset, EvaluationSet, item_categories, load_dataset, split_dataset
+from sidkit.errors import FormatError, RunDirectoryError, SidkitError
 from sidkit.evaluate import Metrics, Predictions
 from sidkit.ids import SidTable
 
@@ -32,7 +32,7 @@ else:
 
 __all__ = ["READ", "RunData", "read_history", "read_run"]
 
-#: Patterns of the files in a run folder that stages wrote and `read_run` believes.
+#: Patterns of the files in a run directory that stages wrote and `read_run` believes.
 READ = (
     "embeddings.safetensors",
     "quantized.safetensors",
@@ -52,7 +52,7 @@ class RunData:
     """The parts of a run that a report shows.
 
     Attributes:
-        path: the run folder.
+        path: the run directory.
         settings: `run.toml`, one table a stage.
         stages: of each finished stage: `seconds`, `peak_memory_bytes`, `facts`.
         table: the Semantic IDs.
@@ -90,7 +90,7 @@ class RunData:
     @property
     def tokenizer(self) -> Mapping[str, Any]:
         """Facts of the tokenizer, from its stage or else from `metrics.json`."""
-        return self.facts("quantize") or (self.metrics.tokenizer if self.metrics else {})
+        return self.facts("tokenize") or (self.metrics.tokenizer if self.metrics else {})
 
     @property
     def flat_settings(self) -> dict[str, str]:
@@ -105,7 +105,7 @@ class RunData:
         return known or dict(self.metrics.seconds if self.metrics else {})
 
     @cached_property
-    def test(self) -> EvalSet | None:
+    def test(self) -> EvaluationSet | None:
         """The users that were measured, with their histories."""
         if self.dataset is None:
             return None
@@ -117,7 +117,7 @@ class RunData:
         }
         split = split_dataset(self.dataset, **options)
         part = self.metrics.protocol.part if self.metrics else "test"
-        return split.valid if part == "valid" else split.test
+        return split.validation if part == "valid" else split.test
 
     @cached_property
     def vectors(self) -> npt.NDArray[np.float32] | None:
@@ -126,7 +126,7 @@ class RunData:
         Raises:
             FormatError: if the file is damaged or has not one finite vector for each item of the table.
         """
-        content = self.settings.get("quantize", {}).get("vectors", "content") == "content"
+        content = self.settings.get("tokenize", {}).get("vectors", "content") == "content"
         file = self.path / ("embeddings.safetensors" if content else "quantized.safetensors")
         if self.table is None or not len(self.table) or not file.is_file():
             return None
@@ -176,20 +176,20 @@ class RunData:
 
 
 def read_run(path: str | os.PathLike[str], *, dataset: Dataset | None = None) -> RunData:
-    """Read all that a run folder holds so far.
+    """Read all that a run directory holds so far.
 
     Args:
-        path: the run folder; it may lack any of its files, but not all.
+        path: the run directory; it may lack any of its files, but not all.
         dataset: the run's dataset if it is at hand; otherwise it is loaded from where `run.toml` says, and
             if that fails, the report does without titles and histories.
 
     Raises:
-        RunFolderError: if there is no such folder, or nothing of a run in it.
+        RunDirectoryError: if there is no such folder, or nothing of a run in it.
         FormatError: if a file is truncated or foreign; the message names it.
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise RunFolderError(f"no run folder at {folder}; `sidkit run DATA --out {folder}` makes one")
+        raise RunDirectoryError(f"no run directory at {folder}; `sidkit run DATA --out {folder}` makes one")
     settings = _toml(folder / "run.toml")
     stages = _stages(folder / "stages.json")
     missing = None
@@ -212,7 +212,7 @@ def read_run(path: str | os.PathLike[str], *, dataset: Dataset | None = None) ->
         missing_data=missing,
     )
     if not (settings or stages or run.table or run.metrics or run.histories):
-        raise RunFolderError(
+        raise RunDirectoryError(
             f"{folder} holds nothing of a run: no run.toml, no sids.parquet, no metrics.json"
         )
     return run
@@ -225,7 +225,7 @@ def _load_dataset(
     # The stage noted the place as seen from anywhere; the setting may be relative to where the run began.
     source = stages.get("data", {}).get("facts", {}).get("source") or data.get("source")
     if source is None:
-        return None, "the run folder does not say where the data is"
+        return None, "the run directory does not say where the data is"
     names = ("min_user_events", "min_item_events", "unknown_items")
     options = {name: data[name] for name in names if name in data}
     try:

@@ -38,7 +38,7 @@ def write_comparison(runs: Sequence[str | os.PathLike[str] | RunData], path: str
     """Write a page that compares runs; the first one is what the others are compared with.
 
     Args:
-        runs: two or more run folders, or what `read_run` gave.
+        runs: two or more run directories, or what `read_run` gave.
         path: the HTML file.
 
     Returns:
@@ -46,7 +46,7 @@ def write_comparison(runs: Sequence[str | os.PathLike[str] | RunData], path: str
 
     Raises:
         ConfigError: if fewer than two runs are given, or none has results.
-        RunFolderError, FormatError: as `read_run`.
+        RunDirectoryError, FormatError: as `read_run`.
     """
     data = [run if isinstance(run, RunData) else read_run(run) for run in runs]
     write_text(path, comparison_page(data))
@@ -197,7 +197,7 @@ def _identifiers(runs: Sequence[RunData], names: Sequence[str]) -> list[Markup]:
     facts = [(name, level_facts(run), unique_rate(run)) for run, name in zip(runs, names, strict=True)]
     if not any(levels for _, levels, _ in facts):
         return []
-    titles = ("run", "unique codes", "codes", "in use", "perplexity", "unexplained variance")
+    titles = ("run", "unique codes", "codebook_size", "in use", "perplexity", "unexplained variance")
     head = tag("tr", [tag("th", title, scope="col") for title in titles])
     rows = []
     for name, levels, rate in facts:

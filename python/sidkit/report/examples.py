@@ -40,23 +40,23 @@ def users(run: RunData) -> list[Markup]:
 
 
 def prefixes(run: RunData) -> list[Markup]:
-    """Show what is under some prefixes: items that share their first digits."""
+    """Show what is under some prefixes: items that share their first tokens."""
     if run.table is None or run.titles is None or not len(run.table) or len(run.titles) != len(run.table):
         return []
-    digits = run.table.digits
-    if digits.shape[1] < 2:
+    tokens = run.table.tokens
+    if tokens.shape[1] < 2:
         return []
-    counts = np.bincount(digits[:, 0], minlength=run.table.sizes[0])
+    counts = np.bincount(tokens[:, 0], minlength=run.table.sizes[0])
     # Prefixes of middling size say more than the fullest ones, which hold what fits nowhere else.
     used = np.flatnonzero(counts >= min(4, int(counts.max())))
     by_size = used[np.argsort(-counts[used], kind="stable")]
     spread = np.unique(np.linspace(len(by_size) // 8, len(by_size) - 1, _BRANCHES + 2).astype(int))
     chosen = by_size[spread[:_BRANCHES]]
     text = (
-        "Items under the same first digits should be alike: that is what lets a model generate them "
-        "digit by digit."
+        "Items under the same first tokens should be alike: that is what lets a model generate them "
+        "token by token."
     )
-    branches = [_branch(run, digits, int(digit)) for digit in chosen]
+    branches = [_branch(run, tokens, int(token)) for token in chosen]
     return [
         tag("h2", "Under a prefix"),
         tag("p", text, class_="note"),
@@ -117,21 +117,21 @@ def _item(run: RunData, item: int, *, taken: bool = False) -> Markup:
     title = run.titles[item] if run.titles is not None else str(item)
     sid = None
     if run.table is not None and item < len(run.table):
-        sid = sid_markup(run.table.digits[item])
+        sid = sid_markup(run.table.tokens[item])
     return tag("li", tag("bdi", title, title=title), sid, class_="taken" if taken else None)
 
 
-def _branch(run: RunData, digits: npt.NDArray[np.uint16], first: int) -> Markup:
-    rows = np.flatnonzero(digits[:, 0] == first)
-    seconds, counts = np.unique(digits[rows, 1], return_counts=True)
+def _branch(run: RunData, tokens: npt.NDArray[np.uint16], first: int) -> Markup:
+    rows = np.flatnonzero(tokens[:, 0] == first)
+    seconds, counts = np.unique(tokens[rows, 1], return_counts=True)
     fullest = seconds[np.argsort(-counts, kind="stable")][:_TWIGS]
-    parts: list[Markup] = [_prefix_heading(digits[rows[:1], :1][0], len(rows))]
+    parts: list[Markup] = [_prefix_heading(tokens[rows[:1], :1][0], len(rows))]
     for second in fullest:
-        under = rows[digits[rows, 1] == second]
+        under = rows[tokens[rows, 1] == second]
         parts.append(
             tag(
                 "div",
-                tag("div", sid_markup(digits[under[0], :2]), tag("span", _items(len(under)), class_="size")),
+                tag("div", sid_markup(tokens[under[0], :2]), tag("span", _items(len(under)), class_="size")),
                 tag("ul", [_item(run, int(item)) for item in under[:_LEAVES]], class_="items"),
             )
         )

@@ -103,11 +103,11 @@ def identifiers(run: RunData) -> list[Markup]:
     return parts
 
 
-def sid_markup(digits: npt.NDArray[np.integer]) -> Markup:
-    """Write a Semantic ID, each digit in the colour of its level."""
+def sid_markup(tokens: npt.NDArray[np.integer]) -> Markup:
+    """Write a Semantic ID, each token in the colour of its level."""
     joined: list[Markup | str] = []
-    for level, digit in enumerate(digits.tolist()):
-        joined += ["-"] * bool(level) + [tag("b", digit, class_=f"d{level % 6}")]
+    for level, token in enumerate(tokens.tolist()):
+        joined += ["-"] * bool(level) + [tag("b", token, class_=f"d{level % 6}")]
     return tag("span", joined, class_="sid")
 
 
@@ -118,20 +118,28 @@ def _introduction(run: RunData) -> Markup:
     if table is None or not len(table):
         return tag("p", f"Codes of each item{made}; the table of Semantic IDs is not there yet.")
     told = {
-        "token": "Items with equal codes are told apart by one more digit.",
+        "suffix": "Items with equal codes are told apart by one more token.",
         "reassign": "An item whose codes were taken got the next-nearest free ones.",
         "share": "Items with equal codes share a Semantic ID.",
     }[table.collisions]
     return tag(
         "p",
-        f"Each item is {len(table.sizes)} digits, such as ",
-        sid_markup(table.digits[0]),
+        f"Each item is {len(table.sizes)} tokens, such as ",
+        sid_markup(table.tokens[0]),
         f"{made}; {table.layout.total_bits} bits when packed. {told}",
     )
 
 
 def _level_table(levels: list[Level]) -> Markup:
-    titles = ("level", "codes", "in use", "perplexity", "entropy, bits", "Gini", "unexplained variance")
+    titles = (
+        "level",
+        "codebook_size",
+        "in use",
+        "perplexity",
+        "entropy, bits",
+        "Gini",
+        "unexplained variance",
+    )
     rows = [
         tag(
             "tr",

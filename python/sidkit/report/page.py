@@ -33,15 +33,15 @@ def write_page(
     """Write the page of a run.
 
     Args:
-        run: the run folder, or what `read_run` gave.
-        path: the file; `report.html` in the run folder if not given.
+        run: the run directory, or what `read_run` gave.
+        path: the file; `report.html` in the run directory if not given.
         dataset: the run's dataset if it is at hand, see `read_run`.
 
     Returns:
         The path of the page.
 
     Raises:
-        RunFolderError: if there is no run.
+        RunDirectoryError: if there is no run.
         FormatError: if one of its files is truncated or foreign.
     """
     data = run if isinstance(run, RunData) else read_run(run, dataset=dataset)
@@ -102,7 +102,7 @@ def _figures(run: RunData) -> Markup | None:
         figures.append(("unique codes", f"{rate:.1%}", f"{shape} codes"))
     if run.table is not None and len(run.table):
         title = run.titles[0] if run.titles else ""
-        figures.append(("an item's Semantic ID", sid_markup(run.table.digits[0]), title[:60]))
+        figures.append(("an item's Semantic ID", sid_markup(run.table.tokens[0]), title[:60]))
     if run.seconds:
         figures.append(("time of all stages", duration(sum(run.seconds.values())), _cores(run)))
     if not figures:

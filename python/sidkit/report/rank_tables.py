@@ -126,7 +126,7 @@ def _conditions(run: str, found: Comparison, summary: pl.DataFrame) -> str:
 def _coherence(texts: dict[str, str]) -> str:
     blocks = []
     for run, text in texts.items():
-        heads = ["digits shared", "prefixes", "items", "pairs", "mean cosine"]
+        heads = ["tokens shared", "prefixes", "items", "pairs", "mean cosine"]
         rows = []
         for each in coherence_from_json(text):
             counts = (f"{count:,}" for count in (each.prefixes, each.items, each.pairs))
@@ -161,7 +161,7 @@ def _moved(texts: dict[str, str]) -> str:
             for one, two in zip(found.moved, found.moved_by_seed, strict=True)
         ]
         figures = ["same", "remapped", "information"]
-        heads = ["digits", *figures, *(f"{figure}, two seeds" for figure in figures)]
+        heads = ["tokens", *figures, *(f"{figure}, two seeds" for figure in figures)]
         blocks += [f"**{run.partition('/')[0]}**", markdown_table(heads, rows)]
     return "\n\n".join(blocks)
 

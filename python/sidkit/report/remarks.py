@@ -36,7 +36,7 @@ def remarks(run: RunData) -> list[str]:
 
     A model falls short if its headline metric is less than twice that of popularity, or if all its lists
     together hold less than half the items of the most varied model, or if they would be half as good dealt
-    out to other users, or if a digit of the next item is foretold no better than by a table of digit pairs.
+    out to other users, or if a token of the next item is foretold no better than by a table of token pairs.
     """
     metrics = run.metrics
     headline = headline_metric(metrics) if metrics is not None else None
@@ -139,7 +139,7 @@ def _blind(metrics: Metrics, model: str, headline: str) -> Iterator[str]:
 
 
 def _unlearned(metrics: Metrics, model: str) -> Iterator[str]:
-    """Name the levels at which a generator is no better than a table of digit pairs."""
+    """Name the levels at which a generator is no better than a table of token pairs."""
     told = metrics.diagnostics.get(model, {})
     losses = list(zip(told.get("level_loss", []), told.get("bigram_loss", []), strict=False))
     worse = [level for level, (ours, table) in enumerate(losses) if ours >= table]
@@ -149,10 +149,10 @@ def _unlearned(metrics: Metrics, model: str) -> Iterator[str]:
     cause = (
         "it has not learned what follows what: train it longer, or with another learning rate"
         if 0 in worse
-        else "the first level is learned, those below it are not: their digits say little that recurs, so "
+        else "the first level is learned, those below it are not: their tokens say little that recurs, so "
         "fewer codes a level or more training may help"
     )
     yield (
-        f"On validation {model_name(model)} foretells the digit of level {which} no better than a table of "
-        f"which digit follows which: {cause}."
+        f"On validation {model_name(model)} foretells the token of level {which} no better than a table of "
+        f"which token follows which: {cause}."
     )

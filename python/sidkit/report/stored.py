@@ -166,15 +166,15 @@ def stored_name(model: str, variant: str, protocol: Protocol, seed: int) -> str:
     """Give the name of a run's folder.
 
     Raises:
-        ConfigError: if `variant` has other characters than letters, digits, `_` and `.`, or is a word that
+        ConfigError: if `variant` has other characters than letters, tokens, `_` and `.`, or is a word that
             the protocol tells.
     """
     if variant and (not re.fullmatch(r"[\w.]+", variant) or variant in (_SHUFFLED, _MASKED)):
         raise ConfigError(
-            f"a variant is one word of letters, digits, `_` and `.`, it was `{variant}`; masking and "
+            f"a variant is one word of letters, tokens, `_` and `.`, it was `{variant}`; masking and "
             "shuffled ties are named by themselves"
         )
-    told = [_SHUFFLED] * (protocol.ties == "shuffle") + [_MASKED] * protocol.mask_seen
+    told = [_SHUFFLED] * (protocol.ties == "shuffle") + [_MASKED] * protocol.exclude_seen
     return "-".join([model, *([variant] if variant else []), *told, f"seed{seed}"])
 
 
@@ -186,7 +186,7 @@ def settings_of(runs: Iterable[StoredRun]) -> list[Setting]:
             run.metrics.protocol, seeds=(), beam=None, collisions=None, reassign="first"
         )
         groups.setdefault(rules, []).append(run)
-    ordered = sorted(groups.items(), key=lambda group: (group[0].ties != "source", group[0].mask_seen))
+    ordered = sorted(groups.items(), key=lambda group: (group[0].ties != "source", group[0].exclude_seen))
     return [Setting(_title(rules), _united(runs), _entries(runs)) for rules, runs in ordered]
 
 
@@ -201,7 +201,7 @@ def _entries(runs: Sequence[StoredRun]) -> list[Entry]:
 
 
 def _title(rules: Protocol) -> str:
-    seen = "Seen items masked" if rules.mask_seen else "Nothing masked"
+    seen = "Seen items masked" if rules.exclude_seen else "Nothing masked"
     ties = "as in the source" if rules.ties == "source" else f"shuffled (seed {rules.tie_seed})"
     split = "" if rules.split == "leave_last_out" else f", split by {rules.split.replace('_', ' ')}"
     return f"{seen}, equal times {ties}{split}"
@@ -233,7 +233,7 @@ def _read(dataset: str, folder: Path) -> StoredRun:
     words = (name["setting"] or "").split("-") if name["setting"] else []
     variant = "-".join(word for word in words if word not in (_SHUFFLED, _MASKED))
     protocol = metrics.protocol
-    if (_MASKED in words, _SHUFFLED in words) != (protocol.mask_seen, protocol.ties == "shuffle"):
+    if (_MASKED in words, _SHUFFLED in words) != (protocol.exclude_seen, protocol.ties == "shuffle"):
         raise DataError(
             f"{folder}: its name must hold `{_MASKED}` exactly if seen items were masked and `{_SHUFFLED}` "
             f"if ties were shuffled; its metrics.json says: {protocol.sentence()}"

@@ -35,8 +35,8 @@ def structure(run: RunData) -> list[Markup]:
 
 
 def depth_rows(found: Inspection) -> list[tuple[str, ...]]:
-    """Lay out what is known for each number of digits shared: the titles, then a row a number."""
-    titles: tuple[str, ...] = ("digits shared", "pairs of items", "mean cosine")
+    """Lay out what is known for each number of tokens shared: the titles, then a row a number."""
+    titles: tuple[str, ...] = ("tokens shared", "pairs of items", "mean cosine")
     pure = bool(found.purity)
     if pure:
         titles += ("one category", "by chance")
@@ -58,7 +58,7 @@ def collision_rows(found: Inspection) -> list[tuple[str, ...]]:
         name = str(size) if size < _JOINED else f"{_JOINED}+"
         sizes[name] += codes
         items[name] += size * codes
-    rows: list[tuple[str, ...]] = [("items on one code", "codes", "items")]
+    rows: list[tuple[str, ...]] = [("items on one code", "codebook_size", "items")]
     return rows + [(name, f"{sizes[name]:,}", f"{items[name]:,}") for name in sizes]
 
 
@@ -81,7 +81,7 @@ def neighbour_sentence(found: Inspection) -> str:
 
 def _table(found: Inspection) -> Markup:
     titles, *rows = depth_rows(found)
-    told = "The mean cosine of the vectors of all pairs of items that share so many first digits."
+    told = "The mean cosine of the vectors of all pairs of items that share so many first tokens."
     if found.purity:
         drawn = found.purity[0].permutations
         told += (

@@ -114,7 +114,7 @@ def _panel(
     title: str,
     label: str,
 ) -> None:
-    sizes = sorted(set(rows["codes"].drop_nulls()))
+    sizes = sorted(set(rows["codebook_size"].drop_nulls()))
     # Ends at equal distances, and a scale that can be divided by when there is one size alone.
     x = Scale(sizes[0] / 1.4, sizes[-1] * 1.4, board.left, board.right, log=True)
     y = board.upward(*ends)
@@ -131,7 +131,7 @@ def _panel(
         line = rows.filter(pl.col("tokenizer") == tokenizer, pl.col("levels") == count).sort("codes")
         # Intervals of one size stand beside one another.
         aside = 5 * (place - (len(levels) - 1) / 2)
-        points = [(x(row["codes"]) + aside, y(row["mean"])) for row in line.to_dicts()]
+        points = [(x(row["codebook_size"]) + aside, y(row["mean"])) for row in line.to_dicts()]
         board.line(points, f"curve s{place % 5}")
         for (at, up), row in zip(points, line.to_dicts(), strict=True):
             half = row["half_width"] or 0.0

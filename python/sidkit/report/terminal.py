@@ -34,7 +34,7 @@ def print_report(
     """Print the tables of a run.
 
     Args:
-        run: the run folder, or what `read_run` gave.
+        run: the run directory, or what `read_run` gave.
         console: where to print; standard output if not given.
         dataset: the run's dataset if it is at hand, see `read_run`.
     """
@@ -123,7 +123,7 @@ def tokenizer_table(run: RunData, width: int = 120) -> Table | None:
     table = _table(title)
     wide = width >= _WIDE
     uneven = ("entropy", "Gini") if wide else ()
-    for heading in ("level", "codes", "in use", "perplexity", *uneven, "unexplained variance"):
+    for heading in ("level", "codebook_size", "in use", "perplexity", *uneven, "unexplained variance"):
         table.add_column(heading, justify="right")
     for place, level in enumerate(levels):
         mse = "–" if level.mse is None else f"{level.mse:.3f}"

@@ -113,7 +113,16 @@ def _lists(families: Sequence[_Family]) -> str:
 
 
 def _codes(families: Sequence[_Family]) -> str:
-    head = ["tokenizer", "codes", "fit, s", "fit, CPU s", "encode, rows/s", "unique", "fullest", "perplexity"]
+    head = [
+        "tokenizer",
+        "codebook_size",
+        "fit, s",
+        "fit, CPU s",
+        "encode, rows/s",
+        "unique",
+        "fullest",
+        "perplexity",
+    ]
     head += ["MSE", "purity, first code (by chance)", "neighbours (by prefix)"]
     rows = []
     for family in families:

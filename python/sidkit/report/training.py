@@ -29,7 +29,7 @@ def training(run: RunData) -> list[Markup]:
 
 
 def _losses(run: RunData) -> list[Markup]:
-    # Losses of two models are not comparable: one predicts items, another digits. So each has its own plot.
+    # Losses of two models are not comparable: one predicts items, another tokens. So each has its own plot.
     classes = model_classes(list(run.histories))
     plots = []
     for model in baseline_last(list(run.histories)):

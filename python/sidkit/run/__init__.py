@@ -1,7 +1,7 @@
-"""Whole runs: configuration, run folder, and the pipeline of all stages.
+"""Whole runs: configuration, run directory, and the pipeline of all stages.
 
 build_config, read_config     settings -> `RunConfig`
-RunFolder                     what each stage made, and whether it still holds
+RunDirectory                     what each stage made, and whether it still holds
 store_run                     its results kept for tables, comparisons and readers
 run_pipeline                  data -> embed -> quantize -> ids -> train -> decode -> evaluate -> report
 """
@@ -30,7 +30,7 @@ from sidkit.run.config import (
 )
 from sidkit.run.config.presets import PRESETS
 from sidkit.run.config.settings import build_config, differences, read_config, read_tables, write_config
-from sidkit.run.directory import RunFolder, StageRecord
+from sidkit.run.directory import RunDirectory, StageRecord
 from sidkit.run.engine import Observer, Quiet
 from sidkit.run.pipeline import STAGES, run_pipeline
 
@@ -47,7 +47,7 @@ __all__ = [
     "RqTransformerConfig",
     "RqTransformerTrainingConfig",
     "RunConfig",
-    "RunFolder",
+    "RunDirectory",
     "SasrecConfig",
     "SoftmaxTrainingConfig",
     "StageRecord",

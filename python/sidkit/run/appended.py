@@ -18,10 +18,10 @@ from sidkit import Trie
 from sidkit._files import atomic_folder, sha256_of, write_text
 from sidkit._progress import Progress, silent
 from sidkit.data import cache_folder, read_items
-from sidkit.errors import ConfigError, FormatError, RunFolderError
+from sidkit.errors import ConfigError, FormatError, RunDirectoryError
 from sidkit.run.config import RunConfig
 from sidkit.run.config.settings import flatten, read_config
-from sidkit.run.directory import RunFolder
+from sidkit.run.directory import RunDirectory
 from sidkit.run.stages import EMBEDDINGS, INDEX, SIDS, TOKENIZER, Work, save_vectors
 
 __all__ = ["Appended", "append_to_run", "read_appended"]
@@ -38,7 +38,7 @@ class Appended:
     Attributes:
         path: the folder that holds them.
         count: how many.
-        moved: how many of them have other codes than the tokenizer's nearest, since no digit was left there.
+        moved: how many of them have other codes than the tokenizer's nearest, since no token was left there.
     """
 
     path: Path
@@ -60,11 +60,11 @@ class Appended:
         return pl.read_parquet(self.path / _ITEMS)
 
 
-def read_appended(folder: RunFolder) -> Appended | None:
+def read_appended(folder: RunDirectory) -> Appended | None:
     """Find the items that were appended last; None if there are none.
 
     Raises:
-        RunFolderError: if the run's own Semantic IDs were made anew since, or a file is not as it was
+        RunDirectoryError: if the run's own Semantic IDs were made anew since, or a file is not as it was
             written.
         FormatError: if the record of the append is damaged.
     """
@@ -82,14 +82,14 @@ def read_appended(folder: RunFolder) -> Appended | None:
         raise FormatError(f"`{newest / _RECORD}` is damaged ({error!r}); delete `{newest}`") from error
     own = folder.records.get("ids")
     if own is None or own.fingerprint != made_for:
-        raise RunFolderError(
+        raise RunDirectoryError(
             f"the items in `{newest}` were appended to Semantic IDs that the run has made anew since; "
             f"delete `{newest.parent}` and append them again"
         )
     for name, digest in digests.items():
         file = newest / name
         if not file.is_file() or sha256_of(file) != digest:
-            raise RunFolderError(f"`{file}` is not the file that was appended; delete `{newest}`")
+            raise RunDirectoryError(f"`{file}` is not the file that was appended; delete `{newest}`")
     return found
 
 
@@ -103,18 +103,18 @@ def append_to_run(
     """Give new items Semantic IDs by the tokenizer of a run, which learns nothing from them.
 
     The Semantic IDs that are there stay, and so do the sizes of all levels, so a model that reads and writes
-    digits (`tiger`, `actionpiece`, `decoderonly`) can recommend the new items as it is. Models with a row for
+    tokens (`tiger`, `actionpiece`, `decoderonly`) can recommend the new items as it is. Models with a row for
     each item (`rqtransformer`, `sasrec`, `popularity`) know the items they were trained on alone.
 
     Args:
-        path: the run folder, with finished stages up to `ids`.
+        path: the run directory, with finished stages up to `ids`.
         items: a Parquet or CSV file of items, or a folder with `items.parquet` or `items.csv`.
         vectors: a file of their vectors, in the order of the file of items; see `load_vectors`. Needed if
             the run's own came from a file; otherwise texts are embedded as the run's.
         progress: told how far the embedding is.
 
     Raises:
-        RunFolderError: if the run is not finished up to `ids`, or was changed.
+        RunDirectoryError: if the run is not finished up to `ids`, or was changed.
         ConfigError: if the run's vectors can not be had of items alone.
         DataError: if an item is there already, or the items or vectors are not as they must be.
         CollisionError: if no code has room for an item.
@@ -122,21 +122,21 @@ def append_to_run(
     from sidkit.ids import SidTable, append_items
     from sidkit.tokenizers import load_tokenizer
 
-    with RunFolder(path) as folder:
+    with RunDirectory(path) as folder:
         config = read_config(folder.config_path)
-        for stage in ("data", "embed", "quantize", "ids"):
+        for stage in ("data", "embed", "tokenize", "ids"):
             folder.check(stage, flatten(config))
         folder.verify((EMBEDDINGS, TOKENIZER, SIDS))
-        if config.quantize.vectors != "content":
+        if config.tokenize.vectors != "content":
             raise ConfigError(
-                f"the tokenizer of `{folder.path}` learned from vectors of behaviour (quantize.vectors = "
-                f'"{config.quantize.vectors}"), which new items do not have; make the run anew with them'
+                f"the tokenizer of `{folder.path}` learned from vectors of behaviour (tokenize.vectors = "
+                f'"{config.tokenize.vectors}"), which new items do not have; make the run anew with them'
             )
         before = read_appended(folder)
         table = SidTable.load(before.sids if before else folder.output("ids", SIDS))
         frame = read_items(items, like=table.item_ids)
         x = _vectors_of(frame, folder, config, vectors, progress)
-        tokenizer = load_tokenizer(folder.output("quantize", TOKENIZER))
+        tokenizer = load_tokenizer(folder.output("tokenize", TOKENIZER))
         codes = tokenizer.encode(x)
         larger = append_items(
             table, codes, frame["item_id"], alternatives=lambda rows: tokenizer.alternatives(x[rows])
@@ -166,7 +166,7 @@ def append_to_run(
 
 def _vectors_of(
     items: pl.DataFrame,
-    folder: RunFolder,
+    folder: RunDirectory,
     config: RunConfig,
     vectors: str | os.PathLike[str] | None,
     progress: Progress,

@@ -1,7 +1,7 @@
 """Processes beside the first: `torchrun` starts them, and they help to train, stage by stage.
 
 The first process runs the pipeline as if it were alone. When it comes to a training it tells the others
-which; they read from the run folder what the stages before have made, and join. Between trainings they wait.
+which; they read from the run directory what the stages before have made, and join. Between trainings they wait.
 """
 
 import contextlib
@@ -12,15 +12,15 @@ from typing import Literal, TypeAlias
 
 from sidkit._processes import leads, started_together
 from sidkit.run.config import ModelName, RunConfig
-from sidkit.run.directory import RunFolder
+from sidkit.run.directory import RunDirectory
 
 __all__ = ["Training", "assist", "call_assistants", "helped"]
 
 #: What there is to train: a model, or what the tokenizer learns from behaviour by training a model.
-Training: TypeAlias = ModelName | Literal["quantize"]
+Training: TypeAlias = ModelName | Literal["tokenize"]
 
 
-def assist(config: RunConfig, path: str | os.PathLike[str]) -> RunFolder:
+def assist(config: RunConfig, path: str | os.PathLike[str]) -> RunDirectory:
     """Help the first process until it has no more to train; nothing is written."""
     from sidkit.run.stages import Work
     from sidkit.train.processes import join
@@ -29,8 +29,8 @@ def assist(config: RunConfig, path: str | os.PathLike[str]) -> RunFolder:
     while (order := processes.of_first(_nothing)) is not None:
         training, workspace, fingerprint = order
         with contextlib.suppress(KeyboardInterrupt):  # agreed upon with the first, who says what is next
-            Work(config, RunFolder(path)).assist(training, Path(workspace), fingerprint)
-    return RunFolder(path)
+            Work(config, RunDirectory(path)).assist(training, Path(workspace), fingerprint)
+    return RunDirectory(path)
 
 
 def call_assistants(training: Training, workspace: Path, fingerprint: str) -> None:

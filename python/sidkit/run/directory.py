@@ -1,4 +1,4 @@
-"""A run folder: what each stage made, from which settings and inputs, and whether it still holds.
+"""A run directory: what each stage made, from which settings and inputs, and whether it still holds.
 
 `stages.json` keeps one record per finished stage. A stage is *current* when the fingerprint of its settings
 and inputs is the recorded one and its files are the ones it wrote; then it is not run again. A stage that was
@@ -19,10 +19,10 @@ from types import TracebackType
 from typing import Any
 
 from sidkit._files import sha256_of, write_text
-from sidkit.errors import FormatError, RunFolderError
+from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.run.lock import FolderLock
 
-__all__ = ["RunFolder", "StageRecord", "fingerprint"]
+__all__ = ["RunDirectory", "StageRecord", "fingerprint"]
 
 _FORMAT = "sidkit-run"
 _VERSION = 1
@@ -57,14 +57,14 @@ def fingerprint(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class RunFolder:
-    """A run folder on the disk.
+class RunDirectory:
+    """A run directory on the disk.
 
     Used as a context manager it holds the folder's lock, and only then may it write. Reading needs no lock.
     A folder that it has made, and in which an error left nothing, it removes again.
 
     Example:
-        with RunFolder("runs/demo") as folder:
+        with RunDirectory("runs/demo") as folder:
             if not folder.is_current("embed", wanted):
                 folder.begin("embed", wanted)
                 ...
@@ -75,14 +75,16 @@ class RunFolder:
         """Point at a folder, which need not exist yet.
 
         Raises:
-            RunFolderError: if there is something else of that name, or a folder with other things in it.
+            RunDirectoryError: if there is something else of that name, or a folder with other things in it.
             FormatError: if its `stages.json` is not ours.
         """
         self.path = Path(path)
         if self.path.exists() and not self.path.is_dir():
-            raise RunFolderError(f"`{self.path}` is a file; a run needs a folder: choose another with --out")
+            raise RunDirectoryError(
+                f"`{self.path}` is a file; a run needs a folder: choose another with --out"
+            )
         if self.path.is_dir() and not self.config_path.exists() and any(_visible(self.path)):
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"`{self.path}` has files in it but no run.toml, so it is not a run of sidkit; "
                 "name the folder of a run, or a new or empty one"
             )
@@ -102,12 +104,12 @@ class RunFolder:
         """The records of all finished stages, by name, oldest first."""
         return self._records
 
-    def __enter__(self) -> "RunFolder":
+    def __enter__(self) -> "RunDirectory":
         self._is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunFolderError(f"the folder `{self.path}` can not be made: {error.strerror}") from error
+            raise RunDirectoryError(f"the folder `{self.path}` can not be made: {error.strerror}") from error
         self._lock.acquire()
         # What another process finished between our construction and the lock counts.
         self._load()
@@ -136,7 +138,7 @@ class RunFolder:
             replaceable: whether files that someone else wrote may be written over.
 
         Raises:
-            RunFolderError: if a file is there but is not the one that the stage wrote, nor replaceable.
+            RunDirectoryError: if a file is there but is not the one that the stage wrote, nor replaceable.
         """
         record = self._records.get(stage)
         if record is None or record.fingerprint != wanted:
@@ -174,12 +176,12 @@ class RunFolder:
         """Return the path of a finished stage's file.
 
         Raises:
-            RunFolderError: if the stage has not finished, or the file has gone.
+            RunDirectoryError: if the stage has not finished, or the file has gone.
         """
         self._record(stage)
         file = self.path / name
         if not file.exists():
-            raise RunFolderError(f"`{file}` of stage `{stage}` has gone; `sidkit run` makes it again")
+            raise RunDirectoryError(f"`{file}` of stage `{stage}` has gone; `sidkit run` makes it again")
         return file
 
     def check(self, stage: str, settings: Mapping[str, Any]) -> None:
@@ -190,7 +192,7 @@ class RunFolder:
             settings: those of the run's configuration, `{"section.key": value}`.
 
         Raises:
-            RunFolderError: if the stage has not finished, was made with other settings than the configuration
+            RunDirectoryError: if the stage has not finished, was made with other settings than the configuration
                 tells or from another result of a stage before it, or a file is not the one that it wrote.
         """
         record = self._record(stage)
@@ -200,7 +202,7 @@ class RunFolder:
         stale = [name for name in record.inputs if self._fingerprint(name) not in (None, record.inputs[name])]
         stale += [key for key, value in record.settings.items() if settings.get(key) != value]
         if stale:
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"stage `{stage}` of the run `{self.path}` was made before `{stale[0]}` changed; "
                 f"bring it up to date with: sidkit run {self.path} --force"
             )
@@ -214,7 +216,7 @@ class RunFolder:
             patterns: of paths within the folder, such as `predictions/*.parquet`.
 
         Raises:
-            RunFolderError: naming the first file that has gone or is another one.
+            RunDirectoryError: naming the first file that has gone or is another one.
         """
         for stage, record in self._records.items():
             if stage in self._started:
@@ -230,7 +232,7 @@ class RunFolder:
 
     def _record(self, stage: str) -> StageRecord:
         if stage not in self._records:
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"stage `{stage}` of the run `{self.path}` has not finished: run `sidkit run` first"
             )
         return self._records[stage]
@@ -241,7 +243,7 @@ class RunFolder:
     def _check_file(self, stage: str, name: str) -> None:
         file, expected = self.path / name, self._records[stage].outputs[name]
         if sha256_of(file) != expected:
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"`{file}` is not the file that stage `{stage}` wrote (expected SHA-256 "
                 f"{expected[:12]}..., {file.stat().st_size} bytes are there now); "
                 "delete it to have it made again"

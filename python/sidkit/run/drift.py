@@ -25,7 +25,7 @@ def write_drift(folder: Path, earlier: SidTable, later: SidTable) -> list[str]:
     `item_id`, `old`, `new`.
 
     Args:
-        folder: the run folder.
+        folder: the run directory.
         earlier: the table that is replaced.
         later: the one that replaces it.
 

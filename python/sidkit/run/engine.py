@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sidkit._progress import Progress, silent
-from sidkit.errors import RunFolderError
-from sidkit.run.directory import RunFolder, StageRecord, fingerprint
+from sidkit.errors import RunDirectoryError
+from sidkit.run.directory import RunDirectory, StageRecord, fingerprint
 from sidkit.run.meter import Meter, return_memory
 
 __all__ = ["Observer", "Outcome", "Quiet", "Stage", "Task", "check_settings", "execute"]
@@ -20,7 +20,7 @@ class Outcome:
     """What a stage's work leaves."""
 
     outputs: Sequence[str] = ()
-    """Paths within the run folder of the files it wrote."""
+    """Paths within the run directory of the files it wrote."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Small figures, as JSON can hold them."""
 
@@ -48,7 +48,7 @@ class Stage:
     """Names of the stages whose results it uses."""
     work: Callable[[Task], Outcome]
     files: Callable[[], Mapping[str, str]] = dict
-    """Digests of the files outside the run folder that it reads."""
+    """Digests of the files outside the run directory that it reads."""
     cheap: bool = False
     """Whether it may be run again without being asked to: it takes seconds and loses nothing."""
 
@@ -80,11 +80,11 @@ class Quiet:
         """Take no note."""
 
 
-def check_settings(stages: Sequence[Stage], folder: RunFolder) -> None:
+def check_settings(stages: Sequence[Stage], folder: RunDirectory) -> None:
     """Refuse a folder whose finished stages were made with other settings.
 
     Raises:
-        RunFolderError: naming every setting that differs, with both values.
+        RunDirectoryError: naming every setting that differs, with both values.
     """
     changes: dict[str, str] = {}
     for stage in stages:
@@ -96,23 +96,25 @@ def check_settings(stages: Sequence[Stage], folder: RunFolder) -> None:
             if before != after:
                 changes[key] = f"{key} is {_shown(before)} there, {_shown(after)} now"
     if changes:
-        raise RunFolderError(
+        raise RunDirectoryError(
             f"the run `{folder.path}` was made with other settings: {'; '.join(changes.values())}; "
             "choose another folder with --out, or pass --force to run the stages again that they touch"
         )
 
 
-def execute(stages: Sequence[Stage], folder: RunFolder, observer: Observer, *, force: bool = False) -> None:
+def execute(
+    stages: Sequence[Stage], folder: RunDirectory, observer: Observer, *, force: bool = False
+) -> None:
     """Bring every stage up to date, in order.
 
     Args:
         stages: the stages to run; each names only earlier ones among its inputs.
-        folder: the locked run folder.
+        folder: the locked run directory.
         observer: told of every stage.
         force: run a finished stage again when its settings or inputs have changed, instead of refusing.
 
     Raises:
-        RunFolderError: if a finished stage was made from other inputs, without `force`.
+        RunDirectoryError: if a finished stage was made from other inputs, without `force`.
     """
     fingerprints: dict[str, str] = {}
     for stage in stages:
@@ -129,7 +131,7 @@ def execute(stages: Sequence[Stage], folder: RunFolder, observer: Observer, *, f
 
 
 def _perform(
-    stage: Stage, folder: RunFolder, wanted: str, inputs: Mapping[str, str], observer: Observer
+    stage: Stage, folder: RunDirectory, wanted: str, inputs: Mapping[str, str], observer: Observer
 ) -> StageRecord:
     unfinished = folder.path / "unfinished" / stage.name
     if not folder.was_interrupted(stage.name, wanted):
@@ -165,7 +167,7 @@ def _remove(unfinished: Path) -> None:
 
 
 def _refuse_other_inputs(
-    stage: Stage, folder: RunFolder, record: StageRecord, inputs: Mapping[str, str]
+    stage: Stage, folder: RunDirectory, record: StageRecord, inputs: Mapping[str, str]
 ) -> None:
     changed = [
         name for name in sorted(inputs.keys() | record.inputs) if inputs.get(name) != record.inputs.get(name)
@@ -175,7 +177,7 @@ def _refuse_other_inputs(
         if changed
         else "its layout is of another version"
     )
-    raise RunFolderError(
+    raise RunDirectoryError(
         f"stage `{stage.name}` of the run `{folder.path}` was made from other inputs ({what}); "
         "choose another folder with --out, or pass --force to run it and what follows again"
     )

@@ -1,10 +1,10 @@
-"""One writer at a time: a lock on a run folder that ends with its process, however that ends."""
+"""One writer at a time: a lock on a run directory that ends with its process, however that ends."""
 
 import os
 import sys
 from pathlib import Path
 
-from sidkit.errors import RunFolderError
+from sidkit.errors import RunDirectoryError
 
 __all__ = ["FolderLock"]
 
@@ -20,14 +20,14 @@ class FolderLock:
         """Take the lock.
 
         Raises:
-            RunFolderError: if another process holds it.
+            RunDirectoryError: if another process holds it.
         """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(descriptor)
         except OSError as error:
             os.close(descriptor)
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"another process is writing to the run `{self._path.parent}`; wait for it to end, "
                 "or choose another folder with --out"
             ) from error

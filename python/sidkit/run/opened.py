@@ -1,4 +1,4 @@
-"""A run folder, opened to be asked."""
+"""A run directory, opened to be asked."""
 
 import os
 import re
@@ -13,12 +13,12 @@ import polars as pl
 
 from sidkit import Trie
 from sidkit.data import Dataset, Sequences, load_dataset
-from sidkit.errors import ConfigError, DataError, FormatError, RunFolderError
+from sidkit.errors import ConfigError, DataError, FormatError, RunDirectoryError
 from sidkit.ids import SidTable
 from sidkit.recommenders.ranker import Ranker, load_ranker
-from sidkit.run import RunConfig, RunFolder, read_config
+from sidkit.run import RunConfig, RunDirectory, read_config
 from sidkit.run.appended import Appended, read_appended
-from sidkit.run.config import GENERATORS
+from sidkit.run.config import GENERATIVE_MODELS
 from sidkit.run.config.settings import flatten
 from sidkit.run.stages import source_files
 
@@ -34,13 +34,13 @@ def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run"
     """Open a finished run.
 
     Args:
-        path: the run folder.
+        path: the run directory.
         model: which of its models recommends; if not given `rqtransformer`, else `tiger`, else
             `actionpiece`, else `decoderonly`, else the last one that was trained. With its dense head,
             `rqtransformer-dense` and `rqtransformer-fused` too.
 
     Raises:
-        RunFolderError: if it is not a run, the model has not been trained in it, or what it was trained on
+        RunDirectoryError: if it is not a run, the model has not been trained in it, or what it was trained on
             has been made anew or damaged since.
 
     Example:
@@ -54,29 +54,29 @@ class Run:
     """A finished run; everything is read from the disk when it is first needed.
 
     Attributes:
-        path: the run folder.
+        path: the run directory.
         config: its settings.
         model: the name of the model that recommends.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, model: str | None = None) -> None:
         self.path = Path(path)
-        self._folder = RunFolder(self.path)
+        self._folder = RunDirectory(self.path)
         if not self._folder.config_path.exists():
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"there is no run in `{self.path}`: make one with `sidkit run SOURCE --out {self.path}`"
             )
         self.config: RunConfig = read_config(self._folder.config_path)
         trained = [name.removeprefix("train.") for name in self._folder.records if name.startswith("train.")]
         if not trained:
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"no model of the run `{self.path}` is trained yet: go on with `sidkit run {self.path}`"
             )
         rankings = list(trained)
         if "rqtransformer" in trained and self.config.models.rqtransformer.dense:
             rankings += ["rqtransformer-dense", "rqtransformer-fused"]
         if model is not None and model not in rankings:
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"the run `{self.path}` has no model `{model}`; trained there: {', '.join(rankings)}"
             )
         preferred = [name for name in _PREFERRED if name in trained]
@@ -104,13 +104,13 @@ class Run:
 
         Raises:
             DataError: if it is no longer there.
-            RunFolderError: if it has changed since.
+            RunDirectoryError: if it has changed since.
         """
         data, record = self.config.data, self._folder.records["data"]
         source = record.facts["source"]
         there = source_files(source)
         if there and there != record.inputs:
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"the data set `{source}` has changed since the run `{self.path}` was made from it, so its "
                 "rows are no longer those of the model; make a run of the new data with --out"
             )
@@ -131,7 +131,7 @@ class Run:
     def trie(self) -> Trie:
         """The trie of all Semantic IDs that the model can recommend.
 
-        Items that were appended to the run are among them if the model reads and writes digits.
+        Items that were appended to the run are among them if the model reads and writes tokens.
         """
         file = self._folder.output("ids", "index.sidx")
         if self._appended is not None and self._takes_appended:
@@ -209,7 +209,7 @@ class Run:
 
     @property
     def _takes_appended(self) -> bool:
-        """Whether the model can recommend items it was not trained on, by their digits."""
+        """Whether the model can recommend items it was not trained on, by their tokens."""
         return self._trained in _BY_DIGITS
 
     @cached_property
@@ -218,7 +218,7 @@ class Run:
 
     @cached_property
     def _rank(self) -> Ranker:
-        generator = self._trained in GENERATORS
+        generator = self._trained in GENERATIVE_MODELS
         return load_ranker(
             self.model,
             self.path / "models" / self._trained,
@@ -258,7 +258,7 @@ class Run:
             late = self._ids(rows[rows >= own][:1])[0]
             raise DataError(
                 f"item {late!r} was appended after `{self.model}` was trained, and that model has a row for "
-                f"each item it knows; ask one that reads digits ({', '.join(_BY_DIGITS)}), or train it anew"
+                f"each item it knows; ask one that reads tokens ({', '.join(_BY_DIGITS)}), or train it anew"
             )
         history = Sequences.from_lengths(rows, np.array([len(rows)]))
         items, scores = self._rank(history, user, k, history if exclude_seen else None, lambda done: None)

@@ -7,17 +7,17 @@ from typing import Any
 from sidkit._processes import leads
 from sidkit.errors import ConfigError
 from sidkit.run.assistants import assist, helped
-from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
+from sidkit.run.config import GENERATIVE_MODELS, ModelName, RunConfig, reads_content
 from sidkit.run.config.settings import flatten, write_config
-from sidkit.run.directory import RunFolder
+from sidkit.run.directory import RunDirectory
 from sidkit.run.engine import Observer, Outcome, Quiet, Stage, Task, check_settings, execute
 from sidkit.run.stages import Work
 from sidkit.run.tokenizers import make_tokenizer
 
 __all__ = ["STAGES", "run_pipeline"]
 
-STAGES = ("data", "embed", "quantize", "ids", "train", "decode", "evaluate", "report")
-_SID_STAGES = ("embed", "quantize", "ids")
+STAGES = ("data", "embed", "tokenize", "ids", "train", "decode", "evaluate", "report")
+_SID_STAGES = ("embed", "tokenize", "ids")
 # Settings of trainings that came later, where they change nothing: runs made before there was a choice stay
 # current.
 _AS_BEFORE = (
@@ -25,7 +25,7 @@ _AS_BEFORE = (
     ("device", "auto"),
     ("shuffle_ties", False),
     ("label_smoothing", 0.0),
-    ("hide_digits", 0.0),
+    ("token_masking", 0.0),
 )
 # Settings that change what is told of a training, not what is trained.
 _OF_TELLING = ("measure_gemm",)
@@ -48,8 +48,8 @@ def run_pipeline(
     until: str = "report",
     force: bool = False,
     observer: Observer | None = None,
-) -> RunFolder:
-    """Bring a run folder up to date with a configuration.
+) -> RunDirectory:
+    """Bring a run directory up to date with a configuration.
 
     A stage whose settings and inputs have not changed is not run again, and an interrupted training goes on
     from its last checkpoint. Embeddings, tokenizer and table pass between stages as files of the folder, so
@@ -59,7 +59,7 @@ def run_pipeline(
 
     Args:
         config: all settings; written to `run.toml` in the folder.
-        path: the run folder; made if missing.
+        path: the run directory; made if missing.
         until: the last stage to run, one of `STAGES`.
         force: run a finished stage again whose settings or inputs have changed, instead of refusing.
         observer: told of every stage, see `Observer`.
@@ -68,7 +68,7 @@ def run_pipeline(
         The folder; its `records` tell what every stage made, how long it took and how much memory.
 
     Raises:
-        RunFolderError: if the folder was made with other settings and `force` is not given, if another
+        RunDirectoryError: if the folder was made with other settings and `force` is not given, if another
             process writes to it, or if it is not a run.
         ConfigError: if `until` is not a stage.
         SidkitError: whatever a stage raises; what was finished before stays; a new folder goes if that is
@@ -77,18 +77,18 @@ def run_pipeline(
     Example:
         >>> folder = run_pipeline(build_config(preset="demo"), "runs/ml-100k")  # doctest: +SKIP
         >>> list(folder.records)  # doctest: +SKIP
-        ['data', 'embed', 'quantize', 'ids', 'train.popularity', 'train.sasrec', ...
+        ['data', 'embed', 'tokenize', 'ids', 'train.popularity', 'train.sasrec', ...
     """
     if until not in STAGES:
         raise ConfigError(f"there is no stage `{until}`; the stages are {', '.join(STAGES)}")
     if not leads():
         return assist(config, path)
-    with RunFolder(path) as folder, helped():
+    with RunDirectory(path) as folder, helped():
         stages = plan(config, Work(config, folder), until)
         if not force:
             check_settings(stages, folder)
-        if any(stage.name == "quantize" for stage in stages):
-            make_tokenizer(config.quantize)  # so that a contradiction is told before anything is computed
+        if any(stage.name == "tokenize" for stage in stages):
+            make_tokenizer(config.tokenize)  # so that a contradiction is told before anything is computed
         write_config(config, folder.config_path)
         execute(stages, folder, observer or Quiet(), force=force)
     return folder
@@ -97,7 +97,7 @@ def run_pipeline(
 def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
     """List the stages that a configuration asks for, in order, up to and with `until`."""
     models = config.models.use
-    with_sids = bool(GENERATORS & set(models)) or until in _SID_STAGES
+    with_sids = bool(GENERATIVE_MODELS & set(models)) or until in _SID_STAGES
     settings = _settings(config, "data")
     if config.data.unknown_items == "error":
         # As if there were no choice, so that runs made before there was one stay current.
@@ -106,11 +106,11 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
     if with_sids:
         stages += [
             Stage("embed", _settings(config, "embed"), ("data",), work.embed, work.vector_file),
-            _quantize(config, work),
-            Stage("ids", _ids_settings(config), ("data", "quantize"), work.ids),
+            _tokenize(config, work),
+            Stage("ids", _ids_settings(config), ("data", "tokenize"), work.ids),
         ]
     for name in models:
-        inputs: tuple[str, ...] = ("data", "ids") if name in GENERATORS else ("data",)
+        inputs: tuple[str, ...] = ("data", "ids") if name in GENERATIVE_MODELS else ("data",)
         if reads_content(config, name):
             inputs = ("data", "embed", "ids")
         settings = _settings(config, f"models.{name}", f"train.{name}")
@@ -126,20 +126,20 @@ def plan(config: RunConfig, work: Work, until: str = "report") -> list[Stage]:
     return [stage for stage in stages if STAGES.index(stage.name.partition(".")[0]) <= last]
 
 
-def _quantize(config: RunConfig, work: Work) -> Stage:
+def _tokenize(config: RunConfig, work: Work) -> Stage:
     """The stage that fits the tokenizer; it reads the data only if it learns from more than vectors."""
-    settings = _given(_settings(config, "quantize"))
+    settings = _given(_settings(config, "tokenize"))
     # As if there were no choice, so that runs made before there was one stay current.
-    if config.quantize.behaviour_from == "pmi":
-        del settings["quantize.behaviour_from"]
-    if config.quantize.behaviour_from == "sasrec":
+    if config.tokenize.behaviour_from == "pmi":
+        del settings["tokenize.behaviour_from"]
+    if config.tokenize.behaviour_from == "sasrec":
         of_sasrec = _settings(config, "models.sasrec", "train.sasrec")
         settings |= {key: value for key, value in of_sasrec.items() if key not in _NOT_OF_VECTORS}
-    if not config.quantize.learns_from_histories:
+    if not config.tokenize.learns_from_histories:
         for key in ("vectors", "behaviour_weight", "behaviour_dim", "behaviour_window"):
-            del settings[f"quantize.{key}"]
-    more = config.quantize.learns_from_histories or config.quantize.learns_from_texts
-    return Stage("quantize", settings, ("data", "embed") if more else ("embed",), work.quantize)
+            del settings[f"tokenize.{key}"]
+    more = config.tokenize.learns_from_histories or config.tokenize.learns_from_texts
+    return Stage("tokenize", settings, ("data", "embed") if more else ("embed",), work.tokenize)
 
 
 def _ids_settings(config: RunConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sidkit.run.config.tokenize import QuantizeConfig
+from sidkit.run.config.tokenize import TokenizeConfig
 
 if TYPE_CHECKING:
     from sidkit.tokenizers import Tokenizer
@@ -11,7 +11,7 @@ __all__ = ["make_tokenizer", "tokenizer_class"]
 
 
 def tokenizer_class(method: str) -> "type[Tokenizer]":
-    """The class of a method of `QuantizeConfig`."""
+    """The class of a method of `TokenizeConfig`."""
     from sidkit.tokenizers import (
         LSH,
         PQ,
@@ -47,7 +47,7 @@ def tokenizer_class(method: str) -> "type[Tokenizer]":
     return classes[method]
 
 
-def make_tokenizer(config: QuantizeConfig) -> "Tokenizer":
+def make_tokenizer(config: TokenizeConfig) -> "Tokenizer":
     """Make the tokenizer, not fitted yet.
 
     Raises:

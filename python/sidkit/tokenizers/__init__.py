@@ -12,8 +12,8 @@
     WordTokenizer     phrases of the items' own words
     ActionPiece       pieces of histories, whose items are sets of features
     RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
-    collaborative_vectors, factorized_vectors   vectors from behaviour
-    joined_vectors    those beside vectors of content
+    collaborative_embeddings, factorization_embeddings   vectors from behaviour
+    hybrid_embeddings    those beside vectors of content
     load_tokenizer    read a tokenizer of any kind
     quality_report    MSE, perplexity, codes in use, collisions
     TokenizerFigures  what tokenizers are compared by, as a file
@@ -31,7 +31,7 @@ from sidkit.tokenizers.base import Tokenizer, load_tokenizer
 from sidkit.tokenizers.controls import LSH, Atomic, RandomCodes
 from sidkit.tokenizers.cooccurrence import CooccurrenceClusters
 from sidkit.tokenizers.hierarchical import HierarchicalKMeans
-from sidkit.tokenizers.hybrid import behaviour_block, joined_vectors
+from sidkit.tokenizers.hybrid import collaborative_block, hybrid_embeddings
 from sidkit.tokenizers.lmindexer.lmindexer import LMIndexer
 from sidkit.tokenizers.parts.decoding_costs import decoding_costs
 from sidkit.tokenizers.product import PQ
@@ -82,10 +82,10 @@ __all__ = [
     "Tokenizer",
     "TokenizerFigures",
     "WordTokenizer",
-    "behaviour_block",
+    "collaborative_block",
     "decoding_costs",
+    "hybrid_embeddings",
     "inspect_codes",
-    "joined_vectors",
     "load_tokenizer",
     "neighbour_recall",
     "prefix_coherence",

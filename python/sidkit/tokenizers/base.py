@@ -33,19 +33,19 @@ _KINDS: dict[str, type["Tokenizer"]] = {}
 
 
 class Tokenizer(ABC):
-    """Turns vectors into codes, the digits of Semantic IDs before collisions are settled.
+    """Turns vectors into codes, the tokens of Semantic IDs before collisions are settled.
 
     The constructor stores settings, `fit` works, and what it has learned ends in an underscore. The same
     settings and data give the same codes; the same vector gets the same codes in any batch, on any number of
     threads.
 
     A new kind of tokenizer names its `kind` and implements `_fit`, `_encode`, `_decode`, `_alternatives`,
-    `_state` and `_restore`; its constructor calls `_keep_shape`, or it gives `sizes` itself. Checks, files
+    `_state` and `_restore`; its constructor calls `_keep_shape`, or it gives `codebook_sizes` itself. Checks, files
     and warnings are here, and one test suite holds for all kinds.
     """
 
     #: The name in files and configurations.
-    kind: ClassVar[str]
+    method: ClassVar[str]
 
     #: Whether codes that are used unevenly are a sign of a bad fit, of which `fit` warns.
     even: ClassVar[bool] = True
@@ -53,14 +53,14 @@ class Tokenizer(ABC):
     notes: tuple[str, ...] = ()
 
     levels: int
-    codes: int | list[int]
+    codebook_size: int | list[int]
     _sizes: tuple[int, ...]
     _dim: int | None = None
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        if not inspect.isabstract(cls) and "kind" in cls.__dict__:
-            _KINDS[cls.kind] = cls
+        if not inspect.isabstract(cls) and "method" in cls.__dict__:
+            _KINDS[cls.method] = cls
 
     def __repr__(self) -> str:
         changed = [
@@ -69,7 +69,7 @@ class Tokenizer(ABC):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     @property
-    def sizes(self) -> tuple[int, ...]:
+    def codebook_sizes(self) -> tuple[int, ...]:
         """Number of codes of each level."""
         return self._sizes
 
@@ -88,8 +88,8 @@ class Tokenizer(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """32 hexadecimal digits of everything that determines the codes; equal ones encode equally."""
-        digest = hashlib.blake2b(f"{self.kind} {self.dim}".encode(), digest_size=16)
+        """32 hexadecimal characters of everything that determines the codes; equal ones encode equally."""
+        digest = hashlib.blake2b(f"{self.method} {self.dim}".encode(), digest_size=16)
         for name, array in sorted(self._state().items()):
             digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -128,16 +128,16 @@ class Tokenizer(ABC):
         vectors = check_vectors(x)
         if not len(vectors):
             raise DataError("there are no vectors to learn from; hint: one row an item")
-        if len(vectors) < max(self.sizes):
+        if len(vectors) < max(self.codebook_sizes):
             raise DataError(
-                f"a level of {max(self.sizes)} codes cannot be learned from {len(vectors)} vectors; "
-                f"hint: codes={max(1, len(vectors) // 4)} or less"
+                f"a level of {max(self.codebook_sizes)} codes cannot be learned from {len(vectors)} vectors; "
+                f"hint: codebook_size={max(1, len(vectors) // 4)} or less"
             )
         check_learnable(vectors)
         self._fit(vectors, progress, checkpoint)
         self._dim = vectors.shape[1]
         if self.even:
-            warn_of_collapse(self._encode(vectors), self.sizes, type(self).__name__)
+            warn_of_collapse(self._encode(vectors), self.codebook_sizes, type(self).__name__)
         return self
 
     def encode(self, x: npt.ArrayLike) -> Codes:
@@ -184,7 +184,7 @@ class Tokenizer(ABC):
             NotFittedError: before `fit`.
         """
         described = {
-            "kind": self.kind,
+            "method": self.method,
             "dim": self.dim,
             "settings": self.settings(),
             "fingerprint": self.fingerprint,
@@ -203,31 +203,35 @@ class Tokenizer(ABC):
         tokenizer = load_tokenizer(path)
         if not isinstance(tokenizer, cls):
             raise FormatError(
-                f"{path} holds a tokenizer of kind `{tokenizer.kind}`, not a {cls.__name__}; "
+                f"{path} holds a tokenizer of kind `{tokenizer.method}`, not a {cls.__name__}; "
                 "hint: load_tokenizer(path) reads any kind"
             )
         return tokenizer
 
-    def _keep_shape(self, levels: int, codes: int | Sequence[int]) -> None:
-        """Store the settings `levels` and `codes`, or raise ConfigError if they are senseless."""
-        self._sizes = check_sizes(levels, codes)
+    def _keep_shape(self, levels: int, codebook_size: int | Sequence[int]) -> None:
+        """Store the settings `levels` and `codebook_size`, or raise ConfigError if they are senseless."""
+        self._sizes = check_sizes(levels, codebook_size)
         # As plain integers, which files can hold.
         self.levels = len(self._sizes)
-        self.codes = list(self._sizes) if isinstance(codes, Iterable) else self._sizes[0]
+        self.codebook_size = list(self._sizes) if isinstance(codebook_size, Iterable) else self._sizes[0]
 
     def _checked(self, codes: npt.ArrayLike) -> Codes:
         """Codes of the first one or more levels, uint16, or DataError as `decode` has it."""
         array = np.asarray(codes)
-        if array.ndim != 2 or array.dtype.kind not in "iu" or not 1 <= array.shape[1] <= len(self.sizes):
+        if (
+            array.ndim != 2
+            or array.dtype.kind not in "iu"
+            or not 1 <= array.shape[1] <= len(self.codebook_sizes)
+        ):
             raise DataError(
-                f"codes must be integers (n, 1 to {len(self.sizes)}), not {array.dtype} {array.shape}"
+                f"codes must be integers (n, 1 to {len(self.codebook_sizes)}), not {array.dtype} {array.shape}"
             )
-        wrong = np.argwhere((array < 0) | (array >= np.asarray(self.sizes[: array.shape[1]])))
+        wrong = np.argwhere((array < 0) | (array >= np.asarray(self.codebook_sizes[: array.shape[1]])))
         if len(wrong):
             row, level = (int(part) for part in wrong[0])
             raise DataError(
                 f"the code of row {row} at level {level} is {array[row, level]}, "
-                f"but that level has {self.sizes[level]} codes"
+                f"but that level has {self.codebook_sizes[level]} codes"
             )
         return np.ascontiguousarray(array, dtype=np.uint16)
 
@@ -268,7 +272,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
         FormatError: if the file is truncated, foreign, damaged, or of a kind this sidkit does not know.
     """
     described, state = read_tokenizer(path)
-    kind = _KINDS.get(described["kind"])
+    kind = _KINDS.get(described["method"])
     if kind is None:
         raise FormatError(
             f"{path} holds a tokenizer of the unknown kind `{described['kind']}`; "
@@ -311,15 +315,15 @@ def check_vectors(x: npt.ArrayLike, dim: int | None = None) -> Vectors:
     return vectors
 
 
-def check_sizes(levels: int, codes: int | Sequence[int]) -> tuple[int, ...]:
-    """Codes per level from the settings `levels` and `codes`, or raise ConfigError if they are senseless."""
+def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, ...]:
+    """Codewords per level from the settings `levels` and `codebook_size`, or raise ConfigError if they are senseless."""
     if not isinstance(levels, (int, np.integer)) or not 1 <= levels <= _MOST_LEVELS:
         raise ConfigError(f"levels must be an integer in 1..{_MOST_LEVELS}, not {levels!r}")
-    sizes = tuple(codes) if isinstance(codes, Iterable) else (codes,) * int(levels)
+    sizes = tuple(codebook_size) if isinstance(codebook_size, Iterable) else (codebook_size,) * int(levels)
     if len(sizes) != levels:
         raise ConfigError(
-            f"codes has {len(sizes)} sizes for {levels} levels; hint: one number, or one a level"
+            f"codebook_size has {len(sizes)} sizes for {levels} levels; hint: one number, or one a level"
         )
     if not all(isinstance(size, (int, np.integer)) and 1 <= size <= 65536 for size in sizes):
-        raise ConfigError(f"codes must be integers in 1..65536, not {codes!r}")
+        raise ConfigError(f"codebook_size must be integers in 1..65536, not {codebook_size!r}")
     return tuple(int(size) for size in sizes)

@@ -39,7 +39,7 @@ class _Control(Tokenizer):
         self.standardizer_ = Standardizer.fit(x)
         self._prepare(x.shape[1])
         z = self.standardizer_.apply(x)
-        self._codewords = additive_codewords(z, self._rule(x, z), self.sizes)
+        self._codewords = additive_codewords(z, self._rule(x, z), self.codebook_sizes)
         if progress is not None:
             progress(1, 1, {})
 
@@ -54,7 +54,7 @@ class _Control(Tokenizer):
 
     def _restore(self, state: State, dim: int) -> None:
         self.standardizer_ = Standardizer.restore(state, dim)
-        self._codewords = take_levels(state, "codewords", self.sizes, dim)
+        self._codewords = take_levels(state, "codewords", self.codebook_sizes, dim)
 
 
 class RandomCodes(_Control):
@@ -62,14 +62,14 @@ class RandomCodes(_Control):
 
     Args:
         levels: codes per item.
-        codes: codes per level; one number, or one a level.
+        codebook_size: codewords per level; one number, or one a level.
         seed: of the hash.
     """
 
-    kind = "random"
+    method = "random"
 
-    def __init__(self, levels: int = 3, codes: int | Sequence[int] = 256, *, seed: int = 0) -> None:
-        self._keep_shape(levels, codes)
+    def __init__(self, levels: int = 3, codebook_size: int | Sequence[int] = 256, *, seed: int = 0) -> None:
+        self._keep_shape(levels, codebook_size)
         self.seed = seed
         check_seed(seed)
 
@@ -78,19 +78,19 @@ class RandomCodes(_Control):
         prefix = f"{self.seed} ".encode()
         drawn = b"".join(hashlib.shake_128(prefix + row.tobytes()).digest(8 * self.levels) for row in rows)
         numbers = np.frombuffer(drawn, "<u8").reshape(len(rows), self.levels)
-        return (numbers % np.array(self.sizes, np.uint64)).astype(np.uint16)
+        return (numbers % np.array(self.codebook_sizes, np.uint64)).astype(np.uint16)
 
     def _alternatives(self, x: Vectors, count: int) -> Codes:
         """An item's own code and those that follow it, counting with the last level fastest."""
         own = self._encode(x).astype(np.int64)
-        choices = min(count, math.prod(self.sizes))
+        choices = min(count, math.prod(self.codebook_sizes))
         carry = np.tile(np.arange(choices), (len(x), 1))
-        digits = []
+        tokens = []
         for level in reversed(range(self.levels)):
             value = own[:, level, None] + carry
-            digits.append(value % self.sizes[level])
-            carry = value // self.sizes[level]
-        return np.stack(digits[::-1], axis=2).astype(np.uint16)
+            tokens.append(value % self.codebook_sizes[level])
+            carry = value // self.codebook_sizes[level]
+        return np.stack(tokens[::-1], axis=2).astype(np.uint16)
 
 
 class LSH(_Control):
@@ -101,19 +101,19 @@ class LSH(_Control):
 
     Args:
         levels: codes per item.
-        codes: codes per level, powers of two; one number, or one a level.
+        codebook_size: codewords per level, powers of two; one number, or one a level.
         seed: of the hyperplanes.
     """
 
-    kind = "lsh"
+    method = "lsh"
     _planes: npt.NDArray[np.float64]  # (bits of all levels, dim)
 
-    def __init__(self, levels: int = 3, codes: int | Sequence[int] = 256, *, seed: int = 0) -> None:
-        self._keep_shape(levels, codes)
+    def __init__(self, levels: int = 3, codebook_size: int | Sequence[int] = 256, *, seed: int = 0) -> None:
+        self._keep_shape(levels, codebook_size)
         self.seed = seed
         check_seed(seed)
         if any(size & (size - 1) for size in self._sizes):
-            raise ConfigError(f"codes of LSH must be powers of two, not {self.codes!r}")
+            raise ConfigError(f"codes of LSH must be powers of two, not {self.codebook_size!r}")
         self._bits = [size.bit_length() - 1 for size in self._sizes]
 
     def _prepare(self, dim: int) -> None:
@@ -133,7 +133,7 @@ class LSH(_Control):
         """Codes in the order of how far the vector is from the hyperplanes that part it from them."""
         margins = self._margins(self.standardizer_.apply(x))
         costs, start = [], 0
-        for bits, size in zip(self._bits, self.sizes, strict=True):
+        for bits, size in zip(self._bits, self.codebook_sizes, strict=True):
             sides = (np.arange(size)[:, None] >> np.arange(bits)[::-1]) & 1  # (size, bits)
             part = margins[:, start : start + bits]
             crossed = sides[None] != (part > 0)[:, None]  # (m, size, bits)
@@ -164,7 +164,7 @@ class Atomic(Tokenizer):
         threads: at most; all cores if None. The codes do not depend on it.
     """
 
-    kind = "atomic"
+    method = "atomic"
     levels = 1
     _words: Codebooks | None = None
 
@@ -173,7 +173,7 @@ class Atomic(Tokenizer):
         check_counts_or_none(self, "threads")
 
     @property
-    def sizes(self) -> tuple[int, ...]:
+    def codebook_sizes(self) -> tuple[int, ...]:
         """The number of items, after `fit`."""
         return (1,) if self._words is None else self._words.sizes
 

@@ -40,27 +40,27 @@ class CooccurrenceClusters(LookupTokenizer):
 
     Args:
         levels: codes per item.
-        codes: codes per level; one number, or one a level.
+        codebook_size: codewords per level; one number, or one a level.
         balanced: clusters of equal size, as far as the number of items allows.
         window: two events of a history occur together that are at most so many places apart.
         seed: of the eigenvectors' start.
         threads: at most; all cores if None. The codes do not depend on it.
     """
 
-    kind = "cooccurrence"
+    method = "cooccurrence"
     _histories: Sequences | None = None
 
     def __init__(
         self,
         levels: int = 3,
-        codes: int | Sequence[int] = 32,
+        codebook_size: int | Sequence[int] = 32,
         *,
         balanced: bool = False,
         window: int = 10,
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codes)
+        self._keep_shape(levels, codebook_size)
         self.balanced = balanced
         self.window = window
         self.seed = seed
@@ -115,7 +115,7 @@ class CooccurrenceClusters(LookupTokenizer):
     def _paths(self, counts: Sparse, progress: Progress | None) -> Codes:
         paths = np.zeros((counts.shape[0], self.levels), np.uint16)
         clusters = [np.arange(len(paths))]
-        for level, size in enumerate(self.sizes):
+        for level, size in enumerate(self.codebook_sizes):
             parts = []
             for number, members in enumerate(clusters):
                 if len(members) <= size:
@@ -163,6 +163,6 @@ def _directions(counts: Sparse, size: int, seed: int) -> npt.NDArray[np.float64]
 
     operator = linalg.LinearOperator(counts.shape, matvec=multiply, dtype=np.float64)
     start = np.random.default_rng(seed).standard_normal(items)
-    # The clusters need directions that part them, not digits.
+    # The clusters need directions that part them, not tokens.
     _, directions = linalg.eigsh(operator, k=size, which="LA", v0=start, tol=1e-6)
     return np.asarray(directions[:, ::-1])

@@ -45,7 +45,7 @@ class HierarchicalKMeans(Tokenizer):
         centroids_: float32 (nodes, dim), one array a level; the nodes of a level in the order of their paths.
     """
 
-    kind = "hkmeans"
+    method = "hkmeans"
     standardizer_: Standardizer
     centroids_: list[Vectors]
     _offsets: list[Rows]  # node i of a level has as children those from offsets[i] to offsets[i + 1]
@@ -53,7 +53,7 @@ class HierarchicalKMeans(Tokenizer):
     def __init__(
         self,
         levels: int = 3,
-        codes: int | Sequence[int] = 256,
+        codebook_size: int | Sequence[int] = 256,
         *,
         standardize: bool = True,
         iterations: int = 25,
@@ -62,7 +62,7 @@ class HierarchicalKMeans(Tokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codes)
+        self._keep_shape(levels, codebook_size)
         self.standardize = standardize
         self.iterations = iterations
         self.start = start
@@ -99,7 +99,7 @@ class HierarchicalKMeans(Tokenizer):
         """The centroids of a node's children, at least one."""
         if not len(rows):  # nothing learned from comes here, but something new may
             return parent[None]
-        size = self.sizes[level]
+        size = self.codebook_sizes[level]
         if len(rows) <= size or size == 1:
             distinct = np.unique(rows, axis=0)
             return (
@@ -168,12 +168,12 @@ class HierarchicalKMeans(Tokenizer):
             for centroids, offsets in zip(self.centroids_, self._offsets, strict=True):
                 widths = offsets[nodes + 1] - offsets[nodes]
                 parents = np.repeat(np.arange(len(nodes)), widths)
-                digits = np.arange(len(parents)) - np.repeat(np.cumsum(widths) - widths, widths)
-                children = offsets[nodes[parents]] + digits
+                tokens = np.arange(len(parents)) - np.repeat(np.cumsum(widths) - widths, widths)
+                children = offsets[nodes[parents]] + tokens
                 far = np.square(centroids[children] - vector).sum(axis=1)
                 best = np.argsort(far, kind="stable")[:count]
                 nodes = children[best]
-                paths = np.concatenate([paths[parents[best]], digits[best, None].astype(np.uint16)], axis=1)
+                paths = np.concatenate([paths[parents[best]], tokens[best, None].astype(np.uint16)], axis=1)
             result[row] = paths
         return result
 
@@ -184,7 +184,7 @@ class HierarchicalKMeans(Tokenizer):
     def _restore(self, state: State, dim: int) -> None:
         standardizer = Standardizer.restore(state, dim)
         nodes, centroids, offsets = 1, [], []
-        for level, size in enumerate(self.sizes):
+        for level, size in enumerate(self.codebook_sizes):
             one = take(state, f"offsets.{level}", (nodes + 1,), np.int64)
             widths = np.diff(one)
             if one[0] != 0 or (widths < 1).any() or (widths > size).any():

@@ -9,12 +9,12 @@ from sidkit.errors import ConfigError, DataError
 from sidkit.tokenizers.base import check_vectors
 from sidkit.tokenizers.parts.standardize import Standardizer
 
-__all__ = ["behaviour_block", "joined_vectors"]
+__all__ = ["collaborative_block", "hybrid_embeddings"]
 
 Vectors = npt.NDArray[np.float32]
 
 
-def joined_vectors(content: npt.ArrayLike, behaviour: npt.ArrayLike, *, weight: float = 0.5) -> Vectors:
+def hybrid_embeddings(content: npt.ArrayLike, behaviour: npt.ArrayLike, *, weight: float = 0.5) -> Vectors:
     """Content and behaviour side by side, float32 (n, content dim + behaviour dim).
 
     Each block is standardized to the same total variance and then has its share of it, `1 - weight` and
@@ -23,7 +23,7 @@ def joined_vectors(content: npt.ArrayLike, behaviour: npt.ArrayLike, *, weight: 
 
     Args:
         content: float (n, dim), one row an item.
-        behaviour: float (n, dim), such as `collaborative_vectors` or the item table of a trained SASRec.
+        behaviour: float (n, dim), such as `collaborative_embeddings` or the item table of a trained SASRec.
             A row of zeros is an item of which nothing is known; it becomes the mean.
         weight: of behaviour, in 0..1.
 
@@ -41,13 +41,13 @@ def joined_vectors(content: npt.ArrayLike, behaviour: npt.ArrayLike, *, weight: 
     z = Standardizer.fit(one).apply(one)
     blocks = [
         math.sqrt(1 - weight) * _of_unit_variance(z, "content"),
-        math.sqrt(weight) * behaviour_block(other) / math.sqrt(other.shape[1]),
+        math.sqrt(weight) * collaborative_block(other) / math.sqrt(other.shape[1]),
     ]
     joined = np.concatenate(blocks, axis=1)
     return (joined * math.sqrt(joined.shape[1])).astype(np.float32)
 
 
-def behaviour_block(behaviour: npt.ArrayLike) -> Vectors:
+def collaborative_block(behaviour: npt.ArrayLike) -> Vectors:
     """Behaviour alone, float32 (n, dim), with mean 0 and a total variance of `dim`; rows of zeros stay so.
 
     Dimensions keep their proportions, since the last ones of a decomposition are mostly noise.

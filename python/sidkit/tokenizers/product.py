@@ -27,7 +27,7 @@ class PQ(Tokenizer):
 
     Args:
         levels: parts, so codes per item.
-        codes: codes per level; one number, or one a level.
+        codebook_size: codewords per level; one number, or one a level.
         rotation: learn the rotation.
         rounds: of learning the rotation, each with one iteration of k-means.
         standardize: give every dimension mean 0 and variance 1 first.
@@ -40,7 +40,7 @@ class PQ(Tokenizer):
         codewords_: float32 (codes, width), one array a level.
     """
 
-    kind = "pq"
+    method = "pq"
     standardizer_: Standardizer
     codewords_: list[Vectors]
     _rotation: Perceptron
@@ -48,7 +48,7 @@ class PQ(Tokenizer):
     def __init__(
         self,
         levels: int = 4,
-        codes: int | Sequence[int] = 256,
+        codebook_size: int | Sequence[int] = 256,
         *,
         rotation: bool = True,
         rounds: int = 10,
@@ -57,7 +57,7 @@ class PQ(Tokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codes)
+        self._keep_shape(levels, codebook_size)
         self.rotation = rotation
         self.rounds = rounds
         self.standardize = standardize
@@ -108,7 +108,7 @@ class PQ(Tokenizer):
     ) -> Vectors:
         return kmeans(
             part,
-            self.sizes[level],
+            self.codebook_sizes[level],
             iterations=iterations,
             seed=level_seed(self.seed, level),
             start=start,
@@ -150,7 +150,7 @@ class PQ(Tokenizer):
         width = self._width(dim)
         self.standardizer_ = Standardizer.restore(state, dim)
         self._rotation = _linear(take(state, "rotation", (width * self.levels, dim)).T)
-        self.codewords_ = take_levels(state, "codewords", self.sizes, width)
+        self.codewords_ = take_levels(state, "codewords", self.codebook_sizes, width)
 
     def _width(self, dim: int) -> int:
         """Dimensions of a part; where the levels do not divide `dim`, zeros fill up."""

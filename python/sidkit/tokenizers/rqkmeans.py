@@ -23,7 +23,7 @@ class RQKMeans(StandardizedResidual):
 
     Args:
         levels: codes per item.
-        codes: codes per level; one number, or one a level.
+        codebook_size: codewords per level; one number, or one a level.
         standardize: give every dimension mean 0 and variance 1 first.
         iterations: of Lloyd's algorithm, at most, per level; with `batch_size`, passes over the vectors, of
             which one or two are enough.
@@ -42,12 +42,12 @@ class RQKMeans(StandardizedResidual):
         standardizer_: mean and scale of every dimension.
     """
 
-    kind = "rqkmeans"
+    method = "rqkmeans"
 
     def __init__(
         self,
         levels: int = 3,
-        codes: int | Sequence[int] = 256,
+        codebook_size: int | Sequence[int] = 256,
         *,
         standardize: bool = True,
         iterations: int = 25,
@@ -57,7 +57,7 @@ class RQKMeans(StandardizedResidual):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codes)
+        self._keep_shape(levels, codebook_size)
         self.standardize = standardize
         self.iterations = iterations
         self.start = start
@@ -80,7 +80,7 @@ class RQKMeans(StandardizedResidual):
         found = []
         for codebook in residual_kmeans(
             self._latent(x),
-            self.sizes,
+            self.codebook_sizes,
             iterations=self.iterations,
             seed=self.seed,
             start=self.start,

@@ -30,7 +30,7 @@ class RVQ(StandardizedResidual):
 
     Args:
         levels: codes per item.
-        codes: codes per level; one number, or one a level.
+        codebook_size: codewords per level; one number, or one a level.
         standardize: give every dimension mean 0 and variance 1 first.
         epochs: passes over the vectors, per level.
         batch_size: vectors a step.
@@ -45,12 +45,12 @@ class RVQ(StandardizedResidual):
         standardizer_: mean and scale of every dimension.
     """
 
-    kind = "rvq"
+    method = "rvq"
 
     def __init__(
         self,
         levels: int = 3,
-        codes: int | Sequence[int] = 256,
+        codebook_size: int | Sequence[int] = 256,
         *,
         standardize: bool = True,
         epochs: int = 300,
@@ -61,7 +61,7 @@ class RVQ(StandardizedResidual):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codes)
+        self._keep_shape(levels, codebook_size)
         self.standardize = standardize
         self.epochs = epochs
         self.batch_size = batch_size
@@ -78,7 +78,7 @@ class RVQ(StandardizedResidual):
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         standardizer = Standardizer.fit_if(self.standardize, x)
         residual, found = standardizer.apply(x), []
-        for level, size in enumerate(self.sizes):
+        for level, size in enumerate(self.codebook_sizes):
             words = self._start(residual, level, size)
             optimizer = _Adam(words)
             for epoch in range(self.epochs):

@@ -10,10 +10,10 @@ class VQ(RQKMeans):
     """k-means of the vectors: the one code of an item is its cluster (Linde, Buzo and Gray, 1980).
 
     The first level of `RQKMeans`, alone. Items of a cluster collide, so it is for coarse codes, or beside a
-    collision digit.
+    collision token.
 
     Args:
-        codes: clusters.
+        codebook_size: clusters.
         standardize: give every dimension mean 0 and variance 1 first.
         iterations: of Lloyd's algorithm, at most; with `batch_size`, passes over the vectors.
         start: `bisect` or `kmeans++`, as of `RQKMeans`.
@@ -27,11 +27,11 @@ class VQ(RQKMeans):
         standardizer_: mean and scale of every dimension.
     """
 
-    kind = "vq"
+    method = "vq"
 
     def __init__(
         self,
-        codes: int = 256,
+        codebook_size: int = 256,
         *,
         standardize: bool = True,
         iterations: int = 25,
@@ -43,7 +43,7 @@ class VQ(RQKMeans):
     ) -> None:
         super().__init__(
             1,
-            check_one_size(codes),
+            check_one_size(codebook_size),
             standardize=standardize,
             iterations=iterations,
             start=start,
@@ -54,8 +54,10 @@ class VQ(RQKMeans):
         )
 
 
-def check_one_size(codes: int) -> int:
-    """`codes`, or ConfigError if it is not one number."""
-    if not isinstance(codes, int):
-        raise ConfigError(f"codes must be one integer, since there is one level, not {codes!r}")
-    return codes
+def check_one_size(codebook_size: int) -> int:
+    """`codebook_size`, or ConfigError if it is not one number."""
+    if not isinstance(codebook_size, int):
+        raise ConfigError(
+            f"codebook_size must be one integer, since there is one level, not {codebook_size!r}"
+        )
+    return codebook_size

@@ -23,7 +23,7 @@ class WordTokenizer(LookupTokenizer):
     phrases, here they are the item's words of highest TF-IDF, chosen so that no two items have the same as
     far as their texts allow, the more common words first (`distinct_phrases`).
 
-    A code is the number of a word, the same at every level, so the digits stand for themselves beside a text
+    A code is the number of a word, the same at every level, so the tokens stand for themselves beside a text
     model's vocabulary, and tries, packing and generators take them as any others. A phrase with fewer words
     ends in 0, which is no word. Four levels of 4,096 words are 48 bits; up to 128 bits are packed in two
     words.
@@ -32,30 +32,30 @@ class WordTokenizer(LookupTokenizer):
 
     Args:
         levels: words per item, at most.
-        codes: the words of the vocabulary, which are those that most items have, and 0 for none, at most.
+        codebook_size: the words of the vocabulary, which are those that most items have, and 0 for none, at most.
         threads: at most; all cores if None. The codes do not depend on it.
 
     Attributes:
         vocabulary_: the words; code k is word k - 1.
     """
 
-    kind = "words"
+    method = "words"
     even = False
-    codes: int
+    codebook_size: int
     vocabulary_: list[str]
     _texts: Sequence[str] | None = None
 
-    def __init__(self, levels: int = 4, codes: int = 4096, *, threads: int | None = None) -> None:
+    def __init__(self, levels: int = 4, codebook_size: int = 4096, *, threads: int | None = None) -> None:
         self.levels = len(check_sizes(levels, 1))
-        self.codes = codes
+        self.codebook_size = codebook_size
         self.threads = threads
-        if not isinstance(codes, int) or not 2 <= codes <= 65536:
-            raise ConfigError(f"codes of words must be an integer in 2..65536, not {codes!r}")
+        if not isinstance(codebook_size, int) or not 2 <= codebook_size <= 65536:
+            raise ConfigError(f"codebook_size of words must be an integer in 2..65536, not {codebook_size!r}")
         check_counts_or_none(self, "threads")
         self.vocabulary_ = []
 
     @property
-    def sizes(self) -> tuple[int, ...]:
+    def codebook_sizes(self) -> tuple[int, ...]:
         """Number of codes of each level: of the words, after `fit`, and 0 for none."""
         return (len(self.vocabulary_) + 1,) * self.levels
 
@@ -91,7 +91,7 @@ class WordTokenizer(LookupTokenizer):
         if self._texts is None:
             raise DataError("phrases are made of words; hint: fit(x, texts=item_texts(items))")
         check_texts(self._texts, len(x))
-        words = vocabulary(self._texts, self.codes - 1)
+        words = vocabulary(self._texts, self.codebook_size - 1)
         if not words:
             raise DataError(f"{len(x)} texts hold no words, of which phrases could be made")
         paths = np.zeros((len(x), self.levels), np.uint16)

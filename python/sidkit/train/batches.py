@@ -23,8 +23,8 @@ class Batch:
     """What one step reads.
 
     Attributes:
-        history: int64; digits (B, n, L) for a generator, item indices (B, T) for a sequence model.
-        target: int64; digits (B, L), or item indices (B, T).
+        history: int64; tokens (B, n, L) for a generator, item indices (B, T) for a sequence model.
+        target: int64; tokens (B, L), or item indices (B, T).
         users: user indices, int64 (B,).
         weight: the share of a full batch, in (0, 1]: the loss of a smaller batch counts less.
         targets: how many next items each row has, int64 (B,): over their sum the loss is a mean.
@@ -122,7 +122,7 @@ class NextItemBatches:
 
     Args:
         histories: training histories, one row a user.
-        digits: the digits of all items, (items, L).
+        tokens: the tokens of all items, (items, L).
         batch_size: examples a batch.
         max_items: the most recent items of a prefix that are kept.
         seed: of the order.
@@ -133,14 +133,14 @@ class NextItemBatches:
     def __init__(
         self,
         histories: Sequences,
-        digits: NDArray[np.uint16],
+        tokens: NDArray[np.uint16],
         *,
         batch_size: int,
         max_items: int,
         seed: int,
         times: NDArray[Any] | None = None,
     ) -> None:
-        self._digits = torch.from_numpy(digits.astype(np.int64))  # (items, L)
+        self._tokens = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
         self._examples = Prefixes(histories, max_items, seed=seed, times=times)
         self._batch_size = batch_size
         self._seed = seed
@@ -169,12 +169,12 @@ class NextItemBatches:
         """Gather examples `rows`, which all have the same length."""
         items = torch.from_numpy(self._examples.histories(rows).values.astype(np.int64)).view(len(rows), -1)
         return Batch(
-            history=self._digits[items],  # (B, n, L)
-            target=self._digits[torch.from_numpy(self._examples.targets(rows))],
+            history=self._tokens[items],  # (B, n, L)
+            target=self._tokens[torch.from_numpy(self._examples.targets(rows))],
             users=torch.from_numpy(self._examples.users[rows]),
             weight=len(rows) / self._batch_size,
             targets=torch.ones(len(rows), dtype=torch.int64),
-            tokens=len(rows) * (items.shape[1] + 1) * self._digits.shape[1],
+            tokens=len(rows) * (items.shape[1] + 1) * self._tokens.shape[1],
         )
 
 
@@ -192,7 +192,7 @@ class SequenceBatches:
         seed: of the order.
         from_nothing: whether the first item of a window is a target too, of a history that is only `padding`.
             The batch has one position more then.
-        digits: how many positions an item takes in the model, for throughput.
+        tokens: how many positions an item takes in the model, for throughput.
         times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
             `TiedEvents`. Without them, the order stays.
     """
@@ -206,7 +206,7 @@ class SequenceBatches:
         padding: int,
         seed: int,
         from_nothing: bool = False,
-        digits: int = 1,
+        tokens: int = 1,
         times: NDArray[Any] | None = None,
     ) -> None:
         self._ties = None if times is None else TiedEvents(histories, times, seed=seed)
@@ -215,7 +215,7 @@ class SequenceBatches:
         self._padding = padding
         self._seed = seed
         self._from_nothing = from_nothing
-        self._digits = digits
+        self._tokens = tokens
         targets = np.maximum(histories.lengths - 1, 0)  # of each user
         windows = -(-targets // max_items)
         self._users = np.repeat(np.arange(len(targets)), windows)
@@ -253,5 +253,5 @@ class SequenceBatches:
             users=torch.from_numpy(self._users[rows]),
             weight=1.0,
             targets=targets,
-            tokens=int(targets.sum()) * self._digits,
+            tokens=int(targets.sum()) * self._tokens,
         )

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from sidkit._files import atomic_path
-from sidkit.errors import FormatError, RunFolderError
+from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.train.averaging import WeightAverage
 
 __all__ = ["Checkpoint"]
@@ -111,7 +111,7 @@ class Checkpoint:
 
         Raises:
             FormatError: if the file is truncated or foreign.
-            RunFolderError: if it belongs to a training with other settings or data.
+            RunDirectoryError: if it belongs to a training with other settings or data.
         """
         try:
             with safe_open(path, framework="pt") as file:
@@ -130,7 +130,7 @@ class Checkpoint:
             changes = ", ".join(
                 f"`{key}`: {found.get(key)!r} then, {identity.get(key)!r} now" for key in differing
             )
-            raise RunFolderError(
+            raise RunDirectoryError(
                 f"`{path}` is a checkpoint of another training ({changes}); "
                 "go back to those settings, use another folder, or delete it to train from the beginning"
             )

@@ -71,7 +71,7 @@ def fit(
     """Train `model` in place and leave it with the weights of its best evaluation.
 
     AdamW, linear warm-up, cosine decay. The weights with the best validation NDCG@10 are kept; with
-    `settings.averaging` it is their running means that are validated and kept. A checkpoint
+    `settings.weight_averaging` it is their running means that are validated and kept. A checkpoint
     is written to `folder/checkpoint.safetensors` every so often and on Ctrl-C; calling again with the same
     arguments continues from it, and gives what the uninterrupted training would have given. At the end
     `model.safetensors`, `model.json` and `history.json` are in `folder` and the checkpoint is gone.
@@ -92,7 +92,7 @@ def fit(
 
     Raises:
         DataError: if there is no example.
-        RunFolderError: if the folder holds a checkpoint of another training.
+        RunDirectoryError: if the folder holds a checkpoint of another training.
         FormatError: if the checkpoint is damaged.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
     """
@@ -126,8 +126,8 @@ class _Training:
         model.to(self.device)
         self.processes.align(list(model.state_dict().values()))
         self.optimizer = _adamw(model, settings)
-        span = settings.averaging * settings.max_steps
-        self.average = WeightAverage(model, span) if settings.averaging else None
+        span = settings.weight_averaging * settings.max_steps
+        self.average = WeightAverage(model, span) if settings.weight_averaging else None
         self.history = History(model.kind, sum(tensor.numel() for tensor in model.parameters()))
         self.identity = {
             "model": model.kind,

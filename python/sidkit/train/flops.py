@@ -7,7 +7,7 @@ gradient of the input and once for that of the weights. What a program computes 
 counted, nor are tables, norms, activations, dropout, the softmax and the optimizer. This is what "model
 FLOPs" are in the utilization of Chowdhery et al. (PaLM, 2022, arXiv 2204.02311, appendix B).
 
-Shapes: P real positions of a batch, D = d_model, N items, L levels, K_l digits of level l.
+Shapes: P real positions of a batch, D = d_model, N items, L levels, K_l tokens of level l.
 """
 
 from typing import cast
@@ -70,7 +70,7 @@ def _recurrent(width: int, positions: int) -> int:
 
 
 def _scored(model: RQTransformer, target: Tensor) -> int:
-    """How many vectors are scored: first digits, siblings along the paths of the targets, and items."""
+    """How many vectors are scored: first tokens, siblings along the paths of the targets, and items."""
     tree = model.tree
     wanted = target[target < model.items].to(tree.path.device)  # (P,)
     families = tree.branches[tree.path[wanted, :-1]]  # (P, L-1)

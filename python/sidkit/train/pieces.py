@@ -18,13 +18,13 @@ _AT_ONCE = 1 << 15  # histories whose features are in memory together
 class PieceBatches:
     """Every prefix of every history as pieces, with the item that came next: examples of `ActionPieceTIGER`.
 
-    Each epoch puts the digits of every item of every example in a new random order before they are merged.
+    Each epoch puts the tokens of every item of every example in a new random order before they are merged.
     Examples of similar length share a batch; the shorter are padded on the right with the number of tokens.
     An epoch's pieces are kept, some 200 bytes an example of twenty items.
 
     Args:
         histories: training histories, one row a user.
-        digits: the digits of all items, (items, L).
+        tokens: the tokens of all items, (items, L).
         vocabulary: what merges them.
         batch_size: examples a batch.
         max_items: the most recent items of a prefix that are kept.
@@ -33,13 +33,13 @@ class PieceBatches:
             `TiedEvents`. Without them, the order stays.
 
     Raises:
-        DataError: if the digits are not of the vocabulary.
+        DataError: if the tokens are not of the vocabulary.
     """
 
     def __init__(
         self,
         histories: Sequences,
-        digits: NDArray[np.uint16],
+        tokens: NDArray[np.uint16],
         vocabulary: PieceVocabulary,
         *,
         batch_size: int,
@@ -48,8 +48,8 @@ class PieceBatches:
         times: NDArray[Any] | None = None,
     ) -> None:
         self._examples = Prefixes(histories, max_items, seed=seed, times=times)
-        self._digits = torch.from_numpy(digits.astype(np.int64))  # (items, L)
-        self._features = vocabulary.tokens(digits)  # (items, L)
+        self._tokens = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
+        self._features = vocabulary.tokens(tokens)  # (items, L)
         self._vocabulary = vocabulary
         self._batch_size = batch_size
         self._seed = seed
@@ -75,11 +75,11 @@ class PieceBatches:
         read = self._pieces.take(rows)
         return Batch(
             history=torch.from_numpy(read.padded(len(self._vocabulary))),
-            target=self._digits[torch.from_numpy(self._examples.targets(rows))],
+            target=self._tokens[torch.from_numpy(self._examples.targets(rows))],
             users=torch.from_numpy(self._examples.users[rows]),
             weight=len(rows) / self._batch_size,
             targets=torch.ones(len(rows), dtype=torch.int64),
-            tokens=len(read.values) + len(rows) * self._digits.shape[1],
+            tokens=len(read.values) + len(rows) * self._tokens.shape[1],
         )
 
     def _segment(self, epoch: int, seeds: NDArray[np.uint64]) -> None:

@@ -19,7 +19,7 @@ class TrainSettings:
         weight_decay: AdamW's, on matrices only.
         warmup_steps: steps of linear warm-up.
         clip_norm: the longest gradient, in the 2-norm over all parameters; 0 for no limit.
-        averaging: the share of the training, below 1, over which weights are averaged before they are judged
+        weight_averaging: the share of the training, below 1, over which weights are averaged before they are judged
             and kept; 0 for the weights as they are.
         patience: stop after so many evaluations without a better validation NDCG@10; 0 for never.
         evaluate_every_steps: steps between two evaluations; the last step is always evaluated.
@@ -41,7 +41,7 @@ class TrainSettings:
     weight_decay: float = 0.01
     warmup_steps: int = 200
     clip_norm: float = 1.0
-    averaging: float = 0.0
+    weight_averaging: float = 0.0
     patience: int = 0
     evaluate_every_steps: int = 500
     checkpoint_every_seconds: float = 120.0
@@ -59,15 +59,15 @@ class TrainSettings:
             "weight_decay",
             "warmup_steps",
             "clip_norm",
-            "averaging",
+            "weight_averaging",
             "patience",
             "checkpoint_every_seconds",
             "seed",
         ):
             if getattr(self, name) < 0:
                 raise ConfigError(f"`{name}` must be 0 or more, not {getattr(self, name)}")
-        if self.averaging >= 1:
-            raise ConfigError(f"`averaging` must be below 1, not {self.averaging}")
+        if self.weight_averaging >= 1:
+            raise ConfigError(f"`weight_averaging` must be below 1, not {self.weight_averaging}")
         if self.precision not in ("auto", "f32", "bf16"):
             raise ConfigError(f"`precision` must be `auto`, `f32` or `bf16`, not `{self.precision}`")
         if self.device not in ("auto", "cpu", "cuda"):

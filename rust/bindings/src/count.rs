@@ -8,7 +8,7 @@ use crate::error::config_error;
 /// An argument that should be a count: any integer. [`Count::get`] says whether it is.
 pub(crate) enum Count {
     Fits(usize),
-    /// Negative or beyond 64 bits; the digits, if Python writes out so many.
+    /// Negative or beyond 64 bits; the tokens, if Python writes out so many.
     Beyond(String),
 }
 

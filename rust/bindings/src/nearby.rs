@@ -9,7 +9,7 @@ use sidkit_core::trie::States;
 use crate::arrays;
 use crate::error::to_python;
 
-/// Neighbours and how many digits they share, a row an item.
+/// Neighbours and how many tokens they share, a row an item.
 pub(crate) type Near<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<u8>>);
 
 const TOO_BIG: &str =

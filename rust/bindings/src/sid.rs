@@ -54,13 +54,13 @@ impl SidLayout {
         self.0.words()
     }
 
-    /// How many digits a SID has.
+    /// How many tokens a SID has.
     #[getter]
     fn levels(&self) -> usize {
         self.0.levels()
     }
 
-    /// Pack rows of digits.
+    /// Pack rows of tokens.
     #[pyo3(signature = (codes, out=None))]
     fn pack<'py>(
         &self,
@@ -82,7 +82,7 @@ impl SidLayout {
         Ok(out)
     }
 
-    /// Unpack SIDs into rows of digits.
+    /// Unpack SIDs into rows of tokens.
     #[pyo3(signature = (packed, out=None))]
     fn unpack<'py>(
         &self,
@@ -105,14 +105,14 @@ impl SidLayout {
         Ok(out)
     }
 
-    /// Give the first and the last packed SID, both inclusive, that begin with `digits`.
-    fn prefix_range(&self, digits: &Bound<'_, PyAny>) -> PyResult<(u128, u128)> {
-        let digits = self.digits(digits)?;
-        let range = self.0.prefix_range(&digits).map_err(to_python)?;
+    /// Give the first and the last packed SID, both inclusive, that begin with `tokens`.
+    fn prefix_range(&self, tokens: &Bound<'_, PyAny>) -> PyResult<(u128, u128)> {
+        let tokens = self.tokens(tokens)?;
+        let range = self.0.prefix_range(&tokens).map_err(to_python)?;
         Ok(range.into_inner())
     }
 
-    /// Cut packed SIDs down to their first `depth` digits; the digits below become 0.
+    /// Cut packed SIDs down to their first `depth` tokens; the tokens below become 0.
     fn prefix<'py>(
         &self,
         packed: &Bound<'py, PyAny>,
@@ -134,7 +134,7 @@ impl SidLayout {
         Ok(out)
     }
 
-    /// Count the leading digits that `a` and `b` share, row by row.
+    /// Count the leading tokens that `a` and `b` share, row by row.
     fn common_prefix_length<'py>(
         &self,
         a: &Bound<'py, PyAny>,
@@ -166,21 +166,21 @@ impl SidLayout {
 }
 
 impl SidLayout {
-    /// `value` as the digits of a prefix; what no 16-bit digit can hold is refused as out of its level's range.
-    fn digits(&self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u16>> {
-        let mut digits = Vec::new();
-        for (level, digit) in value.try_iter()?.enumerate() {
-            let digit = digit?.extract::<i64>()?;
+    /// `value` as the tokens of a prefix; what no 16-bit token can hold is refused as out of its level's range.
+    fn tokens(&self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u16>> {
+        let mut tokens = Vec::new();
+        for (level, token) in value.try_iter()?.enumerate() {
+            let token = token?.extract::<i64>()?;
             let size = self.0.sizes().get(level).copied().unwrap_or(65536);
-            let range = Error::DigitRange {
+            let range = Error::TokenRange {
                 row: 0,
                 level,
-                digit,
+                token,
                 size,
             };
-            digits.push(u16::try_from(digit).map_err(|_| to_python(range))?);
+            tokens.push(u16::try_from(token).map_err(|_| to_python(range))?);
         }
-        Ok(digits)
+        Ok(tokens)
     }
 
     /// The argument `name` as packed SIDs to read: (n,) in one word, (n, 2) in two.

@@ -453,7 +453,7 @@ impl TrieStates {
 
     fn __repr__(&self) -> String {
         format!(
-            "<TrieStates: {} prefixes of {} digits>",
+            "<TrieStates: {} prefixes of {} tokens>",
             self.states.len(),
             self.states.depth()
         )

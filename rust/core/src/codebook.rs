@@ -107,7 +107,7 @@ impl Codebooks {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] if a buffer does not fit the other; [`Error::DigitRange`] for a code that its level does not have.
+    /// [`Error::Length`] if a buffer does not fit the other; [`Error::TokenRange`] for a code that its level does not have.
     pub fn decode(&self, codes: &[u16], rows: &mut [f32]) -> Result<()> {
         let count = codes.len() / self.levels.len();
         Error::check_length("codes", codes.len(), count * self.levels.len())?;
@@ -131,11 +131,11 @@ impl Codebooks {
         for (row, codes) in codes.chunks_exact(self.levels.len()).enumerate() {
             for (level, (&code, codebook)) in codes.iter().zip(&self.levels).enumerate() {
                 if usize::from(code) >= codebook.size() {
-                    let (digit, size) = (i64::from(code), codebook.size() as u32);
-                    return Err(Error::DigitRange {
+                    let (token, size) = (i64::from(code), codebook.size() as u32);
+                    return Err(Error::TokenRange {
                         row,
                         level,
-                        digit,
+                        token,
                         size,
                     });
                 }
@@ -236,7 +236,7 @@ mod tests {
         codebooks.decode(&[1, 0, 0, 0], &mut rows).unwrap();
         assert_eq!(rows, vec![13.0, 24.0, 11.0, 22.0]);
         let error = codebooks.decode(&[0, 1, 0, 0], &mut rows).unwrap_err();
-        let expected = "row 0, level 1: digit 1 is not below 1, the number of codes of that level";
+        let expected = "row 0, level 1: token 1 is not below 1, the number of codes of that level";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -48,7 +48,7 @@ pub enum Error {
         /// How many levels came.
         got: usize,
     },
-    /// A level of a layout has no codes, or more than a 16-bit digit can name. Give 1 to 65536.
+    /// A level of a layout has no codes, or more than a 16-bit token can name. Give 1 to 65536.
     LevelSize {
         /// The level.
         level: usize,
@@ -74,14 +74,14 @@ pub enum Error {
         /// How many bits the layout takes.
         bits: u32,
     },
-    /// A digit is not one of its level's codes.
-    DigitRange {
-        /// The first row that holds such a digit.
+    /// A token is not one of its level's codes.
+    TokenRange {
+        /// The first row that holds such a token.
         row: usize,
-        /// The level of the digit.
+        /// The level of the token.
         level: usize,
-        /// The digit.
-        digit: i64,
+        /// The token.
+        token: i64,
         /// How many codes the level has.
         size: u32,
     },
@@ -89,7 +89,7 @@ pub enum Error {
     Depth {
         /// How many levels the layout has.
         levels: usize,
-        /// How many digits were asked for.
+        /// How many tokens were asked for.
         got: usize,
     },
     /// States have read all levels; nothing can come next. Ask for their items.
@@ -276,19 +276,19 @@ impl fmt::Display for Error {
                 f,
                 "row {row} has bits set beyond the {bits} of the layout; was it packed under another layout?"
             ),
-            Self::DigitRange {
+            Self::TokenRange {
                 row,
                 level,
-                digit,
+                token,
                 size,
             } => write!(
                 f,
-                "row {row}, level {level}: digit {digit} is not below {size}, the number of codes of that level"
+                "row {row}, level {level}: token {token} is not below {size}, the number of codes of that level"
             ),
             Self::Depth { levels, got } => {
                 write!(
                     f,
-                    "{got} digits are asked for, but the layout has {levels} levels"
+                    "{got} tokens are asked for, but the layout has {levels} levels"
                 )
             }
             Self::Complete { levels } => write!(
@@ -350,7 +350,7 @@ impl fmt::Display for Error {
             ),
             Self::SidText { text } => write!(
                 f,
-                "`{text}` is no Semantic ID; write digits of 0 to 65535 joined by `-`, such as `12-200-7-0`"
+                "`{text}` is no Semantic ID; write tokens of 0 to 65535 joined by `-`, such as `12-200-7-0`"
             ),
         }
     }

@@ -1,6 +1,6 @@
 //! Semantic IDs in pure Rust.
 //!
-//! A *Semantic ID* names an item of a catalogue by a few learned digits instead of one opaque number.
+//! A *Semantic ID* names an item of a catalogue by a few learned tokens instead of one opaque number.
 //! This crate holds the parts of that idea that must be fast and exact: quantizing vectors into codes,
 //! packing codes into integers, hashing their n-grams, and walking the trie of those that exist.
 

@@ -2,7 +2,7 @@
 //!
 //! A ranking model embeds an item as the sum of one learned vector for each n-gram of its Semantic ID (Singh et al.,
 //! arXiv 2306.08121; prefixes as n-grams: Zheng et al., arXiv 2504.02137). [`Ngrams`] says which vector: it maps
-//! every [`Window`] of digits to a row of **one** table of `rows` rows, so that an embedding bag over the row numbers
+//! every [`Window`] of tokens to a row of **one** table of `rows` rows, so that an embedding bag over the row numbers
 //! is all a model needs.
 //!
 //! # How the table is divided
@@ -33,7 +33,7 @@ use crate::sid::{Key, SidLayout};
 /// How many SIDs a thread takes at a time: enough to outweigh the handover.
 const BLOCK: usize = 16_384;
 
-/// A run of neighbouring levels: the n-gram of a Semantic ID is its digits at these levels.
+/// A run of neighbouring levels: the n-gram of a Semantic ID is its tokens at these levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The first level.
@@ -57,7 +57,7 @@ impl Kind {
     /// The windows of this kind in a Semantic ID of so many levels.
     ///
     /// # Errors
-    /// [`Error::Depth`] for n-grams of more digits than levels.
+    /// [`Error::Depth`] for n-grams of more tokens than levels.
     pub fn windows(self, levels: usize) -> Result<Vec<Window>> {
         let of_length = |length: usize| (0..=levels - length).map(move |start| Window { start, length });
         match self {
@@ -82,7 +82,7 @@ impl FromStr for Kind {
             "unigram" => Some(1),
             "bigram" => Some(2),
             "trigram" => Some(3),
-            _ => name.strip_suffix("gram").and_then(|digits| digits.parse().ok()),
+            _ => name.strip_suffix("gram").and_then(|tokens| tokens.parse().ok()),
         };
         length.map(Self::Ngram).ok_or_else(|| Error::GramKind {
             got: name.chars().take(80).collect(),
@@ -96,7 +96,7 @@ pub enum Mode {
     /// Version 1 of the hash, as the module describes it. Use this one.
     Mix,
     /// The n-gram as a mixed-radix number, shifted by how many n-grams the hashed windows before it may show, modulo
-    /// the pool. Depends on no seed. Neighbouring digits stay neighbours, and whole windows may coincide.
+    /// the pool. Depends on no seed. Neighbouring tokens stay neighbours, and whole windows may coincide.
     Modulo,
     /// `MurmurHash3_x64_128` (first half) of the n-gram's bits as 8 little-endian bytes, 16 if they are more than
     /// 64, modulo the pool. Its seed is the low half of the seed plus the window's place among the windows.
@@ -233,7 +233,7 @@ impl Ngrams {
     /// Writes the rows of the n-grams of `keys` (n) into `out` (n, grams), on up to `threads` threads (0: all cores).
     ///
     /// # Errors
-    /// [`Error::Length`] if `out` has another length; [`Error::KeyWords`], [`Error::KeyRange`], [`Error::DigitRange`]
+    /// [`Error::Length`] if `out` has another length; [`Error::KeyWords`], [`Error::KeyRange`], [`Error::TokenRange`]
     /// as [`SidLayout::unpack`]; `out` is then half filled.
     pub fn fill<K: Key>(&self, keys: &[K], out: &mut [i64], threads: usize) -> Result<()> {
         let expected = keys.len() * self.grams();
@@ -325,7 +325,7 @@ impl Gram {
         base + in_pool
     }
 
-    /// The n-gram with these packed bits as a mixed-radix number, the first digit most significant.
+    /// The n-gram with these packed bits as a mixed-radix number, the first token most significant.
     fn number(&self, layout: &SidLayout, bits: u128) -> u128 {
         if !self.mixed_radix {
             return bits;
@@ -333,8 +333,8 @@ impl Gram {
         let Window { start, length } = self.window;
         (start..start + length).fold(0, |number, level| {
             let below = layout.bits_below(level + 1) - layout.bits_below(start + length);
-            let digit = bits.checked_shr(below).unwrap_or(0) & ((1 << layout.bits()[level]) - 1);
-            number * u128::from(layout.sizes()[level]) + digit
+            let token = bits.checked_shr(below).unwrap_or(0) & ((1 << layout.bits()[level]) - 1);
+            number * u128::from(layout.sizes()[level]) + token
         })
     }
 }

@@ -1,6 +1,6 @@
-//! The loops behind [`SidLayout`](crate::SidLayout): digits into words and back, as fast as memory allows.
+//! The loops behind [`SidLayout`](crate::SidLayout): tokens into words and back, as fast as memory allows.
 //!
-//! Nothing here can fail halfway: a loop runs through all its rows and says in the end whether every digit was one of
+//! Nothing here can fail halfway: a loop runs through all its rows and says in the end whether every token was one of
 //! its level's codes. Only when one was not are the rows looked at again, one by one, to name it.
 
 #![expect(
@@ -12,10 +12,10 @@ use std::array;
 
 use crate::sid::Key;
 
-/// Where each digit lies in a packed Semantic ID; all slices have one element a level.
+/// Where each token lies in a packed Semantic ID; all slices have one element a level.
 #[derive(Clone, Copy, Debug)]
 pub struct Places<'a> {
-    /// Where its lowest bit is; 0 for a digit without bits.
+    /// Where its lowest bit is; 0 for a token without bits.
     pub shifts: &'a [u32],
     /// As many ones as it has bits.
     pub masks: &'a [u16],
@@ -23,7 +23,7 @@ pub struct Places<'a> {
     pub highest: &'a [u16],
 }
 
-/// Packs the rows of `codes` into `out`; returns whether all digits were in range. The lengths must fit.
+/// Packs the rows of `codes` into `out`; returns whether all tokens were in range. The lengths must fit.
 pub(crate) fn pack<K: Key>(codes: &[u16], places: Places<'_>, out: &mut [K]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if has_avx512() {
@@ -33,7 +33,7 @@ pub(crate) fn pack<K: Key>(codes: &[u16], places: Places<'_>, out: &mut [K]) -> 
     pack_any(codes, places, out)
 }
 
-/// Unpacks `keys` into the rows of `out`; returns whether all digits were in range. The lengths must fit.
+/// Unpacks `keys` into the rows of `out`; returns whether all tokens were in range. The lengths must fit.
 pub(crate) fn unpack<K: Key>(keys: &[K], places: Places<'_>, out: &mut [u16]) -> bool {
     #[cfg(target_arch = "x86_64")]
     if has_avx512() {
@@ -55,7 +55,7 @@ pub(crate) fn has_avx512() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
-// The same loops, compiled for wider registers: the variable shifts of AVX-512 place eight digits at once.
+// The same loops, compiled for wider registers: the variable shifts of AVX-512 place eight tokens at once.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
 fn pack_avx512<K: Key>(codes: &[u16], places: Places<'_>, out: &mut [K]) -> bool {
@@ -106,9 +106,9 @@ fn unpack_any<K: Key>(keys: &[K], places: Places<'_>, out: &mut [u16]) -> bool {
 fn pack_rows<const L: usize, K: Key>(codes: &[u16], places: Places<'_>, out: &mut [K]) -> bool {
     let fixed = Fixed::<L>::new(places);
     let mut excess = [0; L];
-    for (digits, key) in codes.as_chunks::<L>().0.iter().zip(out) {
-        note_excess(digits, &fixed.highest, &mut excess);
-        *key = K::gather(digits, fixed.places());
+    for (tokens, key) in codes.as_chunks::<L>().0.iter().zip(out) {
+        note_excess(tokens, &fixed.highest, &mut excess);
+        *key = K::gather(tokens, fixed.places());
     }
     excess == [0; L]
 }
@@ -117,36 +117,36 @@ fn pack_rows<const L: usize, K: Key>(codes: &[u16], places: Places<'_>, out: &mu
 fn unpack_rows<const L: usize, K: Key>(keys: &[K], places: Places<'_>, out: &mut [u16]) -> bool {
     let fixed = Fixed::<L>::new(places);
     let mut excess = [0; L];
-    for (&key, digits) in keys.iter().zip(out.as_chunks_mut::<L>().0) {
-        key.scatter(digits, fixed.places());
-        note_excess(digits, &fixed.highest, &mut excess);
+    for (&key, tokens) in keys.iter().zip(out.as_chunks_mut::<L>().0) {
+        key.scatter(tokens, fixed.places());
+        note_excess(tokens, &fixed.highest, &mut excess);
     }
     excess == [0; L]
 }
 
 fn pack_general<K: Key>(codes: &[u16], places: Places<'_>, out: &mut [K]) -> bool {
     let mut excess = vec![0; places.shifts.len()];
-    for (digits, key) in codes.chunks_exact(places.shifts.len()).zip(out) {
-        note_excess(digits, places.highest, &mut excess);
-        *key = K::gather(digits, places);
+    for (tokens, key) in codes.chunks_exact(places.shifts.len()).zip(out) {
+        note_excess(tokens, places.highest, &mut excess);
+        *key = K::gather(tokens, places);
     }
     excess.iter().all(|&excess| excess == 0)
 }
 
 fn unpack_general<K: Key>(keys: &[K], places: Places<'_>, out: &mut [u16]) -> bool {
     let mut excess = vec![0; places.shifts.len()];
-    for (&key, digits) in keys.iter().zip(out.chunks_exact_mut(places.shifts.len())) {
-        key.scatter(digits, places);
-        note_excess(digits, places.highest, &mut excess);
+    for (&key, tokens) in keys.iter().zip(out.chunks_exact_mut(places.shifts.len())) {
+        key.scatter(tokens, places);
+        note_excess(tokens, places.highest, &mut excess);
     }
     excess.iter().all(|&excess| excess == 0)
 }
 
-/// Leaves a non-zero value in the element of each level whose digit is beyond its greatest code.
+/// Leaves a non-zero value in the element of each level whose token is beyond its greatest code.
 #[inline(always)]
-fn note_excess(digits: &[u16], highest: &[u16], excess: &mut [u16]) {
-    for ((&digit, &highest), excess) in digits.iter().zip(highest).zip(excess) {
-        *excess |= digit.saturating_sub(highest);
+fn note_excess(tokens: &[u16], highest: &[u16], excess: &mut [u16]) {
+    for ((&token, &highest), excess) in tokens.iter().zip(highest).zip(excess) {
+        *excess |= token.saturating_sub(highest);
     }
 }
 

@@ -3,8 +3,8 @@
 //! A level with `K` codes takes `ceil(log2 K)` bits. The first level sits in the highest bits in use and the last
 //! one ends at bit 0, so for one layout
 //!
-//! - comparing two keys as integers compares their digits from left to right, and
-//! - all keys that begin with the same digits form one contiguous range.
+//! - comparing two keys as integers compares their tokens from left to right, and
+//! - all keys that begin with the same tokens form one contiguous range.
 //!
 //! Up to 64 bits fit a `u64`. Wider layouts, up to 128 bits, take `[u64; 2]`, high word first, whose derived order is
 //! again the order of the integers.
@@ -53,11 +53,11 @@ pub trait Key: Copy + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// The lowest 64 bits of the key from `shift` on, which is below `64 * WORDS`.
     fn bits_from(self, shift: u32) -> u64;
 
-    /// The key of `digits`, each at its place. Nothing is checked.
-    fn gather(digits: &[u16], places: Places<'_>) -> Self;
+    /// The key of `tokens`, each at its place. Nothing is checked.
+    fn gather(tokens: &[u16], places: Places<'_>) -> Self;
 
-    /// The digits of the key, each from its place.
-    fn scatter(self, digits: &mut [u16], places: Places<'_>);
+    /// The tokens of the key, each from its place.
+    fn scatter(self, tokens: &mut [u16], places: Places<'_>);
 }
 
 impl Key for u64 {
@@ -77,15 +77,15 @@ impl Key for u64 {
     }
 
     #[inline(always)]
-    fn gather(digits: &[u16], places: Places<'_>) -> Self {
-        let placed = digits.iter().zip(places.shifts);
-        placed.fold(0, |key, (&digit, &shift)| key | u64::from(digit) << (shift % 64))
+    fn gather(tokens: &[u16], places: Places<'_>) -> Self {
+        let placed = tokens.iter().zip(places.shifts);
+        placed.fold(0, |key, (&token, &shift)| key | u64::from(token) << (shift % 64))
     }
 
     #[inline(always)]
-    fn scatter(self, digits: &mut [u16], places: Places<'_>) {
-        for ((digit, &shift), &mask) in digits.iter_mut().zip(places.shifts).zip(places.masks) {
-            *digit = (self >> (shift % 64)) as u16 & mask;
+    fn scatter(self, tokens: &mut [u16], places: Places<'_>) {
+        for ((token, &shift), &mask) in tokens.iter_mut().zip(places.shifts).zip(places.masks) {
+            *token = (self >> (shift % 64)) as u16 & mask;
         }
     }
 }
@@ -110,26 +110,26 @@ impl Key for [u64; 2] {
     }
 
     #[inline(always)]
-    fn gather(digits: &[u16], places: Places<'_>) -> Self {
+    fn gather(tokens: &[u16], places: Places<'_>) -> Self {
         let (mut high, mut low) = (0, 0);
-        for (&digit, &shift) in digits.iter().zip(places.shifts) {
-            let digit = u64::from(digit);
+        for (&token, &shift) in tokens.iter().zip(places.shifts) {
+            let token = u64::from(token);
             let (beyond, short) = (shift.wrapping_sub(64), 64_u32.wrapping_sub(shift));
-            low |= digit.unbounded_shl(shift);
-            high |= digit.unbounded_shl(beyond) | digit.unbounded_shr(short);
+            low |= token.unbounded_shl(shift);
+            high |= token.unbounded_shl(beyond) | token.unbounded_shr(short);
         }
         [high, low]
     }
 
     #[inline(always)]
-    fn scatter(self, digits: &mut [u16], places: Places<'_>) {
-        for ((digit, &shift), &mask) in digits.iter_mut().zip(places.shifts).zip(places.masks) {
-            *digit = self.bits_from(shift) as u16 & mask;
+    fn scatter(self, tokens: &mut [u16], places: Places<'_>) {
+        for ((token, &shift), &mask) in tokens.iter_mut().zip(places.shifts).zip(places.masks) {
+            *token = self.bits_from(shift) as u16 & mask;
         }
     }
 }
 
-/// How many codes each level has, and so where each digit sits in a packed Semantic ID.
+/// How many codes each level has, and so where each token sits in a packed Semantic ID.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SidLayout {
     /// Codes per level, each in `1..=65536`.
@@ -218,7 +218,7 @@ impl SidLayout {
         self.sizes.len()
     }
 
-    /// How many bits the levels from `depth` on take: the free bits under a prefix of `depth` digits.
+    /// How many bits the levels from `depth` on take: the free bits under a prefix of `depth` tokens.
     ///
     /// # Panics
     /// If `depth` is more than the number of levels.
@@ -227,12 +227,12 @@ impl SidLayout {
         self.bits[depth..].iter().sum()
     }
 
-    /// The digit of `key` at `level`.
+    /// The token of `key` at `level`.
     ///
     /// # Panics
     /// If there is no such level.
     #[must_use]
-    pub fn digit<K: Key>(&self, key: K, level: usize) -> u16 {
+    pub fn token<K: Key>(&self, key: K, level: usize) -> u16 {
         key.bits_from(self.shifts[level]) as u16 & self.masks[level]
     }
 
@@ -240,17 +240,17 @@ impl SidLayout {
     ///
     /// # Errors
     /// As [`SidLayout::pack`].
-    pub fn pack_one(&self, digits: &[u16]) -> Result<u128> {
-        check_length("digits", self.levels(), digits.len())?;
-        self.check_digits(0, digits)?;
-        Ok(self.gather(digits))
+    pub fn pack_one(&self, tokens: &[u16]) -> Result<u128> {
+        check_length("tokens", self.levels(), tokens.len())?;
+        self.check_tokens(0, tokens)?;
+        Ok(self.gather(tokens))
     }
 
-    /// Packs rows of `levels` digits each: `codes` (n, levels) row by row, `out` (n).
+    /// Packs rows of `levels` tokens each: `codes` (n, levels) row by row, `out` (n).
     ///
     /// # Errors
-    /// [`Error::Length`] if `codes` does not hold `levels` digits for each key of `out`, [`Error::KeyWords`] for the
-    /// wrong type of key, [`Error::DigitRange`] for a digit that its level does not have; `out` is then half filled.
+    /// [`Error::Length`] if `codes` does not hold `levels` tokens for each key of `out`, [`Error::KeyWords`] for the
+    /// wrong type of key, [`Error::TokenRange`] for a token that its level does not have; `out` is then half filled.
     pub fn pack<K: Key>(&self, codes: &[u16], out: &mut [K]) -> Result<()> {
         self.check_key::<K>()?;
         check_length("codes", out.len() * self.levels(), codes.len())?;
@@ -259,15 +259,15 @@ impl SidLayout {
         }
         let rows = codes.chunks_exact(self.levels()).enumerate();
         rows.into_iter()
-            .try_for_each(|(row, digits)| self.check_digits(row, digits))
+            .try_for_each(|(row, tokens)| self.check_tokens(row, tokens))
     }
 
-    /// Unpacks keys into rows of digits: `keys` (n), `out` (n, levels).
+    /// Unpacks keys into rows of tokens: `keys` (n), `out` (n, levels).
     ///
     /// # Errors
-    /// [`Error::Length`] if `out` does not hold `levels` digits for each key, [`Error::KeyWords`] for the wrong type
-    /// of key, [`Error::KeyRange`] for a key with bits beyond the layout's and [`Error::DigitRange`] for one with a
-    /// digit that its level does not have; `out` is then half filled.
+    /// [`Error::Length`] if `out` does not hold `levels` tokens for each key, [`Error::KeyWords`] for the wrong type
+    /// of key, [`Error::KeyRange`] for a key with bits beyond the layout's and [`Error::TokenRange`] for one with a
+    /// token that its level does not have; `out` is then half filled.
     pub fn unpack<K: Key>(&self, keys: &[K], out: &mut [u16]) -> Result<()> {
         self.check_key::<K>()?;
         check_length("out", keys.len() * self.levels(), out.len())?;
@@ -277,26 +277,26 @@ impl SidLayout {
         }
         let rows = out.chunks_exact(self.levels()).enumerate();
         rows.into_iter()
-            .try_for_each(|(row, digits)| self.check_digits(row, digits))
+            .try_for_each(|(row, tokens)| self.check_tokens(row, tokens))
     }
 
     /// Checks that `keys` are Semantic IDs of this layout.
     ///
     /// # Errors
-    /// [`Error::KeyWords`], [`Error::KeyRange`], [`Error::DigitRange`] as [`SidLayout::unpack`].
+    /// [`Error::KeyWords`], [`Error::KeyRange`], [`Error::TokenRange`] as [`SidLayout::unpack`].
     pub fn check<K: Key>(&self, keys: &[K]) -> Result<()> {
         self.check_key::<K>()?;
         self.check_widths(keys)?;
-        // A level of a power of two has a code for every digit that its bits can hold.
+        // A level of a power of two has a code for every token that its bits can hold.
         let partial: Vec<usize> = (0..self.levels())
             .filter(|&level| self.highest[level] < self.masks[level])
             .collect();
         for (row, &key) in keys.iter().enumerate() {
             if let Some(&level) = partial
                 .iter()
-                .find(|&&level| self.digit(key, level) > self.highest[level])
+                .find(|&&level| self.token(key, level) > self.highest[level])
             {
-                return Err(self.digit_error(row, level, self.digit(key, level)));
+                return Err(self.token_error(row, level, self.token(key, level)));
             }
             if partial.is_empty() {
                 break;
@@ -305,18 +305,18 @@ impl SidLayout {
         Ok(())
     }
 
-    /// The first and the last key that begin with `digits`. No digits at all gives the range of all keys.
+    /// The first and the last key that begin with `tokens`. No tokens at all gives the range of all keys.
     ///
     /// # Errors
-    /// [`Error::Depth`] for more digits than levels, [`Error::DigitRange`] for a digit that its level does not have.
-    pub fn prefix_range(&self, digits: &[u16]) -> Result<RangeInclusive<u128>> {
-        self.check_depth(digits.len())?;
-        self.check_digits(0, digits)?;
-        let first = self.gather(digits);
-        Ok(first..=first | low_bits(self.bits_below(digits.len())))
+    /// [`Error::Depth`] for more tokens than levels, [`Error::TokenRange`] for a token that its level does not have.
+    pub fn prefix_range(&self, tokens: &[u16]) -> Result<RangeInclusive<u128>> {
+        self.check_depth(tokens.len())?;
+        self.check_tokens(0, tokens)?;
+        let first = self.gather(tokens);
+        Ok(first..=first | low_bits(self.bits_below(tokens.len())))
     }
 
-    /// Cuts keys down to their first `depth` digits: the digits below become 0, so that what comes out is the first
+    /// Cuts keys down to their first `depth` tokens: the tokens below become 0, so that what comes out is the first
     /// key of the prefix's range.
     ///
     /// # Errors
@@ -334,7 +334,7 @@ impl SidLayout {
         Ok(())
     }
 
-    /// How many leading digits two keys share, row by row: `a` (n), `b` (n), `out` (n).
+    /// How many leading tokens two keys share, row by row: `a` (n), `b` (n), `out` (n).
     ///
     /// # Errors
     /// [`Error::Length`], [`Error::KeyWords`], [`Error::KeyRange`] as [`SidLayout::unpack`].
@@ -365,10 +365,10 @@ impl SidLayout {
         }
     }
 
-    /// The integer of the first digits, with zeros below.
-    fn gather(&self, digits: &[u16]) -> u128 {
-        let placed = digits.iter().zip(&self.shifts);
-        placed.fold(0, |key, (&digit, &shift)| key | u128::from(digit) << shift)
+    /// The integer of the first tokens, with zeros below.
+    fn gather(&self, tokens: &[u16]) -> u128 {
+        let placed = tokens.iter().zip(&self.shifts);
+        placed.fold(0, |key, (&token, &shift)| key | u128::from(token) << shift)
     }
 
     fn check_key<K: Key>(&self) -> Result<()> {
@@ -393,22 +393,22 @@ impl SidLayout {
         }
     }
 
-    fn check_digits(&self, row: usize, digits: &[u16]) -> Result<()> {
-        match digits
+    fn check_tokens(&self, row: usize, tokens: &[u16]) -> Result<()> {
+        match tokens
             .iter()
             .zip(&self.highest)
-            .position(|(digit, highest)| digit > highest)
+            .position(|(token, highest)| token > highest)
         {
             None => Ok(()),
-            Some(level) => Err(self.digit_error(row, level, digits[level])),
+            Some(level) => Err(self.token_error(row, level, tokens[level])),
         }
     }
 
-    fn digit_error(&self, row: usize, level: usize, digit: u16) -> Error {
-        Error::DigitRange {
+    fn token_error(&self, row: usize, level: usize, token: u16) -> Error {
+        Error::TokenRange {
             row,
             level,
-            digit: digit.into(),
+            token: token.into(),
             size: self.sizes[level],
         }
     }
@@ -427,28 +427,28 @@ impl SidLayout {
     }
 }
 
-/// The digits of one Semantic ID, written `12-200-7-0`.
+/// The tokens of one Semantic ID, written `12-200-7-0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid(Box<[u16]>);
 
 impl Sid {
-    /// The Semantic ID of these digits.
+    /// The Semantic ID of these tokens.
     #[must_use]
-    pub fn new(digits: &[u16]) -> Self {
-        Self(digits.into())
+    pub fn new(tokens: &[u16]) -> Self {
+        Self(tokens.into())
     }
 
-    /// Its digits, one a level.
+    /// Its tokens, one a level.
     #[must_use]
-    pub fn digits(&self) -> &[u16] {
+    pub fn tokens(&self) -> &[u16] {
         &self.0
     }
 }
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (level, digit) in self.0.iter().enumerate() {
-            write!(f, "{}{digit}", if level == 0 { "" } else { "-" })?;
+        for (level, token) in self.0.iter().enumerate() {
+            write!(f, "{}{token}", if level == 0 { "" } else { "-" })?;
         }
         Ok(())
     }
@@ -457,15 +457,15 @@ impl fmt::Display for Sid {
 impl FromStr for Sid {
     type Err = Error;
 
-    /// Reads the one text that [`Sid`]'s `Display` writes: decimal digits without sign, space or leading zeros.
+    /// Reads the one text that [`Sid`]'s `Display` writes: decimal tokens without sign, space or leading zeros.
     fn from_str(text: &str) -> Result<Self> {
-        let digit = |part: &str| match part.as_bytes() {
+        let token = |part: &str| match part.as_bytes() {
             [b'0'] => Some(0),
             [b'1'..=b'9', ..] => part.parse().ok(),
             _ => None,
         };
-        let digits: Option<Box<[u16]>> = text.split('-').map(digit).collect();
-        digits.map(Self).ok_or_else(|| Error::SidText {
+        let tokens: Option<Box<[u16]>> = text.split('-').map(token).collect();
+        tokens.map(Self).ok_or_else(|| Error::SidText {
             text: text.chars().take(80).collect(),
         })
     }

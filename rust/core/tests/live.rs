@@ -24,8 +24,8 @@ struct Draft {
 fn drafts() -> impl Strategy<Value = (Vec<u32>, Vec<Draft>)> {
     let size = prop_oneof![Just(1_u32), 2..6_u32, 250..300_u32, Just(65536_u32)];
     prop::collection::vec(size, 1..8).prop_flat_map(|sizes| {
-        let digits: Vec<_> = sizes.iter().map(|&size| prop_oneof![3 => 0..size.min(3), 1 => 0..size]).collect();
-        let row = digits.prop_map(|row| row.into_iter().map(|digit| digit as u16).collect::<Vec<_>>());
+        let tokens: Vec<_> = sizes.iter().map(|&size| prop_oneof![3 => 0..size.min(3), 1 => 0..size]).collect();
+        let row = tokens.prop_map(|row| row.into_iter().map(|token| token as u16).collect::<Vec<_>>());
         let item = prop_oneof![9 => 0..90_u32, 1 => any::<u32>()];
         let draft = (
             prop_oneof![prop::collection::vec(item.clone(), 0..60), Just((0..200).collect())],
@@ -250,14 +250,14 @@ fn refuses_a_base_with_shared_sids_where_they_must_differ() {
     assert!(LiveTrie::new(trie, false).is_ok());
 }
 
-/// Every batch replaces all items by as many others under another first digit; a mixture would show.
+/// Every batch replaces all items by as many others under another first token; a mixture would show.
 #[test]
 fn no_reader_sees_half_a_batch() {
     const ITEMS: u32 = 500;
     let layout = SidLayout::new(&[8, 512]).unwrap();
-    let keys = |digit: u32| {
+    let keys = |token: u32| {
         (0..ITEMS)
-            .map(|item| u64::from(digit << 9 | item))
+            .map(|item| u64::from(token << 9 | item))
             .collect::<Vec<_>>()
     };
     let live = LiveTrie::new(Arc::new(Trie::build(layout, &keys(0), None).unwrap()), true).unwrap();

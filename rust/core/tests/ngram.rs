@@ -5,14 +5,14 @@ use sidkit_core::hash::{mix64, multiply_high, murmur3_8, murmur3_16};
 use sidkit_core::ngram::{Kind, Mode, Window};
 use sidkit_core::{Error, Ngrams, SidLayout};
 
-/// The rows of one Semantic ID, from its digits.
+/// The rows of one Semantic ID, from its tokens.
 fn slow_rows(
     sizes: &[u32],
     windows: &[Window],
     rows: u64,
     seed: u64,
     mode: Mode,
-    digits: &[u16],
+    tokens: &[u16],
 ) -> Vec<i64> {
     let levels = |w: &Window| w.start..w.start + w.length;
     let space = |w: &Window| levels(w).fold(1_u128, |p, l| p.saturating_mul(sizes[l].into()));
@@ -33,9 +33,9 @@ fn slow_rows(
     let pool = rows - left as u64;
     let mut result = vec![];
     for (place, window) in windows.iter().enumerate() {
-        let number = levels(window).fold(0, |n, l| n * u128::from(sizes[l]) + u128::from(digits[l]));
+        let number = levels(window).fold(0, |n, l| n * u128::from(sizes[l]) + u128::from(tokens[l]));
         let bits = levels(window).fold(0, |n, l| {
-            n << (sizes[l] - 1).checked_ilog2().map_or(0, |b| b + 1) | u128::from(digits[l])
+            n << (sizes[l] - 1).checked_ilog2().map_or(0, |b| b + 1) | u128::from(tokens[l])
         });
         let wide = levels(window)
             .map(|l| (sizes[l] - 1).checked_ilog2().map_or(0, |b| b + 1))
@@ -109,7 +109,7 @@ fn rows_of(plan: &Ngrams, layout: &SidLayout, codes: &[u16]) -> Vec<i64> {
 proptest! {
     #[test]
     fn rows_agree_with_the_definition(
-        (sizes, kind, digits) in any_case(),
+        (sizes, kind, tokens) in any_case(),
         rows in prop_oneof![1..100_u64, 1..1_000_000_u64, 1..=i64::MAX as u64],
         seed: u64,
         mode in any_mode(),
@@ -118,11 +118,11 @@ proptest! {
         let windows = kind.windows(sizes.len()).unwrap();
         let plan = Ngrams::new(layout.clone(), &windows, rows, seed, mode).unwrap();
         // Twenty times the same: some are computed side by side, the last ones by the plain loop.
-        let many = rows_of(&plan, &layout, &[digits.as_slice(); 20].concat());
-        let got = rows_of(&plan, &layout, &digits);
+        let many = rows_of(&plan, &layout, &[tokens.as_slice(); 20].concat());
+        let got = rows_of(&plan, &layout, &tokens);
         prop_assert_eq!(many, got.repeat(20));
         prop_assert!(got.iter().all(|&row| (0..rows.cast_signed()).contains(&row)));
-        prop_assert_eq!(got, slow_rows(&sizes, &windows, rows, seed, mode, &digits));
+        prop_assert_eq!(got, slow_rows(&sizes, &windows, rows, seed, mode, &tokens));
     }
 }
 

@@ -1,25 +1,25 @@
-//! Packing against the definition: mixed digits placed bit by bit, ranges counted by hand.
+//! Packing against the definition: mixed tokens placed bit by bit, ranges counted by hand.
 
 use proptest::prelude::*;
 use sidkit_core::sid::Key;
 use sidkit_core::{Error, Sid, SidLayout};
 
 /// The definition, one bit at a time from the top.
-fn slow_pack(sizes: &[u32], digits: &[u16]) -> u128 {
+fn slow_pack(sizes: &[u32], tokens: &[u16]) -> u128 {
     let mut key = 0;
-    for (&size, &digit) in sizes.iter().zip(digits) {
+    for (&size, &token) in sizes.iter().zip(tokens) {
         let mut width = 0;
         while (1_u32 << width) < size {
             width += 1;
         }
         for bit in (0..width).rev() {
-            key = key * 2 + u128::from(digit >> bit & 1);
+            key = key * 2 + u128::from(token >> bit & 1);
         }
     }
     key
 }
 
-/// A layout of at most 128 bits and rows of digits under it.
+/// A layout of at most 128 bits and rows of tokens under it.
 fn layout_and_rows() -> impl Strategy<Value = (Vec<u32>, Vec<Vec<u16>>)> {
     let size = prop_oneof![Just(1), Just(256), Just(2048), Just(65536), 1..=65536_u32];
     prop::collection::vec(size, 1..9).prop_flat_map(|sizes| {
@@ -37,12 +37,12 @@ fn check_round_trip<K: Key>(layout: &SidLayout, rows: &[Vec<u16>]) {
     }
     for (a, x) in keys.iter().zip(rows) {
         for (b, y) in keys.iter().zip(rows) {
-            assert_eq!(a.cmp(b), x.cmp(y), "the order of keys is the order of digits");
+            assert_eq!(a.cmp(b), x.cmp(y), "the order of keys is the order of tokens");
         }
     }
-    let mut digits = vec![0; rows.len() * layout.levels()];
-    layout.unpack(&keys, &mut digits).unwrap();
-    assert_eq!(digits, rows.concat());
+    let mut tokens = vec![0; rows.len() * layout.levels()];
+    layout.unpack(&keys, &mut tokens).unwrap();
+    assert_eq!(tokens, rows.concat());
 
     let (a, b) = (&keys[..keys.len().saturating_sub(1)], &keys[keys.len().min(1)..]);
     let mut common = vec![0; a.len()];
@@ -88,8 +88,8 @@ proptest! {
     }
 
     #[test]
-    fn text_comes_back(digits in prop::collection::vec(any::<u16>(), 1..9)) {
-        let sid = Sid::new(&digits);
+    fn text_comes_back(tokens in prop::collection::vec(any::<u16>(), 1..9)) {
+        let sid = Sid::new(&tokens);
         prop_assert_eq!(sid.to_string().parse::<Sid>().unwrap(), sid);
     }
 
@@ -151,7 +151,7 @@ fn what_cannot_be_is_refused_with_its_place() {
     let layout = SidLayout::new(&[4, 3]).unwrap();
     assert_eq!(
         text(layout.pack(&[3, 2, 0, 3], &mut [0_u64; 2]).unwrap_err()),
-        "row 1, level 1: digit 3 is not below 3, the number of codes of that level"
+        "row 1, level 1: token 3 is not below 3, the number of codes of that level"
     );
     assert_eq!(
         text(layout.pack(&[3, 2, 0], &mut [0_u64; 2]).unwrap_err()),
@@ -167,19 +167,19 @@ fn what_cannot_be_is_refused_with_its_place() {
     );
     assert!(matches!(
         layout.unpack(&[3_u64], &mut [0; 2]),
-        Err(Error::DigitRange {
+        Err(Error::TokenRange {
             row: 0,
             level: 1,
-            digit: 3,
+            token: 3,
             size: 3
         })
     ));
     assert_eq!(
         text(layout.prefix_range(&[0, 0, 0]).unwrap_err()),
-        "3 digits are asked for, but the layout has 2 levels"
+        "3 tokens are asked for, but the layout has 2 levels"
     );
     assert_eq!(
         text("12-+7".parse::<Sid>().unwrap_err()),
-        "`12-+7` is no Semantic ID; write digits of 0 to 65535 joined by `-`, such as `12-200-7-0`"
+        "`12-+7` is no Semantic ID; write tokens of 0 to 65535 joined by `-`, such as `12-200-7-0`"
     );
 }

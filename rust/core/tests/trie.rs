@@ -1,4 +1,4 @@
-//! The trie against the obvious one: a sorted map from digits to items.
+//! The trie against the obvious one: a sorted map from tokens to items.
 
 #![expect(
     clippy::cast_sign_loss,
@@ -14,15 +14,15 @@ use sidkit_core::{Error, SidLayout, Trie};
 
 type Oracle = BTreeMap<Vec<u16>, BTreeSet<u32>>;
 
-/// Sizes of the levels and rows of digits under them; narrow enough that prefixes and whole rows meet often.
+/// Sizes of the levels and rows of tokens under them; narrow enough that prefixes and whole rows meet often.
 fn catalogues() -> impl Strategy<Value = (Vec<u32>, Vec<Vec<u16>>)> {
     let size = prop_oneof![Just(1_u32), 2..6_u32, 250..300_u32, Just(2048_u32)];
     prop::collection::vec(size, 1..8).prop_flat_map(|sizes| {
-        let digits: Vec<_> = sizes
+        let tokens: Vec<_> = sizes
             .iter()
             .map(|&size| prop_oneof![0..size.min(3), 0..size])
             .collect();
-        let row = digits.prop_map(|row| row.into_iter().map(|digit| digit as u16).collect::<Vec<_>>()).boxed();
+        let row = tokens.prop_map(|row| row.into_iter().map(|token| token as u16).collect::<Vec<_>>()).boxed();
         (
             Just(sizes),
             prop_oneof![4 => prop::collection::vec(row.clone(), 0..80), 1 => prop::collection::vec(row, 300..600)],
@@ -134,8 +134,8 @@ fn check_lookup<K: Key>(trie: &Trie, oracle: &Oracle, asked: &[Vec<u16>]) {
     trie.layout().pack(&asked.concat(), &mut keys).unwrap();
     let (values, offsets) = trie.lookup(&keys).unwrap();
     assert_eq!(*offsets.last().unwrap(), values.len() as i64);
-    for (row, (key, digits)) in keys.iter().zip(asked).enumerate() {
-        let expected = items_under(oracle, digits);
+    for (row, (key, tokens)) in keys.iter().zip(asked).enumerate() {
+        let expected = items_under(oracle, tokens);
         assert_eq!(values[offsets[row] as usize..offsets[row + 1] as usize], expected);
         assert_eq!(trie.get(*key).unwrap(), expected);
     }
@@ -190,12 +190,12 @@ proptest! {
         let (trie, _) = trie_of(&sizes, &rows, storage);
         let layout = trie.layout();
         let items: Vec<i64> = (0..rows.len() as i64).rev().collect();
-        let mut digits = vec![0; rows.len() * sizes.len()];
+        let mut tokens = vec![0; rows.len() * sizes.len()];
         match layout.words() {
-            1 => layout.unpack(&trie.sids::<u64>(&items).unwrap(), &mut digits).unwrap(),
-            _ => layout.unpack(&trie.sids::<[u64; 2]>(&items).unwrap(), &mut digits).unwrap(),
+            1 => layout.unpack(&trie.sids::<u64>(&items).unwrap(), &mut tokens).unwrap(),
+            _ => layout.unpack(&trie.sids::<[u64; 2]>(&items).unwrap(), &mut tokens).unwrap(),
         }
-        prop_assert_eq!(digits, rows.into_iter().rev().flatten().collect::<Vec<_>>());
+        prop_assert_eq!(tokens, rows.into_iter().rev().flatten().collect::<Vec<_>>());
     }
 
     #[test]
@@ -234,7 +234,7 @@ fn many_keys_are_looked_up_as_few() {
     assert!(matches!(trie.get(299_u64 << 13), Err(Error::KeyRange { .. })));
     assert!(matches!(
         trie.lookup(&[511_u64 << 4]),
-        Err(Error::DigitRange { level: 1, .. })
+        Err(Error::TokenRange { level: 1, .. })
     ));
 }
 
@@ -262,10 +262,10 @@ fn refuses_what_does_not_fit() {
     );
     assert_eq!(
         Trie::build(layout.clone(), &[0_u64, 3], None),
-        Err(Error::DigitRange {
+        Err(Error::TokenRange {
             row: 1,
             level: 1,
-            digit: 3,
+            token: 3,
             size: 3
         })
     );

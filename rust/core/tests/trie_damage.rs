@@ -46,10 +46,10 @@ fn files() -> Vec<Vec<u8>> {
     let mut files = vec![];
     for (sizes, items, sharing) in catalogues {
         let layout = SidLayout::new(sizes).unwrap();
-        let digit = |item: u32, level: usize| {
+        let token = |item: u32, level: usize| {
             ((item / sharing).wrapping_mul(2_654_435_761) >> (level * 5 % 23)) % sizes[level]
         };
-        let rows = (0..items).flat_map(|item| (0..sizes.len()).map(move |level| digit(item, level) as u16));
+        let rows = (0..items).flat_map(|item| (0..sizes.len()).map(move |level| token(item, level) as u16));
         let rows: Vec<u16> = rows.collect();
         for storage in [Storage::Fast, Storage::Compact] {
             let trie = if layout.words() == 1 {

@@ -1,4 +1,4 @@
-//! Known prefixes, neighbours and random items against a plain list of rows of digits.
+//! Known prefixes, neighbours and random items against a plain list of rows of tokens.
 
 #![expect(
     clippy::cast_sign_loss,
@@ -12,15 +12,15 @@ use sidkit_core::sid::Key;
 use sidkit_core::trie::Storage;
 use sidkit_core::{Error, SidLayout, Trie};
 
-/// Sizes of the levels, the digits of the items, and digits to ask for; narrow enough that prefixes and whole rows meet often.
+/// Sizes of the levels, the tokens of the items, and tokens to ask for; narrow enough that prefixes and whole rows meet often.
 fn worlds() -> impl Strategy<Value = (Vec<u32>, Vec<Vec<u16>>, Vec<Vec<u16>>)> {
     let size = prop_oneof![Just(1_u32), 2..6_u32, Just(300_u32), Just(2048_u32)];
     prop::collection::vec(size, 1..9).prop_flat_map(|sizes| {
-        let digits: Vec<_> = sizes
+        let tokens: Vec<_> = sizes
             .iter()
             .map(|&size| prop_oneof![0..size.min(3), 0..size])
             .collect();
-        let row = digits.prop_map(|row| row.into_iter().map(|digit| digit as u16).collect::<Vec<_>>());
+        let row = tokens.prop_map(|row| row.into_iter().map(|token| token as u16).collect::<Vec<_>>());
         let row = row.boxed();
         let (rows, asked) = (
             prop::collection::vec(row.clone(), 0..60),

@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 
 from sidkit.run.config.section import Count, Depth, Fraction, NonNegative, Positive, Seed, Width
 from sidkit.run.config.section import Section as _Section
-from sidkit.run.config.tokenize import QuantizeConfig
+from sidkit.run.config.tokenize import TokenizeConfig
 
 __all__ = [
-    "GENERATORS",
+    "GENERATIVE_MODELS",
     "ActionPieceConfig",
     "ActionPieceTrainingConfig",
     "DataConfig",
@@ -28,7 +28,6 @@ __all__ = [
     "ModelName",
     "ModelsConfig",
     "PassesTrainingConfig",
-    "QuantizeConfig",
     "RqTransformerConfig",
     "RqTransformerTrainingConfig",
     "RunConfig",
@@ -36,6 +35,7 @@ __all__ = [
     "SoftmaxTrainingConfig",
     "TigerConfig",
     "TigerTrainingConfig",
+    "TokenizeConfig",
     "TrainConfig",
     "TrainingConfig",
     "reads_content",
@@ -43,7 +43,7 @@ __all__ = [
 
 ModelName = Literal["popularity", "sasrec", "gru4rec", "tiger", "actionpiece", "rqtransformer", "decoderonly"]
 
-GENERATORS: frozenset[str] = frozenset({"tiger", "actionpiece", "rqtransformer", "decoderonly"})
+GENERATIVE_MODELS: frozenset[str] = frozenset({"tiger", "actionpiece", "rqtransformer", "decoderonly"})
 """The models that write Semantic IDs."""
 
 
@@ -82,8 +82,8 @@ class EmbedConfig(_Section):
 class IdsConfig(_Section):
     """How items with equal codes are told apart."""
 
-    collisions: Literal["token", "reassign", "share"] = "token"
-    """`token` appends a digit (TIGER), `reassign` takes the next-nearest free code, `share` leaves them."""
+    collisions: Literal["suffix", "reassign", "share"] = "suffix"
+    """`suffix` appends a token (TIGER), `reassign` takes the next-nearest free code, `share` leaves them."""
     reassign: Literal["first", "nearest", "sinkhorn"] = "first"
     """Who keeps a code under `reassign`: the first items of the catalogue, those nearest to what it stands
     for (deferred acceptance), or whom entropic transport gives it, so that all are moved little."""
@@ -168,7 +168,7 @@ class ActionPieceConfig(_TigerSizes):
     """Sizes of ActionPieceTIGER: those of TIGER, and of its vocabulary."""
 
     vocabulary: Count = 10_000
-    """Tokens of which histories are made, at most: the digits of all levels, and what is merged of them."""
+    """Tokens of which histories are made, at most: the tokens of all levels, and what is merged of them."""
     views: int = Field(default=5, ge=1, le=5)
     """In how many ways a history is read to recommend; their probabilities are averaged."""
 
@@ -191,7 +191,7 @@ class RqTransformerConfig(_Section):
     backbone: Literal["attention", "gru"] = "attention"
     """What reads a history: causal attention, or GRUs."""
     dense: bool = False
-    """Whether a softmax over all items is trained beside the digits; then it ranks too, and so do both."""
+    """Whether a softmax over all items is trained beside the tokens; then it ranks too, and so do both."""
 
     @model_validator(mode="after")
     def _heads_part_the_width(self) -> "RqTransformerConfig":
@@ -205,7 +205,7 @@ class DecoderOnlyConfig(_Section):
     d_model: Width = 128
     """Width of the model."""
     layers: Depth = 4
-    """Transformer blocks over the digits of a history."""
+    """Transformer blocks over the tokens of a history."""
     heads: Width = 4
     """Attention heads."""
     dropout: Fraction = 0.1
@@ -256,7 +256,7 @@ class TrainingConfig(_Section):
     """Steps until the highest learning rate."""
     clip_norm: NonNegative = 1.0
     """Longest gradient; 0 for no limit."""
-    averaging: Fraction = 0.0
+    weight_averaging: Fraction = 0.0
     """Share of the training over which weights are averaged before they are judged and kept; 0 for none."""
     patience: int = Field(default=5, ge=0)
     """Stop after so many evaluations without a better NDCG@10 on the validation items; 0 for never."""
@@ -279,12 +279,12 @@ class TrainingConfig(_Section):
 
 
 class GeneratorTrainingConfig(_Section):
-    """What is trained otherwise than digits as they are, beside the keys of every training."""
+    """What is trained otherwise than tokens as they are, beside the keys of every training."""
 
     label_smoothing: Fraction = 0.0
-    """Share of a target that is spread evenly over the digits that it could be."""
-    hide_digits: Fraction = 0.0
-    """Share of the digits read that are hidden (by RQTransformer with those after them)."""
+    """Share of a target that is spread evenly over the tokens that it could be."""
+    token_masking: Fraction = 0.0
+    """Share of the tokens read that are hidden (by RQTransformer with those after them)."""
 
 
 class TigerTrainingConfig(TrainingConfig, GeneratorTrainingConfig):
@@ -306,7 +306,7 @@ class PassesTrainingConfig(TrainingConfig):
 
     epochs: Positive = 12.0
     """Passes over all histories, if `max_steps` is 0."""
-    averaging: Fraction = 0.2
+    weight_averaging: Fraction = 0.2
     max_steps: int = Field(default=0, ge=0, le=2**31 - 1)
     """Steps of the whole training; 0 for what `epochs` need."""
     evaluate_every_steps: int = Field(default=0, ge=0, le=2**31 - 1)
@@ -317,7 +317,7 @@ class SoftmaxTrainingConfig(PassesTrainingConfig):
     """The same keys for a model that scores all items."""
 
     epochs: Positive = 20.0
-    averaging: Fraction = 0.0
+    weight_averaging: Fraction = 0.0
     loss: Literal["full", "sampled"] = "full"
     """The softmax over all items, or an estimate of it from a sample, with log-q correction."""
     negatives: Count = 2048
@@ -330,7 +330,7 @@ class RqTransformerTrainingConfig(PassesTrainingConfig, GeneratorTrainingConfig)
     """The same keys for RQTransformer."""
 
     dense_weight: NonNegative = 1.0
-    """Weight of the loss of the softmax over all items, beside that of the digits."""
+    """Weight of the loss of the softmax over all items, beside that of the tokens."""
 
 
 class DecoderOnlyTrainingConfig(PassesTrainingConfig, GeneratorTrainingConfig):
@@ -358,7 +358,7 @@ class DecodeConfig(_Section):
     """Prefixes kept at every level by a generator."""
     k: Count = 50
     """Items kept for every user, of every model."""
-    mask_seen: bool = False
+    exclude_seen: bool = False
     """Whether items of the history are never recommended."""
     batch_size: Count = 64
     """Users decoded at once."""
@@ -392,13 +392,13 @@ class RunConfig(_Section):
 
     Example:
         >>> config = RunConfig()
-        >>> config.quantize.levels, config.ids.collisions
-        (3, 'token')
+        >>> config.tokenize.levels, config.ids.collisions
+        (3, 'suffix')
     """
 
     data: DataConfig = DataConfig()
     embed: EmbedConfig = EmbedConfig()
-    quantize: QuantizeConfig = QuantizeConfig()
+    tokenize: TokenizeConfig = TokenizeConfig()
     ids: IdsConfig = IdsConfig()
     models: ModelsConfig = ModelsConfig()
     train: TrainConfig = TrainConfig()
@@ -412,11 +412,11 @@ class RunConfig(_Section):
                 f"`evaluate.ks` goes up to {max(self.evaluate.ks)}, but only `decode.k` = {self.decode.k} "
                 "items are kept for every user; raise `decode.k`"
             )
-        quantize, heads = self.quantize, self.models.sasrec.heads
-        if quantize.behaviour_from == "sasrec" and quantize.behaviour_dim % heads:
+        tokenize, heads = self.tokenize, self.models.sasrec.heads
+        if tokenize.behaviour_from == "sasrec" and tokenize.behaviour_dim % heads:
             raise ValueError(
-                "`quantize.behaviour_dim` is the width of a SASRec and must be a multiple of "
-                f"`models.sasrec.heads`, it is {quantize.behaviour_dim} with {heads} heads"
+                "`tokenize.behaviour_dim` is the width of a SASRec and must be a multiple of "
+                f"`models.sasrec.heads`, it is {tokenize.behaviour_dim} with {heads} heads"
             )
         return self
 

@@ -26,7 +26,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
             },
         },
         # 64 x 64 prefixes for 1,682 films: a third level would only separate near neighbours.
-        "quantize": {"levels": 2, "codes": 64},
+        "tokenize": {"levels": 2, "codebook_size": 64},
         "train": {
             # Chosen on validation: the default rate is too low for so few steps.
             "rqtransformer": {"learning_rate": 3e-3, "epochs": 24.0},
@@ -45,7 +45,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
         },
         "decode": {"beam": 20, "k": 20},
     },
-    # TIGER as published: 3 x 256 codes and a collision digit, 4 + 4 layers.
+    # TIGER as published: 3 x 256 codes and a collision token, 4 + 4 layers.
     "paper": {
         "models": {
             "use": ["popularity", "sasrec", "tiger"],
@@ -60,7 +60,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
                 "max_items": 20,
             },
         },
-        "quantize": {"levels": 3, "codes": 256},
+        "tokenize": {"levels": 3, "codebook_size": 256},
     },
 }
 

@@ -64,7 +64,7 @@ def parse_assignment(text: str) -> Tables:
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path) or len(path) < 2:
         raise ConfigError(
-            f"a setting is written section.key=value, it was `{text}`; an example: quantize.levels=4"
+            f"a setting is written section.key=value, it was `{text}`; an example: tokenize.levels=4"
         )
     tables: Tables = {path[-1]: _value(value.strip())}
     for part in reversed(path[:-1]):

@@ -1,4 +1,4 @@
-"""The table `quantize` of `run.toml`: which tokenizer, and the options that belong to it."""
+"""The table `tokenize` of `run.toml`: which tokenizer, and the options that belong to it."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sidkit.run.config.section import Count, Depth, Fraction, NonNegative, Positive, Section, Seed, Width
 
-__all__ = ["METHODS", "QuantizeConfig", "takes"]
+__all__ = ["METHODS", "TokenizeConfig", "takes"]
 
 Method = Literal[
     "rqkmeans",
@@ -88,7 +88,7 @@ def _sizes(value: Any) -> Any:
     return value
 
 
-class QuantizeConfig(Section):
+class TokenizeConfig(Section):
     """How vectors become codes. An option of another method than the chosen one is refused, not ignored."""
 
     method: Method = "rqkmeans"
@@ -98,10 +98,10 @@ class QuantizeConfig(Section):
     and with a rotation; unordered codes), `cooccurrence` (paths of a clustering of what occurs together; take
     fewer codes too), `words` (phrases of the items' own words; take more, such as 4096), `lmindexer`
     (residual codes trained to tell the words of the items' texts), and the controls `lsh`, `random` and
-    `atomic` (one code an item, whatever `levels` and `codes` say)."""
+    `atomic` (one code an item, whatever `levels` and `codebook_size` say)."""
     levels: Depth = 3
     """Codes of an item."""
-    codes: Annotated[int | list[int], BeforeValidator(_sizes)] = 256
+    codebook_size: Annotated[int | list[int], BeforeValidator(_sizes)] = 256
     """Codes of every level; one number, or a list of one a level."""
     iterations: Count = 25
     """Rounds of k-means a level; with `mini_batch`, passes over the vectors (k-means of any kind)."""
@@ -130,7 +130,7 @@ class QuantizeConfig(Section):
     """Weight decay of AdamW (`rqvae`, `vqvae`, `lmindexer`)."""
     commitment: NonNegative | None = None
     """Weight of the commitment loss: of latents to codewords (`rqvae`, `vqvae`), or of the levels that are
-    done to their digits (`lmindexer`)."""
+    done to their tokens (`lmindexer`)."""
     batch_size: Count = 1024
     """Vectors in a step (`rqvae`, `vqvae`, `rvq`, `lmindexer`)."""
     whiten: Width | None = None
@@ -160,7 +160,7 @@ class QuantizeConfig(Section):
     components: Width | None = None
     """Dimensions of the mapped vectors, at most (`lmindexer`)."""
     vocabulary: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Words, and pairs of words, that digits are trained to tell, at most (`lmindexer`)."""
+    """Words, and pairs of words, that tokens are trained to tell, at most (`lmindexer`)."""
     hints: Fraction | None = None
     """Share of a text's words that are given away when the training of a level begins (`lmindexer`)."""
     contrast: NonNegative | None = None
@@ -211,7 +211,7 @@ class QuantizeConfig(Section):
         """What the tokenizer of the method is made with; options that are unset are left to it."""
         if self.method in _WITHOUT_SIZES:
             return {}
-        chosen: dict[str, Any] = {"codes": self.codes}
+        chosen: dict[str, Any] = {"codebook_size": self.codebook_size}
         if self.method not in _ONE_LEVEL:
             chosen["levels"] = self.levels
         if self.method != "words":
@@ -230,7 +230,7 @@ class QuantizeConfig(Section):
         return chosen
 
     @model_validator(mode="after")
-    def _options_belong_to_the_method(self) -> "QuantizeConfig":
+    def _options_belong_to_the_method(self) -> "TokenizeConfig":
         defaults = type(self).model_fields
         for option, methods in (_BELONGS | _LOSSES).items():
             # Every run.toml holds the options that have a default, whatever the method.
@@ -243,7 +243,7 @@ class QuantizeConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _weights_have_their_losses(self) -> "QuantizeConfig":
+    def _weights_have_their_losses(self) -> "TokenizeConfig":
         of = {"collaborative_weight": "letter", "diversity_weight": "letter", "contrast_weight": "cost"}
         for option, loss in of.items():
             if getattr(self, option) is not None and self.behaviour != loss:
@@ -251,7 +251,7 @@ class QuantizeConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _behaviour_has_an_origin_and_a_use(self) -> "QuantizeConfig":
+    def _behaviour_has_an_origin_and_a_use(self) -> "TokenizeConfig":
         if self.behaviour_from == "pmi":
             return self
         if not self.reads_behaviour:
@@ -268,25 +268,29 @@ class QuantizeConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> "QuantizeConfig":
+    def _sizes_fit(self) -> "TokenizeConfig":
         if self.method in _WITHOUT_SIZES:
             return self
         if self.method in _ONE_LEVEL:
             if self.levels not in (1, type(self).model_fields["levels"].default):
                 raise ValueError(f'"{self.method}" has one level; `levels` must be 1, not {self.levels}')
-            if isinstance(self.codes, list):
+            if isinstance(self.codebook_size, list):
                 raise ValueError(
-                    f'"{self.method}" has one level; `codes` must be one number, not {self.codes}'
+                    f'"{self.method}" has one level; `codebook_size` must be one number, not {self.codebook_size}'
                 )
             return self
-        sizes = self.codes if isinstance(self.codes, list) else [self.codes] * self.levels
+        sizes = (
+            self.codebook_size if isinstance(self.codebook_size, list) else [self.codebook_size] * self.levels
+        )
         if len(sizes) != self.levels:
-            raise ValueError(f"`codes` has {len(sizes)} sizes for {self.levels} levels; give one a level")
+            raise ValueError(
+                f"`codebook_size` has {len(sizes)} sizes for {self.levels} levels; give one a level"
+            )
         bits = [(size - 1).bit_length() for size in sizes]
         if sum(bits) > _MOST_BITS:
             sum_of = f"{self.levels} x {bits[0]}" if len(set(bits)) == 1 else " + ".join(map(str, bits))
             raise ValueError(
-                f"`levels` x bits of `codes` is {sum_of} = {sum(bits)}, but a Semantic ID holds at most "
+                f"`levels` x bits of `codebook_size` is {sum_of} = {sum(bits)}, but a Semantic ID holds at most "
                 f"{_MOST_BITS} bits"
             )
         return self
@@ -300,6 +304,6 @@ def takes(method: str, option: str, value: Any) -> bool:
     """Whether a method has an option, and may have this value of it."""
     if method in _ONE_LEVEL and option == "levels":
         return bool(value == 1)
-    if method in _ONE_LEVEL and option == "codes":
+    if method in _ONE_LEVEL and option == "codebook_size":
         return not isinstance(value, list)
     return method in (_BELONGS | _LOSSES).get(option, METHODS)

@@ -1,4 +1,4 @@
-"""The work of every stage, on one run folder; what a stage makes is on the disk when it returns."""
+"""The work of every stage, on one run directory; what a stage makes is on the disk when it returns."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from sidkit._progress import silent
 from sidkit.data import Dataset, Split, built_in_names, cache_folder, load_dataset, split_dataset, statistics
 from sidkit.errors import FormatError
 from sidkit.run.assistants import Training, call_assistants
-from sidkit.run.config import GENERATORS, ModelName, RunConfig, reads_content
-from sidkit.run.directory import RunFolder
+from sidkit.run.config import GENERATIVE_MODELS, ModelName, RunConfig, reads_content
+from sidkit.run.directory import RunDirectory
 from sidkit.run.engine import Outcome, Task
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Work:
     needs no sentence-transformers, and one whose models are trained needs no torch to be evaluated.
     """
 
-    def __init__(self, config: RunConfig, folder: RunFolder) -> None:
+    def __init__(self, config: RunConfig, folder: RunDirectory) -> None:
         self.config = config
         self.folder = folder
 
@@ -108,7 +108,7 @@ class Work:
                 "source": source if source in built_in_names() else str(Path(source).resolve()),
                 **dataclasses.asdict(statistics(self.dataset)),
                 "train_events": len(self.split.train.values),
-                "valid_users": len(self.split.valid),
+                "validation_users": len(self.split.validation),
                 "test_users": len(self.split.test),
             }
         )
@@ -135,20 +135,20 @@ class Work:
         facts |= {"items": vectors.shape[0], "dimensions": vectors.shape[1]}
         return Outcome((EMBEDDINGS,), facts)
 
-    def quantize(self, task: Task) -> Outcome:
+    def tokenize(self, task: Task) -> Outcome:
         """Fit the tokenizer, and measure it."""
         from sidkit.run.tokenizers import make_tokenizer
         from sidkit.tokenizers import quality_report
 
         vectors, outputs = self._vectors(), [TOKENIZER]
-        behaviour = self._behaviour(task) if self.config.quantize.reads_behaviour else None
-        if behaviour is not None and self.config.quantize.vectors != "content":
+        behaviour = self._behaviour(task) if self.config.tokenize.reads_behaviour else None
+        if behaviour is not None and self.config.tokenize.vectors != "content":
             from sidkit.run.stages.collaborative import vectors_to_quantize
 
-            vectors = vectors_to_quantize(self.config.quantize, vectors, behaviour)
+            vectors = vectors_to_quantize(self.config.tokenize, vectors, behaviour)
             save_vectors(self.folder.path / QUANTIZED, vectors)
             outputs.append(QUANTIZED)
-        tokenizer = make_tokenizer(self.config.quantize)
+        tokenizer = make_tokenizer(self.config.tokenize)
         tokenizer.fit(
             vectors,
             **self._learned_from(vectors, behaviour),
@@ -164,8 +164,8 @@ class Work:
 
         made = task.workspace() / "behaviour.safetensors"
         if not made.is_file():
-            if self.config.quantize.behaviour_from == "sasrec":
-                call_assistants("quantize", task.workspace(), task.fingerprint)
+            if self.config.tokenize.behaviour_from == "sasrec":
+                call_assistants("tokenize", task.workspace(), task.fingerprint)
             save_vectors(made, self._learn_behaviour(task))
         return load_vectors(made, self.dataset.item_ids)
 
@@ -186,17 +186,17 @@ class Work:
         self, vectors: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32] | None
     ) -> dict[str, Any]:
         """What the tokenizer learns from beside vectors, as arguments of `fit`."""
-        quantize = self.config.quantize
-        if quantize.method == "cooccurrence":
+        tokenize = self.config.tokenize
+        if tokenize.method == "cooccurrence":
             return {"histories": self.split.train}
-        if quantize.learns_from_texts:
+        if tokenize.learns_from_texts:
             from sidkit.embed import item_texts
 
             return {"texts": item_texts(self.dataset.items, self.config.embed.template)}
-        if quantize.behaviour is not None:
+        if tokenize.behaviour is not None:
             from sidkit.run.stages.collaborative import losses
 
-            return {"extra_losses": losses(quantize, vectors, behaviour)}
+            return {"auxiliary_losses": losses(tokenize, vectors, behaviour)}
         return {}
 
     def ids(self, task: Task) -> Outcome:
@@ -205,12 +205,12 @@ class Work:
         from sidkit.tokenizers import decoding_costs, load_tokenizer
 
         tokenizer = load_tokenizer(self.folder.path / TOKENIZER)
-        vectors = self._vectors(EMBEDDINGS if self.config.quantize.vectors == "content" else QUANTIZED)
+        vectors = self._vectors(EMBEDDINGS if self.config.tokenize.vectors == "content" else QUANTIZED)
         earlier = self._earlier_table()
         table = SidTable.from_codes(
             tokenizer.encode(vectors),
             self.dataset.item_ids,
-            tokenizer.sizes,
+            tokenizer.codebook_sizes,
             collisions=self.config.ids.collisions,
             alternatives=lambda rows: tokenizer.alternatives(vectors[rows]),
             method=self.config.ids.reassign,
@@ -249,7 +249,7 @@ class Work:
             history = self._fit(model, workspace, task)
             facts = {"parameters": history.parameters, "best_step": history.best_step}
             facts |= {name: told for name in _THROUGHPUT if (told := getattr(history, name))}
-            if model in GENERATORS:
+            if model in GENERATIVE_MODELS:
                 facts |= self._diagnosis(workspace)
         return Outcome(self._move(workspace, f"models/{model}"), facts)
 
@@ -259,7 +259,7 @@ class Work:
         from sidkit.models import load_model
         from sidkit.run.stages.level_losses import level_losses
 
-        valid, digits = self.split.valid, self._table().digits
+        valid, tokens = self.split.validation, self._table().tokens
         able = np.flatnonzero(valid.histories.lengths > 0)
         if not len(able):
             return {}
@@ -268,8 +268,8 @@ class Work:
         model = load_model(folder)
         model.eval()
         return {
-            "level_loss": [round(loss, 4) for loss in level_losses(model, digits, asked)],
-            "bigram_loss": [round(loss, 4) for loss in bigram_losses(digits, self.split.train, asked)],
+            "level_loss": [round(loss, 4) for loss in level_losses(model, tokens, asked)],
+            "bigram_loss": [round(loss, 4) for loss in bigram_losses(tokens, self.split.train, asked)],
         }
 
     def _fit(self, model: ModelName, workspace: Path, task: Task) -> "History":
@@ -277,7 +277,7 @@ class Work:
 
         call_assistants(model, workspace, task.fingerprint)
         sizes, training = getattr(self.config.models, model), getattr(self.config.train, model)
-        generator = model in GENERATORS
+        generator = model in GENERATIVE_MODELS
         material = Material(
             self.split,
             len(self.dataset.items),
@@ -293,7 +293,7 @@ class Work:
     def assist(self, training: Training, workspace: Path, fingerprint: str) -> None:
         """Take this process's share of a training that the first process has begun."""
         task = Task(fingerprint, silent, lambda: workspace)
-        if training == "quantize":
+        if training == "tokenize":
             self._learn_behaviour(task)
         else:
             self._fit(training, workspace, task)
@@ -304,7 +304,7 @@ class Work:
         from sidkit.recommenders.ranker import load_rankers
 
         decode, test = self.config.decode, self.split.test
-        generator = model in GENERATORS
+        generator = model in GENERATIVE_MODELS
         rankers = load_rankers(
             model,
             self.folder.path / "models" / model,
@@ -313,7 +313,7 @@ class Work:
             beam=decode.beam,
             batch_size=decode.batch_size,
         )
-        seen = test.histories if decode.mask_seen else None
+        seen = test.histories if decode.exclude_seen else None
         total, outputs = len(rankers) * len(test), []
         for place, (ranking, rank) in enumerate(rankers.items()):
             before = place * len(test)
@@ -358,7 +358,7 @@ class Work:
         Metrics(
             self._protocol(),
             results,
-            tokenizer=dict(records["quantize"].facts) if GENERATORS & set(models) else {},
+            tokenizer=dict(records["tokenize"].facts) if GENERATIVE_MODELS & set(models) else {},
             seconds={name: record.seconds for name, record in records.items()},
             diagnostics={
                 name: told for name in models if (told := _among(records[f"train.{name}"].facts, _LOSSES))
@@ -383,14 +383,14 @@ class Work:
     def _protocol(self) -> "Protocol":
         from sidkit.evaluate import Protocol
 
-        config, generator = self.config, bool(GENERATORS & set(self.config.models.use))
+        config, generator = self.config, bool(GENERATIVE_MODELS & set(self.config.models.use))
         # Where no two times are equal nothing was shuffled, whatever the setting, and no table may say so.
         shuffled = config.data.ties == "shuffle" and self.dataset.tied_share > 0
         return Protocol(
             split=config.data.split,
             ties="shuffle" if shuffled else "source",
             tie_seed=config.data.seed if shuffled else 0,
-            mask_seen=config.decode.mask_seen,
+            exclude_seen=config.decode.exclude_seen,
             collisions=config.ids.collisions if generator else None,
             reassign=config.ids.reassign if generator else "first",
             candidates=len(self.dataset.items),

@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from sidkit._progress import Progress, silent
 from sidkit.data import Sequences
-from sidkit.embed.collaborative import collaborative_vectors
-from sidkit.embed.factorization import factorized_vectors
+from sidkit.embed.collaborative import collaborative_embeddings
+from sidkit.embed.factorization import factorization_embeddings
 from sidkit.run.config import RunConfig
-from sidkit.run.config.tokenize import QuantizeConfig
-from sidkit.tokenizers import behaviour_block, joined_vectors
+from sidkit.run.config.tokenize import TokenizeConfig
+from sidkit.tokenizers import collaborative_block, hybrid_embeddings
 
 __all__ = ["behaviour_vectors", "losses", "vectors_to_quantize"]
 
@@ -27,7 +27,7 @@ def behaviour_vectors(
     data: str = "",
     progress: Progress = silent,
 ) -> npt.NDArray[np.float32]:
-    """The vectors of `quantize.behaviour_from`, float32 (items, `quantize.behaviour_dim`).
+    """The vectors of `tokenize.behaviour_from`, float32 (items, `tokenize.behaviour_dim`).
 
     Args:
         config: of the run.
@@ -38,49 +38,49 @@ def behaviour_vectors(
         data: fingerprint of what is trained on.
         progress: told how far a training is.
     """
-    quantize = config.quantize
-    if quantize.behaviour_from == "sasrec":
+    tokenize = config.tokenize
+    if tokenize.behaviour_from == "sasrec":
         from sidkit.run.stages.sasrec_vectors import sasrec_vectors
 
         return sasrec_vectors(
             training,
             items,
-            config.models.sasrec.model_copy(update={"d_model": quantize.behaviour_dim}),
-            config.train.sasrec.model_copy(update={"seed": quantize.seed}),
+            config.models.sasrec.model_copy(update={"d_model": tokenize.behaviour_dim}),
+            config.train.sasrec.model_copy(update={"seed": tokenize.seed}),
             folder,
             times=times,
             data=data,
             progress=progress,
         )
-    if quantize.behaviour_from == "als":
-        return factorized_vectors(training, items, dim=quantize.behaviour_dim, seed=quantize.seed)
-    return collaborative_vectors(
-        training, items, dim=quantize.behaviour_dim, window=quantize.behaviour_window, seed=quantize.seed
+    if tokenize.behaviour_from == "als":
+        return factorization_embeddings(training, items, dim=tokenize.behaviour_dim, seed=tokenize.seed)
+    return collaborative_embeddings(
+        training, items, dim=tokenize.behaviour_dim, window=tokenize.behaviour_window, seed=tokenize.seed
     )
 
 
 def vectors_to_quantize(
-    config: QuantizeConfig, content: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32]
+    config: TokenizeConfig, content: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """The vectors that `quantize.vectors` asks for, float32 (items, dim).
+    """The vectors that `tokenize.vectors` asks for, float32 (items, dim).
 
     Args:
-        config: the section `quantize`; its `vectors` are not `content`.
+        config: the section `tokenize`; its `vectors` are not `content`.
         content: the vectors of `embed`.
         behaviour: those of `behaviour_vectors`.
     """
     if config.vectors == "behaviour":
-        return behaviour_block(behaviour)
-    return joined_vectors(content, behaviour, weight=config.behaviour_weight)
+        return collaborative_block(behaviour)
+    return hybrid_embeddings(content, behaviour, weight=config.behaviour_weight)
 
 
 def losses(
-    config: QuantizeConfig, x: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32] | None
+    config: TokenizeConfig, x: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32] | None
 ) -> list[Any]:
-    """The losses that `quantize.behaviour` adds to those of an RQ-VAE.
+    """The losses that `tokenize.behaviour` adds to those of an RQ-VAE.
 
     Args:
-        config: the section `quantize`.
+        config: the section `tokenize`.
         x: the vectors that are quantized.
         behaviour: those of `behaviour_vectors`, for `letter`.
     """

@@ -6,29 +6,29 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sidkit.data import EvalSet
+from sidkit.data import EvaluationSet
 
 __all__ = ["level_losses"]
 
 
 @torch.inference_mode()
 def level_losses(
-    model: Any, digits: npt.NDArray[np.uint16], questions: EvalSet, *, batch_size: int = 256
+    model: Any, tokens: npt.NDArray[np.uint16], questions: EvaluationSet, *, batch_size: int = 256
 ) -> list[float]:
-    """Measure how well a generator foretells each digit of the next item, given the digits before it.
+    """Measure how well a generator foretells each token of the next item, given the tokens before it.
 
     Args:
-        model: a `SidGenerator` in evaluation mode.
-        digits: the Semantic ID of every item, (items, L).
+        model: a `GenerativeModel` in evaluation mode.
+        tokens: the Semantic ID of every item, (items, L).
         questions: histories with known answers; each history has an item at least.
         batch_size: the most histories at a time, of equal length.
 
     Returns:
         Natural-log losses, one a level: the mean over the questions. Their sum is the loss of an item.
     """
-    spelled = torch.from_numpy(digits.astype(np.int64))  # (items, L)
+    spelled = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
     recent = questions.histories.tail(model.max_items)
-    totals = np.zeros(digits.shape[1])
+    totals = np.zeros(tokens.shape[1])
     for length in np.unique(recent.lengths):
         same = np.flatnonzero(recent.lengths == length)
         for start in range(0, len(same), batch_size):
@@ -37,7 +37,7 @@ def level_losses(
             users = None
             if model.user_buckets:
                 users = torch.from_numpy(questions.users[rows].astype(np.int64) % model.user_buckets)
-            state = model.start(spelled[history] if model.reads == "digits" else history, users)
+            state = model.start(spelled[history] if model.reads == "tokens" else history, users)
             wanted = spelled[torch.from_numpy(questions.targets[rows].astype(np.int64))]  # (B, L)
             parents: torch.Tensor | None = None
             given: torch.Tensor | None = None

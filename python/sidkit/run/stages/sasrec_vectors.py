@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._progress import Progress, silent
-from sidkit.data import EvalSet, Sequences, Split
+from sidkit.data import EvaluationSet, Sequences, Split
 from sidkit.errors import DataError
 from sidkit.run.config import SasrecConfig, SoftmaxTrainingConfig
 
@@ -49,7 +49,7 @@ def sasrec_vectors(
 
     Raises:
         DataError: if an item index is not below `n_items`, or no history has two events.
-        RunFolderError: if the folder holds a checkpoint of another training.
+        RunDirectoryError: if the folder holds a checkpoint of another training.
     """
     from sidkit.recommenders.training import Material, train_model
 
@@ -82,5 +82,5 @@ def _without_questions(histories: Sequences) -> Split:
     """Training histories alone; what is asked at the end of the training is their own last items."""
     rows = np.arange(len(histories), dtype=np.int32)
     last = histories.values[histories.offsets[1:] - 1]
-    own = EvalSet(rows, histories.head(histories.lengths - 1), last)
+    own = EvaluationSet(rows, histories.head(histories.lengths - 1), last)
     return Split("leave_last_out", "source", 0, histories, own, own)

@@ -23,38 +23,38 @@ from sidkit.tokenizers.training.collapse import ON_COLLAPSE
 __all__ = ["READER_WIDTH", "LMIndexer"]
 
 #: Width of the reader's one hidden layer. It is small on purpose: what the reader remembers by itself, the
-#: digits need not say.
+#: tokens need not say.
 READER_WIDTH = 128
 _BLOCK = 4096
 
 
 class LMIndexer(ResidualCodes):
-    """Codes trained so that the words of an item's text can be read of its digits alone.
+    """Codes trained so that the words of an item's text can be read of its tokens alone.
 
     After LMIndexer (Jin et al., 2024, arXiv 2310.07815), at the size that a CPU trains. There a language
-    model is trained to write the digits; here the language model that made the vectors stays as it is. What
+    model is trained to write the tokens; here the language model that made the vectors stays as it is. What
     is trained is a linear map of the vectors, which starts at their principal components, a codebook a level,
-    and a small reader that says which words an item has. The digits are written one after the other: each is
-    the codeword nearest to what the digits before leave over of the mapped vector. Levels are trained one
+    and a small reader that says which words an item has. The tokens are written one after the other: each is
+    the codeword nearest to what the tokens before leave over of the mapped vector. Levels are trained one
     after the other too, with the sum of
 
-    - the cross-entropy of the text's words, given the digits and a few of the words as hints, which become
+    - the cross-entropy of the text's words, given the tokens and a few of the words as hints, which become
       fewer. Rare words weigh more, and pairs of words count as words;
     - a contrast: an item is to be told from the others that share its prefix;
-    - a commitment: the map, while it moves, has to keep the digits of the levels that are done.
+    - a commitment: the map, while it moves, has to keep the tokens of the levels that are done.
 
     A new item needs a vector only. `fit` needs texts, and torch; everything else runs without either.
 
     Args:
         levels: codes per item.
-        codes: codes per level; one number, or one a level.
+        codebook_size: codewords per level; one number, or one a level.
         components: dimensions of the mapped vectors, at most.
         vocabulary: words, and pairs of words, that are read, at most: those that most texts have.
         hints: share of a text's words that the reader is given when the training of a level begins.
         contrast: weight of the contrast.
         commitment: weight of the commitment.
         standardize: give every dimension of the vectors mean 0 and variance 1 first.
-        plain_epochs: passes over the items that read words without digits first.
+        plain_epochs: passes over the items that read words without tokens first.
         level_epochs: passes over the items for each level.
         batch_size: items a step.
         learning_rate: of AdamW, the highest; in each level it rises and falls. The map has a tenth of it.
@@ -73,11 +73,11 @@ class LMIndexer(ResidualCodes):
         standardizer_: mean and scale of every dimension.
         map_, reader_: `Perceptron`.
         terms_: `Terms`, the words that the reader knows.
-        history_: figures of each epoch: the level, or -1 without digits, mean words, quantization, contrast,
+        history_: figures of each epoch: the level, or -1 without tokens, mean words, quantization, contrast,
             commitment; of levels, perplexity, unique rate of the prefixes so far, codes set anew.
     """
 
-    kind = "lmindexer"
+    method = "lmindexer"
     standardizer_: Standardizer
     map_: Perceptron
     reader_: Perceptron
@@ -89,7 +89,7 @@ class LMIndexer(ResidualCodes):
     def __init__(
         self,
         levels: int = 3,
-        codes: int | Sequence[int] = 256,
+        codebook_size: int | Sequence[int] = 256,
         *,
         components: int = 128,
         vocabulary: int = 1024,
@@ -109,7 +109,7 @@ class LMIndexer(ResidualCodes):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codes)
+        self._keep_shape(levels, codebook_size)
         self.components = components
         self.vocabulary = vocabulary
         self.hints = hints
@@ -177,7 +177,7 @@ class LMIndexer(ResidualCodes):
         from sidkit.tokenizers.lmindexer.training import Training
 
         if self._texts is None:
-            raise DataError("digits are trained to tell words; hint: fit(x, texts=item_texts(items))")
+            raise DataError("tokens are trained to tell words; hint: fit(x, texts=item_texts(items))")
         check_texts(self._texts, len(x))
         terms = Terms.of(self._texts, self.vocabulary)
         if not len(terms):
@@ -192,7 +192,7 @@ class LMIndexer(ResidualCodes):
         self.map_, self.reader_ = learned.map, learned.reader
         self.history_, self.notes = learned.history, learned.notes
         self._codebooks = Codebooks(learned.codebooks)
-        self._means = additive_codewords(z, self._encode(x), self.sizes)
+        self._means = additive_codewords(z, self._encode(x), self.codebook_sizes)
 
     def words(self, codes: npt.ArrayLike, count: int = 5) -> list[list[str]]:
         """What the reader says of codes: for each the likeliest words and pairs of words, at most `count`.
@@ -272,5 +272,5 @@ class LMIndexer(ResidualCodes):
         self.map_ = Perceptron.restore(state, "map", [dim, components])
         self.reader_ = Perceptron.restore(state, "reader", [components, READER_WIDTH, len(self.terms_)])
         self.history_ = []
-        self._means = take_levels(state, "means", self.sizes, dim)
+        self._means = take_levels(state, "means", self.codebook_sizes, dim)
         self._restore_codebooks(state, components)

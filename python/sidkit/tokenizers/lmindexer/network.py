@@ -29,13 +29,13 @@ _SHORTER = 0.25
 
 @dataclass(frozen=True)
 class Losses:
-    """The losses of one batch, scalars, and the digits it chose.
+    """The losses of one batch, scalars, and the tokens it chose.
 
     Attributes:
         words: mean cross-entropy of the words that were not hinted, in nats.
         quantization: of codewords and what they stand for.
         contrast: how hard it is to tell an item from those that share its prefix, by what is left of it.
-        commitment: cross-entropy of the digits of the levels before.
+        commitment: cross-entropy of the tokens of the levels before.
         codes: uint16 (batch,), of the level that is trained.
     """
 
@@ -57,7 +57,7 @@ class Network(nn.Module):
 
     Attributes:
         temperatures: of each level, the mean squared distance to codewords when the level began; that is
-            what one nat of a digit's log-probability is worth.
+            what one nat of a token's log-probability is worth.
     """
 
     def __init__(self, settings: "LMIndexer", x: npt.NDArray[np.float32], terms: int) -> None:
@@ -65,12 +65,12 @@ class Network(nn.Module):
         self.settings = settings
         components = min(settings.components, x.shape[1])
         self.map = nn.Linear(x.shape[1], components)
-        self.codebooks = nn.ParameterList(torch.zeros(size, components) for size in settings.sizes)
+        self.codebooks = nn.ParameterList(torch.zeros(size, components) for size in settings.codebook_sizes)
         self.reader = nn.Sequential(
             nn.Linear(components, READER_WIDTH), nn.ReLU(), nn.Linear(READER_WIDTH, terms)
         )
         self.hints = nn.Linear(terms, components, bias=False)
-        self.temperatures = [1.0] * len(settings.sizes)
+        self.temperatures = [1.0] * len(settings.codebook_sizes)
         self.noise = torch.Generator()
         self._start_map(x, components)
 
@@ -83,25 +83,25 @@ class Network(nn.Module):
         words, zero = self._reading(self.map(x), bags, hinted), torch.zeros(())
         return Losses(words, zero, zero, zero, np.zeros(0, np.uint16))
 
-    def forward(self, x: Tensor, bags: Tensor, hinted: float, digits: Tensor) -> Losses:
-        """Losses of the level that follows some digits.
+    def forward(self, x: Tensor, bags: Tensor, hinted: float, tokens: Tensor) -> Losses:
+        """Losses of the level that follows some tokens.
 
         Args:
             x: float32 (batch, dim), standardized.
-            bags: float32 (batch, terms), to be read of the digits.
+            bags: float32 (batch, terms), to be read of the tokens.
             hinted: share of their terms that the reader is given.
-            digits: int64 (batch, level), of the levels before, chosen when each was done.
+            tokens: int64 (batch, level), of the levels before, chosen when each was done.
         """
         latent = self.map(x)  # (batch, components)
         residual, total, commitment = latent, torch.zeros_like(latent), torch.zeros(())
         prefixes = []
-        for level in range(digits.shape[1]):
-            table, chosen = self.codebooks[level].detach(), digits[:, level]
+        for level in range(tokens.shape[1]):
+            table, chosen = self.codebooks[level].detach(), tokens[:, level]
             nearness = -torch.cdist(residual, table).square() / self.temperatures[level]  # (batch, codes)
             commitment = commitment + F.cross_entropy(nearness, chosen)
             residual, total = residual - table[chosen], total + table[chosen]
             prefixes.append(total)
-        table = self.codebooks[digits.shape[1]]
+        table = self.codebooks[tokens.shape[1]]
         codes = assign_codes(
             residual.detach().numpy(), [table.detach().numpy()], threads=self.settings.threads
         )[:, 0]
@@ -110,7 +110,7 @@ class Network(nn.Module):
         quantization = F.mse_loss(word, residual.detach())
         quantization = quantization + _NEARNESS * F.mse_loss(residual, word.detach())
         words = self._reading(straight_through(latent, self._some_shorter(prefixes)), bags, hinted)
-        return Losses(words, quantization, self._contrast(residual, digits), commitment, codes)
+        return Losses(words, quantization, self._contrast(residual, tokens), commitment, codes)
 
     def _reading(self, latent: Tensor, bags: Tensor, hinted: float) -> Tensor:
         shown = torch.rand(bags.shape, generator=self.noise) < hinted
@@ -128,13 +128,13 @@ class Network(nn.Module):
         lengths = torch.where(shorter, torch.randint(last, (rows,), generator=self.noise), last)
         return torch.stack(prefixes, 1)[torch.arange(rows), lengths]
 
-    def _contrast(self, residual: Tensor, digits: Tensor) -> Tensor:
+    def _contrast(self, residual: Tensor, tokens: Tensor) -> Tensor:
         """Each item has to be found by its residual among those of the batch that share its prefix."""
         # Not quite of length 1: what is nearly its codeword has no direction worth a gradient.
-        floor = 0.01 * self.temperatures[digits.shape[1]]
+        floor = 0.01 * self.temperatures[tokens.shape[1]]
         directions = residual / (residual.square().sum(1, keepdim=True) + floor).sqrt()
         cosines = directions @ directions.T / _CONTRAST_TEMPERATURE  # (batch, batch)
-        same = (digits[:, None] == digits[None]).all(2)
+        same = (tokens[:, None] == tokens[None]).all(2)
         return F.cross_entropy(cosines.masked_fill(~same, -torch.inf), torch.arange(len(residual)))
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from sidkit.tokenizers.parts.kmeans import kmeans, level_seed
 from sidkit.tokenizers.parts.perceptron import Perceptron
 from sidkit.tokenizers.parts.word_bags import Bags
 from sidkit.tokenizers.training.checkpoint import identity_of
-from sidkit.tokenizers.training.collapse import Health, Watchdog, distinct_rows
+from sidkit.tokenizers.training.collapse import CollapseCheck, Health, distinct_rows
 from sidkit.tokenizers.training.epochs import (
     EpochTraining,
     forget_moments,
@@ -74,9 +74,9 @@ class Training(EpochTraining):
                 {"params": list(self.network.codebooks), "part": 1.0, "weight_decay": 0.0},
             ]
         )
-        self.watchdog = Watchdog(settings.on_collapse, [])
+        self.collapse_check = CollapseCheck(settings.on_collapse, [])
         #: uint16 (n, levels), of the levels that are done.
-        self.digits = np.zeros((len(x), settings.levels), np.uint16)
+        self.tokens = np.zeros((len(x), settings.levels), np.uint16)
         self._begun = 0
         self._distinct = distinct_rows(x)
 
@@ -86,21 +86,21 @@ class Training(EpochTraining):
         linear = Perceptron(linear_weights(self.network.map))
         reader = Perceptron(linear_weights(self.network.reader))
         codebooks = self._final(linear(self.x.numpy()))
-        return Learned(linear, codebooks, reader, self.history, tuple(self.watchdog.notes))
+        return Learned(linear, codebooks, reader, self.history, tuple(self.collapse_check.notes))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The digits of the levels that are done, how many have begun, and the network's temperatures."""
+        """The tokens of the levels that are done, how many have begun, and the network's temperatures."""
         return {
-            "digits": self.digits,
+            "tokens": self.tokens,
             "begun": np.array([self._begun]),
             "temperatures": np.array(self.network.temperatures),
         }
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take over what `state` gave, or raise KeyError or ValueError."""
-        self.digits[:] = state["digits"]
+        self.tokens[:] = state["tokens"]
         (self._begun,) = state["begun"].tolist()
-        temperatures = np.broadcast_to(state["temperatures"], len(self.settings.sizes))
+        temperatures = np.broadcast_to(state["temperatures"], len(self.settings.codebook_sizes))
         self.network.temperatures = temperatures.tolist()
 
     def _one_epoch(self) -> tuple[dict[str, float], bool]:
@@ -147,8 +147,8 @@ class Training(EpochTraining):
         if level < 0:
             losses = self.network.plain(x, bags, hinted)
         else:
-            digits = torch.from_numpy(self.digits[rows, :level].astype(np.int64))
-            losses = self.network(x, bags, hinted, digits)
+            tokens = torch.from_numpy(self.tokens[rows, :level].astype(np.int64))
+            losses = self.network(x, bags, hinted, tokens)
         loss = losses.words + losses.quantization + self.settings.contrast * losses.contrast
         loss = loss + self.settings.commitment * losses.commitment
         self.optimizer.zero_grad(set_to_none=True)
@@ -162,7 +162,7 @@ class Training(EpochTraining):
         order = rng.permutation(len(self.x))
         if level > 0:
             groups = np.zeros(len(order), np.int64)
-            for column, size in zip(self.digits[:, :level].T, self.settings.sizes, strict=False):
+            for column, size in zip(self.tokens[:, :level].T, self.settings.codebook_sizes, strict=False):
                 groups = np.unique(groups * size + column, return_inverse=True)[1]
             places = rng.permutation(groups.max() + 1)[groups]
             order = order[np.argsort(places[order], kind="stable")]
@@ -170,14 +170,14 @@ class Training(EpochTraining):
         return [batches[number] for number in rng.permutation(len(batches))]
 
     def _finish(self, level: int) -> None:
-        """Write down the digits of the levels before `level`, as the exact kernel has them now."""
+        """Write down the tokens of the levels before `level`, as the exact kernel has them now."""
         if level:
             tables = [self._table(earlier) for earlier in range(level)]
-            self.digits[:, :level] = assign_codes(self._latents(), tables, threads=self.threads)
+            self.tokens[:, :level] = assign_codes(self._latents(), tables, threads=self.threads)
 
     def _start(self, level: int, seed: int) -> None:
         """Set the codebook of a level anew, from what the levels before leave over."""
-        residual, size = self._residuals(level), self.settings.sizes[level]
+        residual, size = self._residuals(level), self.settings.codebook_sizes[level]
         if self.settings.kmeans_start:
             table = kmeans(
                 residual, size, iterations=_ITERATIONS, seed=level_seed(seed, level), threads=self.threads
@@ -193,21 +193,21 @@ class Training(EpochTraining):
         self._begun = level + 1
 
     def _look_after(self, level: int, codes: npt.NDArray[np.uint16], figures: dict[str, float]) -> bool:
-        """Set dead codes anew, and do what the watchdog says, after an epoch with these codes.
+        """Set dead codes anew, and do what the collapse_check says, after an epoch with these codes.
 
         Returns:
             Whether training must stop.
         """
-        so_far = np.column_stack([self.digits[:, :level], codes])
-        health = Health.of(so_far, self.settings.sizes[: level + 1], self._distinct)
+        so_far = np.column_stack([self.tokens[:, :level], codes])
+        health = Health.of(so_far, self.settings.codebook_sizes[: level + 1], self._distinct)
         figures |= {"perplexity": health.perplexities[-1], "unique_rate": health.unique_rate, "reset": 0.0}
-        action = self.watchdog.look(self.epoch, health)
+        action = self.collapse_check.look(self.epoch, health)
         if action == "repair":
             # With another seed than at the start, or it would end in the same place.
-            self._start(level, self.settings.seed + len(self.watchdog.notes))
+            self._start(level, self.settings.seed + len(self.collapse_check.notes))
         elif health.dead[-1] and self.settings.reset and action is None:
             residual = self._residuals(level)
-            dead = np.setdiff1d(np.arange(self.settings.sizes[level]), codes)
+            dead = np.setdiff1d(np.arange(self.settings.codebook_sizes[level]), codes)
             rng = np.random.default_rng([self.settings.seed, self.epoch, 1])
             self._put(level, dead, residual[rng.choice(len(residual), len(dead), replace=False)])
             figures["reset"] = float(len(dead))
@@ -217,11 +217,11 @@ class Training(EpochTraining):
         """The codebooks that the tokenizer keeps, for the latents of its finished map.
 
         The map has moved a little since a level was done. A few rounds of k-means from the trained codewords
-        bring them to the middle of the items they stand for, and digits keep their meaning. Levels that a
+        bring them to the middle of the items they stand for, and tokens keep their meaning. Levels that a
         stopped training has not reached start anew.
         """
         residual, found = latents, []
-        for level, size in enumerate(self.settings.sizes):
+        for level, size in enumerate(self.settings.codebook_sizes):
             table = self._table(level)
             if level >= self._begun or self.settings.refit:
                 table = kmeans(
@@ -240,7 +240,7 @@ class Training(EpochTraining):
         """What the levels before `level` leave over of the latents, float32 (n, components)."""
         residual = self._latents()
         for earlier in range(level):
-            residual -= self._table(earlier)[self.digits[:, earlier]]
+            residual -= self._table(earlier)[self.tokens[:, earlier]]
         return residual
 
     @torch.no_grad()

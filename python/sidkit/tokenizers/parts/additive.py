@@ -52,7 +52,7 @@ def cheapest_codes(costs: Sequence[npt.NDArray[np.float64]], count: int) -> Code
         sums = (total[:, :, None] + level[:, None, :]).reshape(len(rows), total.shape[1] * size)
         # A prefix that is not among the `count` cheapest has `count` cheaper ones with the same continuation.
         best = np.argsort(sums, axis=1, kind="stable")[:, :count]
-        parents, digits = best // size, (best % size).astype(np.uint16)
-        codes = np.concatenate([codes[rows, parents], digits[:, :, None]], axis=2)
+        parents, tokens = best // size, (best % size).astype(np.uint16)
+        codes = np.concatenate([codes[rows, parents], tokens[:, :, None]], axis=2)
         total = sums[rows, best]
     return codes

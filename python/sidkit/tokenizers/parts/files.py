@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _VERSION = 1
-_FIELDS = {"kind": str, "dim": int, "settings": dict, "fingerprint": str}
+_FIELDS = {"method": str, "dim": int, "settings": dict, "fingerprint": str}
 
 
 def write_tokenizer(

@@ -70,7 +70,7 @@ class LookupTokenizer(Tokenizer):
     def _alternatives(self, x: Vectors, count: int) -> Codes:
         """A vector's own path and those that follow it at the last level, beginning anew after the last."""
         own = self._encode(x)
-        size = self.sizes[-1]
+        size = self.codebook_sizes[-1]
         choices = np.repeat(own[:, None], min(count, size), axis=1)
         choices[:, :, -1] = (own[:, -1:].astype(np.int64) + np.arange(choices.shape[1])) % size
         return choices
@@ -82,10 +82,10 @@ class LookupTokenizer(Tokenizer):
     def _restore(self, state: State, dim: int) -> None:
         paths = state.get("paths")
         rows = 0 if paths is None or not paths.ndim else len(paths)
-        paths = take(state, "paths", (rows, len(self.sizes)), np.uint16)
+        paths = take(state, "paths", (rows, len(self.codebook_sizes)), np.uint16)
         vectors = take(state, "vectors", (rows, dim))
-        if not rows or (paths >= np.array(self.sizes)).any():
-            raise KeyError(f"`paths` must be some, below {self.sizes}")
+        if not rows or (paths >= np.array(self.codebook_sizes)).any():
+            raise KeyError(f"`paths` must be some, below {self.codebook_sizes}")
         self._take_over(Standardizer.restore(state, dim), vectors, paths)
 
 

@@ -28,7 +28,7 @@ def check_texts(texts: Sequence[str], count: int) -> None:
 
 
 def words_of(text: str) -> list[str]:
-    """Words of two or more letters or digits, in small letters."""
+    """Words of two or more letters or tokens, in small letters."""
     return _WORD.findall(text.lower())
 
 

@@ -58,34 +58,38 @@ class ResidualCodes(Tokenizer):
 
     def _alternatives(self, x: Vectors, count: int) -> Codes:
         latent = self._latent(x)
-        widest = _BEAM * max(max(self.sizes), latent.shape[1])
+        widest = _BEAM * max(max(self.codebook_sizes), latent.shape[1])
         step = max(1, _BLOCK_NUMBERS // widest)
         blocks = [self._nearest(latent[start : start + step], count) for start in range(0, len(x), step)]
-        return np.concatenate(blocks) if blocks else np.zeros((0, 1, len(self.sizes)), np.uint16)
+        return np.concatenate(blocks) if blocks else np.zeros((0, 1, len(self.codebook_sizes)), np.uint16)
 
     def _nearest(self, latent: Vectors, count: int) -> Codes:
         """Beam search for the sums of codewords with the least squared distance."""
         rows = np.arange(len(latent))[:, None]
         residuals = latent[:, None].astype(np.float64)  # (m, beam, latent)
         codes = np.zeros((len(latent), 1, 0), np.uint16)  # (m, beam, level)
-        for level, size in enumerate(self.sizes):
+        for level, size in enumerate(self.codebook_sizes):
             words = self.codebooks_[level].astype(np.float64)
             beam = residuals.shape[1]
             # Without the codewords' cross terms with other levels, since the residual holds those.
             distances = np.square(residuals).sum(axis=2)[:, :, None] - 2 * residuals @ words.T
             distances = (distances + np.square(words).sum(axis=1)).reshape(len(latent), beam * size)
-            keep = min(beam * size, count if level == len(self.sizes) - 1 else _BEAM)
+            keep = min(beam * size, count if level == len(self.codebook_sizes) - 1 else _BEAM)
             best = np.argsort(distances, axis=1, kind="stable")[:, :keep]
-            parents, digits = best // size, best % size
-            codes = np.concatenate([codes[rows, parents], digits[:, :, None].astype(np.uint16)], axis=2)
-            residuals = residuals[rows, parents] - words[digits] if level < len(self.sizes) - 1 else residuals
+            parents, tokens = best // size, best % size
+            codes = np.concatenate([codes[rows, parents], tokens[:, :, None].astype(np.uint16)], axis=2)
+            residuals = (
+                residuals[rows, parents] - words[tokens]
+                if level < len(self.codebook_sizes) - 1
+                else residuals
+            )
         return codes
 
     def _codebook_state(self) -> State:
-        return by_level("codebooks", (self.codebooks_[level] for level in range(len(self.sizes))))
+        return by_level("codebooks", (self.codebooks_[level] for level in range(len(self.codebook_sizes))))
 
     def _restore_codebooks(self, state: State, dim: int) -> None:
-        self._codebooks = Codebooks(take_levels(state, "codebooks", self.sizes, dim))
+        self._codebooks = Codebooks(take_levels(state, "codebooks", self.codebook_sizes, dim))
 
 
 class ResidualTokenizer(ResidualCodes):

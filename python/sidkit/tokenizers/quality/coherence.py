@@ -19,7 +19,7 @@ class Coherence:
     """What was found for one length of prefix.
 
     Attributes:
-        depth: digits shared; 0 is the whole catalogue.
+        depth: tokens shared; 0 is the whole catalogue.
         prefixes: prefixes with at least two items.
         items: items under those.
         pairs: pairs of items that share a prefix.
@@ -41,7 +41,7 @@ def prefix_coherence(vectors: npt.ArrayLike, codes: npt.ArrayLike) -> list[Coher
 
     Args:
         vectors: (n, dim), the items' content vectors, none of them zero.
-        codes: (n, levels), the digits of their Semantic IDs.
+        codes: (n, levels), the tokens of their Semantic IDs.
 
     Returns:
         One entry for each depth from 0 to the number of levels.
@@ -49,19 +49,19 @@ def prefix_coherence(vectors: npt.ArrayLike, codes: npt.ArrayLike) -> list[Coher
     Raises:
         DataError: if the shapes do not fit, or a vector is zero or not finite.
     """
-    x, digits = np.asarray(vectors), np.asarray(codes)
-    if x.ndim != 2 or digits.ndim != 2 or len(x) != len(digits):
+    x, tokens = np.asarray(vectors), np.asarray(codes)
+    if x.ndim != 2 or tokens.ndim != 2 or len(x) != len(tokens):
         raise DataError(
-            f"vectors and codes must have a row for each item; got shapes {x.shape}, {digits.shape}"
+            f"vectors and codes must have a row for each item; got shapes {x.shape}, {tokens.shape}"
         )
     lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         raise DataError("every vector must be finite and not zero to have a direction")
     groups = np.zeros(len(x), dtype=np.int64)
     found = []
-    for depth in range(digits.shape[1] + 1):
+    for depth in range(tokens.shape[1] + 1):
         if depth:
-            pairs = groups * (int(digits[:, depth - 1].max(initial=0)) + 1) + digits[:, depth - 1]
+            pairs = groups * (int(tokens[:, depth - 1].max(initial=0)) + 1) + tokens[:, depth - 1]
             groups = np.unique(pairs, return_inverse=True)[1].reshape(-1)
         found.append(_within(x, lengths, groups, depth))
     return found

@@ -75,11 +75,11 @@ def neighbour_recall(
             finite.
         ConfigError: if `k`, `queries` or `pool` is senseless.
     """
-    x, digits = np.asarray(vectors, dtype=np.float32), np.asarray(codes)
-    if x.ndim != 2 or digits.ndim != 2 or len(x) != len(digits) or len(x) < 2:
+    x, tokens = np.asarray(vectors, dtype=np.float32), np.asarray(codes)
+    if x.ndim != 2 or tokens.ndim != 2 or len(x) != len(tokens) or len(x) < 2:
         raise DataError(
             "vectors and codes must have a row for each item, and at least two; "
-            f"got shapes {x.shape}, {digits.shape}"
+            f"got shapes {x.shape}, {tokens.shape}"
         )
     if k < 1 or queries < 1 or pool < 2:
         raise ConfigError(
@@ -88,7 +88,7 @@ def neighbour_recall(
     random = np.random.default_rng(seed)
     if len(x) > pool:
         rows = np.sort(random.choice(len(x), pool, replace=False))
-        x, digits = x[rows], digits[rows]
+        x, tokens = x[rows], tokens[rows]
     asked = np.arange(len(x))
     if len(x) > queries:
         asked = np.sort(random.choice(len(x), queries, replace=False))
@@ -97,7 +97,7 @@ def neighbour_recall(
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         raise DataError("every vector must be finite and not zero to have a direction")
     truth = _nearest(x / lengths, asked, k)
-    distinct, groups = np.unique(digits, axis=0, return_inverse=True)
+    distinct, groups = np.unique(tokens, axis=0, return_inverse=True)
     groups = groups.reshape(-1)
     decoded = tokenizer.decode(distinct)
     by_prefix, by_both = 0.0, 0.0

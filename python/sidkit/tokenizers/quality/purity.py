@@ -16,7 +16,7 @@ class Purity:
     """Category purity under prefixes of one length.
 
     Attributes:
-        depth: digits of the prefix; 0 is the whole catalogue.
+        depth: tokens of the prefix; 0 is the whole catalogue.
         prefixes: prefixes that occur, of items that have a category.
         items: items that have one.
         purity: the share of the items that are of the category that most items of their prefix have.
@@ -60,11 +60,11 @@ def prefix_purity(
     Raises:
         DataError: if there is not one list of categories for each row of codes.
     """
-    digits = np.asarray(codes)
-    if digits.ndim != 2 or digits.dtype.kind not in "iu" or len(digits) != len(categories):
+    tokens = np.asarray(codes)
+    if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or len(tokens) != len(categories):
         raise DataError(
-            f"codes must be integers (n, levels) with n lists of categories; got {digits.dtype} "
-            f"{digits.shape} and {len(categories)} lists"
+            f"codes must be integers (n, levels) with n lists of categories; got {tokens.dtype} "
+            f"{tokens.shape} and {len(categories)} lists"
         )
     kept = np.array([row for row, labels in enumerate(categories) if labels], dtype=np.int64)
     if not len(kept):
@@ -78,9 +78,9 @@ def prefix_purity(
     dealt = [random.permutation(len(kept)) for _ in range(drawn)]
     groups = np.zeros(len(kept), dtype=np.int64)
     found = []
-    for depth in range(digits.shape[1] + 1):
+    for depth in range(tokens.shape[1] + 1):
         if depth:
-            column = digits[kept, depth - 1].astype(np.int64)
+            column = tokens[kept, depth - 1].astype(np.int64)
             groups = np.unique(groups * (column.max() + 1) + column, return_inverse=True)[1].reshape(-1)
         by_chance = [_purity(groups[each], items, labels, len(names)) for each in dealt]
         real = _purity(groups, items, labels, len(names))

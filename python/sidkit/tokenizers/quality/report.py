@@ -65,7 +65,7 @@ class QualityReport:
     """Codes of a tokenizer on given vectors.
 
     Attributes:
-        kind: of the tokenizer.
+        method: of the tokenizer.
         items: number of vectors.
         levels: one entry a level.
         unique_rate: distinct codes per item: 1.0 if no two items collide.
@@ -74,7 +74,7 @@ class QualityReport:
         notes: what the training noticed and did about codebooks that collapsed; empty if all was well.
     """
 
-    kind: str
+    method: str
     items: int
     levels: tuple[LevelQuality, ...]
     unique_rate: float
@@ -101,7 +101,7 @@ class QualityReport:
         return flat
 
     def __str__(self) -> str:
-        lines = [f"{self.kind}, {self.items} items"]
+        lines = [f"{self.method}, {self.items} items"]
         lines += ["level  codes   used  perplexity  entropy   gini  mse (of variance)"]
         lines += [
             f"{number:>5}  {one.size:>5}  {one.used:>5}  {one.perplexity:>10.1f}  "
@@ -136,17 +136,19 @@ def quality_report(tokenizer: "Tokenizer", x: npt.ArrayLike) -> QualityReport:
             entropy(counts),
             gini(counts),
         )
-        for size, error, counts in zip(tokenizer.sizes, errors, _counts(codes, tokenizer.sizes), strict=True)
+        for size, error, counts in zip(
+            tokenizer.codebook_sizes, errors, _counts(codes, tokenizer.codebook_sizes), strict=True
+        )
     ]
     groups = _group_sizes(codes)
     sizes, counts = np.unique(groups, return_counts=True)
     return QualityReport(
-        kind=tokenizer.kind,
+        method=tokenizer.method,
         items=len(codes),
         levels=tuple(levels),
         unique_rate=len(groups) / max(1, len(codes)),
         collisions=dict(zip(sizes.tolist(), counts.tolist(), strict=True)),
-        random_unique_rate=random_unique_rate(len(codes), tokenizer.sizes),
+        random_unique_rate=random_unique_rate(len(codes), tokenizer.codebook_sizes),
         notes=tokenizer.notes,
     )
 

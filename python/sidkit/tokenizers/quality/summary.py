@@ -24,7 +24,7 @@ class TokenizerFigures:
         sizes: codes of each level.
         fit_seconds, fit_cpu_seconds: of the stage that fitted it, all it learned from included.
         encode_rows_per_second: all items at once, the median of five times.
-        unique_rate: distinct codes by items, before any collision digit.
+        unique_rate: distinct codes by items, before any collision token.
         largest_collision: items on one code at most.
         perplexity: 2 to the entropy of each level's codes.
         mse: of the vectors decoded from the first 1, 2, ... codes, as a part of the variance; of the vectors

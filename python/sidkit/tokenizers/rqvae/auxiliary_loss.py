@@ -10,7 +10,7 @@ from sidkit.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["CodebookLoss", "ExtraLoss", "LatentLoss", "StatefulLoss", "check_extra_losses"]
+__all__ = ["AuxiliaryLoss", "CodebookLoss", "LatentLoss", "StatefulLoss", "check_auxiliary_losses"]
 
 
 @runtime_checkable
@@ -70,17 +70,17 @@ class StatefulLoss(Protocol):
         """Take over what `state` gave, or raise KeyError or ValueError if it is not that."""
 
 
-ExtraLoss: TypeAlias = LatentLoss | CodebookLoss
+AuxiliaryLoss: TypeAlias = LatentLoss | CodebookLoss
 
 
-def check_extra_losses(terms: Sequence[ExtraLoss]) -> tuple[ExtraLoss, ...]:
+def check_auxiliary_losses(terms: Sequence[AuxiliaryLoss]) -> tuple[AuxiliaryLoss, ...]:
     """The terms as a tuple, or ConfigError if one is neither kind of loss."""
     for number, term in enumerate(terms):
         if not callable(getattr(term, "parameters", None)) or not (
             callable(term) or isinstance(term, CodebookLoss)
         ):
             raise ConfigError(
-                f"extra_losses[{number}] must have parameters() and either "
+                f"auxiliary_losses[{number}] must have parameters() and either "
                 "__call__(rows, latent, quantized, reconstruction) or codebook_loss(codebooks, codes), "
                 f"but it is {type(term).__name__}"
             )

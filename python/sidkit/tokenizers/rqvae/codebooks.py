@@ -34,8 +34,8 @@ class CodebookCare:
         self.network = network
         # Of the running averages (van den Oord et al., 2017, appendix A.1): how many vectors a code gets from
         # a batch, and their sum.
-        self.counts = [np.ones(size) for size in settings.sizes]
-        self.sums = [np.zeros((size, settings.latent)) for size in settings.sizes]
+        self.counts = [np.ones(size) for size in settings.codebook_sizes]
+        self.sums = [np.zeros((size, settings.latent)) for size in settings.codebook_sizes]
 
     def start(self, latents: Vectors, seed: int) -> None:
         """Set all codebooks anew from latents, float32 (n, latent)."""
@@ -43,7 +43,7 @@ class CodebookCare:
             found = self._kmeans(latents, _ITERATIONS["start"], seed)
         else:
             found, residual, rng = [], latents, np.random.default_rng([seed, 2])
-            for size in self.settings.sizes:
+            for size in self.settings.codebook_sizes:
                 words = self._shaped(residual[rng.choice(len(residual), size, replace=False)])
                 found.append(words)
                 residual = (
@@ -77,7 +77,8 @@ class CodebookCare:
             The codes that were set anew, one array a level.
         """
         dead = [
-            np.setdiff1d(np.arange(size), codes[:, level]) for level, size in enumerate(self.settings.sizes)
+            np.setdiff1d(np.arange(size), codes[:, level])
+            for level, size in enumerate(self.settings.codebook_sizes)
         ]
         rng, residual = np.random.default_rng(seed), latents
         for level, unused in enumerate(dead):
@@ -115,7 +116,7 @@ class CodebookCare:
             self.sums[level][:] = state[f"ema.sum.{level}"]
 
     def _average(self, level: int, residual: Vectors, codes: npt.NDArray[np.uint16]) -> None:
-        decay, size = self.settings.decay, self.settings.sizes[level]
+        decay, size = self.settings.decay, self.settings.codebook_sizes[level]
         seen = np.zeros((size, residual.shape[1]))
         np.add.at(seen, codes, residual)
         self.counts[level] *= decay
@@ -136,6 +137,10 @@ class CodebookCare:
         learn = spherical_kmeans if self.settings.distance == "cosine" else residual_kmeans
         return list(
             learn(
-                latents, self.settings.sizes, iterations=iterations, seed=seed, threads=self.settings.threads
+                latents,
+                self.settings.codebook_sizes,
+                iterations=iterations,
+                seed=seed,
+                threads=self.settings.threads,
             )
         )

@@ -32,7 +32,7 @@ class CollaborativeLoss:
 
     Args:
         vectors: float (n, width), a row for every vector given to `RQVAE.fit`; made of training events only,
-            such as `collaborative_vectors(split.train, n)`.
+            such as `collaborative_embeddings(split.train, n)`.
         latent: dimensions of the RQ-VAE's latent vectors.
         weight: alpha.
         temperature: the smaller, the more the nearest of the other items count.

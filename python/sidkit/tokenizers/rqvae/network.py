@@ -60,7 +60,9 @@ class Network(nn.Module):
         self.settings = settings
         self.encoder = _layers(widths)
         self.decoder = _layers(widths[::-1])
-        self.codebooks = nn.ParameterList(torch.zeros(size, settings.latent) for size in settings.sizes)
+        self.codebooks = nn.ParameterList(
+            torch.zeros(size, settings.latent) for size in settings.codebook_sizes
+        )
         self.codebooks.requires_grad_(settings.update == "gradient")
         self.temperature = settings.temperature
         self.noise = torch.Generator()

@@ -14,7 +14,7 @@ from sidkit.tokenizers.parts.perceptron import Perceptron
 from sidkit.tokenizers.parts.residual import ResidualTokenizer
 from sidkit.tokenizers.parts.standardize import Standardizer
 from sidkit.tokenizers.parts.whiten import Whitener
-from sidkit.tokenizers.rqvae.auxiliary_loss import CodebookLoss, ExtraLoss, check_extra_losses
+from sidkit.tokenizers.rqvae.auxiliary_loss import AuxiliaryLoss, CodebookLoss, check_auxiliary_losses
 from sidkit.tokenizers.rqvae.checks import check_settings
 
 __all__ = ["RQVAE"]
@@ -27,14 +27,14 @@ class RQVAE(ResidualTokenizer):
     the sum of the codewords. Trained with AdamW on the reconstruction error, the codebook loss and the
     commitment loss, by default with the straight-through estimator. What keeps codebooks from collapsing:
     standardized inputs, codebooks that start from k-means of the latents of a plainly trained autoencoder,
-    codes set anew that nothing chose for an epoch, k-means of the final latents at the end, and a watchdog.
+    codes set anew that nothing chose for an epoch, k-means of the final latents at the end, and a collapse_check.
 
     `fit` needs torch; everything else runs without it. Codes in training and in use come from the same
     kernel.
 
     Args:
         levels: codes per item.
-        codes: codes per level; one number, or one a level.
+        codebook_size: codewords per level; one number, or one a level.
         latent: dimensions of the latent vectors.
         hidden: widths between input and latent; the decoder has them in reverse.
         standardize: give every dimension mean 0 and variance 1 first.
@@ -72,21 +72,21 @@ class RQVAE(ResidualTokenizer):
         whitener_: principal components, or None.
         encoder_, decoder_: `Perceptron`.
         history_: figures of each epoch: reconstruction, quantization (mean squared errors), perplexity of
-            each level, unique rate, codes set anew, extra losses by number.
+            each level, unique rate, codes set anew, auxiliary losses by number.
     """
 
-    kind = "rqvae"
+    method = "rqvae"
     standardizer_: Standardizer
     whitener_: Whitener | None
     encoder_: Perceptron
     decoder_: Perceptron
     history_: list[dict[str, float]]
-    _extra_losses: tuple[ExtraLoss, ...] = ()
+    _auxiliary_losses: tuple[AuxiliaryLoss, ...] = ()
 
     def __init__(
         self,
         levels: int = 3,
-        codes: int | Sequence[int] = 256,
+        codebook_size: int | Sequence[int] = 256,
         *,
         latent: int = 32,
         hidden: Sequence[int] = (512, 256, 128),
@@ -112,7 +112,7 @@ class RQVAE(ResidualTokenizer):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codes)
+        self._keep_shape(levels, codebook_size)
         self.latent = latent
         self.hidden = check_widths("hidden", hidden)
         self.standardize = standardize
@@ -144,7 +144,7 @@ class RQVAE(ResidualTokenizer):
         *,
         progress: Progress | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-        extra_losses: Sequence[ExtraLoss] = (),
+        auxiliary_losses: Sequence[AuxiliaryLoss] = (),
     ) -> "RQVAE":
         """Learn from vectors.
 
@@ -152,7 +152,7 @@ class RQVAE(ResidualTokenizer):
             x: as of every tokenizer.
             progress: as of every tokenizer; a step is an epoch, the figures those of `history_`.
             checkpoint: as of every tokenizer.
-            extra_losses: terms that are added to the losses, see `LatentLoss` and `CodebookLoss`. Their
+            auxiliary_losses: terms that are added to the losses, see `LatentLoss` and `CodebookLoss`. Their
                 parameters are trained too, with the same optimizer, and stay with the terms.
 
         Returns:
@@ -162,14 +162,14 @@ class RQVAE(ResidualTokenizer):
             ConfigError: if a term is not such a loss, or its loss is not a finite number.
             DataError, FormatError: as of every tokenizer.
         """
-        terms = check_extra_losses(extra_losses)
+        terms = check_auxiliary_losses(auxiliary_losses)
         if self.update == "ema" and any(isinstance(term, CodebookLoss) for term in terms):
             raise ConfigError('a CodebookLoss has no gradient to follow with update="ema"; hint: "gradient"')
-        self._extra_losses = terms
+        self._auxiliary_losses = terms
         try:
             return super().fit(x, progress=progress, checkpoint=checkpoint)
         finally:
-            self._extra_losses = ()
+            self._auxiliary_losses = ()
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         require("torch", extra="train")
@@ -179,7 +179,7 @@ class RQVAE(ResidualTokenizer):
         z = standardizer.apply(x)
         whitener = None if self.whiten is None else Whitener.fit(z, self.whiten)
         z = z if whitener is None else whitener.apply(z)
-        learned = Training(self, z, self._extra_losses).run(progress, checkpoint)
+        learned = Training(self, z, self._auxiliary_losses).run(progress, checkpoint)
         self.standardizer_, self.whitener_ = standardizer, whitener
         self.notes = learned.notes
         self.encoder_, self.decoder_ = learned.encoder, learned.decoder

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.base import Progress, Vectors
 from sidkit.tokenizers.parts.perceptron import Perceptron
-from sidkit.tokenizers.rqvae.auxiliary_loss import CodebookLoss, ExtraLoss, StatefulLoss
+from sidkit.tokenizers.rqvae.auxiliary_loss import AuxiliaryLoss, CodebookLoss, StatefulLoss
 from sidkit.tokenizers.rqvae.codebooks import CodebookCare
 from sidkit.tokenizers.rqvae.network import Losses, Network
 from sidkit.tokenizers.training.checkpoint import identity_of
-from sidkit.tokenizers.training.collapse import Health, Watchdog, distinct_rows
+from sidkit.tokenizers.training.collapse import CollapseCheck, Health, distinct_rows
 from sidkit.tokenizers.training.epochs import (
     EpochTraining,
     forget_moments,
@@ -46,26 +46,26 @@ class Training(EpochTraining):
     """One training of an RQ-VAE on standardized vectors, float32 (n, dim).
 
     Every random choice depends on the seed and the epoch only, so a training that goes on from a checkpoint
-    ends where an uninterrupted one does. That holds for extra losses too, if all that they keep is in their
+    ends where an uninterrupted one does. That holds for auxiliary losses too, if all that they keep is in their
     parameters or they are a `StatefulLoss`.
     """
 
     name = "sidkit.rqvae-checkpoint"
 
-    def __init__(self, settings: "RQVAE", x: Vectors, extra_losses: Sequence[ExtraLoss] = ()) -> None:
+    def __init__(self, settings: "RQVAE", x: Vectors, auxiliary_losses: Sequence[AuxiliaryLoss] = ()) -> None:
         super().__init__()
         self.settings, self.epochs, self.threads = settings, settings.epochs, settings.threads
-        self.extra_losses = extra_losses
+        self.auxiliary_losses = auxiliary_losses
         self.x = torch.from_numpy(x)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.network = Network(settings, x.shape[1])
         self.parameters: dict[str, nn.Parameter] = dict(self.network.named_parameters())
-        for number, term in enumerate(extra_losses):
+        for number, term in enumerate(auxiliary_losses):
             self.parameters |= {f"extra.{number}.{at}": one for at, one in enumerate(term.parameters())}
             if isinstance(term, StatefulLoss):
                 term.begin()
-        self.identity = identity_of(settings.settings(), [x, *_described(extra_losses)])
+        self.identity = identity_of(settings.settings(), [x, *_described(auxiliary_losses)])
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=settings.learning_rate,
@@ -73,7 +73,7 @@ class Training(EpochTraining):
             fused=True,
         )
         self.care = CodebookCare(settings, self.network)
-        self.watchdog = Watchdog(settings.on_collapse, [])
+        self.collapse_check = CollapseCheck(settings.on_collapse, [])
         self._distinct = distinct_rows(x)
 
     def run(self, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> Learned:
@@ -82,9 +82,9 @@ class Training(EpochTraining):
         return self._learned()
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The running averages of the codebooks, and what extra losses keep."""
+        """The running averages of the codebooks, and what auxiliary losses keep."""
         kept = self.care.state()
-        for number, term in enumerate(self.extra_losses):
+        for number, term in enumerate(self.auxiliary_losses):
             if isinstance(term, StatefulLoss):
                 kept |= {f"term.{number}.{name}": array for name, array in term.state().items()}
         return kept
@@ -92,7 +92,7 @@ class Training(EpochTraining):
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take over what `state` gave, or raise KeyError or ValueError."""
         self.care.restore(state)
-        for number, term in enumerate(self.extra_losses):
+        for number, term in enumerate(self.auxiliary_losses):
             if isinstance(term, StatefulLoss):
                 term.restore(_below(f"term.{number}.", state))
 
@@ -103,8 +103,8 @@ class Training(EpochTraining):
             self.care.start(self._latents(), self.settings.seed)
         self.network.begin_epoch(self.epoch)
         order = np.random.default_rng([self.settings.seed, self.epoch]).permutation(len(self.x))
-        codes = np.zeros((len(order), len(self.settings.sizes)), np.uint16)
-        sums = np.zeros(2 + len(self.extra_losses))
+        codes = np.zeros((len(order), len(self.settings.codebook_sizes)), np.uint16)
+        sums = np.zeros(2 + len(self.auxiliary_losses))
         batches = np.array_split(order, max(1, round(len(order) / self.settings.batch_size)))
         for number, rows in enumerate(batches):
             self._set_rate(self.epoch + number / len(batches))
@@ -132,7 +132,7 @@ class Training(EpochTraining):
 
     def _extra(self, rows: Tensor, losses: Losses, plain: bool) -> list[Tensor]:
         found = []
-        for number, term in enumerate(self.extra_losses):
+        for number, term in enumerate(self.auxiliary_losses):
             if not isinstance(term, CodebookLoss):
                 found.append(term(rows, losses.latent, losses.quantized, losses.reconstructed))
             elif plain:
@@ -142,7 +142,7 @@ class Training(EpochTraining):
                 found.append(term.codebook_loss(list(self.network.codebooks), codes))
             if found[-1].ndim or not torch.isfinite(found[-1]):
                 raise ConfigError(
-                    f"extra_losses[{number}] ({type(term).__name__}) must give a finite scalar, "
+                    f"auxiliary_losses[{number}] ({type(term).__name__}) must give a finite scalar, "
                     f"but in epoch {self.epoch} it gave {found[-1].detach()}"
                 )
         return found
@@ -150,15 +150,15 @@ class Training(EpochTraining):
     def _look_after(
         self, codes: npt.NDArray[np.uint16], figures: dict[str, float]
     ) -> tuple[dict[str, float], bool]:
-        """Set dead codes anew, and do what the watchdog says, after an epoch with these codes."""
-        health = Health.of(codes, self.settings.sizes, self._distinct)
+        """Set dead codes anew, and do what the collapse_check says, after an epoch with these codes."""
+        health = Health.of(codes, self.settings.codebook_sizes, self._distinct)
         figures |= {f"perplexity.{level}": value for level, value in enumerate(health.perplexities)}
         figures |= {"unique_rate": health.unique_rate, "reset": 0.0}
-        action = self.watchdog.look(self.epoch, health)
+        action = self.collapse_check.look(self.epoch, health)
         if action == "repair":
             # With another seed than at the start, or it would end in the same place.
-            self.care.start(self._latents(), self.settings.seed + len(self.watchdog.notes))
-            self._forget([np.arange(size) for size in self.settings.sizes])
+            self.care.start(self._latents(), self.settings.seed + len(self.collapse_check.notes))
+            self._forget([np.arange(size) for size in self.settings.codebook_sizes])
         elif sum(health.dead) and self.settings.reset and action is None:
             revived = self.care.revive(codes, self._latents(), [self.settings.seed, self.epoch, 1])
             self._forget(revived)
@@ -183,11 +183,11 @@ class Training(EpochTraining):
         encoder = Perceptron(linear_weights(self.network.encoder))
         codebooks = self.care.final(encoder(self.x.numpy()))
         decoder = Perceptron(linear_weights(self.network.decoder))
-        return Learned(encoder, decoder, codebooks, self.history, tuple(self.watchdog.notes))
+        return Learned(encoder, decoder, codebooks, self.history, tuple(self.collapse_check.notes))
 
 
-def _described(extra_losses: Sequence[ExtraLoss]) -> Iterator[npt.NDArray[Any] | str]:
-    for term in extra_losses:
+def _described(auxiliary_losses: Sequence[AuxiliaryLoss]) -> Iterator[npt.NDArray[Any] | str]:
+    for term in auxiliary_losses:
         yield type(term).__qualname__
         yield from (parameter.detach().numpy() for parameter in term.parameters())
 

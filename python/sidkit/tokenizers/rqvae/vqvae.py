@@ -19,11 +19,11 @@ class VQVAE(RQVAE):
         codebooks_, standardizer_, whitener_, encoder_, decoder_, history_: as of `RQVAE`.
     """
 
-    kind = "vqvae"
+    method = "vqvae"
 
     def __init__(
         self,
-        codes: int = 256,
+        codebook_size: int = 256,
         *,
         latent: int = 32,
         hidden: Sequence[int] = (512, 256, 128),
@@ -51,7 +51,7 @@ class VQVAE(RQVAE):
     ) -> None:
         super().__init__(
             1,
-            check_one_size(codes),
+            check_one_size(codebook_size),
             latent=latent,
             hidden=hidden,
             standardize=standardize,

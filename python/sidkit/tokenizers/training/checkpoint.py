@@ -53,8 +53,8 @@ class Snapshot:
             "identity": training.identity,
             "epoch": training.epoch,
             "history": list(training.history),
-            "notes": list(training.watchdog.notes),
-            "bad_epochs": training.watchdog.bad_epochs,
+            "notes": list(training.collapse_check.notes),
+            "bad_epochs": training.collapse_check.bad_epochs,
         }
         return cls(training.name, described, {name: np.array(array) for name, array in arrays.items()})
 
@@ -87,8 +87,8 @@ def load_checkpoint(training: "EpochTraining", path: Path) -> None:
                 }
         training.restore(arrays)
         training.epoch, training.history = int(described["epoch"]), list(described["history"])
-        training.watchdog.notes = list(described["notes"])
-        training.watchdog.bad_epochs = int(described["bad_epochs"])
+        training.collapse_check.notes = list(described["notes"])
+        training.collapse_check.bad_epochs = int(described["bad_epochs"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise FormatError(
             f"{path} is a damaged checkpoint: {error}; hint: delete it to start anew"

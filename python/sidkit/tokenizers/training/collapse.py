@@ -15,7 +15,7 @@ from sidkit.tokenizers.quality.report import (
     unique_rate,
 )
 
-__all__ = ["ON_COLLAPSE", "Health", "Watchdog", "distinct_rows"]
+__all__ = ["ON_COLLAPSE", "CollapseCheck", "Health", "distinct_rows"]
 
 #: What a training may do about a collapse.
 ON_COLLAPSE = ("repair", "stop", "warn")
@@ -72,7 +72,7 @@ class Health:
         return "; ".join(found) or None
 
 
-class Watchdog:
+class CollapseCheck:
     """Decides, epoch by epoch, whether codebooks have collapsed and what is done about it.
 
     Args:

@@ -16,7 +16,7 @@ from torch import nn
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.base import Progress
 from sidkit.tokenizers.training.checkpoint import Snapshot, load_checkpoint
-from sidkit.tokenizers.training.collapse import Watchdog
+from sidkit.tokenizers.training.collapse import CollapseCheck
 
 __all__ = ["EpochTraining", "forget_moments", "linear_weights", "risen_and_fallen"]
 
@@ -35,7 +35,7 @@ class EpochTraining(ABC):
         threads: of torch, at most; those that it has if None.
         identity: of settings and data, see `identity_of`.
         parameters, optimizer: what is trained, by name, and by what.
-        watchdog: of the codebooks.
+        collapse_check: of the codebooks.
         epoch: the next one.
         history: figures of those before.
     """
@@ -46,7 +46,7 @@ class EpochTraining(ABC):
     identity: str
     parameters: dict[str, nn.Parameter]
     optimizer: torch.optim.Optimizer
-    watchdog: Watchdog
+    collapse_check: CollapseCheck
 
     def __init__(self) -> None:
         self.epoch = 0

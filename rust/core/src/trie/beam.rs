@@ -33,7 +33,7 @@ pub struct Beams {
     pub states: States,
 }
 
-/// A row of digits or parents takes 16 bits of a candidate.
+/// A row of tokens or parents takes 16 bits of a candidate.
 pub(super) const MOST_ROWS: usize = 1 << 16;
 
 /// Below this many scores a step is done before another thread would have woken up.

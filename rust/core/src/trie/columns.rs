@@ -1,4 +1,4 @@
-//! The sorted keys, as a directory over the head levels and one column of digits for each tail level.
+//! The sorted keys, as a directory over the head levels and one column of tokens for each tail level.
 
 #![expect(
     clippy::inline_always,
@@ -19,19 +19,19 @@ use crate::sid::{Key, SidLayout};
 pub(super) struct Columns {
     /// The number of codes of each level.
     sizes: Vec<u32>,
-    /// For each head level, how many bits of the directory's index lie below its digit. Its length is the number of
+    /// For each head level, how many bits of the directory's index lie below its token. Its length is the number of
     /// head levels.
     below: Vec<u32>,
     /// `directory[p]` is the position of the first key whose head bits are `p` or more; `2^head bits + 1` entries,
     /// so that `directory[p]..directory[p + 1]` are the keys of one head.
     pub(super) directory: Array<u32>,
-    /// The digits of each level below the head, by position; sorted within any range that shares the levels above.
+    /// The tokens of each level below the head, by position; sorted within any range that shares the levels above.
     pub(super) tail: Vec<Column>,
     /// The codes that follow crowded states, for each level.
     pub(super) fans: Vec<Fan>,
 }
 
-/// The digits of one level, as narrow as its number of codes allows.
+/// The tokens of one level, as narrow as its number of codes allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     /// At most 256 codes.
@@ -41,50 +41,50 @@ pub(super) enum Column {
 }
 
 impl Column {
-    /// The column of `digits` of a level with `size` codes.
-    pub(super) fn of(size: u32, digits: impl Iterator<Item = u16>) -> Self {
+    /// The column of `tokens` of a level with `size` codes.
+    pub(super) fn of(size: u32, tokens: impl Iterator<Item = u16>) -> Self {
         if size <= 256 {
-            Self::Narrow(digits.map(|digit| digit as u8).collect::<Vec<_>>().into())
+            Self::Narrow(tokens.map(|token| token as u8).collect::<Vec<_>>().into())
         } else {
-            Self::Wide(digits.collect::<Vec<_>>().into())
+            Self::Wide(tokens.collect::<Vec<_>>().into())
         }
     }
 }
 
 /// What a column is made of.
-pub(super) trait Digit: Copy + Ord {
+pub(super) trait Token: Copy + Ord {
     /// The code it stands for.
     fn code(self) -> u16;
 }
 
-impl Digit for u8 {
+impl Token for u8 {
     fn code(self) -> u16 {
         self.into()
     }
 }
 
-impl Digit for u16 {
+impl Token for u16 {
     fn code(self) -> u16 {
         self
     }
 }
 
-/// Runs `$body` with `$digits` bound to the slice of a column, once for each width.
-macro_rules! with_digits {
-    ($column:expr, $digits:ident => $body:expr) => {
+/// Runs `$body` with `$tokens` bound to the slice of a column, once for each width.
+macro_rules! with_tokens {
+    ($column:expr, $tokens:ident => $body:expr) => {
         match $column {
             $crate::trie::columns::Column::Narrow(column) => {
-                let $digits = &column[..];
+                let $tokens = &column[..];
                 $body
             }
             $crate::trie::columns::Column::Wide(column) => {
-                let $digits = &column[..];
+                let $tokens = &column[..];
                 $body
             }
         }
     };
 }
-pub(super) use with_digits;
+pub(super) use with_tokens;
 
 /// How many levels the directory resolves: as many as have no more slots than there are keys.
 pub(super) fn head_levels(layout: &SidLayout, keys: usize) -> usize {
@@ -117,8 +117,8 @@ impl Columns {
             *entry = total;
         }
         let column = |level| {
-            let digits = keys.iter().map(|&key| layout.digit(key, level));
-            Column::of(layout.sizes()[level], digits)
+            let tokens = keys.iter().map(|&key| layout.token(key, level));
+            Column::of(layout.sizes()[level], tokens)
         };
         let tail = (head..layout.levels()).map(column).collect();
         let mut columns = Self::new(layout, head, directory.into(), tail, Vec::new());
@@ -156,9 +156,9 @@ impl Columns {
             let mut fan = FanBuilder::new(self.sizes[depth], self.len());
             let mut next = Vec::new();
             let block = 1 << block_bits(self.sizes[depth]);
-            with_digits!(&self.tail[depth - self.head()], digits => {
+            with_tokens!(&self.tail[depth - self.head()], tokens => {
                 for span in states {
-                    let run = &digits[span.lo as usize..span.hi as usize];
+                    let run = &tokens[span.lo as usize..span.hi as usize];
                     if span.hi - span.lo > block {
                         mark(run, fan.add(span.lo));
                     }
@@ -173,7 +173,7 @@ impl Columns {
         fans
     }
 
-    /// A bitmap for every prefix of `depth` digits.
+    /// A bitmap for every prefix of `depth` tokens.
     fn head_fan(&self, depth: usize, bits: u32) -> Fan {
         let words = row_words(self.sizes[depth]);
         if bits < FAN_BITS {
@@ -221,7 +221,7 @@ impl Columns {
         }
     }
 
-    /// The positions of the keys under a state of `depth` digits.
+    /// The positions of the keys under a state of `depth` tokens.
     pub(super) fn positions(&self, depth: usize, span: Span) -> Range<u32> {
         if depth < self.head() {
             self.directory[span.lo as usize]..self.directory[span.hi as usize]
@@ -230,22 +230,22 @@ impl Columns {
         }
     }
 
-    /// Where `digit`, a code of the level at `depth`, leads.
-    pub(super) fn child(&self, depth: usize, span: Span, digit: u16) -> Span {
+    /// Where `token`, a code of the level at `depth`, leads.
+    pub(super) fn child(&self, depth: usize, span: Span, token: u16) -> Span {
         if span.is_dead() {
             return Span::DEAD;
         }
         if depth < self.head() {
-            return self.slot_child(depth, span.lo, digit);
+            return self.slot_child(depth, span.lo, token);
         }
-        let child = with_digits!(&self.tail[depth - self.head()], digits => narrow(digits, span, digit));
+        let child = with_tokens!(&self.tail[depth - self.head()], tokens => narrow(tokens, span, token));
         if child.is_dead() { Span::DEAD } else { child }
     }
 
-    /// Where `digit` leads from the head state whose first slot is `slot`.
-    pub(super) fn slot_child(&self, depth: usize, slot: u32, digit: u16) -> Span {
+    /// Where `token` leads from the head state whose first slot is `slot`.
+    pub(super) fn slot_child(&self, depth: usize, slot: u32, token: u16) -> Span {
         let below = self.below[depth];
-        let first = slot + (u32::from(digit) << below);
+        let first = slot + (u32::from(token) << below);
         let (first, last) = (first as usize, first as usize + (1 << below));
         let (lo, hi) = (self.directory[first], self.directory[last]);
         if lo == hi {
@@ -266,12 +266,12 @@ impl Columns {
         }
     }
 
-    /// How many bits of the directory's index lie below the digit of a head level.
+    /// How many bits of the directory's index lie below the token of a head level.
     pub(super) fn bits_below(&self, depth: usize) -> u32 {
         self.below[depth]
     }
 
-    /// The states of the first `depth` digits of valid keys. Keys take each step together, so that their loads overlap.
+    /// The states of the first `depth` tokens of valid keys. Keys take each step together, so that their loads overlap.
     #[inline(always)]
     pub(super) fn find<K: Key>(&self, layout: &SidLayout, keys: &[K], depth: usize, out: &mut [Span]) {
         let (head, rest) = (self.head(), layout.bits_below(self.head()));
@@ -279,7 +279,7 @@ impl Columns {
         for (keys, spans) in keys.chunks(TOGETHER).zip(out.chunks_mut(TOGETHER)) {
             if depth < head {
                 for (key, span) in keys.iter().zip(spans) {
-                    let step = |span, level| self.child(level, span, layout.digit(*key, level));
+                    let step = |span, level| self.child(level, span, layout.token(*key, level));
                     *span = (0..depth).fold(self.root(), step);
                 }
                 continue;
@@ -293,12 +293,12 @@ impl Columns {
                 *span = Span::new(directory[slot], directory[slot + 1]);
             }
             for level in head..depth {
-                with_digits!(&self.tail[level - head], digits => {
+                with_tokens!(&self.tail[level - head], tokens => {
                     for span in &*spans {
-                        prefetch_run(digits, span.lo as usize, span.hi as usize);
+                        prefetch_run(tokens, span.lo as usize, span.hi as usize);
                     }
                     for (key, span) in keys.iter().zip(&mut *spans) {
-                        *span = narrow(digits, *span, layout.digit(*key, level));
+                        *span = narrow(tokens, *span, layout.token(*key, level));
                     }
                 });
             }
@@ -314,12 +314,12 @@ impl Columns {
         let slot = key.checked_shr(layout.bits_below(self.head())).unwrap_or(0) as usize;
         let mut span = Span::new(self.directory[slot], self.directory[slot + 1]);
         for (column, level) in self.tail.iter().zip(self.head()..) {
-            let digit = layout.digit(<[u64; 2]>::from_u128(key), level);
-            with_digits!(column, digits => {
-                let next = narrow(digits, span, digit);
+            let token = layout.token(<[u64; 2]>::from_u128(key), level);
+            with_tokens!(column, tokens => {
+                let next = narrow(tokens, span, token);
                 if next.is_dead() {
-                    let run = &digits[span.lo as usize..span.hi as usize];
-                    return (span.lo + run.partition_point(|d| d.code() < digit) as u32, false);
+                    let run = &tokens[span.lo as usize..span.hi as usize];
+                    return (span.lo + run.partition_point(|d| d.code() < token) as u32, false);
                 }
                 span = next;
             });
@@ -332,39 +332,39 @@ impl Columns {
         let slot = self.directory.partition_point(|&start| start <= position) - 1;
         let mut key = slot as u128;
         for (column, bits) in self.tail.iter().zip(&layout.bits()[self.head()..]) {
-            let digit = with_digits!(column, digits => digits[position as usize].code());
-            key = key << bits | u128::from(digit);
+            let token = with_tokens!(column, tokens => tokens[position as usize].code());
+            key = key << bits | u128::from(token);
         }
         key
     }
 }
 
-/// The part of a run of sorted digits that equals `digit`.
+/// The part of a run of sorted tokens that equals `token`.
 #[inline(always)]
-fn narrow<D: Digit>(digits: &[D], span: Span, digit: u16) -> Span {
-    let run = &digits[span.lo as usize..span.hi as usize];
+fn narrow<D: Token>(tokens: &[D], span: Span, token: u16) -> Span {
+    let run = &tokens[span.lo as usize..span.hi as usize];
     if let [only] = run {
-        return Span::new(span.lo, span.lo + u32::from(only.code() == digit));
+        return Span::new(span.lo, span.lo + u32::from(only.code() == token));
     }
-    let start = run.partition_point(|&d| d.code() < digit);
+    let start = run.partition_point(|&d| d.code() < token);
     let length = run[start..]
         .iter()
         .take(4)
-        .take_while(|d| d.code() == digit)
+        .take_while(|d| d.code() == token)
         .count();
     let length = if length < 4 {
         length
     } else {
-        run[start..].partition_point(|&d| d.code() == digit)
+        run[start..].partition_point(|&d| d.code() == token)
     };
     Span::new(span.lo + start as u32, span.lo + (start + length) as u32)
 }
 
-/// Sets the bits of sorted digits, a word at a time.
-fn mark<D: Digit>(digits: &[D], row: &mut [u64]) {
+/// Sets the bits of sorted tokens, a word at a time.
+fn mark<D: Token>(tokens: &[D], row: &mut [u64]) {
     let (mut at, mut word) = (0, 0);
-    for digit in digits {
-        let code = usize::from(digit.code());
+    for token in tokens {
+        let code = usize::from(token.code());
         if code / 64 != at {
             row[at] |= word;
             (at, word) = (code / 64, 0);
@@ -374,17 +374,17 @@ fn mark<D: Digit>(digits: &[D], row: &mut [u64]) {
     row[at] |= word;
 }
 
-/// Appends the runs of equal digits that are longer than `block`, as states; `digits` are sorted and begin at position `lo`. No
+/// Appends the runs of equal tokens that are longer than `block`, as states; `tokens` are sorted and begin at position `lo`. No
 /// shorter run is crowded at any level below, since no level has smaller blocks.
-fn long_runs<D: Digit>(digits: &[D], lo: u32, block: u32, runs: &mut Vec<Span>) {
+fn long_runs<D: Token>(tokens: &[D], lo: u32, block: u32, runs: &mut Vec<Span>) {
     let block = block as usize;
-    let Some(ahead) = digits.get(block..) else { return };
+    let Some(ahead) = tokens.get(block..) else { return };
     // In a sorted sequence that is what a long run takes, and most states have none.
-    if ahead.iter().zip(digits).filter(|(a, b)| a == b).count() == 0 {
+    if ahead.iter().zip(tokens).filter(|(a, b)| a == b).count() == 0 {
         return;
     }
     let mut at = 0;
-    for run in digits.chunk_by(|a, b| a == b) {
+    for run in tokens.chunk_by(|a, b| a == b) {
         if run.len() > block {
             runs.push(Span::new(lo + at as u32, lo + (at + run.len()) as u32));
         }

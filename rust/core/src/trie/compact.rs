@@ -102,18 +102,18 @@ impl Compact {
         Span::new(0, self.len)
     }
 
-    /// Where `digit`, a code of the level at `depth`, leads.
-    pub(super) fn child(&self, depth: usize, span: Span, digit: u16) -> Span {
+    /// Where `token`, a code of the level at `depth`, leads.
+    pub(super) fn child(&self, depth: usize, span: Span, token: u16) -> Span {
         if span.is_dead() {
             return Span::DEAD;
         }
         let prefix = shr(self.key(span.lo), self.layout.bits_below(depth));
-        let prefix = shl(prefix, self.layout.bits()[depth]) | u128::from(digit);
+        let prefix = shl(prefix, self.layout.bits()[depth]) | u128::from(token);
         let (lo, hi) = (self.before(prefix, depth + 1), self.after(prefix, depth + 1));
         if lo == hi { Span::DEAD } else { Span::new(lo, hi) }
     }
 
-    /// The state of a key's first `depth` digits.
+    /// The state of a key's first `depth` tokens.
     pub(super) fn find(&self, key: u128, depth: usize) -> Span {
         let prefix = shr(key, self.layout.bits_below(depth));
         let (lo, hi) = (self.before(prefix, depth), self.after(prefix, depth));
@@ -177,8 +177,8 @@ impl Compact {
             return words.copy_from_slice(fan.row(prefix as usize));
         }
         let mut mark = |key: u128| {
-            let digit = usize::from(self.layout.digit(<[u64; 2]>::from_u128(key), depth));
-            words[digit / 64] |= 1 << (digit % 64);
+            let token = usize::from(self.layout.token(<[u64; 2]>::from_u128(key), depth));
+            words[token / 64] |= 1 << (token % 64);
         };
         // Where keys are many for each code, one search a code is cheaper than reading them all.
         if span.hi - span.lo <= self.layout.sizes()[depth].saturating_mul(16) {
@@ -236,13 +236,13 @@ impl Compact {
         (position, position < self.len && self.key(position) == key)
     }
 
-    /// How many keys are below all with this prefix of `depth` digits.
+    /// How many keys are below all with this prefix of `depth` tokens.
     fn before(&self, prefix: u128, depth: usize) -> u32 {
         let first = shl(prefix, self.layout.bits_below(depth));
         self.partition(first, |low, bound| low < bound)
     }
 
-    /// How many keys are below or within those with this prefix of `depth` digits.
+    /// How many keys are below or within those with this prefix of `depth` tokens.
     fn after(&self, prefix: u128, depth: usize) -> u32 {
         let free = self.layout.bits_below(depth);
         let last = shl(prefix, free) | mask(free);

@@ -263,8 +263,8 @@ impl Columns {
         arrays.put(&self.directory);
         for column in &self.tail {
             match column {
-                Column::Narrow(digits) => arrays.put(digits),
-                Column::Wide(digits) => arrays.put(digits),
+                Column::Narrow(tokens) => arrays.put(tokens),
+                Column::Wide(tokens) => arrays.put(tokens),
             }
         }
         for fan in &self.fans {

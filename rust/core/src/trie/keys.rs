@@ -15,7 +15,7 @@ use crate::sid::{Key, SidLayout};
 /// How a trie stores its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// A directory, columns of digits, bitmaps of crowded states: a step is a few loads. The default.
+    /// A directory, columns of tokens, bitmaps of crowded states: a step is a few loads. The default.
     Fast,
     /// Elias–Fano: as small as random keys can be, several times slower to walk.
     Compact,
@@ -59,7 +59,7 @@ impl Keys {
         }
     }
 
-    /// The positions of the keys under a state of `depth` digits.
+    /// The positions of the keys under a state of `depth` tokens.
     pub(super) fn positions(&self, depth: usize, span: Span) -> Range<u32> {
         match self {
             Self::Fast(keys) => keys.positions(depth, span),
@@ -67,11 +67,11 @@ impl Keys {
         }
     }
 
-    /// Where `digit`, a code of the level at `depth`, leads.
-    pub(super) fn child(&self, depth: usize, span: Span, digit: u16) -> Span {
+    /// Where `token`, a code of the level at `depth`, leads.
+    pub(super) fn child(&self, depth: usize, span: Span, token: u16) -> Span {
         match self {
-            Self::Fast(keys) => keys.child(depth, span, digit),
-            Self::Compact(keys) => keys.child(depth, span, digit),
+            Self::Fast(keys) => keys.child(depth, span, token),
+            Self::Compact(keys) => keys.child(depth, span, token),
         }
     }
 
@@ -86,7 +86,7 @@ impl Keys {
         }
     }
 
-    /// The states of the first `depth` digits of valid keys.
+    /// The states of the first `depth` tokens of valid keys.
     #[inline(always)]
     pub(super) fn find<K: Key>(&self, layout: &SidLayout, keys: &[K], depth: usize, out: &mut [Span]) {
         match self {

@@ -1,6 +1,6 @@
 //! What follows a state, read from its level.
 
-use super::columns::{Column, Columns, with_digits};
+use super::columns::{Column, Columns, with_tokens};
 use super::fan::{Fan, block_bits};
 use super::prefetch::prefetch_run;
 use super::row::set_bits;
@@ -75,8 +75,8 @@ impl<'a> Level<'a> {
     pub(super) fn set_bits(self, next: Next<'_>, words: &mut [u64]) {
         match (next, self) {
             (Next::Bitmap(row), _) => words.copy_from_slice(row),
-            (Next::Run(column, span), _) => with_digits!(column, digits => {
-                set_bits(&digits[span.lo as usize..span.hi as usize], words);
+            (Next::Run(column, span), _) => with_tokens!(column, tokens => {
+                set_bits(&tokens[span.lo as usize..span.hi as usize], words);
             }),
             (Next::Few(span), Self::Few { columns, depth, size }) => {
                 for code in (0..size).map(|code| code as u16) {
@@ -96,8 +96,8 @@ impl Next<'_> {
         match self {
             Self::Nothing | Self::Few(_) => {}
             Self::Bitmap(row) => prefetch_run(row, 0, row.len()),
-            Self::Run(column, span) => with_digits!(column, digits => {
-                prefetch_run(digits, span.lo as usize, span.hi as usize);
+            Self::Run(column, span) => with_tokens!(column, tokens => {
+                prefetch_run(tokens, span.lo as usize, span.hi as usize);
             }),
         }
     }

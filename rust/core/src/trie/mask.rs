@@ -1,7 +1,7 @@
 //! Which codes may come next, written into the caller's buffer.
 
 use super::Trie;
-use super::columns::{Digit, with_digits};
+use super::columns::{Token, with_tokens};
 use super::keys::Keys;
 use super::level::Next;
 use super::walk::{Span, States};
@@ -41,9 +41,9 @@ impl Trie {
         for (&span, row) in states.spans.iter().zip(out.chunks_exact_mut(size)) {
             if let Some(Next::Run(column, span)) = level.map(|level| level.next(span)) {
                 row.fill(false);
-                with_digits!(column, digits => {
-                    for digit in &digits[span.lo as usize..span.hi as usize] {
-                        row[usize::from(digit.code())] = true;
+                with_tokens!(column, tokens => {
+                    for token in &tokens[span.lo as usize..span.hi as usize] {
+                        row[usize::from(token.code())] = true;
                     }
                 });
             } else {

@@ -7,8 +7,8 @@
 //!
 //! - the *head*, the first few levels, as a directory: `directory[p]` is the position of the first key whose leading
 //!   bits are `p` or more. It has at most one entry a key, and a step in it is two loads;
-//! - the *tail*, each level below, as one column of digits by position (one byte each up to 256 codes, else two). The
-//!   digits of the children of a state are a sorted run of its level's column.
+//! - the *tail*, each level below, as one column of tokens by position (one byte each up to 256 codes, else two). The
+//!   tokens of the children of a state are a sorted run of its level's column.
 //!
 //! Random Semantic IDs of 4 × 256 cost 2.3 bytes each at a million and 2.0 at ten million; trees of nodes take 15 to 20.
 //!
@@ -21,8 +21,8 @@
 //! let trie = Trie::build(layout, &keys, None)?;
 //!
 //! let mut states = trie.start(1);
-//! for digit in [12, 200] {
-//!     states = trie.step(&states, &[digit])?;
+//! for token in [12, 200] {
+//!     states = trie.step(&states, &[token])?;
 //! }
 //! let mut allowed = [false; 4];
 //! trie.allowed(&states, &mut allowed)?;
@@ -137,7 +137,7 @@ impl Shelves {
 }
 
 impl Trie {
-    /// How many codes each level has and where each digit sits in a key.
+    /// How many codes each level has and where each token sits in a key.
     #[must_use]
     pub fn layout(&self) -> &SidLayout {
         &self.layout

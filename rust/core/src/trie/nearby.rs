@@ -1,4 +1,4 @@
-//! What is near in the tree: how far a Semantic ID is known, and which items share most of an item's digits.
+//! What is near in the tree: how far a Semantic ID is known, and which items share most of an item's tokens.
 
 use std::ops::Range;
 
@@ -14,43 +14,43 @@ const BLOCK: usize = 4096;
 pub struct Neighbours {
     /// The neighbours of each item, filled up with −1.
     pub items: Vec<i64>,
-    /// How many leading digits each shares with the item, filled up with 0.
+    /// How many leading tokens each shares with the item, filled up with 0.
     pub shared: Vec<u8>,
 }
 
 impl Trie {
-    /// How many leading digits of each key begin a Semantic ID that exists: all of them for one that exists itself.
+    /// How many leading tokens of each key begin a Semantic ID that exists: all of them for one that exists itself.
     ///
     /// # Errors
     /// As [`crate::SidLayout::unpack`].
     pub fn longest_prefix<K: Key>(&self, keys: &[K]) -> Result<Vec<u8>> {
         self.layout.check(keys)?;
         let levels = self.layout.levels();
-        let mut digits = vec![0; BLOCK.min(keys.len()) * levels];
+        let mut tokens = vec![0; BLOCK.min(keys.len()) * levels];
         let mut lengths = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BLOCK) {
-            let digits = &mut digits[..keys.len() * levels];
-            self.layout.unpack(keys, digits)?;
+            let tokens = &mut tokens[..keys.len() * levels];
+            self.layout.unpack(keys, tokens)?;
             lengths.extend(
-                digits
+                tokens
                     .chunks_exact(levels)
-                    .map(|digits| self.known_digits(digits)),
+                    .map(|tokens| self.known_tokens(tokens)),
             );
         }
         Ok(lengths)
     }
 
-    fn known_digits(&self, digits: &[u16]) -> u8 {
+    fn known_tokens(&self, tokens: &[u16]) -> u8 {
         let mut span = self.keys.root();
-        let walk = digits.iter().enumerate().take_while(|&(depth, &digit)| {
-            span = self.keys.child(depth, span, digit);
+        let walk = tokens.iter().enumerate().take_while(|&(depth, &token)| {
+            span = self.keys.child(depth, span, token);
             !span.is_dead()
         });
         walk.count() as u8
     }
 
-    /// The items that share the most leading digits with each item: first those under its own Semantic ID, then those under its
-    /// prefix of one digit less, and so on up to all items; ties by Semantic ID and then by item. At most `k`, never the item itself.
+    /// The items that share the most leading tokens with each item: first those under its own Semantic ID, then those under its
+    /// prefix of one token less, and so on up to all items; ties by Semantic ID and then by item. At most `k`, never the item itself.
     ///
     /// # Errors
     /// [`Error::UnknownItem`] for an item that is not in the trie.
@@ -80,19 +80,19 @@ impl Trie {
         Ok(neighbours)
     }
 
-    /// The slots of the items under each prefix of a slot's Semantic ID, from the empty prefix to all its digits, and last the
+    /// The slots of the items under each prefix of a slot's Semantic ID, from the empty prefix to all its tokens, and last the
     /// slot alone: each range within the one before.
     fn ranges_around(&self, slot: u32) -> Result<Vec<Range<usize>>> {
         let key = self.keys.key(&self.layout, self.shelves.position(slot));
-        let mut digits = vec![0; self.layout.levels()];
+        let mut tokens = vec![0; self.layout.levels()];
         match self.layout.words() {
-            1 => self.layout.unpack(&[u64::from_u128(key)], &mut digits)?,
-            _ => self.layout.unpack(&[<[u64; 2]>::from_u128(key)], &mut digits)?,
+            1 => self.layout.unpack(&[u64::from_u128(key)], &mut tokens)?,
+            _ => self.layout.unpack(&[<[u64; 2]>::from_u128(key)], &mut tokens)?,
         }
         let mut span = self.keys.root();
         let mut ranges = vec![self.slots(0, span)];
-        for (depth, &digit) in digits.iter().enumerate() {
-            span = self.keys.child(depth, span, digit);
+        for (depth, &token) in tokens.iter().enumerate() {
+            span = self.keys.child(depth, span, token);
             ranges.push(self.slots(depth + 1, span));
         }
         ranges.push(slot as usize..slot as usize + 1);

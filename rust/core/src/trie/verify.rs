@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::bits::Bits;
 use super::build::check_distinct;
-use super::columns::{Column, Columns, Digit, with_digits};
+use super::columns::{Column, Columns, Token, with_tokens};
 use super::compact::Compact;
 use super::format::damaged;
 use super::keys::Keys;
@@ -42,10 +42,10 @@ impl Columns {
         )?;
         for (column, &size) in self.tail.iter().zip(&layout.sizes()[self.head()..]) {
             let most =
-                with_digits!(column, digits => digits.iter().map(|&digit| u32::from(digit.code())).max());
+                with_tokens!(column, tokens => tokens.iter().map(|&token| u32::from(token.code())).max());
             check(
-                most.is_none_or(|digit| digit < size),
-                "a digit is not one of its level's codes",
+                most.is_none_or(|token| token < size),
+                "a token is not one of its level's codes",
             )?;
         }
         let rest = layout.bits_below(self.head());
@@ -58,7 +58,7 @@ impl Columns {
             let head = (slot as u128).checked_shl(rest).unwrap_or(0);
             check(
                 exists(layout, head, self.head()),
-                "a key begins with a digit that its level does not have",
+                "a key begins with a token that its level does not have",
             )?;
             let mut within = ends[0] as usize + 1..ends[1] as usize;
             check(
@@ -74,7 +74,7 @@ impl Columns {
 
     /// The order of the tails of two keys.
     fn compare(&self, a: usize, b: usize) -> Ordering {
-        let order = |column: &Column| with_digits!(column, digits => digits[a].cmp(&digits[b]));
+        let order = |column: &Column| with_tokens!(column, tokens => tokens[a].cmp(&tokens[b]));
         self.tail
             .iter()
             .map(order)
@@ -95,7 +95,7 @@ impl Compact {
             check(last < Some(key), "the keys do not ascend")?;
             check(
                 exists(layout, key, layout.levels()),
-                "a digit is not one of its level's codes",
+                "a token is not one of its level's codes",
             )?;
             last = Some(key);
         }
@@ -133,10 +133,10 @@ impl Shelves {
     }
 }
 
-/// Whether the first `levels` digits of a key are codes of their levels.
+/// Whether the first `levels` tokens of a key are codes of their levels.
 fn exists(layout: &SidLayout, key: u128, levels: usize) -> bool {
     let key = [(key >> 64) as u64, key as u64];
-    (0..levels).all(|level| u32::from(layout.digit(key, level)) < layout.sizes()[level])
+    (0..levels).all(|level| u32::from(layout.token(key, level)) < layout.sizes()[level])
 }
 
 fn check(holds: bool, otherwise: &str) -> Result<()> {

@@ -53,7 +53,7 @@ impl States {
         self.spans.is_empty()
     }
 
-    /// How many digits led here.
+    /// How many tokens led here.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth
@@ -107,7 +107,7 @@ impl Trie {
         })
     }
 
-    /// Each state after one more digit. A code that leads nowhere, or that its level does not have, gives a dead state.
+    /// Each state after one more token. A code that leads nowhere, or that its level does not have, gives a dead state.
     ///
     /// # Errors
     /// [`Error::Length`] unless there is one code for each state, [`Error::Complete`] at the last level.
@@ -134,7 +134,7 @@ impl Trie {
         })
     }
 
-    /// The states after reading the first `depth` digits of each key; dead where no key begins so.
+    /// The states after reading the first `depth` tokens of each key; dead where no key begins so.
     ///
     /// # Errors
     /// As [`crate::SidLayout::unpack`], and [`Error::Depth`] if there are fewer than `depth` levels.

@@ -10,7 +10,7 @@ use crate::sid::{Key, SidLayout};
 use crate::trie::array::{Array, Number};
 use crate::trie::bits::Bits;
 use crate::trie::build::MOST_ITEMS;
-use crate::trie::columns::{Column, Columns, Digit, head_levels, with_digits};
+use crate::trie::columns::{Column, Columns, Token, head_levels, with_tokens};
 use crate::trie::compact::Compact;
 use crate::trie::exclude::ByItem;
 use crate::trie::keys::Keys;
@@ -79,10 +79,10 @@ fn splice_columns(layout: &SidLayout, old: &Columns, edits: &Edits) -> Columns {
     let head = old.head();
     let mut directory = splice_directory(old, layout.bits_below(head), edits);
     let column = |(column, level): (&Column, usize)| {
-        let digit = |key| layout.digit(<[u64; 2]>::from_u128(key), level);
+        let token = |key| layout.token(<[u64; 2]>::from_u128(key), level);
         match column {
-            Column::Narrow(old) => Column::Narrow(splice_digits(old, edits, |key| digit(key) as u8)),
-            Column::Wide(old) => Column::Wide(splice_digits(old, edits, digit)),
+            Column::Narrow(old) => Column::Narrow(splice_tokens(old, edits, |key| token(key) as u8)),
+            Column::Wide(old) => Column::Wide(splice_tokens(old, edits, token)),
         }
     };
     let mut tail: Vec<Column> = old.tail.iter().zip(head..).map(column).collect();
@@ -91,16 +91,16 @@ fn splice_columns(layout: &SidLayout, old: &Columns, edits: &Edits) -> Columns {
         directory = deepen(&directory, layout.bits()[level], &tail.remove(0));
     }
     for level in (wanted..head).rev() {
-        let digits = flatten(&mut directory, layout.bits()[level]);
-        tail.insert(0, Column::of(layout.sizes()[level], digits));
+        let tokens = flatten(&mut directory, layout.bits()[level]);
+        tail.insert(0, Column::of(layout.sizes()[level], tokens));
     }
     let mut columns = Columns::new(layout, wanted, directory.into(), tail, Vec::new());
     columns.fans = columns.build_fans(layout);
     columns
 }
 
-/// One digit for each key: those of `old`, and `digit` of the keys that come.
-fn splice_digits<T: Number>(old: &[T], edits: &Edits, digit: impl Fn(u128) -> T) -> Array<T> {
+/// One token for each key: those of `old`, and `token` of the keys that come.
+fn splice_tokens<T: Number>(old: &[T], edits: &Edits, token: impl Fn(u128) -> T) -> Array<T> {
     Array::filled(edits.keys, |mut new| {
         let mut at = 0;
         for (position, goes, key) in edits.key_edits() {
@@ -108,7 +108,7 @@ fn splice_digits<T: Number>(old: &[T], edits: &Edits, digit: impl Fn(u128) -> T)
             new = put(new, &old[at..position]);
             at = position + usize::from(goes);
             if !goes {
-                new = put(new, &[digit(key)]);
+                new = put(new, &[token(key)]);
             }
         }
         put(new, &old[at..]);
@@ -141,14 +141,14 @@ fn splice_directory(old: &Columns, rest: u32, edits: &Edits) -> Vec<u32> {
     old.directory.iter().enumerate().map(entry).collect()
 }
 
-/// The directory of one level more, whose digits are `column`.
+/// The directory of one level more, whose tokens are `column`.
 fn deepen(directory: &[u32], bits: u32, column: &Column) -> Vec<u32> {
     let slots = directory.len() - 1;
     let mut deeper = vec![0; (slots << bits) + 1];
-    with_digits!(column, digits => {
+    with_tokens!(column, tokens => {
         for (slot, ends) in directory.windows(2).enumerate() {
-            for digit in &digits[ends[0] as usize..ends[1] as usize] {
-                deeper[(slot << bits | usize::from(digit.code())) + 1] += 1;
+            for token in &tokens[ends[0] as usize..ends[1] as usize] {
+                deeper[(slot << bits | usize::from(token.code())) + 1] += 1;
             }
         }
     });
@@ -160,7 +160,7 @@ fn deepen(directory: &[u32], bits: u32, column: &Column) -> Vec<u32> {
     deeper
 }
 
-/// Takes the last level, of so many bits, out of a directory, and gives its digits by position.
+/// Takes the last level, of so many bits, out of a directory, and gives its tokens by position.
 fn flatten(directory: &mut Vec<u32>, bits: u32) -> impl Iterator<Item = u16> {
     let deeper = std::mem::take(directory);
     *directory = deeper.iter().step_by(1 << bits).copied().collect();
