@@ -1,0 +1,27 @@
+"""Registry of recommenders: one module of this package, or one entry point of a plug-in, for each."""
+
+from pathlib import Path
+from typing import Any
+
+from sidkit._registry import Registry, discover
+
+__all__ = ["RECOMMENDERS"]
+
+_SHARED = (
+    "base",
+    "evaluation",
+    "filters",
+    "histories",
+    "neural",
+    "ranker",
+    "recipes",
+    "registry",
+    "storage",
+    "training",
+)
+
+RECOMMENDERS: Registry[type[Any]] = Registry(
+    "sidkit.recommenders",
+    "recommender",
+    discover("sidkit.recommenders", Path(__file__).parent, skip=_SHARED),
+)
