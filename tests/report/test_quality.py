@@ -33,7 +33,7 @@ def test_nothing_to_draw(tmp_path):
 
 def test_the_plot_of_this_project_is_what_its_stored_runs_give():
     plot = ROOT / "docs" / "plots" / "quality-beauty.svg"
-    assert main([str(ROOT / "docs" / "results"), "beauty", str(plot), "--check"]) == 0
+    assert main([str(ROOT / "benches" / "results"), "beauty", str(plot), "--check"]) == 0
     drawing = ElementTree.fromstring(plot.read_text())
     assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
     names = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")]

@@ -102,8 +102,8 @@ def test_marks_that_lead_nowhere(results, tmp_path, mark, wrong):
 
 
 def test_the_tables_of_this_project_equal_what_its_stored_runs_give():
-    pages = sorted((ROOT / "docs").glob("rank*.md"))
-    assert pages and update_rank_tables(ROOT / "docs" / "results" / "rank", pages, check=True) == []
+    pages = sorted((ROOT / "docs" / "results").glob("ranking*.md"))
+    assert pages and update_rank_tables(ROOT / "benches" / "results" / "rank", pages, check=True) == []
 
 
 def test_a_sweep_is_drawn_with_a_mark_for_every_shape():
