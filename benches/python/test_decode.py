@@ -15,7 +15,7 @@ from tests.models.t5 import as_t5
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
 from sidkit.decode import beam_search, rank_by_rqtransformer
-from sidkit.models import TIGER, RQTransformer
+from sidkit.models import RQTransformerNetwork, TIGERNetwork
 
 SIZES = (256, 256, 256, 16)
 ITEMS, USERS, HISTORY = 12_101, 64, 10
@@ -27,7 +27,7 @@ class World:
     def __init__(self) -> None:
         torch.manual_seed(0)
         random = np.random.default_rng(0)
-        self.model = TIGER(SIZES).eval()
+        self.model = TIGERNetwork(SIZES).eval()
         keys = random.choice(2**28, ITEMS, replace=False).astype(np.uint64)
         self.layout = SidLayout(list(SIZES))
         self.tokens = self.layout.unpack(keys)
@@ -139,11 +139,11 @@ def test_share_of_the_trie(benchmark, world, beam):
 
 
 @pytest.fixture(scope="module")
-def one_pass(world) -> RQTransformer:
+def one_pass(world) -> RQTransformerNetwork:
     """RQTransformer at its default size for the same items, its weights far from uniform."""
     torch.manual_seed(0)
     vectors = np.random.default_rng(0).normal(size=(ITEMS, 384)).astype(np.float32)
-    model = RQTransformer.for_items(SIZES, world.tokens, vectors)
+    model = RQTransformerNetwork.for_items(SIZES, world.tokens, vectors)
     for table in (model.code, model.prefix):
         torch.nn.init.normal_(table.weight, std=0.3)
     return model.eval()
@@ -161,6 +161,6 @@ def test_users_per_second_of_one_pass(benchmark, world, one_pass, beam):
 
     if beam == "exact":
         np.testing.assert_array_equal(exact()[0][:64], search(1000, world.histories)[0])
-    benchmark.group = "RQTransformer"
+    benchmark.group = "RQTransformerNetwork"
     benchmark.pedantic(exact if beam == "exact" else lambda: search(beam), rounds=5, warmup_rounds=1)
     benchmark.extra_info["users_per_second"] = len(users) / benchmark.stats.stats.median

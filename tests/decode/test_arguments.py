@@ -14,7 +14,7 @@ from sidkit.decode import (
     sample_items,
 )
 from sidkit.errors import ConfigError, DataError
-from sidkit.models import RQTransformer, SASRec
+from sidkit.models import RQTransformerNetwork, SASRecNetwork
 
 ITEMS = 14
 HISTORIES = Sequences.from_rows([[1, 2], [], [3]])
@@ -39,12 +39,12 @@ def rq(histories=HISTORIES, k=2, **options):
 
 def sasrec(histories=HISTORIES, k=2, **options):
     torch.manual_seed(0)
-    return rank_by_scores(SASRec(ITEMS, d_model=8, layers=1, heads=1).eval(), histories, k, **options)
+    return rank_by_scores(SASRecNetwork(ITEMS, d_model=8, layers=1, heads=1).eval(), histories, k, **options)
 
 
 def rq_model():
     torch.manual_seed(0)
-    return RQTransformer.for_items(TRIE.layout.sizes, TOKENS, d_model=8, layers=1, heads=1).eval()
+    return RQTransformerNetwork.for_items(TRIE.layout.sizes, TOKENS, d_model=8, layers=1, heads=1).eval()
 
 
 every = pytest.mark.parametrize("rank", [beam, diverse, sampled, rq, sasrec])

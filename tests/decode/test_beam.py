@@ -8,7 +8,7 @@ from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
 from sidkit.decode import beam_search
 from sidkit.errors import ConfigError
-from sidkit.models import TIGER
+from sidkit.models import TIGERNetwork
 
 SIZES = (5, 4, 3)
 ITEMS = 23
@@ -26,7 +26,7 @@ def catalogue(shared: bool = False) -> np.ndarray:
 def world(shared: bool = False, **changes):
     torch.manual_seed(0)
     settings = {"d_model": 16, "heads": 2, "d_head": 8, "d_ff": 16, "encoder_layers": 1, "decoder_layers": 2}
-    model = TIGER(SIZES, **(settings | changes)).eval()
+    model = TIGERNetwork(SIZES, **(settings | changes)).eval()
     for output in model.outputs:  # far from uniform, so that the order is clear
         torch.nn.init.normal_(output.weight, std=1.0)
     tokens = catalogue(shared)

@@ -5,12 +5,12 @@ import torch
 
 from sidkit.data import Sequences
 from sidkit.decode import rank_by_scores
-from sidkit.models import SASRec
+from sidkit.models import SASRecNetwork
 
 
 def test_sasrec_in_batches_equals_sasrec_one_by_one():
     torch.manual_seed(0)
-    model = SASRec(30, d_model=16, layers=1, heads=1, max_items=6).eval()
+    model = SASRecNetwork(30, d_model=16, layers=1, heads=1, max_items=6).eval()
     random = np.random.default_rng(0)
     rows = [random.integers(0, 30, length).tolist() for length in (3, 0, 9, 1, 6, 2)]
     items, scores = rank_by_scores(model, Sequences.from_rows(rows), 5, batch_size=4)
@@ -22,7 +22,7 @@ def test_sasrec_in_batches_equals_sasrec_one_by_one():
 
 def test_sasrec_leaves_out_what_is_excluded():
     torch.manual_seed(0)
-    model = SASRec(8, d_model=8, layers=1, heads=1).eval()
+    model = SASRecNetwork(8, d_model=8, layers=1, heads=1).eval()
     histories = Sequences.from_rows([[1, 2], [3]])
     items, scores = rank_by_scores(model, histories, 8, exclude=histories)
     assert sorted(items[0, :6]) == [0, 3, 4, 5, 6, 7]

@@ -3,12 +3,12 @@
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from sidkit.models import TIGER
+from sidkit.models import TIGERNetwork
 
 __all__ = ["as_t5"]
 
 
-def as_t5(model: TIGER) -> T5ForConditionalGeneration:
+def as_t5(model: TIGERNetwork) -> T5ForConditionalGeneration:
     """A T5 with the same weights.
 
     Its token_ids are the tokens of all levels in one vocabulary, level after level, and one more at the end that

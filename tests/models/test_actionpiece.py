@@ -11,7 +11,7 @@ from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
 from sidkit.decode import beam_search
 from sidkit.errors import FormatError
-from sidkit.models import ActionPieceTIGER, load_model, save_model
+from sidkit.models import ActionPieceNetwork, load_model, save_model
 from sidkit.tokenizers import ActionPiece
 from sidkit.train.pieces import PieceBatches
 
@@ -25,12 +25,12 @@ def catalogue():
     return every[np.random.default_rng(0).permutation(105)[:ITEMS]].astype(np.uint16)
 
 
-def small(**changes) -> ActionPieceTIGER:
+def small(**changes) -> ActionPieceNetwork:
     """Of a vocabulary with merges within items and between them; weights far from alike, so inputs matter."""
     walks = np.random.default_rng(1).integers(ITEMS, size=(60, 1)) + np.arange(5) * 3
     pieces = ActionPiece(60).fit(Sequences.from_rows(walks % ITEMS), catalogue(), SIZES).pieces_
     torch.manual_seed(0)
-    model = ActionPieceTIGER.of_pieces(pieces, **({**TINY, "max_items": 4, "views": 3} | changes)).eval()
+    model = ActionPieceNetwork.of_pieces(pieces, **({**TINY, "max_items": 4, "views": 3} | changes)).eval()
     torch.nn.init.normal_(model.pieces.weight[: model.padding], std=0.7)
     torch.nn.init.normal_(model.tiger.tokens.weight, std=0.7)
     return model
@@ -192,7 +192,7 @@ def test_it_learns_what_two_neighbours_tell_together():
     assert len(pieces) == 20
     torch.manual_seed(0)
     sizes = {"d_model": 32, "heads": 2, "d_head": 16, "d_ff": 64, "encoder_layers": 1, "decoder_layers": 1}
-    model = ActionPieceTIGER.of_pieces(pieces, **sizes, dropout=0.0, max_items=2, views=5)
+    model = ActionPieceNetwork.of_pieces(pieces, **sizes, dropout=0.0, max_items=2, views=5)
     batches = PieceBatches(train, tokens, pieces, batch_size=140, max_items=2, seed=0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for epoch in range(40):

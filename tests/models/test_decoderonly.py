@@ -10,16 +10,16 @@ from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
 from sidkit.decode import beam_search
 from sidkit.errors import ConfigError
-from sidkit.models import DecoderOnly
+from sidkit.models import DecoderOnlyNetwork
 from sidkit.models.blocks import CausalBlock, turns
 
 SIZES = (7, 5, 3)
 
 
-def small(**changes) -> DecoderOnly:
+def small(**changes) -> DecoderOnlyNetwork:
     torch.manual_seed(0)
     settings = {"d_model": 16, "heads": 2, "layers": 2, "max_items": 6}
-    model = DecoderOnly(SIZES, **(settings | changes)).eval()
+    model = DecoderOnlyNetwork(SIZES, **(settings | changes)).eval()
     torch.nn.init.normal_(model.tokens.weight, std=0.7)  # far from alike, so that inputs matter
     return model
 
@@ -126,7 +126,7 @@ def test_it_learns_what_follows_what():
     catalogue = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(3), indexing="ij"), -1).flatten(0, 1)
     walks = (torch.arange(12)[:, None] + torch.arange(5)) % 12
     torch.manual_seed(0)
-    model = DecoderOnly((4, 3), d_model=32, layers=1, heads=2, dropout=0.0, max_items=5)
+    model = DecoderOnlyNetwork((4, 3), d_model=32, layers=1, heads=2, dropout=0.0, max_items=5)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(60):
         losses = model(catalogue[walks], torch.ones_like(walks).bool())

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from sidkit.data import cyclic_world, split_dataset
-from sidkit.models import GRU4Rec
+from sidkit.models import GRU4RecNetwork
 from sidkit.recommenders.training import Material, train_model
 from sidkit.run.config import Gru4recConfig, SasrecConfig, SoftmaxTrainingConfig
 
 
-def small(**changes) -> GRU4Rec:
+def small(**changes) -> GRU4RecNetwork:
     torch.manual_seed(0)
-    return GRU4Rec(20, **({"d_model": 16, "layers": 2, "max_items": 8} | changes)).eval()
+    return GRU4RecNetwork(20, **({"d_model": 16, "layers": 2, "max_items": 8} | changes)).eval()
 
 
 def test_the_state_is_that_of_the_formula():

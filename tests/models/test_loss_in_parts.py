@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sidkit.models import GRU4Rec, SASRec, next_item
+from sidkit.models import GRU4RecNetwork, SASRecNetwork, next_item
 
 ITEMS = 20
 
@@ -23,7 +23,7 @@ def losses(model, monkeypatch, at_once):
     return loss.detach(), [tensor.grad.clone() for tensor in model.parameters()], counts
 
 
-@pytest.mark.parametrize("kind", [SASRec, GRU4Rec])
+@pytest.mark.parametrize("kind", [SASRecNetwork, GRU4RecNetwork])
 def test_the_loss_in_parts_is_the_loss(kind, monkeypatch):
     torch.manual_seed(0)
     model = kind(ITEMS, d_model=8, layers=1, dropout=0.0, max_items=6)
@@ -38,7 +38,7 @@ def test_the_loss_in_parts_is_the_loss(kind, monkeypatch):
 
 def test_a_huge_catalogue_takes_one_position_at_a_time(monkeypatch):
     torch.manual_seed(0)
-    model = SASRec(ITEMS, d_model=8, layers=1, dropout=0.0, max_items=6)
+    model = SASRecNetwork(ITEMS, d_model=8, layers=1, dropout=0.0, max_items=6)
     whole, *_ = losses(model, monkeypatch, 13)
     monkeypatch.setattr(next_item, "_SCORES", 1)
     one_by_one, _, counts = losses(model, monkeypatch, 0)

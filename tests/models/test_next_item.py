@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from sidkit.models import GRU4Rec, SASRec
+from sidkit.models import GRU4RecNetwork, SASRecNetwork
 
 
-@pytest.fixture(params=[SASRec, GRU4Rec])
+@pytest.fixture(params=[SASRecNetwork, GRU4RecNetwork])
 def model(request):
     torch.manual_seed(0)
     return request.param(20, d_model=16, layers=2, max_items=8).eval()

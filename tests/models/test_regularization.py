@@ -10,7 +10,7 @@ from tests.train.test_ties import shelves
 
 from sidkit.data import split_dataset
 from sidkit.ids import SidTable
-from sidkit.models import TIGER, DecoderOnly, RQTransformer
+from sidkit.models import DecoderOnlyNetwork, RQTransformerNetwork, TIGERNetwork
 from sidkit.recommenders.recipes import RECIPES
 from sidkit.recommenders.training import Material, train_model
 from sidkit.run.config import DecoderOnlyConfig, RqTransformerConfig, TigerConfig
@@ -24,9 +24,9 @@ SPELLED = torch.from_numpy(TOKENS.astype(np.int64))
 
 TINY = {"d_model": D, "heads": 1, "dropout": 0.0}
 MAKE = {
-    "tiger": lambda: TIGER(SIZES, d_head=8, d_ff=8, encoder_layers=1, decoder_layers=1, **TINY),
-    "decoderonly": lambda: DecoderOnly(SIZES, layers=1, **TINY),
-    "rqtransformer": lambda: RQTransformer.for_items(SIZES, TOKENS, layers=1, dense=True, **TINY),
+    "tiger": lambda: TIGERNetwork(SIZES, d_head=8, d_ff=8, encoder_layers=1, decoder_layers=1, **TINY),
+    "decoderonly": lambda: DecoderOnlyNetwork(SIZES, layers=1, **TINY),
+    "rqtransformer": lambda: RQTransformerNetwork.for_items(SIZES, TOKENS, layers=1, dense=True, **TINY),
 }
 
 

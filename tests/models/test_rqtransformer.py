@@ -10,7 +10,7 @@ from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
 from sidkit.decode import beam_search, rank_by_rqtransformer
 from sidkit.errors import ConfigError
-from sidkit.models import RQTransformer, load_model, rqtransformer, save_model
+from sidkit.models import RQTransformerNetwork, load_model, rqtransformer, save_model
 
 SIZES = (5, 4, 3)
 ITEMS = 23
@@ -30,7 +30,7 @@ def small(shared=False, content=True, **changes):
     torch.manual_seed(0)
     vectors = np.random.default_rng(1).normal(size=(ITEMS, 6)).astype(np.float32) if content else None
     settings = {"d_model": 16, "layers": 2, "heads": 2, "max_items": 8}
-    model = RQTransformer.for_items(SIZES, catalogue(shared), vectors, **(settings | changes))
+    model = RQTransformerNetwork.for_items(SIZES, catalogue(shared), vectors, **(settings | changes))
     for table in (model.code, model.prefix):  # far from uniform, so that the order is clear
         torch.nn.init.normal_(table.weight, std=0.7)
     torch.nn.init.normal_(model.bias)
@@ -175,7 +175,7 @@ def test_what_it_refuses():
     with pytest.raises(ConfigError, match="`backbone` is `attention` or `gru`, not 'lstm'"):
         small(backbone="lstm")
     with pytest.raises(ConfigError, match="`vectors` must be one row for each of the 23 items, got"):
-        RQTransformer.for_items(SIZES, catalogue(), np.zeros((22, 4), np.float32))
+        RQTransformerNetwork.for_items(SIZES, catalogue(), np.zeros((22, 4), np.float32))
     with pytest.raises(ConfigError, match="trained without `dense`, so it cannot rank by `fused`"):
         rank_by_rqtransformer(small(dense=False), HISTORIES, 5, by="fused")
     with pytest.raises(ConfigError, match="`sid_share` must be from 0 to 1, not 2"):
@@ -187,7 +187,7 @@ def test_saved_and_loaded_it_ranks_the_same(tmp_path, backbone):
     model = small(sid_share=0.25, backbone=backbone)
     save_model(model, tmp_path)
     loaded = load_model(tmp_path)
-    assert isinstance(loaded, RQTransformer) and loaded.sid_share == 0.25
+    assert isinstance(loaded, RQTransformerNetwork) and loaded.sid_share == 0.25
     for by in ("sid", "fused"):
         for ours, theirs in zip(
             rank_by_rqtransformer(model, HISTORIES, 9, by=by),
@@ -200,7 +200,7 @@ def test_saved_and_loaded_it_ranks_the_same(tmp_path, backbone):
 def test_a_dimension_that_is_always_the_same_says_nothing():
     vectors = np.random.default_rng(1).normal(size=(ITEMS, 6)).astype(np.float32)
     vectors[:, 2] = 7.25
-    model = RQTransformer.for_items(SIZES, catalogue(), vectors, d_model=16)
+    model = RQTransformerNetwork.for_items(SIZES, catalogue(), vectors, d_model=16)
     assert torch.isfinite(model.content).all() and (model.content[:, 2] == 0).all()
 
 
@@ -224,4 +224,4 @@ def test_weights_loaded_into_a_model_that_has_decoded_are_used():
 )
 def test_tokens_of_other_sizes_are_refused(tokens):
     with pytest.raises(ConfigError, match=r"one column for each of the `sizes` \[5, 4, 3\]"):
-        RQTransformer.for_items(SIZES, tokens)
+        RQTransformerNetwork.for_items(SIZES, tokens)

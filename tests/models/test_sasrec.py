@@ -2,9 +2,9 @@
 
 import pytest
 
-from sidkit.models import SASRec
+from sidkit.models import SASRecNetwork
 
 
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match=r"`heads` must divide `d_model`, but 16 % 3 = 1"):
-        SASRec(20, d_model=16, heads=3)
+        SASRecNetwork(20, d_model=16, heads=3)

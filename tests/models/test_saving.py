@@ -6,22 +6,29 @@ import pytest
 import torch
 
 from sidkit.errors import FormatError
-from sidkit.models import TIGER, DecoderOnly, GRU4Rec, SASRec, load_model, save_model
+from sidkit.models import (
+    DecoderOnlyNetwork,
+    GRU4RecNetwork,
+    SASRecNetwork,
+    TIGERNetwork,
+    load_model,
+    save_model,
+)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    save_model(SASRec(9, d_model=8, layers=1, heads=1), tmp_path)
+    save_model(SASRecNetwork(9, d_model=8, layers=1, heads=1), tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize(
     "model",
     [
-        SASRec(9, d_model=8, layers=1, heads=1),
-        GRU4Rec(9, d_model=8),
-        TIGER((4, 3), d_model=8, d_ff=8, heads=1, d_head=4),
-        DecoderOnly((4, 3), d_model=8, layers=1, heads=1),
+        SASRecNetwork(9, d_model=8, layers=1, heads=1),
+        GRU4RecNetwork(9, d_model=8),
+        TIGERNetwork((4, 3), d_model=8, d_ff=8, heads=1, d_head=4),
+        DecoderOnlyNetwork((4, 3), d_model=8, layers=1, heads=1),
     ],
 )
 def test_a_loaded_model_has_the_same_weights_and_is_ready_to_use(model, tmp_path):
@@ -83,7 +90,7 @@ def test_weights_of_another_model(folder):
 
 
 def test_weights_that_are_no_numbers(folder):
-    model = SASRec(9, d_model=8, layers=1, heads=1)
+    model = SASRecNetwork(9, d_model=8, layers=1, heads=1)
     with torch.no_grad():
         model.position.weight[1, 2] = float("nan")
     save_model(model, folder)

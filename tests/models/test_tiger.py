@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from sidkit.models import TIGER
+from sidkit.models import TIGERNetwork
 
 SIZES = (7, 5, 3)
 
 
-def small(**changes) -> TIGER:
+def small(**changes) -> TIGERNetwork:
     torch.manual_seed(0)
     settings = {"d_model": 32, "heads": 2, "d_head": 8, "d_ff": 48, "encoder_layers": 2, "decoder_layers": 2}
-    return TIGER(SIZES, **(settings | changes)).eval()
+    return TIGERNetwork(SIZES, **(settings | changes)).eval()
 
 
 def tokens(*shape: int) -> torch.Tensor:
@@ -19,7 +19,7 @@ def tokens(*shape: int) -> torch.Tensor:
 
 
 def test_the_paper_sized_model_has_five_million_parameters():
-    model = TIGER((256, 256, 256, 32))
+    model = TIGERNetwork((256, 256, 256, 32))
     assert 4_500_000 < sum(weight.numel() for weight in model.parameters()) < 5_500_000
 
 

@@ -3,7 +3,7 @@
 import torch
 from tests.models.t5 import as_t5
 
-from sidkit.models import TIGER
+from sidkit.models import TIGERNetwork
 
 SIZES = (7, 5, 3)
 
@@ -11,7 +11,9 @@ SIZES = (7, 5, 3)
 @torch.inference_mode()
 def test_log_probabilities_equal_those_of_t5():
     torch.manual_seed(0)
-    model = TIGER(SIZES, d_model=32, heads=2, d_head=8, d_ff=48, encoder_layers=2, decoder_layers=2).eval()
+    model = TIGERNetwork(
+        SIZES, d_model=32, heads=2, d_head=8, d_ff=48, encoder_layers=2, decoder_layers=2
+    ).eval()
     for table in (model.encoder_bias.table, model.decoder_bias.table):
         torch.nn.init.normal_(table.weight)  # large enough to show a wrong bucket
     t5 = as_t5(model)

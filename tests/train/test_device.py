@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sidkit.errors import ConfigError
-from sidkit.models import TIGER, DecoderOnly, SASRec
+from sidkit.models import DecoderOnlyNetwork, SASRecNetwork, TIGERNetwork
 from sidkit.train import TrainSettings, resolve_device
 
 
@@ -25,12 +25,12 @@ def test_a_device_that_nobody_knows_is_refused():
 
 def test_reading_items_stays_on_the_device():
     """Tensors of the device `meta` do not mix with those of the CPU."""
-    model = SASRec(9, d_model=8).to("meta")
+    model = SASRecNetwork(9, d_model=8).to("meta")
     hidden = model.hidden(torch.zeros(2, 3, dtype=torch.int64, device="meta"))
     assert model.scores(hidden).device.type == "meta"
 
 
-@pytest.mark.parametrize("kind", [TIGER, DecoderOnly])
+@pytest.mark.parametrize("kind", [TIGERNetwork, DecoderOnlyNetwork])
 def test_writing_tokens_stays_on_the_device(kind):
     model = kind((4, 3), d_model=8, heads=2).eval().to("meta")
     state = model.start(torch.zeros(2, 3, 2, dtype=torch.int64, device="meta"))

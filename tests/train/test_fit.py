@@ -12,7 +12,7 @@ import torch
 
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError, FormatError, RunDirectoryError
-from sidkit.models import SASRec, load_model
+from sidkit.models import SASRecNetwork, load_model
 from sidkit.train import SequenceBatches, TrainSettings, fit
 
 ITEMS = 12
@@ -32,7 +32,7 @@ def train(
     folder: Path, settings: TrainSettings = SETTINGS, *, on_progress=lambda _: None, metric=None, settle=None
 ):
     torch.manual_seed(settings.seed)
-    model = SASRec(ITEMS, d_model=16, layers=1, heads=1, dropout=0.1, max_items=8)
+    model = SASRecNetwork(ITEMS, d_model=16, layers=1, heads=1, dropout=0.1, max_items=8)
     batches = SequenceBatches(
         ROUND, batch_size=settings.batch_size, max_items=8, padding=ITEMS, seed=settings.seed
     )
@@ -51,7 +51,7 @@ def train(
     return model, history
 
 
-def accuracy(model: SASRec) -> float:
+def accuracy(model: SASRecNetwork) -> float:
     history = torch.arange(ITEMS)[:, None]
     best = model.scores(model.hidden(history)[:, -1]).argmax(1)
     return (best == (history[:, 0] + 1) % ITEMS).double().mean().item()

@@ -9,7 +9,14 @@ import torch
 from tests.train.test_fit import SETTINGS, interrupt_at, train
 from torch.utils.flop_counter import FlopCounterMode
 
-from sidkit.models import TIGER, ActionPieceTIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec
+from sidkit.models import (
+    ActionPieceNetwork,
+    DecoderOnlyNetwork,
+    GRU4RecNetwork,
+    RQTransformerNetwork,
+    SASRecNetwork,
+    TIGERNetwork,
+)
 from sidkit.train import History, gemm_peak, step_flops
 from sidkit.train.batches import Batch
 from sidkit.train.checkpoint import Checkpoint
@@ -45,13 +52,13 @@ def not_causal(blocks, width, length):
 
 
 def test_sasrec():
-    model, batch = SASRec(ITEMS, d_model=D, layers=2, heads=2, max_items=T), of_items()
+    model, batch = SASRecNetwork(ITEMS, d_model=D, layers=2, heads=2, max_items=T), of_items()
     found = counted(lambda: model(batch.history, batch.target))
     assert step_flops(model, batch) == found - not_causal(2, D, T)
 
 
 def test_gru4rec():
-    model, batch = GRU4Rec(ITEMS, d_model=D, layers=2, max_items=T), of_items()
+    model, batch = GRU4RecNetwork(ITEMS, d_model=D, layers=2, max_items=T), of_items()
     found = counted(lambda: model(batch.history, batch.target))
     # The first state is zero, and torch has no use for its gradient.
     assert found <= step_flops(model, batch) <= found + 2 * B * 6 * D**2
@@ -60,7 +67,7 @@ def test_gru4rec():
 
 
 def test_decoderonly():
-    model, batch = DecoderOnly(SIZES, d_model=D, layers=2, heads=2, max_items=T), of_items()
+    model, batch = DecoderOnlyNetwork(SIZES, d_model=D, layers=2, heads=2, max_items=T), of_items()
     real = batch.target < ITEMS
     found = counted(lambda: model(SPELLED[batch.target], real))
     assert step_flops(model, batch) == found - not_causal(2, D, T * len(SIZES))
@@ -68,7 +75,7 @@ def test_decoderonly():
 
 @pytest.mark.parametrize("buckets", [0, 4])
 def test_tiger(buckets):
-    model = TIGER(
+    model = TIGERNetwork(
         SIZES, d_model=D, heads=3, d_head=8, d_ff=24, encoder_layers=2, decoder_layers=3, user_buckets=buckets
     )
     history, target, users = SPELLED[torch.randint(0, ITEMS, (B, T))], SPELLED[:B], torch.arange(B)
@@ -79,7 +86,7 @@ def test_tiger(buckets):
 
 def test_pieces():
     """Of all positions where none is padding; padding is nothing."""
-    model = ActionPieceTIGER(SIZES, 9, d_model=D, heads=3, d_head=8, d_ff=24)
+    model = ActionPieceNetwork(SIZES, 9, d_model=D, heads=3, d_head=8, d_ff=24)
     pieces, target = torch.randint(0, model.padding, (B, 7)), SPELLED[:B]
     batch = Batch(pieces, target, torch.arange(B), 1.0, torch.ones(B, dtype=torch.int64), 0)
     found = counted(lambda: model(pieces, target))
@@ -92,7 +99,8 @@ def test_a_recurrent_rqtransformer_differs_in_its_layers():
     settings = {"d_model": D, "layers": 2, "heads": 2, "max_items": T}
     batch = of_items()
     models = [
-        RQTransformer.for_items(SIZES, TOKENS, backbone=kind, **settings) for kind in ("gru", "attention")
+        RQTransformerNetwork.for_items(SIZES, TOKENS, backbone=kind, **settings)
+        for kind in ("gru", "attention")
     ]
     scores = []
     for model, layers in zip(models, (12, 24), strict=True):
@@ -106,7 +114,7 @@ def test_a_recurrent_rqtransformer_differs_in_its_layers():
 def test_rqtransformer(dense, content):
     vectors = np.random.default_rng(0).normal(size=(ITEMS, content)).astype(np.float32) if content else None
     settings = {"d_model": D, "layers": 2, "heads": 2, "max_items": T, "dense": dense}
-    model, batch = RQTransformer.for_items(SIZES, TOKENS, vectors, **settings), of_items()
+    model, batch = RQTransformerNetwork.for_items(SIZES, TOKENS, vectors, **settings), of_items()
     found = counted(lambda: model(batch.history, batch.target))
     # Scores of siblings are inner products one by one, which torch does not count: here the slow way.
     siblings = 0
@@ -122,10 +130,10 @@ def test_rqtransformer(dense, content):
 @pytest.mark.parametrize(
     "model",
     [
-        SASRec(ITEMS, d_model=D, layers=1, heads=1),
-        GRU4Rec(ITEMS, d_model=D),
-        DecoderOnly(SIZES, d_model=D, layers=1, heads=1),
-        RQTransformer.for_items(SIZES, TOKENS, d_model=D, layers=1, heads=1),
+        SASRecNetwork(ITEMS, d_model=D, layers=1, heads=1),
+        GRU4RecNetwork(ITEMS, d_model=D),
+        DecoderOnlyNetwork(SIZES, d_model=D, layers=1, heads=1),
+        RQTransformerNetwork.for_items(SIZES, TOKENS, d_model=D, layers=1, heads=1),
     ],
     ids=lambda model: model.kind,
 )
@@ -153,7 +161,7 @@ def test_a_history_tells_what_was_reached(tmp_path):
     _, history = train(tmp_path, dataclasses.replace(SETTINGS, max_steps=50))
     written = json.loads((tmp_path / "history.json").read_text())
     # 40 histories of 5 positions an epoch of 5 steps.
-    model = SASRec(12, d_model=16, layers=1, heads=1, max_items=8)
+    model = SASRecNetwork(12, d_model=16, layers=1, heads=1, max_items=8)
     rows = 400 * torch.ones(1, dtype=torch.int64)
     row = Batch(torch.zeros(1, 5), torch.zeros(1, 5), rows, 1.0, torch.tensor([5]), 5)
     assert written["flops"] == history.flops == 400 * step_flops(model, row)

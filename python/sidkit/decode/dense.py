@@ -13,14 +13,14 @@ from sidkit.decode.arguments import check_arguments
 from sidkit.decode.generative import device_of
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.errors import ConfigError
-from sidkit.models import GRU4Rec, RQTransformer, SASRec
+from sidkit.models import GRU4RecNetwork, RQTransformerNetwork, SASRecNetwork
 
 __all__ = ["rank_by_rqtransformer", "rank_by_scores"]
 
 
 @torch.inference_mode()
 def rank_by_scores(
-    model: SASRec | GRU4Rec,
+    model: SASRecNetwork | GRU4RecNetwork,
     histories: Sequences,
     k: int,
     *,
@@ -56,7 +56,7 @@ def rank_by_scores(
 
 @torch.inference_mode()
 def rank_by_rqtransformer(
-    model: RQTransformer,
+    model: RQTransformerNetwork,
     histories: Sequences,
     k: int,
     *,

@@ -66,7 +66,7 @@ def measure_beams(
         RunDirectoryError: if the run has no such model.
     """
     from sidkit.decode import beam_search, rank_by_rqtransformer
-    from sidkit.models import RQTransformer, load_model
+    from sidkit.models import RQTransformerNetwork, load_model
     from sidkit.run.opened import open_run
 
     widths = sorted(set(beams))
@@ -103,7 +103,7 @@ def measure_beams(
     searches: dict[str, Callable[[EvaluationSet], Any]] = {
         f"beam {beam}": partial(search, beam) for beam in widths
     }
-    if isinstance(trained, RQTransformer):
+    if isinstance(trained, RQTransformerNetwork):
         searches[EXACT] = exact
     lists, speeds = [], []
     for done, (name, ranked) in enumerate(searches.items()):

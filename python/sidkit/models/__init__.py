@@ -4,26 +4,26 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
-from sidkit.models.actionpiece import ActionPieceState, ActionPieceTIGER
-from sidkit.models.decoderonly import DecoderOnly, DecoderOnlyState
-from sidkit.models.gru4rec import GRU4Rec
-from sidkit.models.rqtransformer import RQState, RQTransformer
-from sidkit.models.sasrec import SASRec
+from sidkit.models.actionpiece import ActionPieceNetwork, ActionPieceState
+from sidkit.models.decoderonly import DecoderOnlyNetwork, DecoderOnlyState
+from sidkit.models.gru4rec import GRU4RecNetwork
+from sidkit.models.rqtransformer import RQState, RQTransformerNetwork
+from sidkit.models.sasrec import SASRecNetwork
 from sidkit.models.saving import Trained, load_model, save_model
 from sidkit.models.sid_tree import SidTree
-from sidkit.models.tiger import TIGER, TigerState
+from sidkit.models.tiger import TIGERNetwork, TigerState
 
 __all__ = [
-    "TIGER",
+    "ActionPieceNetwork",
     "ActionPieceState",
-    "ActionPieceTIGER",
-    "DecoderOnly",
+    "DecoderOnlyNetwork",
     "DecoderOnlyState",
-    "GRU4Rec",
+    "GRU4RecNetwork",
     "RQState",
-    "RQTransformer",
-    "SASRec",
+    "RQTransformerNetwork",
+    "SASRecNetwork",
     "SidTree",
+    "TIGERNetwork",
     "TigerState",
     "Trained",
     "load_model",

@@ -25,13 +25,13 @@ import torch
 from torch import Tensor, nn
 
 from sidkit.errors import ConfigError, DataError, FormatError
-from sidkit.models.tiger import TIGER, TigerState
+from sidkit.models.tiger import TIGERNetwork, TigerState
 from sidkit.tokenizers.actionpiece.vocabulary import PieceVocabulary
 
-__all__ = ["ActionPieceState", "ActionPieceTIGER"]
+__all__ = ["ActionPieceNetwork", "ActionPieceState"]
 
 
-class ActionPieceTIGER(nn.Module):
+class ActionPieceNetwork(nn.Module):
     """An encoder of pieces and TIGER's decoder of tokens.
 
     `ActionPieceTIGER.of_pieces` builds one for a vocabulary; the constructor is for loading.
@@ -80,7 +80,7 @@ class ActionPieceTIGER(nn.Module):
         self.padding = sum(self.sizes) + merges  # the token that stands for nothing
         self.pieces = nn.Embedding(self.padding + 1, d_model, padding_idx=self.padding)
         nn.init.normal_(self.pieces.weight[: self.padding], std=0.05)
-        self.tiger = TIGER(
+        self.tiger = TIGERNetwork(
             sizes,
             d_model=d_model,
             heads=heads,
@@ -96,7 +96,7 @@ class ActionPieceTIGER(nn.Module):
         self.register_load_state_dict_post_hook(_read_anew)  # type: ignore[no-untyped-call]
 
     @classmethod
-    def of_pieces(cls, pieces: PieceVocabulary, **sizes: int | float) -> "ActionPieceTIGER":
+    def of_pieces(cls, pieces: PieceVocabulary, **sizes: int | float) -> "ActionPieceNetwork":
         """A model with its first weights, of the vocabulary that histories are read with."""
         model = cls(pieces.sizes, len(pieces.merges), **sizes)  # type: ignore[arg-type]
         model.merges.copy_(torch.from_numpy(pieces.merges.astype(np.int64)))
@@ -225,7 +225,7 @@ class ActionPieceState:
         return self.found.logsumexp(1).flatten(0, 1)
 
 
-def _read_anew(model: ActionPieceTIGER, keys: object) -> None:
+def _read_anew(model: ActionPieceNetwork, keys: object) -> None:
     """Check the merges that have been loaded, and forget what was made of former ones."""
     model.__dict__.pop("vocabulary", None)
     try:

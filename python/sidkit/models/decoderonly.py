@@ -23,10 +23,10 @@ from sidkit.models.blocks import CausalBlock, KeysValues, Turns, turns
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.token_model import TokenModel, TokenState
 
-__all__ = ["DecoderOnly", "DecoderOnlyState"]
+__all__ = ["DecoderOnlyNetwork", "DecoderOnlyState"]
 
 
-class DecoderOnly(TokenModel):
+class DecoderOnlyNetwork(TokenModel):
     """A language model of Semantic IDs.
 
     A position's input is the vector of its token; places are rotary, so that a history may be longer than any

@@ -13,10 +13,10 @@ from sidkit.models.blocks import recur
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
 
-__all__ = ["GRU4Rec"]
+__all__ = ["GRU4RecNetwork"]
 
 
-class GRU4Rec(NextItemModel):
+class GRU4RecNetwork(NextItemModel):
     """A GRU whose output at each position is scored against the vectors of all items.
 
     Args:

@@ -37,7 +37,7 @@ from sidkit.models.blocks import CausalBlock, recur
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.sid_tree import SidTree
 
-__all__ = ["RQState", "RQTransformer"]
+__all__ = ["RQState", "RQTransformerNetwork"]
 
 # Positions whose losses are computed at once: their scores of a catalogue of 10,000 items are 100 MB.
 _POSITIONS = 2048
@@ -47,7 +47,7 @@ _POSITIONS = 2048
 _PRODUCT = 16
 
 
-class RQTransformer(nn.Module):
+class RQTransformerNetwork(nn.Module):
     """A generator of Semantic IDs that knows the tree of those that exist.
 
     `RQTransformer.for_items` builds one for a table; the constructor is for loading.
@@ -145,7 +145,7 @@ class RQTransformer(nn.Module):
         tokens: npt.NDArray[np.integer],
         vectors: npt.NDArray[np.float32] | None = None,
         **settings: Any,
-    ) -> "RQTransformer":
+    ) -> "RQTransformerNetwork":
         """Build a model for a table of Semantic IDs.
 
         Args:
@@ -391,7 +391,7 @@ class RQTransformer(nn.Module):
             return scores[user[row], node - nodes.start]
         return self._pairs(state.hidden, state.prefixes, user[row], node)
 
-    def train(self, mode: bool = True) -> "RQTransformer":
+    def train(self, mode: bool = True) -> "RQTransformerNetwork":
         """Vectors computed for decoding are forgotten: training changes what they are made of."""
         self._ready: tuple[Tensor, Tensor] | None = None
         return super().train(mode)

@@ -14,10 +14,10 @@ from sidkit.models.blocks import CausalBlock
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
 
-__all__ = ["SASRec"]
+__all__ = ["SASRecNetwork"]
 
 
-class SASRec(NextItemModel):
+class SASRecNetwork(NextItemModel):
     """A causal transformer whose output vector at each position is scored against the vectors of all items.
 
     Args:

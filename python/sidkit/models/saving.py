@@ -10,19 +10,34 @@ from safetensors import SafetensorError
 
 from sidkit._files import atomic_path, write_text
 from sidkit.errors import FormatError
-from sidkit.models.actionpiece import ActionPieceTIGER
-from sidkit.models.decoderonly import DecoderOnly
-from sidkit.models.gru4rec import GRU4Rec
-from sidkit.models.rqtransformer import RQTransformer
-from sidkit.models.sasrec import SASRec
-from sidkit.models.tiger import TIGER
+from sidkit.models.actionpiece import ActionPieceNetwork
+from sidkit.models.decoderonly import DecoderOnlyNetwork
+from sidkit.models.gru4rec import GRU4RecNetwork
+from sidkit.models.rqtransformer import RQTransformerNetwork
+from sidkit.models.sasrec import SASRecNetwork
+from sidkit.models.tiger import TIGERNetwork
 
 __all__ = ["Trained", "load_model", "save_model"]
 
-Trained: TypeAlias = ActionPieceTIGER | DecoderOnly | GRU4Rec | RQTransformer | SASRec | TIGER
+Trained: TypeAlias = (
+    ActionPieceNetwork
+    | DecoderOnlyNetwork
+    | GRU4RecNetwork
+    | RQTransformerNetwork
+    | SASRecNetwork
+    | TIGERNetwork
+)
 
 _KINDS: dict[str, type[Trained]] = {
-    kind.kind: kind for kind in (TIGER, ActionPieceTIGER, RQTransformer, DecoderOnly, SASRec, GRU4Rec)
+    kind.kind: kind
+    for kind in (
+        TIGERNetwork,
+        ActionPieceNetwork,
+        RQTransformerNetwork,
+        DecoderOnlyNetwork,
+        SASRecNetwork,
+        GRU4RecNetwork,
+    )
 }
 
 

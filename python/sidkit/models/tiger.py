@@ -26,10 +26,10 @@ from sidkit.models.blocks import KeysValues
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.token_model import TokenModel, TokenState
 
-__all__ = ["TIGER", "TigerState"]
+__all__ = ["TIGERNetwork", "TigerState"]
 
 
-class TIGER(TokenModel):
+class TIGERNetwork(TokenModel):
     """The encoder-decoder of TIGER over the tokens of Semantic IDs.
 
     Args:

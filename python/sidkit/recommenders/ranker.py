@@ -14,7 +14,7 @@ from sidkit.decode import GenerativeModel, beam_search, rank_by_rqtransformer, r
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.models import GRU4Rec, RQTransformer, SASRec, load_model
+from sidkit.models import GRU4RecNetwork, RQTransformerNetwork, SASRecNetwork, load_model
 from sidkit.recommenders.popularity import Popularity
 
 __all__ = ["Ranker", "load_ranker", "load_rankers"]
@@ -89,12 +89,12 @@ def load_rankers(
     if name == "popularity":
         return {name: _by_popularity(Popularity.load(folder))}
     model = load_model(folder)
-    if isinstance(model, SASRec | GRU4Rec):
+    if isinstance(model, SASRecNetwork | GRU4RecNetwork):
         return {name: _by_scores(partial(rank_by_scores, model, batch_size=batch_size))}
     if table is None or trie is None:
         raise ConfigError(f"the model in `{folder}` writes Semantic IDs: pass their `table` and `trie`")
     rankers = {name: _by_beam(model, table, trie, beam, batch_size)}
-    if isinstance(model, RQTransformer) and model.dense:
+    if isinstance(model, RQTransformerNetwork) and model.dense:
         by_scores = partial(rank_by_rqtransformer, model, batch_size=batch_size)
         rankers[f"{name}-dense"] = _by_scores(partial(by_scores, by="dense"))
         rankers[f"{name}-fused"] = _by_scores(partial(by_scores, by="fused"))

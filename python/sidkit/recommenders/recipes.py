@@ -19,7 +19,15 @@ from sidkit.decode import beam_search, rank_by_rqtransformer, rank_by_scores
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.models import TIGER, ActionPieceTIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
+from sidkit.models import (
+    ActionPieceNetwork,
+    DecoderOnlyNetwork,
+    GRU4RecNetwork,
+    RQTransformerNetwork,
+    SASRecNetwork,
+    TIGERNetwork,
+    Trained,
+)
 from sidkit.run.config import (
     ActionPieceConfig,
     ActionPieceTrainingConfig,
@@ -46,7 +54,7 @@ _BEAM = 10  # enough to choose by; test items are decoded with the beam of the r
 _SHARES = (0.25, 0.5, 0.75)  # of the tokens where RQTransformer's both rank together; validation chooses
 
 Model = TypeVar("Model", bound=Trained)
-Scoring = TypeVar("Scoring", SASRec, GRU4Rec)
+Scoring = TypeVar("Scoring", SASRecNetwork, GRU4RecNetwork)
 
 
 @dataclass(frozen=True)
@@ -139,12 +147,12 @@ def _sequences(
 
 def _times(material: Material, training: TrainingConfig) -> npt.NDArray[Any] | None:
     """The times of the training events, if those of one time are to be shuffled."""
-    if training.shuffle_ties and material.split.train_times is None:
+    if training.shuffle_ties and material.split.train.times is None:
         raise ConfigError(
             "`shuffle_ties` needs the times of the training events: pass a split with `train_times`, such as "
             "`split_dataset` makes"
         )
-    return material.split.train_times if training.shuffle_ties else None
+    return material.split.train.times if training.shuffle_ties else None
 
 
 def _of_tokens(training: GeneratorTrainingConfig) -> dict[str, float]:
@@ -181,16 +189,16 @@ def _scoring(kind: type[Scoring]) -> Callable[[Material, Any, TrainingConfig], P
     return plan
 
 
-def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig) -> Plan[TIGER]:
+def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig) -> Plan[TIGERNetwork]:
     table, trie = material.sids(), material.index()
 
-    def loss(model: TIGER, batch: Batch) -> Tensor:
+    def loss(model: TIGERNetwork, batch: Batch) -> Tensor:
         users = batch.users % model.user_buckets if model.user_buckets else None
         levels: Tensor = model(batch.history, batch.target, users, **_of_tokens(training))
         return levels.sum()
 
     return Plan(
-        TIGER(table.sizes, **sizes.model_dump()),
+        TIGERNetwork(table.sizes, **sizes.model_dump()),
         NextItemBatches(
             material.split.train,
             table.tokens,
@@ -208,18 +216,18 @@ def _tiger(material: Material, sizes: TigerConfig, training: TigerTrainingConfig
 
 def _actionpiece(
     material: Material, sizes: ActionPieceConfig, training: ActionPieceTrainingConfig
-) -> Plan[ActionPieceTIGER]:
+) -> Plan[ActionPieceNetwork]:
     table, trie = material.sids(), material.index()
     # Nothing is read beyond `max_items`, and learning takes long where histories are.
     learned_from = material.split.train.parts(sizes.max_items)
     pieces = ActionPiece(sizes.vocabulary).fit(learned_from, table.tokens, table.sizes).pieces_
 
-    def loss(model: ActionPieceTIGER, batch: Batch) -> Tensor:
+    def loss(model: ActionPieceNetwork, batch: Batch) -> Tensor:
         levels: Tensor = model(batch.history, batch.target, **_of_tokens(training))
         return levels.sum()
 
     return Plan(
-        ActionPieceTIGER.of_pieces(pieces, **sizes.model_dump(exclude={"vocabulary"})),
+        ActionPieceNetwork.of_pieces(pieces, **sizes.model_dump(exclude={"vocabulary"})),
         PieceBatches(
             material.split.train,
             table.tokens,
@@ -236,18 +244,18 @@ def _actionpiece(
 
 def _decoderonly(
     material: Material, sizes: DecoderOnlyConfig, training: DecoderOnlyTrainingConfig
-) -> Plan[DecoderOnly]:
+) -> Plan[DecoderOnlyNetwork]:
     table, trie = material.sids(), material.index()
     spelled = torch.zeros(material.items + 1, len(table.sizes), dtype=torch.int64)  # the last row is padding
     spelled[:-1] = torch.from_numpy(table.tokens.astype(np.int64))
 
-    def loss(model: DecoderOnly, batch: Batch) -> Tensor:
+    def loss(model: DecoderOnlyNetwork, batch: Batch) -> Tensor:
         events = spelled.to(batch.target.device)[batch.target]
         levels: Tensor = model(events, batch.target < material.items, **_of_tokens(training))
         return levels.sum()
 
     return Plan(
-        DecoderOnly(table.sizes, **sizes.model_dump()),
+        DecoderOnlyNetwork(table.sizes, **sizes.model_dump()),
         _sequences(material, sizes, training, from_nothing=True, tokens=len(table.sizes)),
         loss,
         rank=lambda model, valid: beam_search(model, trie, table.tokens, valid.histories, beam=_BEAM, k=K),
@@ -256,20 +264,22 @@ def _decoderonly(
 
 def _rqtransformer(
     material: Material, sizes: RqTransformerConfig, training: RqTransformerTrainingConfig
-) -> Plan[RQTransformer]:
+) -> Plan[RQTransformerNetwork]:
     table = material.sids()
     vectors = material.vectors if sizes.content else None
 
-    def loss(model: RQTransformer, batch: Batch) -> Tensor:
+    def loss(model: RQTransformerNetwork, batch: Batch) -> Tensor:
         losses: Tensor = model(batch.history, batch.target, **_of_tokens(training))
         levels = len(model.sizes)
         return losses[:levels].sum() + training.dense_weight * losses[levels:].sum()
 
-    def rank(model: RQTransformer, valid: EvaluationSet) -> Ranked:
+    def rank(model: RQTransformerNetwork, valid: EvaluationSet) -> Ranked:
         return rank_by_rqtransformer(model, valid.histories, K, by="fused" if model.dense else "sid")
 
     return Plan(
-        RQTransformer.for_items(table.sizes, table.tokens, vectors, **sizes.model_dump(exclude={"content"})),
+        RQTransformerNetwork.for_items(
+            table.sizes, table.tokens, vectors, **sizes.model_dump(exclude={"content"})
+        ),
         _sequences(material, sizes, training),
         loss,
         rank,
@@ -277,7 +287,7 @@ def _rqtransformer(
     )
 
 
-def _choose_share(model: RQTransformer, quality: Callable[[], float]) -> None:
+def _choose_share(model: RQTransformerNetwork, quality: Callable[[], float]) -> None:
     """Give the tokens the weight in the mixture that is best on validation."""
     found = {}
     for model.sid_share in _SHARES:
@@ -287,8 +297,8 @@ def _choose_share(model: RQTransformer, quality: Callable[[], float]) -> None:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "sasrec": Recipe(_scoring(SASRec), SasrecConfig(), SoftmaxTrainingConfig()),
-    "gru4rec": Recipe(_scoring(GRU4Rec), Gru4recConfig(), SoftmaxTrainingConfig()),
+    "sasrec": Recipe(_scoring(SASRecNetwork), SasrecConfig(), SoftmaxTrainingConfig()),
+    "gru4rec": Recipe(_scoring(GRU4RecNetwork), Gru4recConfig(), SoftmaxTrainingConfig()),
     "tiger": Recipe(_tiger, TigerConfig(), TigerTrainingConfig()),
     "actionpiece": Recipe(_actionpiece, ActionPieceConfig(), ActionPieceTrainingConfig()),
     "decoderonly": Recipe(_decoderonly, DecoderOnlyConfig(), DecoderOnlyTrainingConfig()),

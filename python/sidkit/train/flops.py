@@ -15,7 +15,15 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from sidkit.models import TIGER, ActionPieceTIGER, DecoderOnly, GRU4Rec, RQTransformer, SASRec, Trained
+from sidkit.models import (
+    ActionPieceNetwork,
+    DecoderOnlyNetwork,
+    GRU4RecNetwork,
+    RQTransformerNetwork,
+    SASRecNetwork,
+    TIGERNetwork,
+    Trained,
+)
 from sidkit.train.batches import Batch
 
 __all__ = ["step_flops"]
@@ -31,19 +39,19 @@ def step_flops(model: Trained, batch: Batch, scored: int | None = None) -> int:
         batch: what the step reads.
         scored: how many items SASRec and GRU4Rec score at every position; all if not given.
     """
-    if isinstance(model, TIGER):
+    if isinstance(model, TIGERNetwork):
         users, items = batch.history.shape[:2]
         read = min(items, model.max_items) * len(model.sizes) + (model.user is not None)
         return _BOTH_WAYS * _tiger(model, torch.full((users,), read))
-    if isinstance(model, ActionPieceTIGER):
+    if isinstance(model, ActionPieceNetwork):
         return _BOTH_WAYS * _tiger(model.tiger, (batch.history != model.padding).sum(1))
     lengths = batch.targets
     positions = int(lengths.sum())
-    if isinstance(model, DecoderOnly):
+    if isinstance(model, DecoderOnlyNetwork):
         width, levels = model.begin.numel(), len(model.sizes)
         heads = 2 * width * sum(model.sizes) * positions
         return _BOTH_WAYS * (len(model.blocks) * _block(width, lengths * levels) + heads)
-    if isinstance(model, RQTransformer):
+    if isinstance(model, RQTransformerNetwork):
         width = model.code.embedding_dim
         recurrent = model.backbone == "gru"
         one = _recurrent(width, positions) if recurrent else _block(width, lengths)
@@ -53,8 +61,8 @@ def step_flops(model: Trained, batch: Batch, scored: int | None = None) -> int:
         content = 2 * 2 * model.content.numel() * width if model.project is not None else 0
         return _BOTH_WAYS * (body + scores) + content
     width = model.item.embedding_dim
-    body = len(model.layers) * _recurrent(width, positions) if isinstance(model, GRU4Rec) else 0
-    body += len(model.blocks) * _block(width, lengths) if isinstance(model, SASRec) else 0
+    body = len(model.layers) * _recurrent(width, positions) if isinstance(model, GRU4RecNetwork) else 0
+    body += len(model.blocks) * _block(width, lengths) if isinstance(model, SASRecNetwork) else 0
     return _BOTH_WAYS * (body + 2 * width * (model.items if scored is None else scored) * positions)
 
 
@@ -69,7 +77,7 @@ def _recurrent(width: int, positions: int) -> int:
     return 12 * width**2 * positions
 
 
-def _scored(model: RQTransformer, target: Tensor) -> int:
+def _scored(model: RQTransformerNetwork, target: Tensor) -> int:
     """How many vectors are scored: first tokens, siblings along the paths of the targets, and items."""
     tree = model.tree
     wanted = target[target < model.items].to(tree.path.device)  # (P,)
@@ -79,7 +87,7 @@ def _scored(model: RQTransformer, target: Tensor) -> int:
     return len(wanted) * everywhere + open_
 
 
-def _tiger(model: TIGER, read: Tensor) -> int:
+def _tiger(model: TIGERNetwork, read: Tensor) -> int:
     """Forward: every user has so many positions to read, int64 (B,), and L to write."""
     settings, levels = cast("dict[str, int]", model.settings), len(model.sizes)
     width, inner, wide = settings["d_model"], settings["heads"] * settings["d_head"], settings["d_ff"]
