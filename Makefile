@@ -70,9 +70,11 @@ bench: install ## Run the benchmarks: criterion for the core, pytest-benchmark a
 	$(PY) -m pip install --quiet --group bench
 	cargo bench --workspace
 	$(PY) -m pytest benches --benchmark-only
-docs: ## Build the documentation of the Rust core
+docs: $(VENV)/.installed ## Build the documentation site and that of the Rust core, strictly and offline
+	$(PY) -m pip install --quiet --group docs
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	@echo "guide: docs/index.md; Rust core: $(TARGET)/doc/sidkit_core/index.html"
+	@echo "site: target/site/index.html; Rust core: $(TARGET)/doc/sidkit_core/index.html"
 clean: ## Remove what was built; .venv and runs stay
 	cargo clean
 	rm -f $(EXT) $(VENV)/.installed
