@@ -43,7 +43,7 @@ def test_the_next_token_then_the_next_code():
     table = SidTable.from_codes([[0, 0], [0, 0], [1, 1]], ["a", "b", "c"], (3, 3))
     larger = append_items(table, [[1, 1], [1, 1], [0, 0]], ["d", "e", "f"], alternatives=near)
     # 1-1 has one token left, for d; e and f move to the first code with room, 0-1.
-    assert [larger.sid(item) for item in "abcdef"] == ["0-0-0", "0-0-1", "1-1-0", "1-1-1", "0-1-0", "0-1-1"]
+    assert [larger[item] for item in "abcdef"] == ["0-0-0", "0-0-1", "1-1-0", "1-1-1", "0-1-0", "0-1-1"]
 
 
 def test_appended_items_have_features():
@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_refused():
 def test_alternatives_as_an_array():
     table = SidTable.from_codes([[0, 0], [1, 1]], ["a", "b"], (3, 3))
     larger = append_items(table, [[0, 0]], ["c"], alternatives=near([0]))
-    assert larger.sid("c") == "0-1-0"
+    assert larger["c"] == "0-1-0"
 
 
 def test_ids_beyond_the_type_of_the_table():

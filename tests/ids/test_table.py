@@ -25,7 +25,7 @@ def test_no_ids_for_no_rows():
 
 
 def test_both_directions(table):
-    assert [table.sid(item) for item in IDS] == ["12-7-0", "12-7-1", "3-0-0", "12-1-0"] == table.sids
+    assert [table[item] for item in IDS] == ["12-7-0", "12-7-1", "3-0-0", "12-1-0"] == table.sids
     assert table.items("12-7-1") == ["b"]
     assert table.items("12-7") == ["a", "b"]
     assert table.items("12") == ["d", "a", "b"]
@@ -47,7 +47,7 @@ def test_share_gives_all_items_of_an_id():
 def test_lookups_agree_with_a_dictionary(codes):
     table = SidTable.from_codes(codes, np.arange(len(codes)), sizes=[3, 5])
     for item in range(len(codes)):
-        assert table.items(table.sid(item)) == [item]
+        assert table.items(table[item]) == [item]
     for prefix in {code[0] for code in codes}:
         assert set(table.items(str(prefix))) == {item for item, code in enumerate(codes) if code[0] == prefix}
     order = np.argsort(table.packed)
@@ -74,7 +74,7 @@ def test_round_trip_keeps_ids_and_types(tmp_path, ids, policy):
     assert (again.tokens == table.tokens).all()
     assert again.tokens.dtype == np.uint16
     assert (again.sizes, again.collisions) == (table.sizes, policy)
-    assert again.sid(ids[1]) == table.sid(ids[1])
+    assert again[ids[1]] == table[ids[1]]
 
 
 def test_wide_layouts_have_two_words(tmp_path):
@@ -122,7 +122,7 @@ def test_codes_that_are_no_table(codes):
 
 def test_bad_lookups(table):
     with pytest.raises(DataError, match="item 'z' is not among the 4 items of the table"):
-        table.sid("z")
+        table["z"]
     for wrong in ("12-", "a-b", "-1", "1-2-0-0", " 1", "²"):
         with pytest.raises(DataError, match="is not a Semantic ID of at most 3 tokens"):
             table.items(wrong)
@@ -192,7 +192,7 @@ def test_a_written_id_that_is_not_that_of_the_tokens(tmp_path, table, wrong):
     path = tmp_path / "sids.parquet"
     table.save(path)
     written = pl.Series("sid", [*table.sids[:1], wrong, "3-0-1", *table.sids[3:]])
-    frame, metadata = table.to_frame(), pl.read_parquet_metadata(path)
+    frame, metadata = table.to_polars(), pl.read_parquet_metadata(path)
     described = {"sidkit.sids": metadata["sidkit.sids"]}
     frame.with_columns(written).write_parquet(path, metadata=described)
     with pytest.raises(FormatError, match=f"`sid` of row 1 is {wrong!r}, but its tokens say '12-7-1'"):

@@ -1,21 +1,25 @@
 """Catalogues and interaction logs: loaded, checked, parted into training, validation and test."""
 
+from typing import Any
+
 from sidkit._extras import require
 
 require("polars", extra="data")
 
 from sidkit.data.categories import item_categories
-from sidkit.data.dataset import Dataset, Ties
+from sidkit.data.dataset import Dataset
+from sidkit.data.histories import Histories
 from sidkit.data.load import load_dataset, read_items
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import built_in_names, cache_folder, fetch
-from sidkit.data.split import EvaluationSet, Split, SplitKind, split_dataset
+from sidkit.data.split import EvaluationSet, Split, SplitKind, Ties
 from sidkit.data.summary import Spread, Statistics, statistics
 from sidkit.data.synthetic import World, cyclic_world
 
 __all__ = [
     "Dataset",
     "EvaluationSet",
+    "Histories",
     "Sequences",
     "Split",
     "SplitKind",
@@ -33,3 +37,8 @@ __all__ = [
     "split_dataset",
     "statistics",
 ]
+
+
+def split_dataset(dataset: Dataset, **settings: Any) -> Split:
+    """Call `dataset.split`; goes away once its callers do that."""
+    return dataset.split(**settings)

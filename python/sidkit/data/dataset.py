@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit.data.sequences import Sequences
+from sidkit.data.histories import Histories
+from sidkit.data.id_columns import check_distinct, check_id_column, find_rows, rows_of, some, unknown_items
+from sidkit.data.sequences import offsets_of
+from sidkit.data.split import Split, SplitKind, Ties, split_histories
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["Dataset", "Ties"]
+__all__ = ["Dataset"]
 
-Ties = Literal["source", "shuffle"]
 TIME_COLUMNS = ("timestamp", "t_rel", "position")
-INTEGER = re.compile(r"-?[0-9]+")
 NUMBER_COLUMNS = (*TIME_COLUMNS, "rating", "label")
 
 
@@ -54,16 +54,18 @@ class Dataset:
     item_index: npt.NDArray[np.int32] = field(init=False)
 
     def __post_init__(self) -> None:
-        _check_ids(self.items, "item_id", "items")
-        _check_ids(self.interactions, "user_id", "interactions")
-        _check_ids(self.interactions, "item_id", "interactions")
+        _check_column(self.items, "item_id", "items")
+        _check_column(self.interactions, "user_id", "interactions")
+        _check_column(self.interactions, "item_id", "interactions")
         _check_times(self.interactions)
-        _check_distinct(self.items)
+        check_distinct(self.items["item_id"])
         user_ids = self.interactions["user_id"].unique(maintain_order=True)
         object.__setattr__(self, "user_ids", user_ids)
-        object.__setattr__(self, "user_index", _rows_of(self.interactions["user_id"], user_ids))
+        object.__setattr__(self, "user_index", rows_of(self.interactions["user_id"], user_ids, "user"))
         _check_known(self.interactions, self.items)
-        object.__setattr__(self, "item_index", _rows_of(self.interactions["item_id"], self.items["item_id"]))
+        object.__setattr__(
+            self, "item_index", rows_of(self.interactions["item_id"], self.items["item_id"], "item")
+        )
 
     def __repr__(self) -> str:
         return (
@@ -87,7 +89,7 @@ class Dataset:
         Raises:
             DataError: if an id is not in the catalogue; the message names it.
         """
-        return _find(ids, self.item_ids, self._rows_of_items, "item")
+        return find_rows(ids, self.item_ids, self._rows_of_items, "item")
 
     def find_users(self, ids: Iterable[int | str]) -> npt.NDArray[np.int32]:
         """Rows of the users with these ids, int32 (n,); text such as "12" finds the integer id 12.
@@ -95,7 +97,7 @@ class Dataset:
         Raises:
             DataError: if there is no event of that user; the message names it.
         """
-        return _find(ids, self.user_ids, self._rows_of_users, "user")
+        return find_rows(ids, self.user_ids, self._rows_of_users, "user")
 
     # Made when an id is looked up for the first time, since most stages never do.
     @cached_property
@@ -109,25 +111,66 @@ class Dataset:
     @cached_property
     def tied_share(self) -> float:
         """Share of the events at the same moment as the user's event before, whose order says nothing."""
-        _, events = self.event_sequences()
+        events = self._ordered_events()
         users, times = self.user_index[events], self.interactions[self.order_column].to_numpy()[events]
         tied = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
         return float(tied.sum() / len(users))
 
-    def sequences(self, ties: Ties = "source", seed: int = 0) -> Sequences:
-        """Each user's items, oldest first, one row per user.
+    def histories(self, ties: Ties = "source", seed: int = 0) -> Histories:
+        """Return the history of every user: all events, oldest first, one row per user.
 
         Args:
-            ties: the order of a user's events with equal times: `source` keeps that of `position`, or of the
-                rows if there is no such column; `shuffle` draws one.
-            seed: of the draw; not used with `source`.
+            ties: order of a user's events with tied timestamps: `source` keeps the order of `position`, or of
+                the rows if there is no such column; `shuffle` draws a random order.
+            seed: seed of the random order; not used with `source`.
         """
-        return self.event_sequences(ties, seed)[0]
+        return self._histories_of(self._ordered_events(ties, seed))
 
-    def event_sequences(
-        self, ties: Ties = "source", seed: int = 0
-    ) -> tuple[Sequences, npt.NDArray[np.int64]]:
-        """As `sequences`, and the row in `interactions` of each of its values, int64 (events,)."""
+    def split(
+        self,
+        kind: SplitKind = "leave_last_out",
+        *,
+        ties: Ties = "source",
+        seed: int = 0,
+        validation_share: float = 0.1,
+        test_share: float = 0.1,
+    ) -> Split:
+        """Split the events into training, validation and test.
+
+        `leave_last_out`, the protocol of SASRec (arXiv 1808.09781) and TIGER (arXiv 2305.05065): the last
+        item of a user is the test target, the one before it the validation target, the rest is for training.
+        A user with fewer than three events is for training only.
+
+        `global_time`: two moments split the events of all users, so that nothing is learned from the future.
+        The latest `test_share` of all events are after the second moment, the `validation_share` before them
+        between the two. A target is the first item of a user in such a period; its history is everything the
+        user did before. A user without an event before the period is not evaluated.
+
+        Args:
+            kind: `leave_last_out` or `global_time`.
+            ties: order of events with tied timestamps, `source` or `shuffle`, see `histories`.
+            seed: seed of the shuffle.
+            validation_share: share of the events, between 0 and 1; only for `global_time`.
+            test_share: share of the events, between 0 and 1; only for `global_time`.
+
+        Raises:
+            ConfigError: if an argument has an invalid value.
+            DataError: if no evaluation example is left, or `global_time` finds no column `timestamp`.
+        """
+        if kind == "global_time" and self.order_column != "timestamp":
+            raise DataError(
+                f"the global_time split cannot compare the users of `{self.name}`: "
+                f"expected a column `timestamp`, got only `{self.order_column}`. "
+                "Add timestamps or use leave_last_out."
+            )
+        events = self._ordered_events(ties, seed)
+        shares = validation_share, test_share
+        return split_histories(
+            self._histories_of(events), kind, ties=ties, seed=seed, shares=shares, name=self.name
+        )
+
+    def _ordered_events(self, ties: Ties = "source", seed: int = 0) -> npt.NDArray[np.int64]:
+        """Rows of `interactions`, user by user, oldest first, int64 (events,)."""
         if ties not in ("source", "shuffle"):
             raise ConfigError(f"ties must be `source` or `shuffle`; got {ties!r}")
         times = self.interactions[self.order_column].to_numpy()
@@ -137,9 +180,12 @@ class Dataset:
             among_equals = self.interactions["position"].to_numpy()
         else:
             among_equals = np.arange(len(times))
-        events = np.lexsort((among_equals, times, self.user_index)).astype(np.int64)
+        return np.lexsort((among_equals, times, self.user_index)).astype(np.int64)
+
+    def _histories_of(self, events: npt.NDArray[np.int64]) -> Histories:
         lengths = np.bincount(self.user_index, minlength=len(self.user_ids))
-        return Sequences.from_lengths(self.item_index[events], lengths), events
+        times = self.interactions[self.order_column].to_numpy()[events]
+        return Histories(self.item_index[events], offsets_of(lengths), self.item_ids, self.user_ids, times)
 
     def filtered(self, *, min_user_events: int = 0, min_item_events: int = 0) -> Dataset:
         """Drop users and items with fewer events than that, again and again until none is left (k-core).
@@ -176,29 +222,12 @@ def check_least_events(**numbers: Any) -> None:
             raise ConfigError(f"{name} must be an integer of at least 0, not {number!r}")
 
 
-def is_id_type(dtype: pl.DataType) -> bool:
-    """Whether a column of this type can hold ids: integers or strings."""
-    return dtype.is_integer() or dtype == pl.String
-
-
-def _check_ids(frame: pl.DataFrame, column: str, table: str) -> None:
+def _check_column(frame: pl.DataFrame, column: str, table: str) -> None:
     if column not in frame.columns:
         raise DataError(
             f"`{table}` has no column `{column}`; it has {', '.join(frame.columns) or 'no columns'}"
         )
-    ids = frame[column]
-    if len(ids) == 0:
-        raise DataError(f"`{table}` is empty: there must be at least one row")
-    if not is_id_type(ids.dtype):
-        raise DataError(
-            f"column `{column}` of `{table}` must hold integers or strings; got {ids.dtype}; "
-            "hint: cast it before you save the table"
-        )
-    if ids.null_count():
-        rows = ids.is_null().arg_true()
-        raise DataError(
-            f"column `{column}` of `{table}` is null in {len(rows)} rows; the first is row {rows[0]}"
-        )
+    check_id_column(frame[column], column, table)
 
 
 def _check_times(interactions: pl.DataFrame) -> None:
@@ -221,14 +250,6 @@ def _check_times(interactions: pl.DataFrame) -> None:
                 )
 
 
-def _check_distinct(items: pl.DataFrame) -> None:
-    twice = items["item_id"].filter(items["item_id"].is_duplicated()).unique(maintain_order=True)
-    if len(twice):
-        raise DataError(
-            f"every item must have one row in `items`; {len(twice)} ids have several, such as {some(twice)}"
-        )
-
-
 def _check_known(interactions: pl.DataFrame, items: pl.DataFrame) -> None:
     given, known = interactions["item_id"], items["item_id"]
     if given.dtype.is_integer() != known.dtype.is_integer():
@@ -243,46 +264,3 @@ def _check_known(interactions: pl.DataFrame, items: pl.DataFrame) -> None:
             "add them, or leave such events out: --set data.unknown_items=drop "
             "(in Python: load_dataset(..., unknown_items='drop'))"
         )
-
-
-def unknown_items(interactions: pl.DataFrame, items: pl.DataFrame) -> pl.Series:
-    """The distinct ids of `interactions` that are not in `items`, in the order of their first event."""
-    given = interactions["item_id"].unique(maintain_order=True)
-    given, known = _one_type(given, items["item_id"])
-    return given.filter(~given.is_in(known.implode()))
-
-
-def some(ids: pl.Series, count: int = 5) -> str:
-    """Write the first few ids for a message."""
-    return ", ".join(repr(each) for each in ids.head(count)) + (", …" if len(ids) > count else "")
-
-
-def _one_type(left: pl.Series, right: pl.Series) -> tuple[pl.Series, pl.Series]:
-    # Integers of two widths; strings are equal already.
-    return (left.cast(pl.Int128), right.cast(pl.Int128)) if left.dtype != right.dtype else (left, right)
-
-
-def _rows_of(values: pl.Series, ids: pl.Series) -> npt.NDArray[np.int32]:
-    if len(ids) > np.iinfo(np.int32).max:
-        raise DataError(f"at most {np.iinfo(np.int32).max} users and items can be told apart; got {len(ids)}")
-    values, ids = _one_type(values, ids)
-    table = pl.DataFrame({"id": ids}).with_row_index("row")
-    found = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")
-    return found["row"].cast(pl.Int32).to_numpy(writable=True)
-
-
-def _find(
-    ids: Iterable[int | str], known: pl.Series, rows: dict[int | str, int], kind: str
-) -> npt.NDArray[np.int32]:
-    asked = list(ids)
-    keys: list[int | str]
-    if known.dtype.is_integer():
-        keys = [int(each) if INTEGER.fullmatch(str(each)) else each for each in asked]
-    else:
-        keys = [str(each) for each in asked]
-    missing = [each for each, key in zip(asked, keys, strict=True) if key not in rows]
-    if missing:
-        raise DataError(
-            f"there is no {kind} {missing[0]!r}; the ids are {known.dtype}, such as {some(known, 3)}"
-        )
-    return np.array([rows[key] for key in keys], dtype=np.int32)

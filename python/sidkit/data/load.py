@@ -9,7 +9,9 @@ from typing import Literal
 
 import polars as pl
 
-from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, check_least_events, is_id_type, unknown_items
+from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, check_least_events
+from sidkit.data.id_columns import is_id_type
+from sidkit.data.id_columns import unknown_items as items_not_in
 from sidkit.data.sources import built_in_names, fetch
 from sidkit.errors import ConfigError, DataError
 
@@ -105,7 +107,7 @@ def _read_folder(folder: Path, *, drop_unknown: bool) -> Dataset:
         items, interactions, items_path in texts, interactions_path in texts
     )
     if drop_unknown and {"item_id"} <= set(items.columns) & set(interactions.columns):
-        unknown = unknown_items(interactions, items)
+        unknown = items_not_in(interactions, items)
         interactions = interactions.filter(~pl.col("item_id").is_in(unknown.implode()))
     return Dataset(folder.resolve().name, items, interactions)
 

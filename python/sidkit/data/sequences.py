@@ -1,17 +1,20 @@
-"""Many rows of different lengths in two arrays."""
+"""Ragged rows of integers in two arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sidkit.errors import DataError
 
-__all__ = ["Sequences", "check_sequences"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Sequences", "check_sequences", "offsets_of", "slice_positions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +59,8 @@ class Sequences:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "offsets", offsets)
 
-    @classmethod
-    def from_rows(cls, rows: Iterable[Iterable[int]]) -> Sequences:
+    @staticmethod
+    def from_rows(rows: Iterable[Iterable[int]]) -> Sequences:
         """Build from one iterable of integers per row.
 
         Raises:
@@ -70,14 +73,12 @@ class Sequences:
                     f"row {number} of sequences must be integers; got {row.dtype} of shape {row.shape}"
                 )
         values = np.concatenate([np.empty(0, np.int64), *(row.astype(np.int64) for row in arrays)])
-        return cls.from_lengths(values, np.array([len(row) for row in arrays], dtype=np.int64))
+        return Sequences.from_lengths(values, np.array([len(row) for row in arrays], dtype=np.int64))
 
-    @classmethod
-    def from_lengths(cls, values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Sequences:
+    @staticmethod
+    def from_lengths(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Sequences:
         """Build from the values of all rows and the length of each row, integers (rows,)."""
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        return cls(values, offsets)
+        return Sequences(values, offsets_of(lengths))
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -107,20 +108,20 @@ class Sequences:
     def __repr__(self) -> str:
         return f"Sequences({len(self)} rows, {len(self.values)} values)"
 
-    def take(self, rows: npt.ArrayLike) -> Sequences:
-        """Copy the given rows, in the given order; integers (n,) or a boolean mask (rows,)."""
+    def take(self, rows: npt.ArrayLike) -> Self:
+        """Copy the given rows, in the given order: integers (n,) or a boolean mask (rows,)."""
         chosen = np.asarray(rows)
         if chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
         chosen = chosen.astype(np.int64)
-        return self._slices(self.offsets[:-1][chosen], self.lengths[chosen])
+        return self._slices(self.offsets[:-1][chosen], self.lengths[chosen], chosen)
 
-    def tail(self, n: int) -> Sequences:
+    def tail(self, n: int) -> Self:
         """Keep the last `n` values of each row, or the whole row where it is shorter."""
         lengths = np.minimum(self.lengths, max(n, 0))
         return self._slices(self.offsets[1:] - lengths, lengths)
 
-    def head(self, lengths: npt.ArrayLike) -> Sequences:
+    def head(self, lengths: npt.ArrayLike) -> Self:
         """Keep the first values of each row: one length per row, integers (rows,), or one for all.
 
         A row shorter than that is kept whole.
@@ -143,11 +144,15 @@ class Sequences:
         filled[np.arange(filled.shape[1]) < lengths[:, None]] = self.values
         return filled
 
-    def _slices(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Sequences:
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-        return Sequences(self.values[positions], offsets)
+    def _slices(
+        self,
+        starts: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> Self:
+        """Copy one slice of `values` per row; `rows` are the rows they come from, None for all in order."""
+        offsets = offsets_of(lengths)
+        return replace(self, values=self.values[slice_positions(starts, offsets)], offsets=offsets)
 
 
 def check_sequences(name: str, given: object) -> Sequences:
@@ -157,6 +162,18 @@ def check_sequences(name: str, given: object) -> Sequences:
             f"{name} must be `Sequences`, not {type(given).__name__}; hint: Sequences.from_rows(rows)"
         )
     return given
+
+
+def offsets_of(lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Offsets int64 (rows + 1,) of rows with these lengths."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def slice_positions(starts: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Places of the values of slices that begin at `starts` and fill `offsets`, int64 (nnz,)."""
+    return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], np.diff(offsets))
 
 
 def _integers(name: str, array: Any, dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Items' texts, and vectors of them: made by a sentence-transformers model, cached, or brought along."""
+"""Item texts and their vectors: from a sentence-transformers model with a cache, or precomputed."""
 
 from sidkit._extras import require
 
@@ -7,8 +7,9 @@ require("safetensors", extra="embed")
 require("huggingface_hub", extra="embed")
 
 from sidkit.embed.encoder import embed_texts
+from sidkit.embed.items import embed_items
 from sidkit.embed.model import model_folder
 from sidkit.embed.text import default_template, item_texts
 from sidkit.embed.vectors import load_vectors
 
-__all__ = ["default_template", "embed_texts", "item_texts", "load_vectors", "model_folder"]
+__all__ = ["default_template", "embed_items", "embed_texts", "item_texts", "load_vectors", "model_folder"]

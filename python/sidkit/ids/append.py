@@ -19,11 +19,11 @@ def append_items(
     *,
     alternatives: Alternatives | None = None,
 ) -> SidTable:
-    """Add items to a table. The layout and every Semantic ID that is there stay.
+    """Add items to a table without changing its layout or existing Semantic IDs.
 
-    Under `suffix`, a new item gets the next collision token under its codes. The tokens a model was trained on
-    are as many as the layout says, so where they are used up the item moves to its next-nearest codes that
-    have one left. Under `reassign` it moves if its codes are taken; under `share` it joins whoever has them.
+    Under `suffix`, a new item gets the next collision token under its codes. A model knows only as many
+    collision tokens as the layout has; where they are used up, the item moves to its next-nearest codes that
+    have a free one. Under `reassign` it moves if its codes are taken; under `share` it shares them.
 
     Args:
         table: the table so far.

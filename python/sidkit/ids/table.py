@@ -1,8 +1,8 @@
-"""The table of a catalogue: which item has which Semantic ID."""
+"""Table of the items of a catalogue and their Semantic IDs."""
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._core import SidLayout
+from sidkit._core import SidLayout, Trie
+from sidkit._extras import require
 from sidkit._files import atomic_path
 from sidkit.errors import DataError, FormatError
 from sidkit.ids.collisions import POLICIES, Alternatives, Costs, check_codes, group_sizes, resolve_collisions
@@ -37,7 +38,7 @@ class SidTable:
 
     Example:
         >>> table = SidTable.from_codes([[12, 7], [12, 7], [3, 0]], ["a", "b", "c"], sizes=[16, 16])
-        >>> table.sid("b"), table.items("12-7"), table.items("3-0-0")
+        >>> table["b"], table.items("12-7"), table.items("3-0-0")
         ('12-7-1', ['a', 'b'], ['c'])
     """
 
@@ -129,42 +130,55 @@ class SidTable:
         """Written Semantic IDs, such as `12-200-7-0`, one an item."""
         return _written(self.tokens).to_list()
 
-    def row(self, item_id: int | str) -> int:
-        """The item index of an item id.
+    @cached_property
+    def trie(self) -> Trie:
+        """Trie over the Semantic IDs, whose items are rows of this table; built on first use."""
+        return Trie.build(self.packed, self.layout)
+
+    def __getitem__(self, item_id: int | str) -> str:
+        """Return the Semantic ID of an item, such as `12-200-7-0`.
 
         Raises:
-            DataError: if there is no such item.
+            DataError: if the item is not in the table.
         """
-        row = self._rows.get(item_id)
-        if row is None:
+        return "-".join(map(str, self.tokens[self.rows([item_id])[0]].tolist()))
+
+    def __contains__(self, item_id: object) -> bool:
+        return isinstance(item_id, Hashable) and item_id in self._rows
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the item ids."""
+        return iter(self.item_ids.to_list())
+
+    def rows(self, item_ids: Iterable[int | str] | pl.Series) -> npt.NDArray[np.int64]:
+        """Return the row of each item id, int64 (m,).
+
+        Raises:
+            DataError: if an item is not in the table; the message names it.
+        """
+        found = [self._rows.get(item_id, -1) for item_id in item_ids]
+        if -1 in found:
+            missing = list(item_ids)[found.index(-1)]
             raise DataError(
-                f"item {item_id!r} is not among the {len(self)} items of the table, "
-                f"whose ids are {self.item_ids.dtype}"
+                f"item {missing!r} is not in the table: expected one of its {len(self)} items, "
+                f"whose ids are {self.item_ids.dtype}. Check the id and its type."
             )
-        return row
+        return np.array(found, dtype=np.int64)
 
-    def sid(self, item_id: int | str) -> str:
-        """The Semantic ID of an item, such as `12-200-7-0`.
-
-        Raises:
-            DataError: if there is no such item.
-        """
-        return "-".join(map(str, self.tokens[self.row(item_id)].tolist()))
-
-    def items(self, sid: str) -> list[Any]:
-        """The ids of the items under a Semantic ID or a prefix of one, in the order of their Semantic IDs.
+    def items(self, prefix: str) -> list[Any]:
+        """Return the ids of the items under a Semantic ID or a prefix of one, ordered by Semantic ID.
 
         Args:
-            sid: tokens joined by `-`; fewer than the table's levels name all items that begin with them.
+            prefix: tokens joined by `-`; fewer tokens than levels match every item that begins with them.
 
         Returns:
-            Item ids; an empty list if no item is there.
+            Item ids; an empty list if there is none.
 
         Raises:
-            DataError: if `sid` is not written like that, or a token is beyond its level's size.
+            DataError: if `prefix` is malformed, or a token is too large for its level.
         """
         low, high = 0, len(self)
-        for level, token in enumerate(self._parse(sid)):
+        for level, token in enumerate(self._parse(prefix)):
             column = self.tokens[self._order[low:high], level]
             low, high = (
                 low + int(np.searchsorted(column, token, side="left")),
@@ -172,17 +186,26 @@ class SidTable:
             )
         return self.item_ids.gather(self._order[low:high]).to_list()
 
-    def to_frame(self) -> pl.DataFrame:
-        """The table as a polars frame: item_id, c0, c1, … (uint16), sid."""
+    def to_polars(self) -> pl.DataFrame:
+        """Return the table as a polars DataFrame: item_id, c0, c1, … (uint16), sid."""
         columns = [self.item_ids]
         columns += [pl.Series(f"c{level}", self.tokens[:, level]) for level in range(self.tokens.shape[1])]
         return pl.DataFrame([*columns, _written(self.tokens)])
+
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas DataFrame with the columns of `to_polars`.
+
+        Raises:
+            MissingExtraError: if pandas is not installed.
+        """
+        require("pandas")
+        return self.to_polars().to_pandas()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to Parquet (item_id, c0, c1, …, sid), with layout and policy in the metadata."""
         described = {"version": _VERSION, "sizes": list(self.sizes), "collisions": self.collisions}
         with atomic_path(path) as temporary:
-            self.to_frame().write_parquet(temporary, metadata={_METADATA_KEY: json.dumps(described)})
+            self.to_polars().write_parquet(temporary, metadata={_METADATA_KEY: json.dumps(described)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SidTable":
