@@ -136,7 +136,7 @@ def test_users_are_shown_with_what_they_took(finished, dataset):
     assert len([1 for a in reader.all("li") if a.get("class") == "taken"]) >= 4
     assert run.table is not None
     first = dataset.item_ids[0]
-    assert run.table.sid(first) in "".join(reader.texts)
+    assert run.table[first] in "".join(reader.texts)
 
 
 def test_the_file_is_written_beside_the_run(finished, dataset):

@@ -81,7 +81,7 @@ def test_a_text_that_is_there_already_has_its_codes(copies, tiny_model):
     # It has the next collision token under the codes of its twin, or the nearest codes with one left.
     under = (table.codes[:24] == old).all(axis=1).sum()
     if under < table.sizes[-1]:
-        assert table.sid("twin") == "-".join(map(str, [*old, under]))
+        assert table["twin"] == "-".join(map(str, [*old, under]))
     else:
         assert found.moved >= 1 and (table.codes[24] != old).any()
     recommended, _ = open_run(run, model="tiger").recommend(["late"], k=27, exclude_seen=False)

@@ -200,7 +200,7 @@ class Run:
         Raises:
             DataError: if the item is unknown.
         """
-        return self.table.sid(self._typed(item_id))
+        return self.table[self._typed(item_id)]
 
     @cached_property
     def _appended(self) -> Appended | None:
@@ -214,7 +214,7 @@ class Run:
 
     @cached_property
     def _sequences(self) -> Sequences:
-        return self.dataset.sequences(self.config.data.ties, self.config.data.seed)
+        return self.dataset.histories(self.config.data.ties, self.config.data.seed)
 
     @cached_property
     def _rank(self) -> Ranker:
@@ -235,7 +235,7 @@ class Run:
     def _row(self, item_id: ItemId) -> int:
         if not self.has_sids:
             return int(self.dataset.find_items([item_id])[0])
-        return self.table.row(self._typed(item_id))
+        return int(self.table.rows([self._typed(item_id)])[0])
 
     def _typed(self, item_id: ItemId) -> ItemId:
         wants_integer = self.table.item_ids.dtype.is_integer()

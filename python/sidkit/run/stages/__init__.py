@@ -177,7 +177,7 @@ class Work:
             self.split.train,
             len(self.dataset.items),
             task.workspace() / "sasrec",
-            times=self.split.train_times,
+            times=self.split.train.times,
             data=task.fingerprint,
             progress=task.progress,
         )
