@@ -1,4 +1,4 @@
-"""Catalogues and interaction logs: loaded, checked, parted into training, validation and test."""
+"""Datasets: catalogues and interaction logs, loaded, checked and split."""
 
 from typing import Any
 
@@ -11,16 +11,20 @@ from sidkit.data.dataset import Dataset
 from sidkit.data.histories import Histories
 from sidkit.data.load import load_dataset, read_items
 from sidkit.data.sequences import Sequences
-from sidkit.data.sources import built_in_names, cache_folder, fetch
+from sidkit.data.sources import DATASETS, DatasetSource, SourceTables
+from sidkit.data.sources._fetch import cache_folder, fetch
 from sidkit.data.split import EvaluationSet, Split, SplitKind, Ties
 from sidkit.data.summary import Spread, Statistics, statistics
 from sidkit.data.synthetic import World, cyclic_world
 
 __all__ = [
+    "DATASETS",
     "Dataset",
+    "DatasetSource",
     "EvaluationSet",
     "Histories",
     "Sequences",
+    "SourceTables",
     "Split",
     "SplitKind",
     "Spread",
@@ -42,3 +46,8 @@ __all__ = [
 def split_dataset(dataset: Dataset, **settings: Any) -> Split:
     """Call `dataset.split`; goes away once its callers do that."""
     return dataset.split(**settings)
+
+
+def built_in_names() -> list[str]:
+    """List `DATASETS`; goes away once its callers do that."""
+    return DATASETS.names()

@@ -1,49 +1,52 @@
-"""A catalogue and its interaction log, checked once, so that every later stage can believe it."""
+"""Dataset: a catalogue of items and the log of its interactions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit.data.events import TIME_COLUMNS, normalize_events, split_marks
+from sidkit.data.frames import rename_columns, to_polars
 from sidkit.data.histories import Histories
-from sidkit.data.id_columns import check_distinct, check_id_column, find_rows, rows_of, some, unknown_items
+from sidkit.data.id_columns import check_distinct, check_id_column, find_rows, rows_of, some
+from sidkit.data.id_columns import unknown_items as items_not_in
 from sidkit.data.sequences import offsets_of
 from sidkit.data.split import Split, SplitKind, Ties, split_histories
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["Dataset"]
 
-TIME_COLUMNS = ("timestamp", "t_rel", "position")
-NUMBER_COLUMNS = (*TIME_COLUMNS, "rating", "label")
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Items, and who met which of them in which order.
+    """A catalogue of items and the log of its interactions.
 
-    Inside sidkit an item is its row in `items` and a user its row in `user_ids` (0-based, int32); the ids
-    that you use, any integers or strings, are kept beside and come back unchanged.
+    Build one with `from_frames` from tables of any library, or with `load_dataset` from files; the
+    constructor takes polars DataFrames. Inside sidkit an item is its row in `items` and a user its row in
+    `user_ids` (0-based, int32). Your own ids, integers or strings, come back unchanged.
 
     Attributes:
-        name: how reports call it.
-        items: one row per item: `item_id`, unique, and any other columns; items without events may be there.
+        name: name in reports.
+        items: one row per item: `item_id`, unique, and any other columns. Items without events are allowed.
         interactions: one row per event: `user_id`, `item_id`, and at least one of `timestamp` (Unix seconds),
-            `t_rel` (seconds since the user's first event) and `position` (rank within the user), the first of
-            them that is there giving the order; `rating`, `label` and other columns are kept.
-        user_ids: the ids of the users, in the order of their first event in `interactions`.
-        user_index: int32 (events,), the row in `user_ids` of each event.
-        item_index: int32 (events,), the row in `items` of each event.
+            `t_rel` (seconds since the first event of the user) and `position` (rank within the user). The
+            first of them that is present orders the events. `rating`, `label`, `split` and other columns are
+            kept. The constructor accepts timestamps in any form of `from_frames` and converts them.
+        user_ids: ids of the users, ordered by their first event in `interactions`.
+        user_index: int32 (events,), row in `user_ids` of each event.
+        item_index: int32 (events,), row in `items` of each event.
 
     Raises:
-        DataError: if a column is missing or has the wrong type, an id is null or given twice, or an
-            interaction's item is not in `items`.
+        DataError: if a column is missing or has an unsupported type, an id is null or repeated, or the item
+            of an interaction is not in `items`.
     """
 
     name: str
@@ -54,18 +57,66 @@ class Dataset:
     item_index: npt.NDArray[np.int32] = field(init=False)
 
     def __post_init__(self) -> None:
-        _check_column(self.items, "item_id", "items")
-        _check_column(self.interactions, "user_id", "interactions")
-        _check_column(self.interactions, "item_id", "interactions")
-        _check_times(self.interactions)
-        check_distinct(self.items["item_id"])
-        user_ids = self.interactions["user_id"].unique(maintain_order=True)
+        items = _with_ids(self.items, "items", "item_id")
+        interactions = _with_ids(self.interactions, "interactions", "user_id", "item_id")
+        interactions = normalize_events(interactions)
+        check_distinct(items["item_id"])
+        _check_known(interactions, items)
+        user_ids = interactions["user_id"].unique(maintain_order=True)
+        object.__setattr__(self, "items", items)
+        object.__setattr__(self, "interactions", interactions)
         object.__setattr__(self, "user_ids", user_ids)
-        object.__setattr__(self, "user_index", rows_of(self.interactions["user_id"], user_ids, "user"))
-        _check_known(self.interactions, self.items)
-        object.__setattr__(
-            self, "item_index", rows_of(self.interactions["item_id"], self.items["item_id"], "item")
-        )
+        object.__setattr__(self, "user_index", rows_of(interactions["user_id"], user_ids, "user"))
+        object.__setattr__(self, "item_index", rows_of(interactions["item_id"], items["item_id"], "item"))
+
+    @classmethod
+    def from_frames(
+        cls,
+        interactions: Any,
+        items: Any = None,
+        *,
+        name: str = "dataset",
+        columns: Mapping[str, str] | None = None,
+        unknown_items: Literal["error", "drop"] = "error",
+    ) -> Dataset:
+        """Build a dataset from tables in memory.
+
+        Both tables may come from pandas, polars, pyarrow, DuckDB, or any other library with the Arrow C
+        stream interface. The columns of a dataset are those of the class; `columns` maps other names to them:
+
+            >>> days = ["2024-01-31", "2024-02-01"]
+            >>> log = pl.DataFrame({"who": ["ann", "ann"], "item": ["B1", "B2"], "day": days})
+            >>> Dataset.from_frames(log, columns={"user_id": "who", "item_id": "item", "timestamp": "day"})
+            Dataset('dataset': 1 users, 2 items, 2 interactions)
+
+        Args:
+            interactions: one row per event. Ids are integers, strings or categoricals. `timestamp` holds
+                integers (seconds, or milliseconds from 10**11 on), ISO 8601 strings, dates or datetimes;
+                times without a time zone count as UTC.
+            items: one row per item; without it, the catalogue is the distinct item ids of `interactions`.
+            name: name in reports.
+            columns: name in sidkit to name in the tables, such as `{"user_id": "reviewerID"}`.
+            unknown_items: what happens to events whose item is not in `items`: `error`, or `drop` them.
+
+        Raises:
+            DataError: if a table, a column or a value is not as described; the message names it.
+            ConfigError: if an argument has an invalid value.
+        """
+        if unknown_items not in ("error", "drop"):
+            raise ConfigError(
+                f"unknown_items is invalid: expected `error` or `drop`, got {unknown_items!r}. Correct it."
+            )
+        events = to_polars(interactions, "interactions")
+        catalogue = None if items is None else to_polars(items, "items")
+        events, catalogue = rename_columns(events, catalogue, columns)
+        events = _with_ids(events, "interactions", "user_id", "item_id")
+        if catalogue is None:
+            catalogue = events.select(pl.col("item_id").unique(maintain_order=True))
+        elif unknown_items == "drop":
+            catalogue = _with_ids(catalogue, "items", "item_id")
+            unknown = items_not_in(events, catalogue)
+            events = events.filter(~pl.col("item_id").is_in(unknown.implode()))
+        return cls(name, catalogue, events)
 
     def __repr__(self) -> str:
         return (
@@ -75,16 +126,16 @@ class Dataset:
 
     @property
     def item_ids(self) -> pl.Series:
-        """The ids of the items, in the order of their rows."""
+        """Ids of the items, polars Series (items,), one per row of `items`."""
         return self.items["item_id"]
 
     @property
     def order_column(self) -> str:
-        """The column that orders a user's events."""
+        """Column that orders the events of a user: `timestamp`, `t_rel` or `position`."""
         return next(column for column in TIME_COLUMNS if column in self.interactions.columns)
 
     def find_items(self, ids: Iterable[int | str]) -> npt.NDArray[np.int32]:
-        """Rows of the items with these ids, int32 (n,); text such as "12" finds the integer id 12.
+        """Return the rows of the items with these ids, int32 (n,); "12" matches the integer id 12.
 
         Raises:
             DataError: if an id is not in the catalogue; the message names it.
@@ -92,14 +143,13 @@ class Dataset:
         return find_rows(ids, self.item_ids, self._rows_of_items, "item")
 
     def find_users(self, ids: Iterable[int | str]) -> npt.NDArray[np.int32]:
-        """Rows of the users with these ids, int32 (n,); text such as "12" finds the integer id 12.
+        """Return the rows of the users with these ids, int32 (n,); "12" matches the integer id 12.
 
         Raises:
-            DataError: if there is no event of that user; the message names it.
+            DataError: if a user has no event; the message names it.
         """
         return find_rows(ids, self.user_ids, self._rows_of_users, "user")
 
-    # Made when an id is looked up for the first time, since most stages never do.
     @cached_property
     def _rows_of_items(self) -> dict[int | str, int]:
         return {each: row for row, each in enumerate(self.item_ids.to_list())}
@@ -110,7 +160,7 @@ class Dataset:
 
     @cached_property
     def tied_share(self) -> float:
-        """Share of the events at the same moment as the user's event before, whose order says nothing."""
+        """Share of the events with the same time as the user's previous event."""
         events = self._ordered_events()
         users, times = self.user_index[events], self.interactions[self.order_column].to_numpy()[events]
         tied = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
@@ -146,16 +196,27 @@ class Dataset:
         between the two. A target is the first item of a user in such a period; its history is everything the
         user did before. A user without an event before the period is not evaluated.
 
+        `given`: the column `split` of `interactions` (`train`; `validation`, `valid`, `val` or `dev`;
+        `test`) decides. Every event marked validation or test is one target, so that a user may have several.
+        Its history is what the user did earlier in training, and for test also in validation. Among tied
+        timestamps, training comes first and test last. Marked events without any earlier event are not
+        evaluated; `Split.skipped` counts them. If no event is marked validation, the last training event of
+        every user with two or more becomes the validation target.
+
         Args:
-            kind: `leave_last_out` or `global_time`.
+            kind: `leave_last_out`, `global_time` or `given`.
             ties: order of events with tied timestamps, `source` or `shuffle`, see `histories`.
             seed: seed of the shuffle.
             validation_share: share of the events, between 0 and 1; only for `global_time`.
             test_share: share of the events, between 0 and 1; only for `global_time`.
 
+        Returns:
+            The split; `unseen_test_targets` counts the test targets that never occur in training.
+
         Raises:
             ConfigError: if an argument has an invalid value.
-            DataError: if no evaluation example is left, or `global_time` finds no column `timestamp`.
+            DataError: if no evaluation example is left, `global_time` finds no column `timestamp`, or `given`
+                no valid column `split`.
         """
         if kind == "global_time" and self.order_column != "timestamp":
             raise DataError(
@@ -163,16 +224,29 @@ class Dataset:
                 f"expected a column `timestamp`, got only `{self.order_column}`. "
                 "Add timestamps or use leave_last_out."
             )
-        events = self._ordered_events(ties, seed)
-        shares = validation_share, test_share
+        marks = split_marks(self.interactions, self.name) if kind == "given" else None
+        if marks is None and "split" in self.interactions.columns:
+            warnings.warn(
+                f"`{self.name}` has a column `split`, which the {kind} split ignores; "
+                'use the split "given" to follow it, or drop the column',
+                stacklevel=2,
+            )
+        events = self._ordered_events(ties, seed, marks)
         return split_histories(
-            self._histories_of(events), kind, ties=ties, seed=seed, shares=shares, name=self.name
+            self._histories_of(events),
+            kind,
+            order=(ties, seed),
+            shares=(validation_share, test_share),
+            marks=None if marks is None else marks[events],
+            name=self.name,
         )
 
-    def _ordered_events(self, ties: Ties = "source", seed: int = 0) -> npt.NDArray[np.int64]:
-        """Rows of `interactions`, user by user, oldest first, int64 (events,)."""
+    def _ordered_events(
+        self, ties: Ties = "source", seed: int = 0, marks: npt.NDArray[np.int8] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Rows of `interactions`, user by user, oldest first, int64 (events,); `marks` order tied times."""
         if ties not in ("source", "shuffle"):
-            raise ConfigError(f"ties must be `source` or `shuffle`; got {ties!r}")
+            raise ConfigError(f"ties is invalid: expected `source` or `shuffle`, got {ties!r}. Correct it.")
         times = self.interactions[self.order_column].to_numpy()
         if ties == "shuffle":
             among_equals = np.random.default_rng(seed).permutation(len(times))
@@ -180,7 +254,8 @@ class Dataset:
             among_equals = self.interactions["position"].to_numpy()
         else:
             among_equals = np.arange(len(times))
-        return np.lexsort((among_equals, times, self.user_index)).astype(np.int64)
+        keys = (among_equals, times, self.user_index)
+        return np.lexsort(keys if marks is None else (keys[0], marks, *keys[1:])).astype(np.int64)
 
     def _histories_of(self, events: npt.NDArray[np.int64]) -> Histories:
         lengths = np.bincount(self.user_index, minlength=len(self.user_ids))
@@ -188,13 +263,17 @@ class Dataset:
         return Histories(self.item_index[events], offsets_of(lengths), self.item_ids, self.user_ids, times)
 
     def filtered(self, *, min_user_events: int = 0, min_item_events: int = 0) -> Dataset:
-        """Drop users and items with fewer events than that, again and again until none is left (k-core).
+        """Drop users and items with fewer events, repeatedly until every remaining one has enough (k-core).
 
-        With `min_item_events` above 0, items go from the catalogue too.
+        With `min_item_events` above 0, items are dropped from the catalogue too.
+
+        Args:
+            min_user_events: least number of events of a user.
+            min_item_events: least number of events of an item.
 
         Raises:
             DataError: if nothing would remain.
-            ConfigError: if a number is no integer of at least 0.
+            ConfigError: if a number is not an integer >= 0.
         """
         check_least_events(min_user_events=min_user_events, min_item_events=min_item_events)
         users, items = self.user_index, self.item_index
@@ -208,59 +287,46 @@ class Dataset:
             kept &= ~weak
         if not kept.any():
             raise DataError(
-                f"no interaction of `{self.name}` is left when every user must have {min_user_events} events "
-                f"and every item {min_item_events}; ask for fewer"
+                f"no interaction of `{self.name}` is left: expected users with {min_user_events} events and "
+                f"items with {min_item_events}, got none. Lower min_user_events or min_item_events."
             )
         catalogue = self.items.filter(item_events >= min_item_events)
         return Dataset(self.name, catalogue, self.interactions.filter(kept))
 
 
 def check_least_events(**numbers: Any) -> None:
-    """Raise ConfigError if one of these settings is no integer of at least 0."""
+    """Raise ConfigError if one of these settings is not an integer >= 0."""
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, Integral) or number < 0:
-            raise ConfigError(f"{name} must be an integer of at least 0, not {number!r}")
+            raise ConfigError(f"{name} is invalid: expected an integer >= 0, got {number!r}. Correct it.")
 
 
-def _check_column(frame: pl.DataFrame, column: str, table: str) -> None:
-    if column not in frame.columns:
-        raise DataError(
-            f"`{table}` has no column `{column}`; it has {', '.join(frame.columns) or 'no columns'}"
-        )
-    check_id_column(frame[column], column, table)
-
-
-def _check_times(interactions: pl.DataFrame) -> None:
-    present = [column for column in NUMBER_COLUMNS if column in interactions.columns]
-    if not set(present) & set(TIME_COLUMNS):
-        raise DataError(
-            "`interactions` must have `timestamp`, `t_rel` or `position` to order a user's events; "
-            f"it has {', '.join(interactions.columns)}"
-        )
-    for column in present:
-        values = interactions[column]
-        if not (values.dtype.is_integer() or values.dtype.is_float()):
-            raise DataError(f"column `{column}` of `interactions` must hold numbers; got {values.dtype}")
-        if column in TIME_COLUMNS:
-            bad = (values.is_null() | ~values.cast(pl.Float64).is_finite().fill_null(False)).arg_true()
-            if len(bad):
-                raise DataError(
-                    f"column `{column}` of `interactions` must be a number in every row; "
-                    f"row {bad[0]} is {values[int(bad[0])]}, and {len(bad) - 1} more are not"
-                )
+def _with_ids(frame: pl.DataFrame, table: str, *columns: str) -> pl.DataFrame:
+    """Return the table with checked ids, categorical ones as strings."""
+    for column in columns:
+        if column not in frame.columns:
+            raise DataError(
+                f"`{table}` has no column `{column}`: expected it among its columns, "
+                f"got {', '.join(frame.columns) or 'none'}. "
+                f'Name the one that holds it, as in columns={{"{column}": "..."}}.'
+            )
+        ids = check_id_column(frame[column], column, table)
+        if ids.dtype != frame[column].dtype:
+            frame = frame.with_columns(ids)
+    return frame
 
 
 def _check_known(interactions: pl.DataFrame, items: pl.DataFrame) -> None:
     given, known = interactions["item_id"], items["item_id"]
     if given.dtype.is_integer() != known.dtype.is_integer():
         raise DataError(
-            f"`item_id` must have one type; it is {given.dtype} in `interactions` "
-            f"and {known.dtype} in `items`"
+            "column `item_id` must have the same type in both tables: "
+            f"expected {known.dtype} as in `items`, got {given.dtype} in `interactions`. Cast one of them."
         )
-    unknown = unknown_items(interactions, items)
+    unknown = items_not_in(interactions, items)
     if len(unknown):
         raise DataError(
-            f"{len(unknown)} items of `interactions` are not in `items`, such as {some(unknown)}; "
-            "add them, or leave such events out: --set data.unknown_items=drop "
-            "(in Python: load_dataset(..., unknown_items='drop'))"
+            f"`interactions` has items that are not in `items`: expected only known ids, "
+            f"got {len(unknown)} others, such as {some(unknown)}. Add them to `items`, or drop their events "
+            'with unknown_items="drop" (--set data.unknown_items=drop).'
         )

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from sidkit._extras import require
-from sidkit.errors import DataError
+from sidkit.errors import ConfigError, DataError
 
-__all__ = ["to_polars"]
+__all__ = ["rename_columns", "to_polars"]
 
 
 def to_polars(table: Any, name: str) -> pl.DataFrame:
@@ -44,3 +44,44 @@ def to_polars(table: Any, name: str) -> pl.DataFrame:
         f"library with the Arrow C stream interface, got {type(table).__name__}. "
         "Convert it to one of these."
     )
+
+
+def rename_columns(
+    interactions: pl.DataFrame, items: pl.DataFrame | None, columns: Mapping[str, str] | None
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Give columns the names that sidkit uses.
+
+    Args:
+        interactions: table of events.
+        items: table of items, if there is one.
+        columns: name in sidkit to name in the tables, such as `{"user_id": "reviewerID"}`. It applies to
+            every table that has the column; a column that already has the new name is replaced.
+
+    Raises:
+        ConfigError: if `columns` is not a mapping of strings to strings.
+        DataError: if a column is in none of the tables.
+    """
+    if columns is None:
+        return interactions, items
+    if not isinstance(columns, Mapping) or not all(
+        isinstance(name, str) for pair in columns.items() for name in pair
+    ):
+        raise ConfigError(
+            f"`columns` is invalid: expected a mapping of strings to strings, got {columns!r}. "
+            'Write, for example, columns={"user_id": "reviewerID"}.'
+        )
+    known = {*interactions.columns, *(() if items is None else items.columns)}
+    for name, source in columns.items():
+        if source not in known:
+            raise DataError(
+                f"`columns` names `{source}` as `{name}`, but no table has it: "
+                f"expected one of {', '.join(sorted(known))}, got {source!r}. Correct the name."
+            )
+    return _renamed(interactions, columns), None if items is None else _renamed(items, columns)
+
+
+def _renamed(table: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
+    present = {name: source for name, source in columns.items() if source in table.columns}
+    gone = {*present.values()} | {*present}
+    kept = [column for column in table.columns if column not in gone]
+    return table.select(*(pl.col(source).alias(name) for name, source in present.items()), *kept)

@@ -1,18 +1,20 @@
-"""From a folder, or a name that we know, to a `Dataset`."""
+"""Datasets from files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from sidkit.data.dataset import NUMBER_COLUMNS, Dataset, check_least_events
+from sidkit._registry import nearest
+from sidkit.data.dataset import Dataset, check_least_events
+from sidkit.data.frames import rename_columns
 from sidkit.data.id_columns import is_id_type
-from sidkit.data.id_columns import unknown_items as items_not_in
-from sidkit.data.sources import built_in_names, fetch
+from sidkit.data.sources import DATASETS
+from sidkit.data.sources._fetch import fetch
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["load_dataset", "read_items"]
@@ -24,34 +26,42 @@ CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 def load_dataset(
     source: str | Path,
     *,
+    columns: Mapping[str, str] | None = None,
     min_user_events: int = 0,
     min_item_events: int = 0,
     unknown_items: Literal["error", "drop"] = "error",
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Load a dataset from a folder, or by a built-in name.
+    """Load a dataset from a folder, or by name.
 
     The folder holds `interactions.parquet` or `interactions.csv`, and `items.parquet` or `items.csv`, with
-    the columns that `Dataset` names. In CSV files an id column is of integers only if that holds for every
-    id, written plainly: `007` makes it a column of strings. Other columns of an `items.csv` are text.
+    the columns of `Dataset`; times may have every form that `Dataset.from_frames` accepts. In CSV files, a
+    column of ids holds integers only if every id is written plainly: `007` makes it a column of strings.
+    Other columns of an `items.csv` are text.
 
     Args:
-        source: a built-in name such as `ml-100k`, see `fetch`, or a folder; `./ml-100k` is always a folder.
+        source: a name such as `ml-100k`, see `DATASETS`, or a folder; `./ml-100k` is always a folder.
+        columns: name in sidkit to name in the files, such as `{"user_id": "reviewerID"}`; for folders only.
         min_user_events: drop users with fewer events, see `Dataset.filtered`.
         min_item_events: drop items with fewer events, see `Dataset.filtered`.
-        unknown_items: what to do with events whose item is not in `items`: `error`, or `drop` them.
-        progress: called with bytes done and of all, if a built-in data set must be fetched first.
+        unknown_items: what happens to events whose item is not in `items`: `error`, or `drop` them.
+        progress: called as `progress(done, total)` with bytes, if a dataset must be downloaded first.
 
     Raises:
-        DataError: if a file or a column is missing, empty, or not what it must be.
-        ConfigError: if an argument is none of the values it can have.
+        DataError: if a file or a column is missing or empty, or has invalid content.
+        ConfigError: if an argument has an invalid value.
     """
     check_least_events(min_user_events=min_user_events, min_item_events=min_item_events)
-    if unknown_items not in ("error", "drop"):
-        raise ConfigError(f"unknown_items must be `error` or `drop`; got {unknown_items!r}")
-    known = isinstance(source, str) and source in built_in_names()
-    folder = fetch(str(source), progress=progress) if known else Path(source)
-    dataset = _read_folder(folder, drop_unknown=unknown_items == "drop")
+    if isinstance(source, str) and source in DATASETS:
+        if columns:
+            raise ConfigError(
+                f"`columns` does not apply to the dataset `{source}`: expected a folder as the source, got a "
+                "name. Leave `columns` out."
+            )
+        folder = fetch(source, progress=progress)
+    else:
+        folder = Path(source)
+    dataset = _read_folder(folder, columns, unknown_items)
     if min_user_events > 0 or min_item_events > 0:
         dataset = dataset.filtered(min_user_events=min_user_events, min_item_events=min_item_events)
     return dataset
@@ -92,24 +102,24 @@ def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame
     return items.with_columns(ids)
 
 
-def _read_folder(folder: Path, *, drop_unknown: bool) -> Dataset:
+def _read_folder(
+    folder: Path, columns: Mapping[str, str] | None, unknown_items: Literal["error", "drop"]
+) -> Dataset:
     if not folder.is_dir():
         raise DataError(
-            f"`{folder}` is neither a folder with interactions.parquet and items.parquet (or .csv), "
-            f"nor a data set that we know: {', '.join(built_in_names())}"
+            f"there is no dataset `{folder}`: expected a folder with interactions.parquet and items.parquet "
+            f"(or .csv), or one of the names {', '.join(DATASETS)}"
+            f"{nearest(str(folder), DATASETS)}. Correct the path or the name."
         )
     items_path, interactions_path = _find_table(folder, "items"), _find_table(folder, "interactions")
-    items, interactions = _read_table(items_path), _read_table(interactions_path)
+    interactions, items = rename_columns(_read_table(interactions_path), _read_table(items_path), columns)
     texts = [path for path in (items_path, interactions_path) if path.suffix == ".csv"]
     if interactions_path in texts:
-        interactions = _integers_if_plain(_numbers(interactions), "user_id")
+        interactions = _integers_if_plain(interactions, "user_id")
     items, interactions = _one_item_id_type(
         items, interactions, items_path in texts, interactions_path in texts
     )
-    if drop_unknown and {"item_id"} <= set(items.columns) & set(interactions.columns):
-        unknown = items_not_in(interactions, items)
-        interactions = interactions.filter(~pl.col("item_id").is_in(unknown.implode()))
-    return Dataset(folder.resolve().name, items, interactions)
+    return Dataset.from_frames(interactions, items, name=folder.resolve().name, unknown_items=unknown_items)
 
 
 def _find_table(folder: Path, name: str) -> Path:
@@ -139,26 +149,6 @@ def _check_text(path: Path) -> None:
     with path.open("rb") as file:
         if b"\0" in file.read(4096):
             raise DataError(f"`{path}` is not text in UTF-8: it holds zero bytes; save it as UTF-8")
-
-
-def _numbers(interactions: pl.DataFrame) -> pl.DataFrame:
-    """Turn the columns of a CSV that must be numbers into numbers: integers where all are."""
-    for column in NUMBER_COLUMNS:
-        if column not in interactions.columns:
-            continue
-        texts = interactions[column]
-        for dtype in (pl.Int64, pl.Float64):
-            numbers = texts.cast(dtype, strict=False)
-            bad = (numbers.is_null() & texts.is_not_null()).arg_true()
-            if len(bad) == 0:
-                interactions = interactions.with_columns(numbers)
-                break
-        else:
-            row = int(bad[0])
-            raise DataError(
-                f"column `{column}` of `interactions` must hold numbers; row {row} is {texts[row]!r}"
-            )
-    return interactions
 
 
 def _integers_if_plain(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:

@@ -1,22 +1,29 @@
-"""Training, validation and test parts of a dataset."""
+"""Split of a dataset into training, validation and test."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from sidkit.data.histories import Histories
-from sidkit.data.sequences import Sequences
+from sidkit.data.sequences import Sequences, offsets_of
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["EvaluationSet", "Split", "SplitKind", "Ties", "split_histories"]
 
 Ties = Literal["source", "shuffle"]
-SplitKind = Literal["leave_last_out", "global_time"]
+TRAIN, VALIDATION, TEST = 0, 1, 2
+NEEDS = {
+    "leave_last_out": "users with three events or more",
+    "global_time": "users with events both before and in the period",
+    "given": "marked events of users with earlier events",
+}
+SplitKind = Literal["leave_last_out", "global_time", "given"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +36,11 @@ class EvaluationSet:
         targets: int32 (m,), row of the item that came next.
         item_ids: polars Series (items,), the id of every item row; taken from `histories` if these are
             `Histories`, otherwise None unless given.
+        dataset: name of the dataset, for the protocol of an evaluation.
+        part: `validation` or `test`.
+        split: rule of the split, see `Dataset.split`.
+        ties: order of events with tied timestamps.
+        tie_seed: seed of that order.
 
     Raises:
         DataError: if there are not equally many users, histories and targets.
@@ -38,13 +50,18 @@ class EvaluationSet:
     histories: Sequences
     targets: npt.NDArray[np.int32]
     item_ids: pl.Series | None = None
+    dataset: str = ""
+    part: Literal["validation", "test"] = "test"
+    split: SplitKind = "leave_last_out"
+    ties: Ties = "source"
+    tie_seed: int = 0
 
     def __post_init__(self) -> None:
         shapes = np.shape(self.users), (len(self.histories),), np.shape(self.targets)
         if len(set(shapes)) > 1:
             raise DataError(
-                "users, histories and targets must be equally many; "
-                f"got {', '.join(str(shape) for shape in shapes)}"
+                "users, histories and targets differ in length: expected one of each per example, "
+                f"got {', '.join(str(shape) for shape in shapes)}. Correct the arrays."
             )
         object.__setattr__(self, "users", np.ascontiguousarray(self.users, dtype=np.int32))
         object.__setattr__(self, "targets", np.ascontiguousarray(self.targets, dtype=np.int32))
@@ -60,20 +77,24 @@ class EvaluationSet:
     def take(self, rows: npt.ArrayLike) -> EvaluationSet:
         """Copy the given examples: integers (n,) or a boolean mask (m,)."""
         rows = np.asarray(rows)
-        return EvaluationSet(self.users[rows], self.histories.take(rows), self.targets[rows], self.item_ids)
+        return replace(
+            self, users=self.users[rows], histories=self.histories.take(rows), targets=self.targets[rows]
+        )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Training histories, validation examples and test examples of a dataset.
 
     Attributes:
-        kind: rule of the split.
+        kind: rule of the split, see `Dataset.split`.
         ties: order of events with tied timestamps.
         seed: seed of that order.
         train: one history per user of the dataset, oldest first; a history may be empty.
         validation: examples to choose settings on.
         test: examples to report; their histories include the validation items.
+        skipped: events marked validation or test without an earlier event of the user, which are not
+            evaluated; only for `given`.
     """
 
     kind: SplitKind
@@ -82,51 +103,127 @@ class Split:
     train: Histories
     validation: EvaluationSet
     test: EvaluationSet
+    skipped: int = 0
+
+    def __repr__(self) -> str:
+        text = (
+            f"Split({self.kind!r}: {len(self.train.values)} training events, "
+            f"{len(self.validation)} validation and {len(self.test)} test examples"
+        )
+        if self.unseen_test_targets:
+            text += f", {self.unseen_test_targets} test targets never occur in training"
+        if self.skipped:
+            text += f", {self.skipped} marked events skipped"
+        return text + ")"
+
+    @cached_property
+    def unseen_test_targets(self) -> int:
+        """Number of test examples whose target never occurs in training; they count as any other."""
+        return int((~np.isin(self.test.targets, self.train.values)).sum())
 
 
 def split_histories(
     histories: Histories,
     kind: SplitKind,
     *,
-    ties: Ties,
-    seed: int,
-    shares: tuple[float, float],
     name: str,
+    order: tuple[Ties, int],
+    shares: tuple[float, float],
+    marks: npt.NDArray[np.int8] | None = None,
 ) -> Split:
-    """Split complete histories with times; see `Dataset.split`, which documents the kinds.
+    """Split complete histories; see `Dataset.split`, which documents the kinds.
 
     Args:
         histories: all events of every user, oldest first, with `times`.
         kind: rule of the split.
-        ties: order of events with tied timestamps, recorded in the split.
-        seed: seed of that order, recorded in the split.
-        shares: of the events in validation and in test; for `global_time`.
         name: name of the dataset, for messages.
+        order: order of tied timestamps and its seed, recorded in the split.
+        shares: shares of the events in validation and test, for `global_time`.
+        marks: int8 (events,), 0 training, 1 validation, 2 test, for `given`.
     """
-    if kind == "leave_last_out":
+    skipped = 0
+    if kind == "given" and marks is not None:
+        train, validation, test, skipped = _split_by_marks(histories, marks)
+    elif kind == "leave_last_out":
         train_end = np.where(histories.lengths >= 3, histories.lengths - 2, histories.lengths)
-        valid_at = np.where(histories.lengths >= 3, train_end, -1)
-        test_at = np.where(histories.lengths >= 3, train_end + 1, -1)
+        validation = _examples(histories, np.where(histories.lengths >= 3, train_end, -1))
+        test = _examples(histories, np.where(histories.lengths >= 3, train_end + 1, -1))
+        train = histories.head(train_end)
     elif kind == "global_time":
-        train_end, valid_at, test_at = _cut_by_time(histories, *shares)
+        train_end, validation_at, test_at = _cut_by_time(histories, *shares)
+        validation, test = _examples(histories, validation_at), _examples(histories, test_at)
+        train = histories.head(train_end)
     else:
-        raise ConfigError(f"kind must be `leave_last_out` or `global_time`; got {kind!r}")
-    valid, test = _questions(histories, valid_at), _questions(histories, test_at)
-    for part, questions in (("validation", valid), ("test", test)):
-        if len(questions) == 0:
+        raise ConfigError(
+            f"unknown split: expected one of {', '.join(get_args(SplitKind))}, got {kind!r}. Correct `kind`."
+        )
+    for part, examples in (("validation", validation), ("test", test)):
+        if len(examples) == 0:
             raise DataError(
-                f"the {kind} split of `{name}` has no user to ask about in {part}: "
-                "users need three events (leave_last_out), or events before and in the period (global_time)"
+                f"the {kind} split of `{name}` has no {part} examples: expected {NEEDS[kind]}, got none. "
+                "Add events or choose another split."
             )
-    return Split(kind, ties, seed, histories.head(train_end), valid, test)
+    facts = {"dataset": name, "split": kind, "ties": order[0], "tie_seed": order[1]}
+    validation = replace(validation, part="validation", **facts)
+    return Split(kind, *order, train, validation, replace(test, part="test", **facts), skipped)
 
 
-def _questions(sequences: Histories, at: npt.NDArray[np.int64]) -> EvaluationSet:
-    """Ask each user about the item at place `at` of the sequence; -1 leaves the user out."""
+def _examples(histories: Histories, at: npt.NDArray[np.int64]) -> EvaluationSet:
+    """Make the event at place `at` of each history its target; -1 leaves the user out."""
     users = np.flatnonzero(at > 0)
-    rows = sequences.take(users)
+    rows = histories.take(users)
     targets = rows.values[rows.offsets[:-1] + at[users]]
     return EvaluationSet(users.astype(np.int32), rows.head(at[users]), targets)
+
+
+def _split_by_marks(
+    histories: Histories, marks: npt.NDArray[np.int8]
+) -> tuple[Histories, EvaluationSet, EvaluationSet, int]:
+    rows = np.repeat(np.arange(len(histories)), histories.lengths)
+    if not np.any(marks == VALIDATION):
+        marks = _with_last_for_validation(rows, marks)
+    train = _events(histories, rows, marks == TRAIN)
+    validation, skipped = _marked_examples(histories, rows, marks, VALIDATION)
+    test, more = _marked_examples(histories, rows, marks, TEST)
+    return train, validation, test, skipped + more
+
+
+def _with_last_for_validation(
+    rows: npt.NDArray[np.int64], marks: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int8]:
+    """Mark the last training event of every user with two or more as validation."""
+    training = np.flatnonzero(marks == TRAIN)
+    users = rows[training]
+    last = np.append(users[1:] != users[:-1], True)
+    several = np.bincount(users, minlength=1)[users] >= 2
+    marks = marks.copy()
+    marks[training[last & several]] = VALIDATION
+    return marks
+
+
+def _marked_examples(
+    histories: Histories, rows: npt.NDArray[np.int64], marks: npt.NDArray[np.int8], mark: int
+) -> tuple[EvaluationSet, int]:
+    """Make every event with this mark a target, after the user's earlier events with lower marks."""
+    earlier = marks < mark
+    known = _events(histories, rows, earlier)
+    counts = np.cumsum(earlier) - known.offsets[:-1][rows]
+    at = np.flatnonzero(marks == mark)
+    skipped = int((counts[at] == 0).sum())
+    at = at[counts[at] > 0]
+    users = rows[at]
+    examples = EvaluationSet(users.astype(np.int32), known.take(users).head(counts[at]), histories.values[at])
+    return examples, skipped
+
+
+def _events(histories: Histories, rows: npt.NDArray[np.int64], kept: npt.NDArray[np.bool_]) -> Histories:
+    """Keep these events, bool (events,), of histories with these rows, int64 (events,)."""
+    return replace(
+        histories,
+        values=histories.values[kept],
+        offsets=offsets_of(np.bincount(rows[kept], minlength=len(histories))),
+        times=None if histories.times is None else histories.times[kept],
+    )
 
 
 def _cut_by_time(
@@ -137,8 +234,8 @@ def _cut_by_time(
     assert times is not None
     if not (0 < validation_share < 1 and 0 < test_share < 1 and validation_share + test_share < 1):
         raise ConfigError(
-            "validation_share and test_share must be above 0 and together below 1; "
-            f"got {validation_share} and {test_share}"
+            "validation_share and test_share are invalid: expected numbers above 0 whose sum is below 1, "
+            f"got {validation_share} and {test_share}. Correct them."
         )
     moments = np.quantile(times, [1 - validation_share - test_share, 1 - test_share], method="higher")
     before_valid = _count_per_row(times < moments[0], histories)

