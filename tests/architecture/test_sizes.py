@@ -13,7 +13,9 @@ PARAMETERS = 8
 
 
 def _lines():
-    return {name: len(module.path.read_text(encoding="utf-8").splitlines()) for name, module in modules().items()}
+    return {
+        name: len(module.path.read_text(encoding="utf-8").splitlines()) for name, module in modules().items()
+    }
 
 
 def test_folders_are_no_drawers():
@@ -33,7 +35,8 @@ def test_functions_have_few_parameters():
         f"{module.path.name}:{node.lineno} {node.name} has {count}"
         for module in modules().values()
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name != "__init__"
         and (count := _parameters(node)) > PARAMETERS
         and not _is_command(node)
     ]
