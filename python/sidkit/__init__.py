@@ -1,7 +1,14 @@
-"""Semantic IDs: learn them, generate with them, rank with them.
+"""Semantic IDs for recommendation: learn them, generate with them, rank with them.
 
-The names here are the front room; a stage's other names live in its package, such as `sidkit.tokenizers.RQVAE`.
-`import sidkit` needs only NumPy: what needs more is imported when it is first asked for.
+    data, embed          datasets, item vectors
+    tokenizers, ids      vectors to codes, codes to Semantic IDs
+    recommenders         models that are fitted on histories and recommend items
+    ranking              Semantic IDs as features of ranking models
+    evaluate, report     metrics and pages
+    run, experiments     run directories, comparisons and sweeps
+
+The names below cover everyday use; each package exports more. `import sidkit` needs only NumPy: every other
+name is imported on first use, and an error names the extra to install where a dependency is missing.
 """
 
 from importlib import import_module
@@ -13,52 +20,129 @@ from sidkit._core import (
     LiveTrie,
     SidLayout,
     Trie,
-    TrieStates,
     __version__,
     assign_codes,
     ngram_rows,
-    ngram_windows,
 )
 
 if TYPE_CHECKING:
+    from sidkit.data import Dataset, load_dataset
+    from sidkit.embed import embed_items
     from sidkit.ids import SidTable
+    from sidkit.ranking import SidEmbedding
+    from sidkit.recommenders import (
+        TIGER,
+        ActionPieceTIGER,
+        DecoderOnly,
+        GRU4Rec,
+        Popularity,
+        RQTransformer,
+        SASRec,
+        load_model,
+    )
     from sidkit.run.opened import open_run
-    from sidkit.tokenizers import RQKMeans, load_tokenizer, quality_report
+    from sidkit.tokenizers import (
+        LSH,
+        PQ,
+        RQVAE,
+        RVQ,
+        VQ,
+        VQVAE,
+        ActionPiece,
+        Atomic,
+        CooccurrenceClusters,
+        HierarchicalKMeans,
+        LMIndexer,
+        RandomCodes,
+        RQKMeans,
+        WordTokenizer,
+        load_tokenizer,
+    )
 
 __all__ = [
+    "LSH",
+    "PQ",
+    "RQVAE",
+    "RVQ",
+    "TIGER",
+    "VQ",
+    "VQVAE",
+    "ActionPiece",
+    "ActionPieceTIGER",
+    "Atomic",
     "Codebooks",
+    "CooccurrenceClusters",
+    "Dataset",
+    "DecoderOnly",
+    "GRU4Rec",
+    "HierarchicalKMeans",
     "ItemSet",
+    "LMIndexer",
     "LiveTrie",
+    "Popularity",
     "RQKMeans",
+    "RQTransformer",
+    "RandomCodes",
+    "SASRec",
+    "SidEmbedding",
     "SidLayout",
     "SidTable",
     "Trie",
-    "TrieStates",
+    "WordTokenizer",
     "__version__",
     "assign_codes",
+    "embed_items",
+    "load_dataset",
+    "load_model",
     "load_tokenizer",
     "ngram_rows",
-    "ngram_windows",
     "open_run",
-    "quality_report",
 ]
 
-# Names of the front room that wait for their extras, and the package of each.
-_LATER = {
-    "RQKMeans": "sidkit.tokenizers",
-    "SidTable": "sidkit.ids",
-    "load_tokenizer": "sidkit.tokenizers",
-    "open_run": "sidkit.run.opened",
-    "quality_report": "sidkit.tokenizers",
+# Packages of the names that are imported on first use.
+_LAZY = {
+    "sidkit.data": ("Dataset", "load_dataset"),
+    "sidkit.embed": ("embed_items",),
+    "sidkit.ids": ("SidTable",),
+    "sidkit.ranking": ("SidEmbedding",),
+    "sidkit.recommenders": (
+        "ActionPieceTIGER",
+        "DecoderOnly",
+        "GRU4Rec",
+        "Popularity",
+        "RQTransformer",
+        "SASRec",
+        "TIGER",
+        "load_model",
+    ),
+    "sidkit.run.opened": ("open_run",),
+    "sidkit.tokenizers": (
+        "LSH",
+        "PQ",
+        "RQVAE",
+        "RVQ",
+        "VQ",
+        "VQVAE",
+        "ActionPiece",
+        "Atomic",
+        "CooccurrenceClusters",
+        "HierarchicalKMeans",
+        "LMIndexer",
+        "RQKMeans",
+        "RandomCodes",
+        "WordTokenizer",
+        "load_tokenizer",
+    ),
 }
+_PACKAGE = {name: package for package, names in _LAZY.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _PACKAGE:
         raise AttributeError(f"module `sidkit` has no attribute `{name}`")
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    value = globals()[name] = getattr(import_module(_PACKAGE[name]), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_PACKAGE})

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sidkit import SidLayout
+from sidkit._core import SidLayout
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["read_sid_column", "with_sid_column"]
