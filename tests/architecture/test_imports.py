@@ -2,8 +2,8 @@
 
 from tests.architecture.source import modules, needs
 
-#: What each package may import, beside itself and the private modules of the top level. This is the pipeline:
-#: a stage imports the stages before it. `ids` stands before `tokenizers`, which hand out tables of Semantic IDs.
+#: What each package may import besides itself and the private modules of the top level: the stages before it.
+#: `ids` comes before `tokenizers`, whose `semantic_ids` returns a table.
 LAYERS = {
     "data": set(),
     "embed": {"data"},

@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.architecture.source import modules
 
 ROOT = Path(__file__).parents[2]
