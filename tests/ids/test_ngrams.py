@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sidkit
-from sidkit import SidLayout, ngram_rows, ngram_windows
+from sidkit import SidLayout, ngram_rows
+from sidkit.ids import ngram_windows
 
 MASK = (1 << 64) - 1
 

@@ -1,14 +1,16 @@
-"""From codes to Semantic IDs: collision policies, the item ↔ SID table, the token vocabulary.
+"""Semantic IDs: tables, collision policies, tries, and the token vocabulary of models.
 
-    SidTable             which item has which Semantic ID; a Parquet file
-    Vocabulary           token of a level ↔ token number of a model, with the special tokens
+    SidTable             items and their Semantic IDs; a Parquet file
+    SidLayout, Trie      packing of tokens into integers; the set of valid Semantic IDs
+    Vocabulary           mapping of tokens to the token numbers of a model, with special tokens
     resolve_collisions   the policies `suffix`, `reassign` and `share` on plain arrays
-    append_items         further items by the same tokenizer; the rows that are there stay
-    drift                how Semantic IDs move when the tokenizer is trained anew
+    append_items         new items in an existing table
+    drift                change of Semantic IDs when a tokenizer is trained again
 
-It reads codes and knows nothing of how they were made.
+This package works on codes, whatever tokenizer made them.
 """
 
+from sidkit._core import ItemSet, LiveTrie, SidLayout, Trie, TrieStates, ngram_rows, ngram_windows
 from sidkit._extras import require
 
 require("polars", extra="data")
@@ -30,12 +32,19 @@ __all__ = [
     "METHODS",
     "POLICIES",
     "Drift",
+    "ItemSet",
+    "LiveTrie",
+    "SidLayout",
     "SidTable",
+    "Trie",
+    "TrieStates",
     "Vocabulary",
     "add_collision_token",
     "append_items",
     "drift",
     "group_sizes",
+    "ngram_rows",
+    "ngram_windows",
     "reassign",
     "resolve_collisions",
 ]
