@@ -27,47 +27,52 @@ from sidkit._extras import require
 require("safetensors", extra="train")
 
 from sidkit.tokenizers.actionpiece.action_piece import ActionPiece
+from sidkit.tokenizers.atomic import Atomic
 from sidkit.tokenizers.base import Tokenizer, load_tokenizer
-from sidkit.tokenizers.controls import LSH, Atomic, RandomCodes
 from sidkit.tokenizers.cooccurrence import CooccurrenceClusters
-from sidkit.tokenizers.hierarchical import HierarchicalKMeans
-from sidkit.tokenizers.hybrid import collaborative_block, hybrid_embeddings
+from sidkit.tokenizers.hkmeans import HierarchicalKMeans
 from sidkit.tokenizers.lmindexer.lmindexer import LMIndexer
-from sidkit.tokenizers.parts.decoding_costs import decoding_costs
-from sidkit.tokenizers.product import PQ
+from sidkit.tokenizers.lsh import LSH
+from sidkit.tokenizers.opq import OPQ
+from sidkit.tokenizers.parts.hybrid import collaborative_block, hybrid_embeddings
+from sidkit.tokenizers.pq import PQ
 from sidkit.tokenizers.quality.coherence import Coherence, prefix_coherence
 from sidkit.tokenizers.quality.inspection import Inspection, inspect_codes
 from sidkit.tokenizers.quality.neighbours import NeighbourRecall, neighbour_recall
 from sidkit.tokenizers.quality.purity import Purity, prefix_purity
-from sidkit.tokenizers.quality.report import (
-    CodebookCollapseWarning,
-    LevelQuality,
-    QualityReport,
-    quality_report,
-    random_unique_rate,
-)
+from sidkit.tokenizers.quality.report import LevelQuality, QualityReport, quality_report
 from sidkit.tokenizers.quality.summary import TokenizerFigures
+from sidkit.tokenizers.quality.usage import CodebookCollapseWarning, random_unique_rate
+from sidkit.tokenizers.random import RandomCodes
+from sidkit.tokenizers.registry import TOKENIZERS
 from sidkit.tokenizers.rqkmeans import RQKMeans
 from sidkit.tokenizers.rqvae.auxiliary_loss import CodebookLoss, LatentLoss, StatefulLoss
+from sidkit.tokenizers.rqvae.options import EMA, LETTER, CoST, Gumbel, Sinkhorn
 from sidkit.tokenizers.rqvae.rqvae import RQVAE
-from sidkit.tokenizers.rqvae.vqvae import VQVAE
 from sidkit.tokenizers.rvq import RVQ
 from sidkit.tokenizers.vq import VQ
+from sidkit.tokenizers.vqvae import VQVAE
 from sidkit.tokenizers.words import WordTokenizer
 
 __all__ = [
+    "EMA",
+    "LETTER",
     "LSH",
+    "OPQ",
     "PQ",
     "RQVAE",
     "RVQ",
+    "TOKENIZERS",
     "VQ",
     "VQVAE",
     "ActionPiece",
     "Atomic",
+    "CoST",
     "CodebookCollapseWarning",
     "CodebookLoss",
     "Coherence",
     "CooccurrenceClusters",
+    "Gumbel",
     "HierarchicalKMeans",
     "Inspection",
     "LMIndexer",
@@ -78,12 +83,12 @@ __all__ = [
     "QualityReport",
     "RQKMeans",
     "RandomCodes",
+    "Sinkhorn",
     "StatefulLoss",
     "Tokenizer",
     "TokenizerFigures",
     "WordTokenizer",
     "collaborative_block",
-    "decoding_costs",
     "hybrid_embeddings",
     "inspect_codes",
     "load_tokenizer",

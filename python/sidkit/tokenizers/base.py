@@ -1,72 +1,63 @@
-"""The contract of all tokenizers: vectors in, codes out, and back."""
+"""Contract of tokenizers: vectors to codes, codes to Semantic IDs, and back."""
 
 import hashlib
-import inspect
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._params import Parameters
+from sidkit._progress import Progress
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
-from sidkit.tokenizers.parts.files import read_tokenizer, write_tokenizer
-from sidkit.tokenizers.parts.magnitude import check_learnable
-from sidkit.tokenizers.quality.report import warn_of_collapse
+from sidkit.ids import SidTable
+from sidkit.tokenizers.parts.arrays import Codes, State, Vectors, check_learnable, check_vectors
+from sidkit.tokenizers.parts.checks import check_sizes
+from sidkit.tokenizers.parts.files import (
+    read_tokenizer,
+    restored_parameters,
+    stored_parameters,
+    write_tokenizer,
+)
+from sidkit.tokenizers.quality.usage import warn_of_collapse
+from sidkit.tokenizers.registry import TOKENIZERS
 
-__all__ = ["Progress", "Tokenizer", "load_tokenizer"]
+__all__ = ["Tokenizer", "load_tokenizer"]
 
-#: Called as `progress(done, total, figures)` while `fit` works: steps done, steps in all, what was measured
-#: last.
-Progress: TypeAlias = Callable[[int, int, Mapping[str, float]], None]
-
-Vectors: TypeAlias = npt.NDArray[np.float32]
-Codes: TypeAlias = npt.NDArray[np.uint16]
-State: TypeAlias = dict[str, npt.NDArray[Any]]
-
-#: As many as the layout of a Semantic ID may have.
-_MOST_LEVELS = 128
+#: Rows encoded or decoded at once where memory matters.
+_BLOCK = 8192
 
 _Tokenizer = TypeVar("_Tokenizer", bound="Tokenizer")
-_KINDS: dict[str, type["Tokenizer"]] = {}
 
 
-class Tokenizer(ABC):
-    """Turns vectors into codes, the tokens of Semantic IDs before collisions are settled.
+class Tokenizer(Parameters, ABC):
+    """Base class of tokenizers, which assign codes to vectors.
 
-    The constructor stores settings, `fit` works, and what it has learned ends in an underscore. The same
-    settings and data give the same codes; the same vector gets the same codes in any batch, on any number of
-    threads.
+    The constructor stores parameters, `fit` learns, and learned attributes end in an underscore. The same
+    parameters and data give the same codes; the same vector gets the same codes in any batch and on any
+    number of threads. Tokenizers work with `sklearn.base.clone` and as the last step of a
+    `sklearn.pipeline.Pipeline`, where `transform` is `encode`.
 
-    A new kind of tokenizer names its `kind` and implements `_fit`, `_encode`, `_decode`, `_alternatives`,
-    `_state` and `_restore`; its constructor calls `_keep_shape`, or it gives `codebook_sizes` itself. Checks, files
-    and warnings are here, and one test suite holds for all kinds.
+    A subclass sets `method`, implements `_fit`, `_encode`, `_decode`, `_alternatives`, `_state` and
+    `_restore`, and calls `_set_sizes` in its constructor or overrides `codebook_sizes`. Checks, files and
+    warnings are inherited. A built-in tokenizer is one module of this package, named after its method; a
+    third party registers its class under the entry-point group `sidkit.tokenizers`.
     """
 
-    #: The name in files and configurations.
+    #: Name in files, configurations and the registry.
     method: ClassVar[str]
 
-    #: Whether codes that are used unevenly are a sign of a bad fit, of which `fit` warns.
-    even: ClassVar[bool] = True
-    #: What the training noticed and did about codebooks that collapsed; also in files and quality reports.
+    #: True if uneven use of codes indicates a bad fit, of which `fit` warns.
+    expects_even_use: ClassVar[bool] = True
+    #: Codebook collapses during training and the actions taken; also in files and quality reports.
     notes: tuple[str, ...] = ()
 
     levels: int
-    codebook_size: int | list[int]
+    codebook_size: int | Sequence[int]
     _sizes: tuple[int, ...]
     _dim: int | None = None
-
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        if not inspect.isabstract(cls) and "method" in cls.__dict__:
-            _KINDS[cls.method] = cls
-
-    def __repr__(self) -> str:
-        changed = [
-            f"{name}={value!r}" for name, value in self.settings().items() if value != self._default(name)
-        ]
-        return f"{type(self).__name__}({', '.join(changed)})"
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -81,27 +72,31 @@ class Tokenizer(ABC):
             NotFittedError: before `fit`.
         """
         if self._dim is None:
-            raise NotFittedError(
-                f"this {type(self).__name__} has not learned anything yet; hint: call fit(x) first"
-            )
+            raise NotFittedError(f"this {type(self).__name__} is not fitted. Call fit(x) first.")
         return self._dim
 
     @property
     def fingerprint(self) -> str:
-        """32 hexadecimal characters of everything that determines the codes; equal ones encode equally."""
+        """32 hexadecimal characters that identify everything that determines the codes."""
         digest = hashlib.blake2b(f"{self.method} {self.dim}".encode(), digest_size=16)
         for name, array in sorted(self._state().items()):
             digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def settings(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+    @property
+    def fit_inputs(self) -> tuple[str, ...]:
+        """Keyword arguments of `fit` that these parameters require besides the vectors.
+
+        A subset of `histories` (training histories of item rows), `texts` (one string per item) and
+        `collaborative_embeddings` (float (n, width), one row per item).
+        """
+        return ()
 
     def fit(
         self: _Tokenizer,
         x: npt.ArrayLike,
+        y: None = None,
         *,
         progress: Progress | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -109,76 +104,178 @@ class Tokenizer(ABC):
         """Learn from vectors.
 
         Args:
-            x: float (n, dim), within ±1e36, at least as many rows as the largest level has codes.
-            progress: called now and then with the work done, the work in all, and figures.
-            checkpoint: a file where a long training leaves its state now and then and when it is
-                interrupted, and from where the same `fit` goes on; deleted at the end. Kinds that are quick
-                to learn do without.
+            x: float (n, dim), within ±1e36, with at least as many rows as the largest level has codes.
+            y: ignored; present for scikit-learn pipelines.
+            progress: called as `progress(done, total, **figures)` from time to time: steps done, steps in
+                total, latest figures.
+            checkpoint: file for the state of a long training, written from time to time and on interruption.
+                The same `fit` resumes from it; it is deleted at the end. Ignored by tokenizers that are fast
+                to fit.
 
         Returns:
             The tokenizer itself.
 
         Raises:
             DataError: if `x` is not such an array.
-            FormatError: if the checkpoint is of other settings or data, or damaged.
+            FormatError: if the checkpoint belongs to other parameters or data, or is damaged.
 
         Warns:
             CodebookCollapseWarning: if a level uses few of its codes.
         """
         vectors = check_vectors(x)
         if not len(vectors):
-            raise DataError("there are no vectors to learn from; hint: one row an item")
+            raise DataError("there is nothing to learn from: expected one vector per item, got 0 rows.")
         if len(vectors) < max(self.codebook_sizes):
             raise DataError(
-                f"a level of {max(self.codebook_sizes)} codes cannot be learned from {len(vectors)} vectors; "
-                f"hint: codebook_size={max(1, len(vectors) // 4)} or less"
+                f"there are too few vectors: expected at least {max(self.codebook_sizes)}, the codes of the "
+                f"largest level, got {len(vectors)}. Set codebook_size={max(1, len(vectors) // 4)} or less."
             )
         check_learnable(vectors)
         self._fit(vectors, progress, checkpoint)
         self._dim = vectors.shape[1]
-        if self.even:
+        if self.expects_even_use:
             warn_of_collapse(self._encode(vectors), self.codebook_sizes, type(self).__name__)
         return self
 
     def encode(self, x: npt.ArrayLike) -> Codes:
-        """Codes, uint16 (n, levels), of vectors, float (n, dim).
+        """Return the codes of vectors.
+
+        Args:
+            x: float (n, dim), or one vector (dim,).
+
+        Returns:
+            uint16 (n, levels), or (levels,) for one vector.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: if `x` is not finite or so large that its latents are not, or does not have the
-                dimensions learned from.
+            DataError: if `x` is not finite, so large that its latent vectors are not, or has other dimensions
+                than the vectors of `fit`.
         """
-        return self._encode(check_vectors(x, self.dim))
+        dim = self.dim
+        array = np.asarray(x)
+        if array.ndim == 1:
+            codes: Codes = self._encode(check_vectors(array[None], dim))[0]
+            return codes
+        return self._encode(check_vectors(array, dim))
+
+    def transform(self, x: npt.ArrayLike) -> Codes:
+        """Return `encode(x)`, under the name that scikit-learn pipelines use."""
+        return self.encode(x)
+
+    def fit_transform(self, x: npt.ArrayLike, y: None = None, **fit_params: Any) -> Codes:
+        """Return `fit(x, **fit_params).encode(x)`."""
+        return self.fit(x, **fit_params).encode(x)
 
     def decode(self, codes: npt.ArrayLike) -> Vectors:
-        """Vectors, float32 (n, dim), that codes, integers (n, levels), stand for.
+        """Return the vectors that codes represent.
 
-        Codes of the first levels only give the coarser vectors those levels stand for.
+        Args:
+            codes: integers (n, 1 to levels). Codes of the first levels only give coarser vectors.
+
+        Returns:
+            float32 (n, dim).
 
         Raises:
             NotFittedError: before `fit`.
             DataError: if there are no or too many levels, or a code is not below its level's size.
         """
         dim = self.dim
-        return self._decode(self._checked(codes)).reshape(-1, dim)
+        return self._decode(self._checked_codes(codes)).reshape(-1, dim)
 
     def alternatives(self, x: npt.ArrayLike, count: int = 64) -> Codes:
-        """The nearest codes of vectors, best first: uint16 (n, choices, levels), at most `count` choices.
+        """Return the nearest codes of vectors, nearest first, for the collision policy `reassign`.
 
-        Feeds the collision policy `reassign`.
+        Args:
+            x: float (n, dim).
+            count: maximum number of choices per vector.
+
+        Returns:
+            uint16 (n, choices, levels).
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: if `x` is not finite or so large that its latents are not, or does not have the
-                dimensions learned from.
+            DataError: if `x` is not finite, so large that its latent vectors are not, or has other dimensions
+                than the vectors of `fit`.
             ConfigError: if `count` is less than 1.
         """
         if count < 1:
-            raise ConfigError(f"count must be at least 1, not {count}")
+            raise ConfigError(f"`count` is invalid: expected an integer >= 1, got {count}.")
         return self._alternatives(check_vectors(x, self.dim), count)
 
+    def decoding_costs(
+        self, x: npt.NDArray[np.floating]
+    ) -> Callable[[npt.NDArray[np.int64], Codes], npt.NDArray[np.float64]]:
+        """Return the `costs` of `sidkit.ids.reassign`: squared distances of vectors to decoded codes.
+
+        Args:
+            x: float (n, dim), the vectors of all items.
+
+        Returns:
+            A function of row numbers, int64 (m,), and codes, uint16 (m, choices, levels), that gives float64
+            (m, choices).
+        """
+
+        def costs(rows: npt.NDArray[np.int64], codes: Codes) -> npt.NDArray[np.float64]:
+            choices = codes.shape[1]
+            items = np.repeat(rows, choices)
+            flat = codes.reshape(len(items), -1)
+            found = np.empty(len(items))
+            for start in range(0, len(items), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                away = self.decode(flat[block]).astype(np.float64) - x[items[block]]
+                found[block] = np.einsum("ij,ij->i", away, away)
+            return found.reshape(-1, choices)
+
+        return costs
+
+    def semantic_ids(
+        self,
+        x: npt.ArrayLike,
+        item_ids: Any,
+        *,
+        collisions: str = "suffix",
+        reassign: str = "first",
+        collision_size: int | None = None,
+        capacity: int = 1,
+        progress: Progress | None = None,
+    ) -> SidTable:
+        """Encode items and resolve collisions.
+
+        Args:
+            x: float (n, dim), one vector per item.
+            item_ids: n distinct integers or strings, one per row of `x`.
+            collisions: policy for items with equal codes: `suffix` (append a collision token), `reassign`
+                (move items to the nearest free code) or `share` (several items per Semantic ID).
+            reassign: with `reassign`, which items move: `first`, `nearest` or `sinkhorn`, see
+                `sidkit.ids.reassign`.
+            collision_size: with `suffix`, size of the collision token; by default that of the largest group.
+            capacity: with `reassign`, maximum number of items per code.
+            progress: called with rows encoded and rows in total.
+
+        Returns:
+            The table of items and their Semantic IDs, in the order of `item_ids`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: if the vectors are invalid, or `item_ids` does not fit them.
+            ConfigError: if the policy is unknown, or an argument belongs to another policy.
+            CollisionError: if the policy cannot give every item a Semantic ID.
+        """
+        vectors = check_vectors(x, self.dim)
+        return SidTable.from_codes(
+            self._encode_blocks(vectors, progress),
+            item_ids,
+            self.codebook_sizes,
+            collisions=collisions,
+            collision_size=collision_size,
+            alternatives=lambda rows: self._alternatives(vectors[rows], 64),
+            capacity=capacity,
+            method=reassign,
+            costs=None if reassign == "first" else self.decoding_costs(vectors),
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tokenizer to a safetensors file, whole or not at all.
+        """Write the tokenizer to a safetensors file, atomically.
 
         Raises:
             NotFittedError: before `fit`.
@@ -186,7 +283,7 @@ class Tokenizer(ABC):
         described = {
             "method": self.method,
             "dim": self.dim,
-            "settings": self.settings(),
+            "settings": stored_parameters(self.get_params(deep=False)),
             "fingerprint": self.fingerprint,
             "notes": list(self.notes),
         }
@@ -194,50 +291,64 @@ class Tokenizer(ABC):
 
     @classmethod
     def load(cls: type[_Tokenizer], path: str | os.PathLike[str]) -> _Tokenizer:
-        """Read a tokenizer of this kind that `save` wrote; for any kind, see `load_tokenizer`.
+        """Read a tokenizer of this class that `save` wrote; `load_tokenizer` reads any tokenizer.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            FormatError: if the file is truncated, foreign, damaged or of another kind.
+            FormatError: if the file is truncated, foreign, damaged or of another method.
         """
         tokenizer = load_tokenizer(path)
         if not isinstance(tokenizer, cls):
             raise FormatError(
-                f"{path} holds a tokenizer of kind `{tokenizer.method}`, not a {cls.__name__}; "
-                "hint: load_tokenizer(path) reads any kind"
+                f"{path} has the wrong method: expected a {cls.__name__}, got `{tokenizer.method}`. "
+                "Use load_tokenizer(path), which reads any tokenizer."
             )
         return tokenizer
 
-    def _keep_shape(self, levels: int, codebook_size: int | Sequence[int]) -> None:
-        """Store the settings `levels` and `codebook_size`, or raise ConfigError if they are senseless."""
-        self._sizes = check_sizes(levels, codebook_size)
-        # As plain integers, which files can hold.
-        self.levels = len(self._sizes)
-        self.codebook_size = list(self._sizes) if isinstance(codebook_size, Iterable) else self._sizes[0]
+    def set_params(self: _Tokenizer, **params: Any) -> _Tokenizer:
+        """Change parameters in place, as `Parameters.set_params`.
 
-    def _checked(self, codes: npt.ArrayLike) -> Codes:
-        """Codes of the first one or more levels, uint16, or DataError as `decode` has it."""
-        array = np.asarray(codes)
-        if (
-            array.ndim != 2
-            or array.dtype.kind not in "iu"
-            or not 1 <= array.shape[1] <= len(self.codebook_sizes)
-        ):
+        A fitted tokenizer has to be fitted again, unless `threads` is all that changes.
+        """
+        super().set_params(**params)
+        if params.keys() - {"threads"}:
+            self._dim = None
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._dim is not None
+
+    def _set_sizes(self, levels: int, codebook_size: int | Sequence[int]) -> None:
+        """Store `levels` and `codebook_size`, or raise ConfigError if they are invalid."""
+        self._sizes = check_sizes(levels, codebook_size)
+        self.levels = levels
+        self.codebook_size = codebook_size
+
+    def _encode_blocks(self, x: Vectors, progress: Progress | None) -> Codes:
+        if progress is None:
+            return self._encode(x)
+        blocks = []
+        for start in range(0, len(x), _BLOCK):
+            blocks.append(self._encode(x[start : start + _BLOCK]))
+            progress(min(len(x), start + _BLOCK), len(x))
+        return np.concatenate(blocks) if blocks else self._encode(x)
+
+    def _checked_codes(self, codes: npt.ArrayLike) -> Codes:
+        """Codes of the first one or more levels, uint16, or DataError as documented in `decode`."""
+        array, levels = np.asarray(codes), len(self.codebook_sizes)
+        if array.ndim != 2 or array.dtype.kind not in "iu" or not 1 <= array.shape[1] <= levels:
             raise DataError(
-                f"codes must be integers (n, 1 to {len(self.codebook_sizes)}), not {array.dtype} {array.shape}"
+                f"codes have the wrong type or shape: expected integers (n, 1 to {levels}), got "
+                f"{array.dtype} {array.shape}."
             )
         wrong = np.argwhere((array < 0) | (array >= np.asarray(self.codebook_sizes[: array.shape[1]])))
         if len(wrong):
             row, level = (int(part) for part in wrong[0])
             raise DataError(
-                f"the code of row {row} at level {level} is {array[row, level]}, "
-                f"but that level has {self.codebook_sizes[level]} codes"
+                f"the code of row {row} at level {level} is out of range: expected 0 to "
+                f"{self.codebook_sizes[level] - 1}, got {array[row, level]}."
             )
         return np.ascontiguousarray(array, dtype=np.uint16)
-
-    @classmethod
-    def _default(cls, name: str) -> Any:
-        return inspect.signature(cls).parameters[name].default
 
     @abstractmethod
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
@@ -245,7 +356,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def _encode(self, x: Vectors) -> Codes:
-        """Encode checked vectors."""
+        """Encode checked vectors, float32 (n, dim)."""
 
     @abstractmethod
     def _decode(self, codes: Codes) -> Vectors:
@@ -253,77 +364,42 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def _alternatives(self, x: Vectors, count: int) -> Codes:
-        """At most `count` distinct codes for each checked vector, best first."""
+        """Find at most `count` distinct codes for each checked vector, nearest first."""
 
     @abstractmethod
     def _state(self) -> State:
-        """What was learned, as named arrays."""
+        """Return the learned state as named arrays."""
 
     @abstractmethod
     def _restore(self, state: State, dim: int) -> None:
-        """Take over what `_state` gave, or raise FormatError if it does not fit the settings."""
+        """Restore what `_state` returned, or raise FormatError if it does not fit the parameters."""
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
-    """Read a tokenizer of any kind from a file that its `save` wrote. Nothing is unpickled.
+    """Read a tokenizer of any method from a file that its `save` wrote. Nothing is unpickled.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        FormatError: if the file is truncated, foreign, damaged, or of a kind this sidkit does not know.
+        FormatError: if the file is truncated, foreign, damaged, or of an unknown method.
     """
     described, state = read_tokenizer(path)
-    kind = _KINDS.get(described["method"])
-    if kind is None:
-        raise FormatError(
-            f"{path} holds a tokenizer of the unknown kind `{described['kind']}`; "
-            f"known: {', '.join(sorted(_KINDS))}"
-        )
     try:
-        tokenizer = kind(**described["settings"])
+        kind: type[Tokenizer] = TOKENIZERS[described["method"]]
+    except ConfigError as error:
+        raise FormatError(f"{path} cannot be read: {error}") from error
+    try:
+        tokenizer = kind(**restored_parameters(kind, described["settings"]))
         tokenizer._restore(state, described["dim"])
     except (ConfigError, TypeError, KeyError) as error:
         raise FormatError(
-            f"{path} holds settings or arrays that do not make a {kind.__name__}: {error}"
+            f"{path} is damaged: expected the settings and arrays of a {kind.__name__}, got: {error}"
         ) from error
     tokenizer._dim = described["dim"]
     notes = described.get("notes", [])
     tokenizer.notes = tuple(map(str, notes)) if isinstance(notes, list) else ()
     if tokenizer.fingerprint != described["fingerprint"]:
         raise FormatError(
-            f"{path} is damaged: its arrays do not have the fingerprint {described['fingerprint']}"
+            f"{path} is damaged: expected arrays with the fingerprint {described['fingerprint']}, got "
+            f"{tokenizer.fingerprint}."
         )
     return tokenizer
-
-
-def check_vectors(x: npt.ArrayLike, dim: int | None = None) -> Vectors:
-    """Return `x` as C-contiguous float32 (n, dim), or raise DataError if it is not finite vectors."""
-    array = np.asarray(x)
-    if array.ndim != 2 or array.dtype.kind != "f":
-        raise DataError(f"vectors must be a float array (n, dim), not {array.dtype} {array.shape}")
-    if array.shape[1] != (dim or array.shape[1]) or not array.shape[1]:
-        raise DataError(f"vectors must have {dim or 'some'} dimensions, not {array.shape[1]}")
-    with np.errstate(over="ignore"):  # what overflows float32 becomes infinite, and is refused below
-        vectors = np.ascontiguousarray(array, dtype=np.float32)
-    # A sum is not finite if an entry is not, and is far cheaper to look at.
-    suspects = np.flatnonzero(~np.isfinite(vectors.sum(axis=1, dtype=np.float64)))
-    if len(suspects):
-        row = int(suspects[0])
-        column = int(np.argmin(np.isfinite(vectors[row])))
-        raise DataError(
-            f"vectors must be finite float32, but row {row} has {array[row, column]} at dimension {column}"
-        )
-    return vectors
-
-
-def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, ...]:
-    """Codewords per level from the settings `levels` and `codebook_size`, or raise ConfigError if they are senseless."""
-    if not isinstance(levels, (int, np.integer)) or not 1 <= levels <= _MOST_LEVELS:
-        raise ConfigError(f"levels must be an integer in 1..{_MOST_LEVELS}, not {levels!r}")
-    sizes = tuple(codebook_size) if isinstance(codebook_size, Iterable) else (codebook_size,) * int(levels)
-    if len(sizes) != levels:
-        raise ConfigError(
-            f"codebook_size has {len(sizes)} sizes for {levels} levels; hint: one number, or one a level"
-        )
-    if not all(isinstance(size, (int, np.integer)) and 1 <= size <= 65536 for size in sizes):
-        raise ConfigError(f"codebook_size must be integers in 1..65536, not {codebook_size!r}")
-    return tuple(int(size) for size in sizes)

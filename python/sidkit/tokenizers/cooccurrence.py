@@ -1,4 +1,4 @@
-"""Paths of a recursive spectral clustering of what occurs together."""
+"""Co-occurrence clusters: paths of a recursive spectral clustering of the co-occurrence graph."""
 
 import os
 from collections.abc import Sequence
@@ -9,42 +9,44 @@ import numpy.typing as npt
 
 from sidkit._core import kmeans_fit
 from sidkit._extras import require
+from sidkit._progress import Progress
+from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.data import Sequences
 from sidkit.embed.collaborative import Sparse, cooccurrence
 from sidkit.errors import DataError
-from sidkit.tokenizers.base import Codes, Progress, Vectors
+from sidkit.tokenizers.parts.arrays import Codes, Vectors
 from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_seed
 from sidkit.tokenizers.parts.kmeans import level_seed
 from sidkit.tokenizers.parts.lookup import LookupTokenizer
 
 __all__ = ["CooccurrenceClusters"]
 
-#: Up to so many items, all eigenvectors at once are quicker than the first few.
+#: Up to this many items, a dense eigendecomposition is faster than the first few eigenvectors.
 _DENSE = 600
 
 
 class CooccurrenceClusters(LookupTokenizer):
-    """Codes of behaviour alone: the collaborative indexing of P5-CID (Hua et al., 2023).
+    """Tokenizer of collaborative signal alone: the collaborative indexing of P5-CID (Hua et al., 2023).
 
-    The graph of what occurs together in histories is cut into clusters, each of these again, and so on; an
-    item's code is its path. A cluster of no more items than the level has codes is not cut: its items have a
-    code each, and 0 at the levels below. Levels and codes are well chosen if codes to the power of levels is
-    a few times the number of items; each level is part of a partition, so a prefix is a community.
+    The graph of items that occur together in histories is clustered, then each cluster, and so on; the codes
+    of an item are its path. A cluster with at most as many items as the level has codes is not split: each of
+    its items has its own code, and 0 at the levels below. Choose `levels` and `codebook_size` so that
+    `codebook_size ** levels` is a few times the number of items. A prefix is a community of items.
 
-    Clusters are those of k-means on normalized eigenvectors (Ng, Jordan & Weiss, 2001) of the graph's
-    normalized adjacency matrix, with the mean degree spread over all pairs of items so that a few items on
-    the edge of the graph are not taken for clusters (Zhang & Rohe, 2018).
+    Clusters come from k-means on normalized eigenvectors (Ng, Jordan & Weiss, 2001) of the graph's normalized
+    adjacency matrix. The mean degree is spread over all pairs of items, so that a few peripheral items do not
+    become clusters (Zhang & Rohe, 2018).
 
-    An item without behaviour has no place in the graph. It has the path of the item with the nearest vector;
-    so has a new one.
+    An item without interactions is not in the graph. It has the path of the item with the nearest vector, as
+    has a new item.
 
     Args:
         levels: codes per item.
-        codebook_size: codewords per level; one number, or one a level.
-        balanced: clusters of equal size, as far as the number of items allows.
-        window: two events of a history occur together that are at most so many places apart.
-        seed: of the eigenvectors' start.
-        threads: at most; all cores if None. The codes do not depend on it.
+        codebook_size: codewords per level: one number, or one per level.
+        balanced: make clusters of equal size, as far as the number of items allows.
+        window: two events of a history co-occur if they are at most this many positions apart.
+        seed: seed of the eigenvectors' initialization.
+        threads: maximum number of threads; None uses all cores. The codes do not depend on it.
     """
 
     method = "cooccurrence"
@@ -52,15 +54,15 @@ class CooccurrenceClusters(LookupTokenizer):
 
     def __init__(
         self,
-        levels: int = 3,
-        codebook_size: int | Sequence[int] = 32,
+        levels: Depth = 3,
+        codebook_size: Width | Sequence[Width] = 32,
         *,
         balanced: bool = False,
-        window: int = 10,
-        seed: int = 0,
+        window: Count = 10,
+        seed: Seed = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codebook_size)
+        self._set_sizes(levels, codebook_size)
         self.balanced = balanced
         self.window = window
         self.seed = seed
@@ -69,29 +71,35 @@ class CooccurrenceClusters(LookupTokenizer):
         check_counts_or_none(self, "threads")
         check_seed(seed)
 
+    @property
+    def fit_inputs(self) -> tuple[str, ...]:
+        """Training histories."""
+        return ("histories",)
+
     def fit(
         self,
         x: npt.ArrayLike,
+        y: None = None,
         *,
         histories: Sequences | None = None,
         progress: Progress | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> "CooccurrenceClusters":
-        """Learn from what occurs together.
+        """Learn from co-occurrences in histories.
 
         Args:
-            x: float (n, dim), content of the items, by which their paths are found again.
-            histories: rows of item indices, which are rows of `x`: `split.train`, never events of validation
-                or test.
-            progress: as of every tokenizer.
-            checkpoint: as of every tokenizer.
+            x: float (n, dim), content vectors of the items, by which `encode` finds their paths.
+            y: ignored; present for scikit-learn pipelines.
+            histories: histories of item rows, which are rows of `x`: `split.train`, never events of
+                validation or test.
+            progress: see `Tokenizer.fit`.
+            checkpoint: ignored.
 
         Returns:
             The tokenizer itself.
 
         Raises:
-            DataError: if there are no histories, or nothing occurs together in them, or they hold an item
-                that is no row of `x`.
+            DataError: if there are no histories, no items co-occur in them, or an item is not a row of `x`.
         """
         self._histories = histories
         try:
@@ -101,16 +109,19 @@ class CooccurrenceClusters(LookupTokenizer):
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         if self._histories is None:
-            raise DataError("clusters of behaviour need behaviour; hint: fit(x, histories=split.train)")
+            raise DataError(
+                "histories are missing: expected training histories, got None. "
+                "Call fit(x, histories=split.train)."
+            )
         counts = cooccurrence(self._histories, len(x), window=self.window)
         known = np.flatnonzero(counts.sum(axis=1))
         if not len(known):
             raise DataError(
-                f"nothing occurs together in {len(self._histories)} histories; "
-                "hint: longer ones, or a tokenizer of content"
+                "there is no collaborative signal: expected items that co-occur in histories, got none in "
+                f"{len(self._histories)} histories. Use longer histories, or a tokenizer of content."
             )
         paths = self._paths(counts[known][:, known], progress)
-        self._learn(x, known, paths)
+        self._store_paths(x, known, paths)
 
     def _paths(self, counts: Sparse, progress: Progress | None) -> Codes:
         paths = np.zeros((counts.shape[0], self.levels), np.uint16)
@@ -127,11 +138,11 @@ class CooccurrenceClusters(LookupTokenizer):
                 parts += [members[labels == label] for label in np.unique(labels)]
             clusters = parts
             if progress is not None:
-                progress(level + 1, self.levels, {"clusters": float(len(clusters))})
+                progress(level + 1, self.levels, clusters=float(len(clusters)))
         return paths
 
     def _cut(self, counts: Sparse, size: int, seed: int) -> npt.NDArray[np.uint16]:
-        """The cluster of each item, uint16 (items,), of more items than clusters."""
+        """Cluster of each item, uint16 (items,), for more items than clusters."""
         directions = _directions(counts, size, seed)
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
         points = (directions / np.maximum(lengths, 1e-12)).astype(np.float32)
@@ -147,7 +158,7 @@ class CooccurrenceClusters(LookupTokenizer):
 
 
 def _directions(counts: Sparse, size: int, seed: int) -> npt.NDArray[np.float64]:
-    """The first eigenvectors, (items, size), of a graph's regularized normalized adjacency matrix."""
+    """First eigenvectors, (items, size), of a graph's regularized normalized adjacency matrix."""
     items = counts.shape[0]
     degrees = counts.sum(axis=1)
     spread = max(float(degrees.mean()), 1e-9)
@@ -163,6 +174,6 @@ def _directions(counts: Sparse, size: int, seed: int) -> npt.NDArray[np.float64]
 
     operator = linalg.LinearOperator(counts.shape, matvec=multiply, dtype=np.float64)
     start = np.random.default_rng(seed).standard_normal(items)
-    # The clusters need directions that part them, not tokens.
+    # Clusters need separating directions, not many correct digits.
     _, directions = linalg.eigsh(operator, k=size, which="LA", v0=start, tol=1e-6)
     return np.asarray(directions[:, ::-1])

@@ -1,4 +1,4 @@
-"""R-VQ: codebooks trained by gradients, level after level, without an autoencoder."""
+"""R-VQ: residual codebooks trained by gradient descent, without an autoencoder."""
 
 import math
 import os
@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import Codebooks, assign_codes
-from sidkit.tokenizers.base import Progress, Vectors
+from sidkit._progress import Progress
+from sidkit._settings import Count, Depth, Positive, Seed, Width
+from sidkit.tokenizers.parts.arrays import Vectors
 from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_positive, check_seed
 from sidkit.tokenizers.parts.kmeans import kmeans, level_seed
 from sidkit.tokenizers.parts.residual import StandardizedResidual
@@ -16,29 +18,29 @@ from sidkit.tokenizers.parts.standardize import Standardizer
 
 __all__ = ["RVQ"]
 
-_START_ITERATIONS = 2
-#: Of Adam (Kingma and Ba, 2015).
+_INIT_ITERATIONS = 2
+#: Decay rates of the moments of Adam (Kingma and Ba, 2015).
 _MOMENTS = (0.9, 0.999)
 
 
 class RVQ(StandardizedResidual):
-    """Residual vector quantization whose codewords follow the gradient of the squared error, with Adam.
+    """Residual quantization tokenizer whose codewords minimize the squared error with Adam.
 
-    What RQ-VAE is without encoder and decoder, and the third tokenizer of GRID (Ju et al., 2025). A level is
-    trained to its end before the next one sees what it leaves over. `RQKMeans` solves the same problem
-    without a learning rate; take this one to compare with.
+    It is RQ-VAE without encoder and decoder, and the third tokenizer of GRID (Ju et al., 2025). Each level is
+    trained to the end before the next one is trained on its residuals. `RQKMeans` solves the same problem
+    without a learning rate; use R-VQ for comparison.
 
     Args:
         levels: codes per item.
-        codebook_size: codewords per level; one number, or one a level.
-        standardize: give every dimension mean 0 and variance 1 first.
-        epochs: passes over the vectors, per level.
-        batch_size: vectors a step.
-        learning_rate: of Adam, at first; it falls as a cosine.
-        kmeans_start: start from two iterations of k-means, or else from random vectors.
-        reset: set codes anew that nothing chose for an epoch, to random vectors' residuals.
-        seed: of start, batches and resets.
-        threads: at most; all cores if None. The codes do not depend on it.
+        codebook_size: codewords per level: one number, or one per level.
+        standardize: scale every dimension to mean 0 and variance 1 first.
+        epochs: passes over the vectors per level.
+        batch_size: vectors per step.
+        learning_rate: initial learning rate of Adam; it decays as a cosine.
+        kmeans_init: initialize codebooks by two iterations of k-means instead of random vectors.
+        revive_dead_codes: after every epoch, reinitialize unused codes from residuals of random vectors.
+        seed: seed of initialization, batches and dead-code revival.
+        threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
         codebooks_: `sidkit.Codebooks` in standardized space.
@@ -49,25 +51,25 @@ class RVQ(StandardizedResidual):
 
     def __init__(
         self,
-        levels: int = 3,
-        codebook_size: int | Sequence[int] = 256,
+        levels: Depth = 3,
+        codebook_size: Width | Sequence[Width] = 256,
         *,
         standardize: bool = True,
-        epochs: int = 300,
-        batch_size: int = 1024,
-        learning_rate: float = 2e-3,
-        kmeans_start: bool = True,
-        reset: bool = True,
-        seed: int = 0,
+        epochs: Count = 300,
+        batch_size: Count = 1024,
+        learning_rate: Positive = 2e-3,
+        kmeans_init: bool = True,
+        revive_dead_codes: bool = True,
+        seed: Seed = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codebook_size)
+        self._set_sizes(levels, codebook_size)
         self.standardize = standardize
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.kmeans_start = kmeans_start
-        self.reset = reset
+        self.kmeans_init = kmeans_init
+        self.revive_dead_codes = revive_dead_codes
         self.seed = seed
         self.threads = threads
         check_counts(self, "epochs", "batch_size")
@@ -79,31 +81,31 @@ class RVQ(StandardizedResidual):
         standardizer = Standardizer.fit_if(self.standardize, x)
         residual, found = standardizer.apply(x), []
         for level, size in enumerate(self.codebook_sizes):
-            words = self._start(residual, level, size)
+            words = self._initial(residual, level, size)
             optimizer = _Adam(words)
             for epoch in range(self.epochs):
                 codes = self._one_epoch(residual, words, optimizer, level, epoch)
-                if self.reset and epoch + 1 < self.epochs:
+                if self.revive_dead_codes and epoch + 1 < self.epochs:
                     self._revive(residual, words, optimizer, codes, [self.seed, level, epoch, 1])
                 if progress is not None:
                     done = level * self.epochs + epoch + 1
-                    progress(done, self.levels * self.epochs, {"level": float(level)})
+                    progress(done, self.levels * self.epochs, level=float(level))
             found.append(words)
             residual = residual - words[assign_codes(residual, [words], threads=self.threads)[:, 0]]
         self.standardizer_ = standardizer
         self._codebooks = Codebooks(found)
 
-    def _start(self, residual: Vectors, level: int, size: int) -> Vectors:
+    def _initial(self, residual: Vectors, level: int, size: int) -> Vectors:
         seed = level_seed(self.seed, level)
-        if self.kmeans_start:
-            return kmeans(residual, size, iterations=_START_ITERATIONS, seed=seed, threads=self.threads)
+        if self.kmeans_init:
+            return kmeans(residual, size, iterations=_INIT_ITERATIONS, seed=seed, threads=self.threads)
         rows = np.random.default_rng(seed).choice(len(residual), size, replace=False)
         return residual[rows].copy()
 
     def _one_epoch(
         self, residual: Vectors, words: Vectors, optimizer: "_Adam", level: int, epoch: int
     ) -> npt.NDArray[np.uint16]:
-        """Move the codewords, in place; return the codes, uint16 (n,), that were chosen on the way."""
+        """Update the codewords in place; return the codes, uint16 (n,), assigned during the epoch."""
         order = np.random.default_rng([self.seed, level, epoch]).permutation(len(residual))
         codes = np.empty(len(residual), np.uint16)
         batches = np.array_split(order, max(1, round(len(order) / self.batch_size)))
@@ -136,7 +138,7 @@ class RVQ(StandardizedResidual):
 
 
 class _Adam:
-    """Adam on one array, float32, that is changed in place."""
+    """Adam on one float32 array, updated in place."""
 
     def __init__(self, values: Vectors) -> None:
         self.values = values
@@ -144,7 +146,7 @@ class _Adam:
         self.steps = 0
 
     def step(self, gradient: npt.NDArray[np.float64], rate: float) -> None:
-        """Move against a gradient of the same shape."""
+        """Take one step along the negative gradient, an array of the same shape."""
         one, two = _MOMENTS
         self.steps += 1
         self.first = one * self.first + (1 - one) * gradient
@@ -154,5 +156,5 @@ class _Adam:
         self.values -= (rate * mean / scale).astype(np.float32)
 
     def forget(self, rows: npt.NDArray[np.intp]) -> None:
-        """Clear the moments of rows that were set anew."""
+        """Clear the moments of rows that were reinitialized."""
         self.first[rows] = self.second[rows] = 0

@@ -1,26 +1,29 @@
-"""Vector quantization: one codebook, one code."""
+"""VQ: vector quantization with one codebook."""
 
+from sidkit._settings import Count, Seed, Width
 from sidkit.errors import ConfigError
+from sidkit.tokenizers.parts.kmeans import Init
 from sidkit.tokenizers.rqkmeans import RQKMeans
 
 __all__ = ["VQ", "check_one_size"]
 
 
 class VQ(RQKMeans):
-    """k-means of the vectors: the one code of an item is its cluster (Linde, Buzo and Gray, 1980).
+    """k-means tokenizer with one code per item: its cluster (Linde, Buzo and Gray, 1980).
 
-    The first level of `RQKMeans`, alone. Items of a cluster collide, so it is for coarse codes, or beside a
-    collision token.
+    The first level of `RQKMeans` alone. Items of a cluster collide, so it suits coarse codes, or codes that
+    are followed by a collision token.
 
     Args:
-        codebook_size: clusters.
-        standardize: give every dimension mean 0 and variance 1 first.
-        iterations: of Lloyd's algorithm, at most; with `batch_size`, passes over the vectors.
-        start: `bisect` or `kmeans++`, as of `RQKMeans`.
-        balanced: learn codewords from clusters of equal size, as of `RQKMeans`.
-        batch_size: learn from mini-batches of so many vectors; from all in every iteration if None.
-        seed: of the random start and of the mini-batches.
-        threads: at most; all cores if None. The codes do not depend on it.
+        codebook_size: number of clusters.
+        standardize: scale every dimension to mean 0 and variance 1 first.
+        iterations: maximum number of iterations of Lloyd's algorithm; with `batch_size`, passes over the
+            vectors.
+        init: initialization of k-means: `bisect` or `k-means++`, as for `RQKMeans`.
+        balanced: learn codewords from clusters of equal size, as for `RQKMeans`.
+        batch_size: learn from mini-batches of this many vectors; None uses all vectors in every iteration.
+        seed: seed of the initialization and of the mini-batches.
+        threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
         codebooks_: `sidkit.Codebooks` of one level, in standardized space.
@@ -31,14 +34,14 @@ class VQ(RQKMeans):
 
     def __init__(
         self,
-        codebook_size: int = 256,
+        codebook_size: Width = 256,
         *,
         standardize: bool = True,
-        iterations: int = 25,
-        start: str = "bisect",
+        iterations: Count = 25,
+        init: Init = "bisect",
         balanced: bool = False,
-        batch_size: int | None = None,
-        seed: int = 0,
+        batch_size: Count | None = None,
+        seed: Seed = 0,
         threads: int | None = None,
     ) -> None:
         super().__init__(
@@ -46,7 +49,7 @@ class VQ(RQKMeans):
             check_one_size(codebook_size),
             standardize=standardize,
             iterations=iterations,
-            start=start,
+            init=init,
             balanced=balanced,
             batch_size=batch_size,
             seed=seed,
@@ -55,9 +58,9 @@ class VQ(RQKMeans):
 
 
 def check_one_size(codebook_size: int) -> int:
-    """`codebook_size`, or ConfigError if it is not one number."""
+    """Return `codebook_size`, or raise ConfigError if it is not one number."""
     if not isinstance(codebook_size, int):
         raise ConfigError(
-            f"codebook_size must be one integer, since there is one level, not {codebook_size!r}"
+            f"`codebook_size` is invalid: expected one integer for the one level, got {codebook_size!r}."
         )
     return codebook_size

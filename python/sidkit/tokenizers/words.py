@@ -1,14 +1,18 @@
-"""Semantic IDs made of words."""
+"""Word codes: a short phrase from each item's own text."""
 
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
+from sidkit._progress import Progress
+from sidkit._settings import Depth
 from sidkit.errors import ConfigError, DataError, NotFittedError
-from sidkit.tokenizers.base import Progress, State, Vectors, check_sizes
-from sidkit.tokenizers.parts.checks import check_counts_or_none
+from sidkit.tokenizers.parts.arrays import State, Vectors
+from sidkit.tokenizers.parts.checks import check_counts_or_none, check_sizes
 from sidkit.tokenizers.parts.lookup import LookupTokenizer
 from sidkit.tokenizers.parts.phrases import check_texts, distinct_phrases, vocabulary
 from sidkit.tokenizers.parts.word_bags import read_lines, written_lines
@@ -17,69 +21,84 @@ __all__ = ["WordTokenizer"]
 
 
 class WordTokenizer(LookupTokenizer):
-    """Codes that are words: each item has a phrase of its own, made of its text.
+    """Tokenizer whose codes are words: each item has a phrase from its own text.
 
-    The idea of textual IDs, as IDGenRec has it (Tan et al., 2024); there a language model writes the
-    phrases, here they are the item's words of highest TF-IDF, chosen so that no two items have the same as
-    far as their texts allow, the more common words first (`distinct_phrases`).
+    Textual IDs in the manner of IDGenRec (Tan et al., 2024), where a language model writes the phrases. Here
+    a phrase consists of the item's words of highest TF-IDF, chosen so that phrases are distinct as far as the
+    texts allow, with more common words first (`distinct_phrases`).
 
-    A code is the number of a word, the same at every level, so the tokens stand for themselves beside a text
-    model's vocabulary, and tries, packing and generators take them as any others. A phrase with fewer words
-    ends in 0, which is no word. Four levels of 4,096 words are 48 bits; up to 128 bits are packed in two
-    words.
+    A code is the number of a word, with the same meaning at every level. Tries, packing and generative models
+    treat these codes as any others. A shorter phrase ends in 0, which is no word. Four levels of 4,096 words
+    are 48 bits; layouts of up to 128 bits are packed in two 64-bit words.
 
-    A vector that was not among those of `fit` has the phrase of the nearest one.
+    A new vector has the phrase of the nearest vector of `fit`.
 
     Args:
-        levels: words per item, at most.
-        codebook_size: the words of the vocabulary, which are those that most items have, and 0 for none, at most.
-        threads: at most; all cores if None. The codes do not depend on it.
+        levels: maximum number of words per item.
+        codebook_size: maximum number of codes: the words that occur in most items, and 0 for no word.
+        threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
-        vocabulary_: the words; code k is word k - 1.
+        vocabulary_: the words; code k is word k - 1. Empty before `fit`.
     """
 
     method = "words"
-    even = False
+    expects_even_use = False
     codebook_size: int
-    vocabulary_: list[str]
+    vocabulary_: Sequence[str] = ()
     _texts: Sequence[str] | None = None
 
-    def __init__(self, levels: int = 4, codebook_size: int = 4096, *, threads: int | None = None) -> None:
-        self.levels = len(check_sizes(levels, 1))
+    def __init__(
+        self,
+        levels: Depth = 4,
+        codebook_size: Annotated[int, Field(ge=2, le=65536)] = 4096,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        check_sizes(levels, 1)
+        self.levels = levels
         self.codebook_size = codebook_size
         self.threads = threads
         if not isinstance(codebook_size, int) or not 2 <= codebook_size <= 65536:
-            raise ConfigError(f"codebook_size of words must be an integer in 2..65536, not {codebook_size!r}")
+            raise ConfigError(
+                f"`codebook_size` of words is invalid: expected an integer in 2..65536, got "
+                f"{codebook_size!r}."
+            )
         check_counts_or_none(self, "threads")
-        self.vocabulary_ = []
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
-        """Number of codes of each level: of the words, after `fit`, and 0 for none."""
+        """Number of codes of each level: after `fit`, the words and 0 for no word."""
         return (len(self.vocabulary_) + 1,) * self.levels
+
+    @property
+    def fit_inputs(self) -> tuple[str, ...]:
+        """Item texts."""
+        return ("texts",)
 
     def fit(
         self,
         x: npt.ArrayLike,
+        y: None = None,
         *,
         texts: Sequence[str] | None = None,
         progress: Progress | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> "WordTokenizer":
-        """Make the phrases.
+        """Build a phrase for each item.
 
         Args:
-            x: float (n, dim), content of the items, by which their phrases are found again.
-            texts: of the items, n of them, such as `sidkit.embed.item_texts(items)`.
-            progress: as of every tokenizer.
-            checkpoint: as of every tokenizer.
+            x: float (n, dim), content vectors of the items, by which `encode` finds their phrases.
+            y: ignored; present for scikit-learn pipelines.
+            texts: n item texts, such as `sidkit.embed.item_texts(items)`.
+            progress: see `Tokenizer.fit`.
+            checkpoint: ignored.
 
         Returns:
             The tokenizer itself.
 
         Raises:
-            DataError: if there are not as many texts as vectors, one is no string, or they hold no words.
+            DataError: if there is not one text per vector, one is not a string, or no text has a word.
         """
         self._texts = texts
         try:
@@ -89,33 +108,38 @@ class WordTokenizer(LookupTokenizer):
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         if self._texts is None:
-            raise DataError("phrases are made of words; hint: fit(x, texts=item_texts(items))")
+            raise DataError(
+                "texts are missing: expected one per vector, got None. Call fit(x, texts=item_texts(items))."
+            )
         check_texts(self._texts, len(x))
         words = vocabulary(self._texts, self.codebook_size - 1)
         if not words:
-            raise DataError(f"{len(x)} texts hold no words, of which phrases could be made")
+            raise DataError(
+                f"the texts have no words: expected words of two or more letters, got none in {len(x)} texts."
+            )
         paths = np.zeros((len(x), self.levels), np.uint16)
         for row, phrase in enumerate(distinct_phrases(self._texts, words, self.levels)):
             paths[row, : len(phrase)] = np.array(phrase, np.int64) + 1
         self.vocabulary_ = words
-        self._learn(x, np.arange(len(x)), paths)
+        self._store_paths(x, np.arange(len(x)), paths)
         if progress is not None:
-            progress(1, 1, {"words": float(len(words))})
+            progress(1, 1, words=float(len(words)))
 
     def phrases(self, codes: npt.ArrayLike) -> list[str]:
-        """The words that codes, integers (n, levels), stand for, with spaces between them.
+        """Return the words that codes, integers (n, levels), represent, separated by spaces.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: if a code is not that of a word.
+            DataError: if a code is not the number of a word.
         """
         if not self.vocabulary_:
-            raise NotFittedError("this WordTokenizer has no words yet; hint: call fit(x, texts=...) first")
+            raise NotFittedError("this WordTokenizer is not fitted. Call fit(x, texts=...) first.")
         array = np.asarray(codes)
         size = len(self.vocabulary_) + 1
         if array.ndim != 2 or array.dtype.kind not in "iu" or not ((array >= 0) & (array < size)).all():
             raise DataError(
-                f"codes must be integers (n, levels) below {size}, not {array.dtype} {array.shape}"
+                f"codes are invalid: expected integers (n, levels) below {size}, got {array.dtype} "
+                f"{array.shape}."
             )
         return [" ".join(self.vocabulary_[code - 1] for code in row if code) for row in array.tolist()]
 

@@ -1,80 +1,90 @@
-"""Semantic IDs of which the words of the items' texts can be read again, after LMIndexer."""
+"""LMIndexer: Semantic IDs from which item text can be predicted."""
 
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from sidkit._core import Codebooks
 from sidkit._extras import require
+from sidkit._progress import Progress
+from sidkit._settings import Count, Depth, Fraction, NonNegative, Positive, Seed, Width
 from sidkit.errors import ConfigError, DataError, NotFittedError
-from sidkit.tokenizers.base import Codes, Progress, State, Vectors
+from sidkit.tokenizers.lmindexer.options import READER_WIDTH, LMIndexerSettings
 from sidkit.tokenizers.parts.additive import additive_codewords, sum_codewords
-from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_positive, check_seed
+from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
+from sidkit.tokenizers.parts.checks import (
+    check_choice,
+    check_counts,
+    check_counts_or_none,
+    check_non_negative,
+    check_positive,
+    check_seed,
+)
 from sidkit.tokenizers.parts.files import by_level, take_levels
 from sidkit.tokenizers.parts.perceptron import Perceptron
 from sidkit.tokenizers.parts.phrases import check_texts
 from sidkit.tokenizers.parts.residual import ResidualCodes
 from sidkit.tokenizers.parts.standardize import Standardizer
 from sidkit.tokenizers.parts.word_bags import Terms
-from sidkit.tokenizers.training.collapse import ON_COLLAPSE
+from sidkit.tokenizers.training.collapse import ON_COLLAPSE, OnCollapse
 
-__all__ = ["READER_WIDTH", "LMIndexer"]
+__all__ = ["LMIndexer"]
 
-#: Width of the reader's one hidden layer. It is small on purpose: what the reader remembers by itself, the
-#: tokens need not say.
-READER_WIDTH = 128
 _BLOCK = 4096
 
 
 class LMIndexer(ResidualCodes):
-    """Codes trained so that the words of an item's text can be read of its tokens alone.
+    """Tokenizer whose codes predict the words of an item's text.
 
-    After LMIndexer (Jin et al., 2024, arXiv 2310.07815), at the size that a CPU trains. There a language
-    model is trained to write the tokens; here the language model that made the vectors stays as it is. What
-    is trained is a linear map of the vectors, which starts at their principal components, a codebook a level,
-    and a small reader that says which words an item has. The tokens are written one after the other: each is
-    the codeword nearest to what the tokens before leave over of the mapped vector. Levels are trained one
-    after the other too, with the sum of
+    After LMIndexer (Jin et al., 2024, arXiv 2310.07815), at a size that trains on a CPU. The paper trains a
+    language model to generate the codes; here the encoder of the vectors stays fixed. The trained parts are a
+    linear map of the vectors, initialized by their principal components, one codebook per level, and a small
+    reader that predicts the words of an item. Codes are assigned in sequence: each is the codeword nearest to
+    the residual of the mapped vector. Levels are trained one after the other, with the sum of
 
-    - the cross-entropy of the text's words, given the tokens and a few of the words as hints, which become
-      fewer. Rare words weigh more, and pairs of words count as words;
-    - a contrast: an item is to be told from the others that share its prefix;
-    - a commitment: the map, while it moves, has to keep the tokens of the levels that are done.
+    - the cross-entropy of the text's words, given the codes and a decreasing share of the words as hints.
+      Rare words have larger weights, and pairs of words count as words;
+    - a contrastive loss that separates an item from the others with its prefix;
+    - a commitment loss that keeps the codes of the levels before while the map moves.
 
-    A new item needs a vector only. `fit` needs texts, and torch; everything else runs without either.
+    A new item needs a vector only. `fit` needs texts and torch; everything else runs without either.
 
     Args:
         levels: codes per item.
-        codebook_size: codewords per level; one number, or one a level.
-        components: dimensions of the mapped vectors, at most.
-        vocabulary: words, and pairs of words, that are read, at most: those that most texts have.
-        hints: share of a text's words that the reader is given when the training of a level begins.
-        contrast: weight of the contrast.
-        commitment: weight of the commitment.
-        standardize: give every dimension of the vectors mean 0 and variance 1 first.
-        plain_epochs: passes over the items that read words without tokens first.
-        level_epochs: passes over the items for each level.
-        batch_size: items a step.
-        learning_rate: of AdamW, the highest; in each level it rises and falls. The map has a tenth of it.
-        weight_decay: of AdamW, for the reader.
-        kmeans_start: start a codebook from k-means, or else from random items.
-        reset: set codes anew that nothing chose for an epoch.
-        refit: a few rounds of k-means from the trained codewords at the end; otherwise these stay.
-        on_collapse: what is done if the level's perplexity or the unique rate stays low: `repair` (the
-            codebook starts anew), `stop` (training ends there, k-means makes the levels that are left) or
-            `warn`. Each warns and leaves a note in `notes`.
-        seed: of weights, batches, hints, codebooks.
-        threads: at most; all cores if None.
+        codebook_size: codewords per level: one number, or one per level.
+        latent_dim: maximum number of dimensions of the mapped vectors.
+        vocabulary_size: maximum number of words and word pairs to predict: those in most texts.
+        hint_rate: share of a text's words given to the reader at the start of a level's training.
+        contrastive_weight: weight of the contrastive loss.
+        commitment: weight of the commitment loss.
+        warmup_epochs: passes over the items that predict words without quantization, before the first level.
+        epochs_per_level: passes over the items for each level.
+        batch_size: items per step.
+        learning_rate: maximum learning rate of AdamW; it rises and decays in each level. The map has a tenth
+            of it.
+        weight_decay: weight decay of AdamW for the reader.
+        kmeans_init: initialize codebooks by k-means instead of random items.
+        revive_dead_codes: after every epoch, reinitialize unused codes from residuals of random items.
+        refit: run a few iterations of k-means from the trained codewords at the end; otherwise these stay.
+        on_collapse: action if the level's perplexity or the unique rate stays low: `repair` (reinitialize the
+            codebook), `stop` (end the training; k-means learns the remaining levels) or `warn`. Each warns
+            and adds a note to `notes`.
+        standardize: scale every dimension to mean 0 and variance 1 first.
+        seed: seed of weights, batches, hints and codebooks.
+        threads: maximum number of threads; None uses all cores.
 
     Attributes:
         codebooks_: `sidkit.Codebooks` in the space of mapped vectors.
         standardizer_: mean and scale of every dimension.
         map_, reader_: `Perceptron`.
-        terms_: `Terms`, the words that the reader knows.
-        history_: figures of each epoch: the level, or -1 without tokens, mean words, quantization, contrast,
-            commitment; of levels, perplexity, unique rate of the prefixes so far, codes set anew.
+        terms_: `Terms`, the vocabulary of the reader.
+        history_: figures of each epoch: the level, or -1 during warm-up, mean losses (words, quantization,
+            contrastive, commitment); for levels, perplexity, unique rate of the prefixes, number of revived
+            codes.
     """
 
     method = "lmindexer"
@@ -88,62 +98,65 @@ class LMIndexer(ResidualCodes):
 
     def __init__(
         self,
-        levels: int = 3,
-        codebook_size: int | Sequence[int] = 256,
+        levels: Depth = 3,
+        codebook_size: Width | Sequence[Width] = 256,
         *,
-        components: int = 128,
-        vocabulary: int = 1024,
-        hints: float = 0.3,
-        contrast: float = 0.1,
-        commitment: float = 1.0,
-        standardize: bool = True,
-        plain_epochs: int = 10,
-        level_epochs: int = 10,
-        batch_size: int = 1024,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        kmeans_start: bool = True,
-        reset: bool = True,
+        latent_dim: Width = 128,
+        vocabulary_size: Annotated[int, Field(ge=1, le=65535)] = 1024,
+        hint_rate: Fraction = 0.3,
+        contrastive_weight: NonNegative = 0.1,
+        commitment: NonNegative = 1.0,
+        warmup_epochs: Annotated[int, Field(ge=0)] = 10,
+        epochs_per_level: Count = 10,
+        batch_size: Count = 1024,
+        learning_rate: Positive = 2e-3,
+        weight_decay: NonNegative = 1e-2,
+        kmeans_init: bool = True,
+        revive_dead_codes: bool = True,
         refit: bool = True,
-        on_collapse: str = "repair",
-        seed: int = 0,
+        on_collapse: OnCollapse = "repair",
+        standardize: bool = True,
+        seed: Seed = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codebook_size)
-        self.components = components
-        self.vocabulary = vocabulary
-        self.hints = hints
-        self.contrast = contrast
+        self._set_sizes(levels, codebook_size)
+        self.latent_dim = latent_dim
+        self.vocabulary_size = vocabulary_size
+        self.hint_rate = hint_rate
+        self.contrastive_weight = contrastive_weight
         self.commitment = commitment
         self.standardize = standardize
-        self.plain_epochs = plain_epochs
-        self.level_epochs = level_epochs
+        self.warmup_epochs = warmup_epochs
+        self.epochs_per_level = epochs_per_level
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.kmeans_start = kmeans_start
-        self.reset = reset
+        self.kmeans_init = kmeans_init
+        self.revive_dead_codes = revive_dead_codes
         self.refit = refit
         self.on_collapse = on_collapse
         self.seed = seed
         self.threads = threads
-        check_counts(self, "components", "vocabulary", "level_epochs", "batch_size")
+        check_counts(self, "latent_dim", "vocabulary_size", "epochs_per_level", "batch_size")
         check_counts_or_none(self, "threads")
         check_positive(self, "learning_rate")
         check_seed(seed)
-        for name in ("contrast", "commitment", "plain_epochs", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} must not be negative, but it is {getattr(self, name)}")
-        if vocabulary > 65535:
-            raise ConfigError(f"vocabulary must be at most 65535, not {vocabulary}")
-        if not 0 <= hints < 1:
-            raise ConfigError(f"hints must be in [0, 1), not {hints}")
-        if on_collapse not in ON_COLLAPSE:
-            raise ConfigError(f"on_collapse must be one of {', '.join(ON_COLLAPSE)}, not {on_collapse!r}")
+        check_non_negative(self, "contrastive_weight", "commitment", "warmup_epochs", "weight_decay")
+        check_choice("on_collapse", on_collapse, ON_COLLAPSE)
+        if vocabulary_size > 65535:
+            raise ConfigError(f"`vocabulary_size` is invalid: expected at most 65535, got {vocabulary_size}.")
+        if not 0 <= hint_rate < 1:
+            raise ConfigError(f"`hint_rate` is invalid: expected a number in [0, 1), got {hint_rate!r}.")
+
+    @property
+    def fit_inputs(self) -> tuple[str, ...]:
+        """Item texts."""
+        return ("texts",)
 
     def fit(
         self,
         x: npt.ArrayLike,
+        y: None = None,
         *,
         texts: Sequence[str] | None = None,
         progress: Progress | None = None,
@@ -152,19 +165,20 @@ class LMIndexer(ResidualCodes):
         """Learn from vectors and texts of items.
 
         Args:
-            x: as of every tokenizer; vectors that a language model made of the texts.
-            texts: n of them, such as `sidkit.embed.item_texts(items)`. One without words is allowed.
-            progress: as of every tokenizer; a step is an epoch, the figures those of `history_`.
-            checkpoint: as of every tokenizer.
+            x: see `Tokenizer.fit`; the embeddings of the texts.
+            y: ignored; present for scikit-learn pipelines.
+            texts: n item texts, such as `sidkit.embed.item_texts(items)`. A text may be empty.
+            progress: see `Tokenizer.fit`; a step is an epoch, the figures are those of `history_`.
+            checkpoint: see `Tokenizer.fit`.
 
         Returns:
             The tokenizer itself.
 
         Raises:
-            DataError: if there are not as many texts as vectors, one is no string, or no word is in some but
+            DataError: if there is not one text per vector, one is not a string, or no word is in several but
                 not all of them.
             ConfigError: if the training diverges.
-            FormatError: as of every tokenizer.
+            FormatError: if the checkpoint belongs to other parameters or data, or is damaged.
         """
         self._texts = texts
         try:
@@ -177,17 +191,19 @@ class LMIndexer(ResidualCodes):
         from sidkit.tokenizers.lmindexer.training import Training
 
         if self._texts is None:
-            raise DataError("tokens are trained to tell words; hint: fit(x, texts=item_texts(items))")
+            raise DataError(
+                "texts are missing: expected one per vector, got None. Call fit(x, texts=item_texts(items))."
+            )
         check_texts(self._texts, len(x))
-        terms = Terms.of(self._texts, self.vocabulary)
+        terms = Terms.of(self._texts, self.vocabulary_size)
         if not len(terms):
             raise DataError(
-                f"no word is in more than one of {len(x)} texts, but not in all; hint: look whether these "
-                "are the items' texts"
+                f"the texts have no terms to predict: expected words in several but not all of {len(x)} "
+                "texts, got none. Check that these are the texts of the items."
             )
         standardizer = Standardizer.fit_if(self.standardize, x)
         z = standardizer.apply(x)
-        learned = Training(self, z, terms.bags(self._texts), len(terms)).run(progress, checkpoint)
+        learned = Training(self._settings(), z, terms.bags(self._texts), len(terms)).run(progress, checkpoint)
         self.standardizer_, self.terms_ = standardizer, terms
         self.map_, self.reader_ = learned.map, learned.reader
         self.history_, self.notes = learned.history, learned.notes
@@ -195,11 +211,11 @@ class LMIndexer(ResidualCodes):
         self._means = additive_codewords(z, self._encode(x), self.codebook_sizes)
 
     def words(self, codes: npt.ArrayLike, count: int = 5) -> list[list[str]]:
-        """What the reader says of codes: for each the likeliest words and pairs of words, at most `count`.
+        """Predict the most likely words and word pairs for each row of codes.
 
         Args:
-            codes: integers (n, 1 to levels); of the first levels only, what their items have in common.
-            count: at least 1.
+            codes: integers (n, 1 to levels); a prefix predicts the words that its items have in common.
+            count: maximum number of words per row, at least 1.
 
         Raises:
             NotFittedError: before `fit`.
@@ -207,52 +223,57 @@ class LMIndexer(ResidualCodes):
             ConfigError: if `count` is less than 1.
         """
         if count < 1:
-            raise ConfigError(f"count must be at least 1, not {count}")
-        latent = self._read_of(codes)
+            raise ConfigError(f"`count` is invalid: expected an integer >= 1, got {count}.")
+        latent = self._decoded_latent(codes)
         scores = self.reader_(latent)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return [[self.terms_.names[term] for term in row] for row in best.tolist()]
 
     def word_loss(self, codes: npt.ArrayLike, texts: Sequence[str]) -> float:
-        """Mean cross-entropy, in nats, of the words of texts by what the reader says of their items' codes.
+        """Compute the mean cross-entropy, in nats, of the words of texts as predicted from codes.
 
-        Rare words weigh more, as in the training; words that the reader does not know, and texts without
-        others, count nothing.
+        Rare words have larger weights, as in training. Words outside the vocabulary, and texts without
+        others, are ignored.
 
         Args:
             codes: integers (n, 1 to levels).
-            texts: n of them.
+            texts: n texts of the items with these codes.
 
         Raises:
-            NotFittedError, DataError: as `words`; DataError too if there are not as many texts as codes or
-                none has a word that the reader knows.
+            NotFittedError, DataError: as `words`; also DataError if there is not one text per row of codes,
+                or no text has a word of the vocabulary.
         """
-        latent = self._read_of(codes)
+        latent = self._decoded_latent(codes)
         if len(texts) != len(latent):
-            raise DataError(f"texts must have one for each of {len(latent)} codes, not {len(texts)}")
+            raise DataError(
+                f"texts do not fit the codes: expected {len(latent)} texts, one per row, got {len(texts)}."
+            )
         bags = self.terms_.bags(texts)
-        told = np.flatnonzero(np.diff(bags.starts))
-        if not len(told):
-            raise DataError(f"none of {len(texts)} texts has a word that the reader knows")
+        filled = np.flatnonzero(np.diff(bags.starts))
+        if not len(filled):
+            raise DataError(
+                f"the texts have no known words: expected words of the vocabulary, got none in "
+                f"{len(texts)} texts."
+            )
         total = 0.0
-        for start in range(0, len(told), _BLOCK):
-            rows = told[start : start + _BLOCK]
+        for start in range(0, len(filled), _BLOCK):
+            rows = filled[start : start + _BLOCK]
             scores = self.reader_(latent[rows]).astype(np.float64)
             scores -= scores.max(axis=1, keepdims=True)
             logarithms = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
             total -= float((bags.dense(rows, len(self.terms_)) * logarithms).sum())
-        return total / len(told)
+        return total / len(filled)
 
-    def _read_of(self, codes: npt.ArrayLike) -> Vectors:
+    def _decoded_latent(self, codes: npt.ArrayLike) -> Vectors:
         if self._dim is None:
-            raise NotFittedError("this LMIndexer can read nothing yet; hint: call fit(x, texts=...) first")
-        return self._sums(self._checked(codes))
+            raise NotFittedError("this LMIndexer is not fitted. Call fit(x, texts=...) first.")
+        return self._sums(self._checked_codes(codes))
 
     def _latent(self, x: Vectors) -> Vectors:
         return self.map_(self.standardizer_.apply(x))
 
     def _decode(self, codes: Codes) -> Vectors:
-        """Sums of means: the map is trained for words, and what it leaves out could not be found again."""
+        """Sums of mean vectors, since the map, trained for words, loses other information."""
         return self.standardizer_.invert(sum_codewords(self._means, codes))
 
     def _state(self) -> State:
@@ -266,11 +287,31 @@ class LMIndexer(ResidualCodes):
         )
 
     def _restore(self, state: State, dim: int) -> None:
-        components = min(self.components, dim)
+        latent_dim = min(self.latent_dim, dim)
         self.terms_ = Terms.restore(state)
         self.standardizer_ = Standardizer.restore(state, dim)
-        self.map_ = Perceptron.restore(state, "map", [dim, components])
-        self.reader_ = Perceptron.restore(state, "reader", [components, READER_WIDTH, len(self.terms_)])
+        self.map_ = Perceptron.restore(state, "map", [dim, latent_dim])
+        self.reader_ = Perceptron.restore(state, "reader", [latent_dim, READER_WIDTH, len(self.terms_)])
         self.history_ = []
         self._means = take_levels(state, "means", self.codebook_sizes, dim)
-        self._restore_codebooks(state, components)
+        self._restore_codebooks(state, latent_dim)
+
+    def _settings(self) -> LMIndexerSettings:
+        return LMIndexerSettings(
+            codebook_sizes=self.codebook_sizes,
+            latent_dim=self.latent_dim,
+            hint_rate=self.hint_rate,
+            contrastive_weight=self.contrastive_weight,
+            commitment=self.commitment,
+            warmup_epochs=self.warmup_epochs,
+            epochs_per_level=self.epochs_per_level,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            kmeans_init=self.kmeans_init,
+            revive_dead_codes=self.revive_dead_codes,
+            refit=self.refit,
+            on_collapse=self.on_collapse,
+            seed=self.seed,
+            threads=self.threads,
+        )

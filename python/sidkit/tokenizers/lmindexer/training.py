@@ -1,9 +1,9 @@
-"""The training of an LMIndexer, level after level, with torch."""
+"""Training of LMIndexer, level by level."""
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,34 +11,33 @@ import torch
 from torch import nn
 
 from sidkit._core import assign_codes
-from sidkit.tokenizers.base import Progress, Vectors
+from sidkit._progress import Progress
 from sidkit.tokenizers.lmindexer.network import Losses, Network
+from sidkit.tokenizers.lmindexer.options import LMIndexerSettings
+from sidkit.tokenizers.parts.arrays import Vectors
 from sidkit.tokenizers.parts.kmeans import kmeans, level_seed
 from sidkit.tokenizers.parts.perceptron import Perceptron
 from sidkit.tokenizers.parts.word_bags import Bags
-from sidkit.tokenizers.training.checkpoint import identity_of
 from sidkit.tokenizers.training.collapse import CollapseCheck, Health, distinct_rows
 from sidkit.tokenizers.training.epochs import (
     EpochTraining,
     forget_moments,
+    identity_of,
     linear_weights,
-    risen_and_fallen,
+    rate_schedule,
 )
-
-if TYPE_CHECKING:
-    from sidkit.tokenizers.lmindexer.lmindexer import LMIndexer
 
 __all__ = ["Learned", "Training"]
 
-#: Learning rate of the map, as a part of that of the others. It starts from vectors that know more of
-#: language than some thousand texts can teach; those may bend it, not replace it.
+#: Learning rate of the map relative to the others. It is initialized from embeddings of a language model,
+#: which a few thousand texts may adapt but not replace.
 _MAP_RATE = 0.1
 _ITERATIONS = 10
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a training gives."""
+    """Result of a training."""
 
     map: Perceptron
     codebooks: list[Vectors]
@@ -48,23 +47,31 @@ class Learned:
 
 
 class Training(EpochTraining):
-    """One training on standardized vectors, float32 (n, dim), and the bags of their texts.
+    """Training of LMIndexer on standardized vectors, float32 (n, dim), and the bags of their texts.
 
-    First come `plain_epochs` that read the words of latents, then `level_epochs` for each level.
+    `warmup_epochs` predict words from latent vectors; then follow `epochs_per_level` for each level.
     """
 
     name = "sidkit.lmindexer-checkpoint"
 
-    def __init__(self, settings: "LMIndexer", x: Vectors, bags: Bags, terms: int) -> None:
+    def __init__(self, settings: LMIndexerSettings, x: Vectors, bags: Bags, terms: int) -> None:
         super().__init__()
         self.settings, self.threads = settings, settings.threads
-        self.epochs = settings.plain_epochs + settings.levels * settings.level_epochs
+        levels = len(settings.codebook_sizes)
+        self.epochs = settings.warmup_epochs + levels * settings.epochs_per_level
         self.x, self.bags, self.terms = torch.from_numpy(x), bags, terms
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.network = Network(settings, x, terms)
+            self.network = Network(
+                x,
+                terms,
+                codebook_sizes=settings.codebook_sizes,
+                latent_dim=settings.latent_dim,
+                seed=settings.seed,
+                threads=settings.threads,
+            )
         self.parameters = dict(self.network.named_parameters())
-        self.identity = identity_of(settings.settings(), [x, bags.starts, bags.terms, bags.weights])
+        self.identity = identity_of(asdict(settings), [x, bags.starts, bags.terms, bags.weights])
         moved = [one for name, one in self.parameters.items() if name.startswith("map.")]
         free = [one for name, one in self.parameters.items() if name.startswith(("reader.", "hints."))]
         self.optimizer = torch.optim.AdamW(
@@ -75,13 +82,13 @@ class Training(EpochTraining):
             ]
         )
         self.collapse_check = CollapseCheck(settings.on_collapse, [])
-        #: uint16 (n, levels), of the levels that are done.
-        self.tokens = np.zeros((len(x), settings.levels), np.uint16)
+        #: uint16 (n, levels), codes of the finished levels.
+        self.codes = np.zeros((len(x), levels), np.uint16)
         self._begun = 0
         self._distinct = distinct_rows(x)
 
     def run(self, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> Learned:
-        """Train to the end, see `train`."""
+        """Run the training, see `train`."""
         self.train(progress, checkpoint)
         linear = Perceptron(linear_weights(self.network.map))
         reader = Perceptron(linear_weights(self.network.reader))
@@ -89,40 +96,45 @@ class Training(EpochTraining):
         return Learned(linear, codebooks, reader, self.history, tuple(self.collapse_check.notes))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The tokens of the levels that are done, how many have begun, and the network's temperatures."""
+        """Return the codes of finished levels, the number of begun levels, and the temperatures."""
         return {
-            "tokens": self.tokens,
+            "codes": self.codes,
             "begun": np.array([self._begun]),
             "temperatures": np.array(self.network.temperatures),
         }
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` gave, or raise KeyError or ValueError."""
-        self.tokens[:] = state["tokens"]
+        """Restore what `state` returned, or raise KeyError or ValueError."""
+        self.codes[:] = state["codes"]
         (self._begun,) = state["begun"].tolist()
         temperatures = np.broadcast_to(state["temperatures"], len(self.settings.codebook_sizes))
         self.network.temperatures = temperatures.tolist()
 
     def _one_epoch(self) -> tuple[dict[str, float], bool]:
-        """The figures of an epoch, and whether training must stop."""
-        plain = self.settings.plain_epochs
-        if self.epoch < plain:
-            return self._pass(-1, self.epoch / plain, 1 / plain)[0], False
-        level, done = divmod(self.epoch - plain, self.settings.level_epochs)
+        """Train one epoch; return its figures and True if training must stop."""
+        warmup = self.settings.warmup_epochs
+        if self.epoch < warmup:
+            return self._pass(-1, self.epoch / warmup, 1 / warmup)[0], False
+        level, done = divmod(self.epoch - warmup, self.settings.epochs_per_level)
         if not done:
             self._finish(level)
-            self._start(level, self.settings.seed)
-        length = self.settings.level_epochs
+            self._initialize(level, self.settings.seed)
+        length = self.settings.epochs_per_level
         figures, codes = self._pass(level, done / length, 1 / length)
-        stop = self._look_after(level, codes, figures)
+        stop = self._end_epoch(level, codes, figures)
         if stop:
-            self._begun = level  # its codebook has collapsed, so it is not one to go on from
+            self._begun = level  # its collapsed codebook must not initialize the final one
         return figures, stop
 
     def _pass(
         self, level: int, part: float, length: float
     ) -> tuple[dict[str, float], npt.NDArray[np.uint16]]:
-        """Train one epoch of a level, or plainly if it is -1, from a part of its stage on.
+        """Train one epoch of a level, or of the warm-up if it is -1.
+
+        Args:
+            level: the level.
+            part: completed share of its epochs.
+            length: share of one epoch.
 
         Returns:
             Mean losses, and the codes of the level, uint16 (n,).
@@ -133,23 +145,23 @@ class Training(EpochTraining):
         batches = self._batches(level)
         for number, rows in enumerate(batches):
             self._set_rate(part + length * number / len(batches))
-            losses = self._step(rows, level, self.settings.hints * (1 - part))
-            found = (losses.words, losses.quantization, losses.contrast, losses.commitment)
+            losses = self._step(rows, level, self.settings.hint_rate * (1 - part))
+            found = (losses.words, losses.quantization, losses.contrastive, losses.commitment)
             sums += [one.item() * len(rows) for one in found]
             if level >= 0:
                 codes[rows] = losses.codes
-        names = ("words", "quantization", "contrast", "commitment")
+        names = ("words", "quantization", "contrastive", "commitment")
         figures = {"level": float(level)} | dict(zip(names, (sums / len(codes)).tolist(), strict=True))
         return figures, codes
 
     def _step(self, rows: npt.NDArray[np.intp], level: int, hinted: float) -> Losses:
         x, bags = self.x[torch.from_numpy(rows)], torch.from_numpy(self.bags.dense(rows, self.terms))
         if level < 0:
-            losses = self.network.plain(x, bags, hinted)
+            losses = self.network.read(x, bags, hinted)
         else:
-            tokens = torch.from_numpy(self.tokens[rows, :level].astype(np.int64))
-            losses = self.network(x, bags, hinted, tokens)
-        loss = losses.words + losses.quantization + self.settings.contrast * losses.contrast
+            prefix = torch.from_numpy(self.codes[rows, :level].astype(np.int64))
+            losses = self.network(x, bags, hinted, prefix)
+        loss = losses.words + losses.quantization + self.settings.contrastive_weight * losses.contrastive
         loss = loss + self.settings.commitment * losses.commitment
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -157,12 +169,12 @@ class Training(EpochTraining):
         return losses
 
     def _batches(self, level: int) -> list[npt.NDArray[np.intp]]:
-        """The rows of each step. Items that share a prefix are in one batch, or the contrast misses them."""
+        """Rows of each step; items with one prefix share a batch, as the contrastive loss requires."""
         rng = np.random.default_rng([self.settings.seed, self.epoch])
         order = rng.permutation(len(self.x))
         if level > 0:
             groups = np.zeros(len(order), np.int64)
-            for column, size in zip(self.tokens[:, :level].T, self.settings.codebook_sizes, strict=False):
+            for column, size in zip(self.codes[:, :level].T, self.settings.codebook_sizes, strict=False):
                 groups = np.unique(groups * size + column, return_inverse=True)[1]
             places = rng.permutation(groups.max() + 1)[groups]
             order = order[np.argsort(places[order], kind="stable")]
@@ -170,15 +182,15 @@ class Training(EpochTraining):
         return [batches[number] for number in rng.permutation(len(batches))]
 
     def _finish(self, level: int) -> None:
-        """Write down the tokens of the levels before `level`, as the exact kernel has them now."""
+        """Fix the codes of the levels before `level`, by exact assignment."""
         if level:
             tables = [self._table(earlier) for earlier in range(level)]
-            self.tokens[:, :level] = assign_codes(self._latents(), tables, threads=self.threads)
+            self.codes[:, :level] = assign_codes(self._latents(), tables, threads=self.threads)
 
-    def _start(self, level: int, seed: int) -> None:
-        """Set the codebook of a level anew, from what the levels before leave over."""
+    def _initialize(self, level: int, seed: int) -> None:
+        """Initialize the codebook of a level from the residuals of the levels before."""
         residual, size = self._residuals(level), self.settings.codebook_sizes[level]
-        if self.settings.kmeans_start:
+        if self.settings.kmeans_init:
             table = kmeans(
                 residual, size, iterations=_ITERATIONS, seed=level_seed(seed, level), threads=self.threads
             )
@@ -192,33 +204,33 @@ class Training(EpochTraining):
         self.network.temperatures[level] = float(max(error, 1e-3 * spread, 1e-9))
         self._begun = level + 1
 
-    def _look_after(self, level: int, codes: npt.NDArray[np.uint16], figures: dict[str, float]) -> bool:
-        """Set dead codes anew, and do what the collapse_check says, after an epoch with these codes.
+    def _end_epoch(self, level: int, codes: npt.NDArray[np.uint16], figures: dict[str, float]) -> bool:
+        """Revive dead codes and check for a collapse, after an epoch with these codes.
 
         Returns:
-            Whether training must stop.
+            True if training must stop.
         """
-        so_far = np.column_stack([self.tokens[:, :level], codes])
+        so_far = np.column_stack([self.codes[:, :level], codes])
         health = Health.of(so_far, self.settings.codebook_sizes[: level + 1], self._distinct)
-        figures |= {"perplexity": health.perplexities[-1], "unique_rate": health.unique_rate, "reset": 0.0}
-        action = self.collapse_check.look(self.epoch, health)
+        figures |= {"perplexity": health.perplexities[-1], "unique_rate": health.unique_rate, "revived": 0.0}
+        action = self.collapse_check.update(self.epoch, health)
         if action == "repair":
-            # With another seed than at the start, or it would end in the same place.
-            self._start(level, self.settings.seed + len(self.collapse_check.notes))
-        elif health.dead[-1] and self.settings.reset and action is None:
+            # With another seed than before, or the result would be the same.
+            self._initialize(level, self.settings.seed + len(self.collapse_check.notes))
+        elif health.dead[-1] and self.settings.revive_dead_codes and action is None:
             residual = self._residuals(level)
             dead = np.setdiff1d(np.arange(self.settings.codebook_sizes[level]), codes)
             rng = np.random.default_rng([self.settings.seed, self.epoch, 1])
             self._put(level, dead, residual[rng.choice(len(residual), len(dead), replace=False)])
-            figures["reset"] = float(len(dead))
+            figures["revived"] = float(len(dead))
         return action == "stop"
 
     def _final(self, latents: Vectors) -> list[Vectors]:
-        """The codebooks that the tokenizer keeps, for the latents of its finished map.
+        """Compute the final codebooks for the latent vectors of the trained map.
 
-        The map has moved a little since a level was done. A few rounds of k-means from the trained codewords
-        bring them to the middle of the items they stand for, and tokens keep their meaning. Levels that a
-        stopped training has not reached start anew.
+        The map has moved since a level was finished. A few iterations of k-means from the trained codewords
+        move these to the means of their items, and codes keep their meaning. Levels that a stopped training
+        has not reached are initialized by k-means.
         """
         residual, found = latents, []
         for level, size in enumerate(self.settings.codebook_sizes):
@@ -229,7 +241,7 @@ class Training(EpochTraining):
                     size,
                     iterations=_ITERATIONS,
                     seed=level_seed(self.settings.seed, level),
-                    start=table if level < self._begun else "bisect",
+                    init=table if level < self._begun else "bisect",
                     threads=self.threads,
                 )
             found.append(table)
@@ -237,10 +249,10 @@ class Training(EpochTraining):
         return found
 
     def _residuals(self, level: int) -> Vectors:
-        """What the levels before `level` leave over of the latents, float32 (n, components)."""
+        """Residuals of the latent vectors after the levels before `level`, float32 (n, latent)."""
         residual = self._latents()
         for earlier in range(level):
-            residual -= self._table(earlier)[self.tokens[:, earlier]]
+            residual -= self._table(earlier)[self.codes[:, earlier]]
         return residual
 
     @torch.no_grad()
@@ -256,11 +268,11 @@ class Training(EpochTraining):
 
     @torch.no_grad()
     def _put(self, level: int, rows: Sequence[int] | npt.NDArray[np.intp], words: Vectors) -> None:
-        """Set some codewords of a level, which the optimizer then knows nothing of."""
+        """Set some codewords of a level and clear their optimizer state."""
         self._codebook(level)[torch.as_tensor(rows)] = torch.from_numpy(words)
         forget_moments(self.optimizer, self._codebook(level), rows)
 
     def _set_rate(self, part: float) -> None:
-        rate = self.settings.learning_rate * risen_and_fallen(part)
+        rate = self.settings.learning_rate * rate_schedule(part)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["part"]

@@ -1,20 +1,24 @@
-"""Codes whose levels do not build on each other: choosing among them, and decoding by sums of means."""
+"""Codes with independent levels: the cheapest combinations, and codewords whose sums approximate vectors."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.tokenizers.base import Codes, Vectors
+from sidkit.tokenizers.parts.arrays import Codes, Vectors
 
 __all__ = ["additive_codewords", "cheapest_codes", "sum_codewords"]
 
 
 def additive_codewords(z: Vectors, codes: Codes, sizes: Sequence[int]) -> list[Vectors]:
-    """Codewords, float32 (size, dim), one array a level, whose sums come near vectors that have these codes.
+    """Compute codewords, float32 (size, dim), one array per level, whose sums approximate vectors.
 
-    Level by level, a codeword is the mean of what the levels before leave over of the vectors with that
-    code, and 0 where there are none.
+    At each level, a codeword is the mean residual of the vectors with that code, and 0 for unused codes.
+
+    Args:
+        z: float32 (n, dim).
+        codes: uint16 (n, levels), the codes of these vectors.
+        sizes: number of codes of each level.
     """
     residual, found = z, []
     for level, size in enumerate(sizes):
@@ -30,7 +34,7 @@ def additive_codewords(z: Vectors, codes: Codes, sizes: Sequence[int]) -> list[V
 
 
 def sum_codewords(codewords: Sequence[Vectors], codes: Codes) -> Vectors:
-    """Sums of the codewords of codes of the first one or more levels, float32 (n, dim)."""
+    """Sum up the codewords of codes of the first one or more levels, giving float32 (n, dim)."""
     total = np.zeros((len(codes), codewords[0].shape[1]), np.float32)
     for words, column in zip(codewords, codes.T, strict=False):
         total += words[column]
@@ -38,11 +42,11 @@ def sum_codewords(codewords: Sequence[Vectors], codes: Codes) -> Vectors:
 
 
 def cheapest_codes(costs: Sequence[npt.NDArray[np.float64]], count: int) -> Codes:
-    """The codes with the least sums of costs, uint16 (m, choices, levels), cheapest first.
+    """Find the codes with the smallest sums of costs, uint16 (m, choices, levels), cheapest first.
 
     Args:
-        costs: of every code of each level, float64 (m, size), one array a level; finite.
-        count: choices, at most.
+        costs: costs of all codes of a level, float64 (m, size), finite; one array per level.
+        count: maximum number of choices.
     """
     rows = np.arange(len(costs[0]))[:, None]
     total = np.zeros((len(rows), 1))
@@ -50,7 +54,7 @@ def cheapest_codes(costs: Sequence[npt.NDArray[np.float64]], count: int) -> Code
     for level in costs:
         size = level.shape[1]
         sums = (total[:, :, None] + level[:, None, :]).reshape(len(rows), total.shape[1] * size)
-        # A prefix that is not among the `count` cheapest has `count` cheaper ones with the same continuation.
+        # A prefix outside the `count` cheapest has `count` cheaper prefixes with the same continuation.
         best = np.argsort(sums, axis=1, kind="stable")[:, :count]
         parents, tokens = best // size, (best % size).astype(np.uint16)
         codes = np.concatenate([codes[rows, parents], tokens[:, :, None]], axis=2)

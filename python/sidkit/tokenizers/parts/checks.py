@@ -1,53 +1,100 @@
-"""Checks of settings, by their names."""
+"""Checks of constructor parameters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
 from sidkit.errors import ConfigError
 
-__all__ = ["check_counts", "check_counts_or_none", "check_positive", "check_seed", "check_widths"]
+__all__ = [
+    "check_choice",
+    "check_counts",
+    "check_counts_or_none",
+    "check_non_negative",
+    "check_positive",
+    "check_seed",
+    "check_sizes",
+    "check_widths",
+]
+
+#: Largest number of levels that the layout of a Semantic ID supports.
+_MOST_LEVELS = 128
+_MOST_CODES = 65536
 
 
-def check_counts(settings: object, *names: str) -> None:
-    """Raise ConfigError if one of these attributes is no integer of at least 1."""
+def check_counts(estimator: object, *names: str) -> None:
+    """Raise ConfigError unless these attributes are integers of at least 1."""
     for name in names:
-        value = getattr(settings, name)
-        if not _is_integer(value):
-            raise ConfigError(f"{name} must be an integer, not {value!r}")
-        if value < 1:
-            raise ConfigError(f"{name} must be at least 1, not {value}")
+        value = getattr(estimator, name)
+        if not _is_integer(value) or value < 1:
+            raise ConfigError(f"`{name}` is invalid: expected an integer >= 1, got {value!r}.")
 
 
-def check_counts_or_none(settings: object, *names: str) -> None:
-    """The same of attributes that may be None."""
-    check_counts(settings, *(name for name in names if getattr(settings, name) is not None))
+def check_counts_or_none(estimator: object, *names: str) -> None:
+    """Raise ConfigError unless these attributes are None or integers of at least 1."""
+    check_counts(estimator, *(name for name in names if getattr(estimator, name) is not None))
 
 
-def check_positive(settings: object, *names: str) -> None:
-    """Raise ConfigError if one of these attributes is not above 0."""
+def check_positive(estimator: object, *names: str) -> None:
+    """Raise ConfigError unless these attributes are numbers above 0."""
     for name in names:
-        value = getattr(settings, name)
+        value = getattr(estimator, name)
         if not value > 0:
-            raise ConfigError(f"{name} must be positive, not {value}")
+            raise ConfigError(f"`{name}` is invalid: expected a number > 0, got {value!r}.")
+
+
+def check_non_negative(estimator: object, *names: str) -> None:
+    """Raise ConfigError unless these attributes are numbers of at least 0."""
+    for name in names:
+        value = getattr(estimator, name)
+        if not value >= 0:
+            raise ConfigError(f"`{name}` is invalid: expected a number >= 0, got {value!r}.")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise ConfigError unless `value` is one of the choices."""
+    if value not in choices:
+        raise ConfigError(f"`{name}` is invalid: expected one of {', '.join(choices)}, got {value!r}.")
 
 
 def check_seed(seed: int) -> None:
-    """Raise ConfigError if a seed is no integer, or negative."""
-    if not _is_integer(seed):
-        raise ConfigError(f"seed must be an integer, not {seed!r}")
-    if seed < 0:
-        raise ConfigError(f"seed must be at least 0, not {seed}")
+    """Raise ConfigError unless a seed is an integer of at least 0."""
+    if not _is_integer(seed) or seed < 0:
+        raise ConfigError(f"`seed` is invalid: expected an integer >= 0, got {seed!r}.")
 
 
 def check_widths(name: str, widths: Any) -> list[int]:
-    """Widths of layers as plain integers, or ConfigError if these are no list of integers of at least 1."""
+    """Return widths of layers as plain integers.
+
+    Raises:
+        ConfigError: if `widths` is not a sequence of integers of at least 1.
+    """
     given = list(widths) if isinstance(widths, Iterable) and not isinstance(widths, str) else None
     if given is None or not all(_is_integer(width) and width >= 1 for width in given):
         raise ConfigError(
-            f"{name} must be a list of widths of at least 1, such as [256, 128], not {widths!r}"
+            f"`{name}` is invalid: expected a list of widths >= 1 such as [256, 128], got {widths!r}."
         )
     return [int(width) for width in given]
+
+
+def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the number of codewords of each level.
+
+    Raises:
+        ConfigError: if `levels` or `codebook_size` is out of range, or they do not fit together.
+    """
+    if not _is_integer(levels) or not 1 <= levels <= _MOST_LEVELS:
+        raise ConfigError(f"`levels` is invalid: expected an integer in 1..{_MOST_LEVELS}, got {levels!r}.")
+    sizes = tuple(codebook_size) if isinstance(codebook_size, Iterable) else (codebook_size,) * int(levels)
+    if len(sizes) != levels:
+        raise ConfigError(
+            f"`codebook_size` does not fit `levels`: expected one size or {levels}, got {len(sizes)}."
+        )
+    if not all(_is_integer(size) and 1 <= size <= _MOST_CODES for size in sizes):
+        raise ConfigError(
+            f"`codebook_size` is invalid: expected integers in 1..{_MOST_CODES}, got {codebook_size!r}."
+        )
+    return tuple(int(size) for size in sizes)
 
 
 def _is_integer(value: object) -> bool:

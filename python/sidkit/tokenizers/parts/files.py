@@ -1,10 +1,11 @@
-"""The file of a tokenizer: safetensors arrays, described by JSON in the metadata."""
+"""Tokenizer files: safetensors arrays with a JSON description in the metadata."""
 
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ __all__ = [
     "by_level",
     "read_arrays",
     "read_tokenizer",
+    "restored_parameters",
+    "stored_parameters",
     "take",
     "take_levels",
     "write_arrays",
@@ -31,7 +34,7 @@ _FIELDS = {"method": str, "dim": int, "settings": dict, "fingerprint": str}
 def write_tokenizer(
     path: str | os.PathLike[str], described: Mapping[str, Any], state: Mapping[str, npt.NDArray[Any]]
 ) -> None:
-    """Write a tokenizer's description (kind, dim, settings, fingerprint) and arrays, whole or not at all."""
+    """Write a tokenizer's description (method, dim, settings, fingerprint) and arrays, atomically."""
     write_arrays(path, "sidkit.tokenizer", described, state)
 
 
@@ -45,8 +48,44 @@ def read_tokenizer(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[s
     described, state = read_arrays(path, "sidkit.tokenizer")
     for field, kind in _FIELDS.items():
         if not isinstance(described.get(field), kind):
-            raise FormatError(f"{path} has no valid `{field}` in its description: {described.get(field)!r}")
+            raise FormatError(
+                f"{path} is damaged: expected a {kind.__name__} for `{field}`, got {described.get(field)!r}."
+            )
     return described, state
+
+
+def stored_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return constructor parameters with JSON types only; option objects become objects of their fields."""
+    return {name: _stored(value) for name, value in params.items()}
+
+
+def restored_parameters(estimator: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that `stored_parameters` took from an estimator of this class.
+
+    Raises:
+        ConfigError, TypeError: if an object does not have the fields of the option it is stored for.
+    """
+    hints = get_type_hints(estimator.__init__)
+    return {name: _restored(value, hints.get(name)) for name, value in stored.items()}
+
+
+def _stored(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_stored(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _restored(value: Any, hint: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        for option in get_args(hint) or (hint,):
+            if is_dataclass(option) and value.keys() == {field.name for field in fields(option)}:
+                return option(**value)
+        raise TypeError(f"no option has the fields {', '.join(value)}")
+    return value
 
 
 def write_arrays(
@@ -55,7 +94,7 @@ def write_arrays(
     described: Mapping[str, Any],
     arrays: Mapping[str, npt.NDArray[Any]],
 ) -> None:
-    """Write arrays and, under `name` in the metadata, a description that JSON can hold."""
+    """Write arrays and, under `name` in the metadata, a description with JSON types."""
     text = json.dumps({"version": _VERSION, **described})
     with atomic_path(path) as temporary:
         save_file(
@@ -66,7 +105,7 @@ def write_arrays(
 def read_arrays(
     path: str | os.PathLike[str], name: str
 ) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """Read what `write_arrays` wrote under `name`; the errors are those of `read_tokenizer`."""
+    """Read what `write_arrays` wrote under `name`, with the errors of `read_tokenizer`."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file at {path}")
@@ -74,18 +113,23 @@ def read_arrays(
     try:
         arrays = load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise FormatError(f"{path} is not a whole safetensors file: {error}") from error
+        raise FormatError(
+            f"{path} is damaged: expected a complete safetensors file, got: {error}. Save it again."
+        ) from error
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     text = header.get("__metadata__", {}).get(name)
     if text is None:
-        raise FormatError(f"{path} is a safetensors file, but holds no `{name}`")
+        raise FormatError(f"{path} is a foreign safetensors file: expected `{name}` in its metadata.")
     try:
         described = json.loads(text)
     except ValueError as error:
-        raise FormatError(f"{path} has a damaged description: {error}") from error
+        raise FormatError(f"{path} is damaged: expected JSON in its metadata, got: {error}.") from error
     version = described.get("version") if isinstance(described, dict) else None
     if type(version) is not int or version != _VERSION:
-        raise FormatError(f"{path} is of another version than {_VERSION}: {text[:80]}")
+        raise FormatError(
+            f"{path} has an unsupported version: expected {_VERSION}, got {version!r}. Save it with "
+            "this version of sidkit."
+        )
     return described, arrays
 
 
@@ -95,26 +139,27 @@ def take(
     shape: tuple[int, ...],
     dtype: npt.DTypeLike = np.float32,
 ) -> npt.NDArray[Any]:
-    """One finite array of a file, or FormatError if it is not what it must be."""
+    """Return one finite array of a file, or raise FormatError if its shape or dtype is wrong."""
     array = state.get(name)
     if array is None:
-        raise FormatError(f"the file lacks the array `{name}`")
+        raise FormatError(f"the array `{name}` is missing: expected {np.dtype(dtype)} {shape}.")
     if array.shape != shape or array.dtype != dtype:
         raise FormatError(
-            f"the array `{name}` must be {np.dtype(dtype)} {shape}, but it is {array.dtype} {array.shape}"
+            f"the array `{name}` is invalid: expected {np.dtype(dtype)} {shape}, got {array.dtype} "
+            f"{array.shape}."
         )
     if not np.isfinite(array).all():
-        raise FormatError(f"the array `{name}` holds NaN or infinity")
+        raise FormatError(f"the array `{name}` is invalid: expected finite values, got NaN or infinity.")
     return array
 
 
 def by_level(name: str, arrays: Iterable[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Name an array a level, as `take_levels` finds them."""
+    """Name one array per level, for `take_levels`."""
     return {f"{name}.{level}": array for level, array in enumerate(arrays)}
 
 
 def take_levels(
     state: Mapping[str, npt.NDArray[Any]], name: str, sizes: Sequence[int], width: int
 ) -> list[npt.NDArray[np.float32]]:
-    """The arrays that `by_level` named, float32 (size, width), or FormatError if they are not so."""
+    """Return the arrays that `by_level` named, float32 (size, width), or raise FormatError."""
     return [take(state, f"{name}.{level}", (size, width)) for level, size in enumerate(sizes)]

@@ -1,27 +1,18 @@
-"""k-means of residuals, level by level."""
+"""k-means codebooks, of vectors and of residuals level by level."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from sidkit._core import assign_codes, kmeans_fit
-from sidkit.errors import ConfigError
+from sidkit.tokenizers.parts.arrays import Vectors
 
-__all__ = ["STARTS", "Start", "check_start", "kmeans", "level_seed", "residual_kmeans"]
+__all__ = ["INITS", "Init", "kmeans", "level_seed", "residual_kmeans"]
 
-Vectors = npt.NDArray[np.float32]
-Start = Literal["bisect", "k-means++"]
-
-#: Starts of k-means, as users and as `kmeans_fit` call them.
-STARTS: dict[str, Start] = {"bisect": "bisect", "kmeans++": "k-means++"}
-
-
-def check_start(start: str) -> None:
-    """Raise ConfigError if there is no start of k-means that users call so."""
-    if start not in STARTS:
-        raise ConfigError(f"unknown start `{start}`; hint: one of {', '.join(STARTS)}")
+#: Initializations of k-means.
+Init: TypeAlias = Literal["bisect", "k-means++"]
+INITS = ("bisect", "k-means++")
 
 
 def residual_kmeans(
@@ -30,15 +21,15 @@ def residual_kmeans(
     *,
     iterations: int,
     seed: int,
-    start: str = "bisect",
+    init: Init = "bisect",
     balanced: bool = False,
     batch_size: int | None = None,
     threads: int | None = None,
 ) -> Iterator[Vectors]:
-    """Codebooks, float32 (size, dim), one a level: k-means of what the levels before have left over.
+    """Yield codebooks, float32 (size, dim), one per level: k-means of the residuals of the levels before.
 
-    What is left over is always that of `assign_codes`, since it is what the next level will see in use; with
-    `balanced`, only the codewords come of clusters of equal size.
+    Residuals are those of `assign_codes`, which the next level receives when the tokenizer is used. With
+    `balanced`, only the codewords come from clusters of equal size.
     """
     residual = x
     for level, size in enumerate(sizes):
@@ -47,7 +38,7 @@ def residual_kmeans(
             size,
             iterations=iterations,
             seed=level_seed(seed, level),
-            start=STARTS[start],
+            init=init,
             balanced=balanced,
             batch_size=batch_size,
             threads=threads,
@@ -63,15 +54,15 @@ def kmeans(
     *,
     iterations: int,
     seed: int,
-    start: Start | Vectors = "bisect",
+    init: Init | Vectors = "bisect",
     balanced: bool = False,
     batch_size: int | None = None,
     threads: int | None = None,
 ) -> Vectors:
-    """One codebook, float32 (size, dim), of vectors, float32 (n, dim), n at least `size`.
+    """Compute one codebook, float32 (size, dim), of vectors, float32 (n, dim), n at least `size`.
 
-    `start` may be the codebook to start with. With `balanced`, every codeword is the mean of at most
-    ceil(n / size) vectors. With `batch_size`, `iterations` are passes over the vectors in mini-batches.
+    `init` may be the initial codebook. With `balanced`, every codeword is the mean of at most ceil(n / size)
+    vectors. With `batch_size`, `iterations` are passes over the vectors in mini-batches.
     """
     if batch_size is not None:
         iterations = -(-iterations * len(x) // batch_size)
@@ -79,7 +70,7 @@ def kmeans(
         x,
         size,
         iterations=iterations,
-        init=start,
+        init=init,
         seed=seed,
         batch=batch_size,
         capacity=-(-len(x) // size) if balanced else None,
@@ -89,5 +80,5 @@ def kmeans(
 
 
 def level_seed(*numbers: int) -> int:
-    """One seed of 64 bits for each tuple of numbers, such as a seed and a level."""
+    """Derive one 64-bit seed from a tuple of numbers, such as a seed and a level."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

@@ -1,32 +1,33 @@
-"""What tokenizers share whose codes are given to items, not computed from vectors."""
+"""Base class of tokenizers whose codes are assigned to items and found by the nearest vector."""
 
 import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import assign_codes
-from sidkit.tokenizers.base import Codes, State, Tokenizer, Vectors
+from sidkit.tokenizers.base import Tokenizer
+from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
 from sidkit.tokenizers.parts.files import take
 from sidkit.tokenizers.parts.standardize import Standardizer
 
 __all__ = ["LookupTokenizer"]
 
-#: Vectors that `assign_codes` compares at once, at most: codes are 16 bits.
+#: Maximum number of vectors that `assign_codes` compares at once, since codes have 16 bits.
 _MOST_WORDS = 1 << 16
 
 
 class LookupTokenizer(Tokenizer):
-    """A tokenizer that gives every item of `fit` a path, found again by the item's vector.
+    """A tokenizer that assigns a path to every item of `fit` and finds it by the item's vector.
 
-    A vector that was not among those of `fit` has the path of the nearest one, in standardized space, and of
-    equal vectors all have the path of the first. So a new item shares the Semantic ID of the known item that
-    is most like it, until the collision policy tells them apart.
+    A new vector has the path of the nearest vector of `fit` in standardized space; equal vectors have the
+    path of the first. A new item therefore shares the codes of the most similar item, until the collision
+    policy separates them.
 
-    A prefix stands for the mean of the items under it, and one that no item has for the mean of those under
-    its longest part that some have.
+    A prefix decodes to the mean of the items under it, and a prefix without items to the mean of the items
+    under its longest prefix that has some.
 
     Attributes:
         standardizer_: mean and scale of every dimension.
-        vectors_: float32 (items, dim), the vectors with a path, standardized.
+        vectors_: float32 (items, dim), the standardized vectors with a path.
         paths_: uint16 (items, levels), their paths.
     """
 
@@ -35,15 +36,15 @@ class LookupTokenizer(Tokenizer):
     vectors_: Vectors
     paths_: Codes
 
-    def _learn(self, x: Vectors, known: npt.NDArray[np.intp], paths: Codes) -> None:
-        """Take over the paths, uint16 (known, levels), of some of the vectors of `fit`."""
+    def _store_paths(self, x: Vectors, known: npt.NDArray[np.intp], paths: Codes) -> None:
+        """Store the paths, uint16 (known, levels), of some of the vectors of `fit`."""
         standardizer = Standardizer.fit(x)
-        self._take_over(standardizer, standardizer.apply(x[known]), paths)
+        self._index(standardizer, standardizer.apply(x[known]), paths)
 
-    def _take_over(self, standardizer: Standardizer, vectors: Vectors, paths: Codes) -> None:
+    def _index(self, standardizer: Standardizer, vectors: Vectors, paths: Codes) -> None:
         self.standardizer_, self.vectors_, self.paths_ = standardizer, vectors, paths
         self._order = np.lexsort(paths.T[::-1])
-        # Of each number of levels, which places in that order a prefix takes.
+        # By number of levels: the range of that order under each prefix.
         self._ranges: dict[int, dict[bytes, tuple[int, int]]] = {0: {b"": (0, len(paths))}}
 
     def _encode(self, x: Vectors) -> Codes:
@@ -68,7 +69,7 @@ class LookupTokenizer(Tokenizer):
         return self._ranges[0][b""]
 
     def _alternatives(self, x: Vectors, count: int) -> Codes:
-        """A vector's own path and those that follow it at the last level, beginning anew after the last."""
+        """The own path of a vector and the following codes at the last level, cyclically."""
         own = self._encode(x)
         size = self.codebook_sizes[-1]
         choices = np.repeat(own[:, None], min(count, size), axis=1)
@@ -85,14 +86,14 @@ class LookupTokenizer(Tokenizer):
         paths = take(state, "paths", (rows, len(self.codebook_sizes)), np.uint16)
         vectors = take(state, "vectors", (rows, dim))
         if not rows or (paths >= np.array(self.codebook_sizes)).any():
-            raise KeyError(f"`paths` must be some, below {self.codebook_sizes}")
-        self._take_over(Standardizer.restore(state, dim), vectors, paths)
+            raise KeyError(f"`paths` is invalid: expected at least one row below {self.codebook_sizes}.")
+        self._index(Standardizer.restore(state, dim), vectors, paths)
 
 
 def nearest_rows(
     x: Vectors, words: Vectors, threads: int | None, most: int = _MOST_WORDS
 ) -> npt.NDArray[np.intp]:
-    """The row of the nearest of `words`, (n,), the first of equally near ones; `most` words at once."""
+    """Find the row of the nearest of `words`, (n,), the first on a tie; compares `most` words at once."""
     best = np.zeros(len(x), np.intp)
     least = np.full(len(x), np.inf)
     for start in range(0, len(words), most):
@@ -105,7 +106,7 @@ def nearest_rows(
 
 
 def _ranges(ordered: Codes) -> dict[bytes, tuple[int, int]]:
-    """Which rows each distinct row of an ordered array takes."""
+    """Range of rows of each distinct row of an ordered array."""
     changes = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
     starts = np.concatenate([[0], changes])
     ends = np.concatenate([changes, [len(ordered)]])

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons that give a row the same result in any batch and on any CPU."""
+"""Multi-layer perceptrons with the same result for a row in any batch and on any CPU."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from sidkit import _core
-from sidkit.tokenizers.base import State, Vectors
+from sidkit.tokenizers.parts.arrays import State, Vectors, check_overflow
 from sidkit.tokenizers.parts.files import take
-from sidkit.tokenizers.parts.magnitude import check_overflow
 
 __all__ = ["Perceptron"]
 
@@ -17,14 +16,14 @@ __all__ = ["Perceptron"]
 class Perceptron:
     """Linear layers with ReLU between them, evaluated without torch.
 
-    The core sums every output in one order, so that a vector has the same result, bit for bit, in any batch,
-    on any number of threads, on any CPU.
+    Every output is summed in one order, so a vector has the same result, bit for bit, in any batch, on any
+    number of threads, on any CPU.
 
     Args:
         layers: weight, float32 (out, in), and bias, float32 (out,), of each layer.
 
     Raises:
-        ValueError: no layer, layers whose widths do not fit, NaN or infinity.
+        ValueError: if there is no layer, widths do not fit, or a value is not finite.
     """
 
     def __init__(self, layers: Sequence[tuple[Vectors, Vectors]]) -> None:
@@ -35,21 +34,25 @@ class Perceptron:
         self._core = _core.Perceptron(self.layers)
 
     def __call__(self, x: Vectors, threads: int | None = None) -> Vectors:
-        """Apply the layers to vectors, float32 (n, in), giving float32 (n, out), on `threads` threads or all.
+        """Apply the layers to vectors, float32 (n, in), giving float32 (n, out).
+
+        Args:
+            x: the vectors.
+            threads: maximum number of threads; None uses all cores.
 
         Raises:
-            ValueError: another width, NaN or infinity.
-            DataError: if a vector is so large that what comes of it overflows.
+            ValueError: if the width is wrong or a value is not finite.
+            DataError: if a vector is so large that its outputs overflow.
         """
         z: Vectors = self._core(x, threads=threads)
-        check_overflow(z, "latents")
+        check_overflow(z, "latent vectors")
         return z
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.layers,))
 
     def state(self, name: str) -> State:
-        """The layers as named arrays."""
+        """Return the layers as named arrays."""
         named: State = {}
         for number, (weight, bias) in enumerate(self.layers):
             named[f"{name}.{number}.weight"] = weight
@@ -58,10 +61,10 @@ class Perceptron:
 
     @classmethod
     def restore(cls, state: State, name: str, widths: Sequence[int]) -> "Perceptron":
-        """Layers between these widths, as `state` named them.
+        """Restore layers of these widths from what `state` returned.
 
         Raises:
-            FormatError: if one is missing or has another shape.
+            FormatError: if a layer is missing or has another shape.
         """
         return cls(
             [

@@ -1,4 +1,4 @@
-"""Phrases of a few words, one for each text, told apart as far as the texts allow."""
+"""Phrases of a few words, one per text, distinct as far as the texts allow."""
 
 import math
 import re
@@ -11,42 +11,44 @@ from sidkit.errors import DataError
 __all__ = ["check_texts", "distinct_phrases", "vocabulary"]
 
 _WORD = re.compile(r"[^\W_]{2,}")
-#: Combinations of words that are tried for a text before it shares the phrase of another.
+#: Maximum number of word combinations tried for a text before it shares the phrase of another.
 _TRIES = 400
 
 
 def check_texts(texts: Sequence[str], count: int) -> None:
-    """Raise DataError if there are not `count` texts, or one is something else."""
+    """Raise DataError unless there are `count` texts, all strings."""
     if len(texts) != count:
-        raise DataError(f"texts must have one for each of {count} vectors, but there are {len(texts)}")
+        raise DataError(
+            f"texts do not fit the vectors: expected {count} texts, one per vector, got {len(texts)}."
+        )
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise DataError(
-                f"texts must be strings, but that of row {row} is {text!r}; hint: an item without a text "
-                'has ""'
+                f"texts are invalid: expected strings, got {text!r} in row {row}. "
+                'Use "" for items without text.'
             )
 
 
 def words_of(text: str) -> list[str]:
-    """Words of two or more letters or tokens, in small letters."""
+    """List the words of two or more letters or digits, in lower case."""
     return _WORD.findall(text.lower())
 
 
 def vocabulary(texts: Sequence[str], size: int) -> list[str]:
-    """The words that most texts have, at most `size`, most frequent first, then by the alphabet."""
+    """List the words in most texts, at most `size`, by descending frequency, then alphabetically."""
     counts = Counter(word for text in texts for word in set(words_of(text)))
     ordered = sorted(counts, key=lambda word: (-counts[word], word))
     return ordered[:size]
 
 
 def distinct_phrases(texts: Sequence[str], words: Sequence[str], length: int) -> list[tuple[int, ...]]:
-    """Of each text the numbers, in `words`, of at most `length` of its words: its phrase.
+    """Choose the phrase of each text: positions in `words` of at most `length` of the text's words.
 
-    A text's words are ranked by TF-IDF (Sparck Jones, 1972). Texts have their turns in order. Each takes the
-    best `length` words that no text before has taken together, found by giving up the last word first, then
-    the one before, and so on. Within a phrase, words that more texts have come first, so that phrases make a
-    tree from the general to the special. A text shares a phrase only if all it can make are taken, and it has
-    no words at all if none is in `words`.
+    The words of a text are ranked by TF-IDF (Sparck Jones, 1972). Texts are processed in order. Each gets the
+    highest-ranked combination of `length` words that no earlier text has; the last word is replaced first,
+    then the one before, and so on. Within a phrase, words in more texts come first, so that phrases form a
+    tree from general to specific. Two texts share a phrase only if the alternatives are exhausted, and a
+    phrase is empty if no word of the text is in `words`.
     """
     numbers = {word: number for number, word in enumerate(words)}
     counted = [Counter(numbers[word] for word in words_of(text) if word in numbers) for text in texts]
@@ -72,6 +74,6 @@ def distinct_phrases(texts: Sequence[str], words: Sequence[str], length: int) ->
 
 
 def _choices(ranked: Sequence[int], length: int) -> Iterator[tuple[int, ...]]:
-    """Choices of words in the order in which they are tried; shorter ones last."""
+    """Yield combinations of words in the order in which they are tried; shorter ones last."""
     for size in range(min(length, len(ranked)), 0, -1):
         yield from combinations(ranked, size)

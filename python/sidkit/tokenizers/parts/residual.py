@@ -1,4 +1,4 @@
-"""What all tokenizers share that sum up one codeword a level."""
+"""Base classes of residual tokenizers, whose vectors are sums of one codeword per level."""
 
 from abc import abstractmethod
 
@@ -6,23 +6,24 @@ import numpy as np
 
 from sidkit._core import Codebooks, assign_codes
 from sidkit.errors import NotFittedError
-from sidkit.tokenizers.base import Codes, State, Tokenizer, Vectors
+from sidkit.tokenizers.base import Tokenizer
+from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
 from sidkit.tokenizers.parts.files import by_level, take_levels
 from sidkit.tokenizers.parts.standardize import Standardizer
 
 __all__ = ["ResidualCodes", "ResidualTokenizer", "StandardizedResidual"]
 
-#: Prefixes that `alternatives` keeps at every level but the last.
+#: Beam width of `alternatives` at every level but the last.
 _BEAM = 8
-#: Numbers in the largest array that `alternatives` makes.
+#: Elements of the largest array that `alternatives` allocates.
 _BLOCK_NUMBERS = 1 << 22
 
 
 class ResidualCodes(Tokenizer):
-    """A tokenizer that quantizes a vector level by level, each level what the ones before have left over.
+    """A tokenizer that quantizes a vector at the first level and residuals at the others.
 
-    Codes are those of `sidkit.assign_codes` on the latent vectors. A kind implements `_latent` and says how
-    codes are decoded.
+    Codes are those of `sidkit.assign_codes` on the latent vectors. A subclass implements `_latent` and
+    `_decode`.
 
     Attributes:
         codebooks_: `sidkit.Codebooks`, learned by `fit`.
@@ -39,18 +40,18 @@ class ResidualCodes(Tokenizer):
             NotFittedError: before `fit`.
         """
         if self._codebooks is None:
-            raise NotFittedError(f"this {type(self).__name__} has no codebooks yet; hint: call fit(x) first")
+            raise NotFittedError(f"this {type(self).__name__} is not fitted. Call fit(x) first.")
         return self._codebooks
 
     @abstractmethod
     def _latent(self, x: Vectors) -> Vectors:
-        """The vectors that are quantized, float32 (n, latent); a row does not depend on the other rows."""
+        """Compute the vectors to quantize, float32 (n, latent); a row does not depend on the other rows."""
 
     def _encode(self, x: Vectors) -> Codes:
         return assign_codes(self._latent(x), self.codebooks_, threads=self.threads)
 
     def _sums(self, codes: Codes) -> Vectors:
-        """Sums of the codewords of codes of the first one or more levels, float32 (n, latent)."""
+        """Sum up the codewords of codes of the first one or more levels, giving float32 (n, latent)."""
         total = np.zeros((len(codes), self.codebooks_.dim), np.float32)
         for level in range(codes.shape[1]):
             total += self.codebooks_[level][codes[:, level]]
@@ -64,14 +65,14 @@ class ResidualCodes(Tokenizer):
         return np.concatenate(blocks) if blocks else np.zeros((0, 1, len(self.codebook_sizes)), np.uint16)
 
     def _nearest(self, latent: Vectors, count: int) -> Codes:
-        """Beam search for the sums of codewords with the least squared distance."""
+        """Beam search for the sums of codewords with the smallest squared distance."""
         rows = np.arange(len(latent))[:, None]
         residuals = latent[:, None].astype(np.float64)  # (m, beam, latent)
         codes = np.zeros((len(latent), 1, 0), np.uint16)  # (m, beam, level)
         for level, size in enumerate(self.codebook_sizes):
             words = self.codebooks_[level].astype(np.float64)
             beam = residuals.shape[1]
-            # Without the codewords' cross terms with other levels, since the residual holds those.
+            # The residual includes the cross terms with codewords of the levels before.
             distances = np.square(residuals).sum(axis=2)[:, :, None] - 2 * residuals @ words.T
             distances = (distances + np.square(words).sum(axis=1)).reshape(len(latent), beam * size)
             keep = min(beam * size, count if level == len(self.codebook_sizes) - 1 else _BEAM)
@@ -93,18 +94,18 @@ class ResidualCodes(Tokenizer):
 
 
 class ResidualTokenizer(ResidualCodes):
-    """Residual codes that are decoded by way of the latent space: a kind implements `_from_latent` too."""
+    """A residual tokenizer that decodes through the latent space: a subclass implements `_from_latent`."""
 
     @abstractmethod
     def _from_latent(self, z: Vectors) -> Vectors:
-        """Vectors in the space of `fit`'s argument, of sums of codewords."""
+        """Map sums of codewords to vectors in the space of `fit`."""
 
     def _decode(self, codes: Codes) -> Vectors:
         return self._from_latent(self._sums(codes))
 
 
 class StandardizedResidual(ResidualTokenizer):
-    """A residual tokenizer of standardized vectors: its latent space has their dimensions.
+    """A residual tokenizer whose latent vectors are the standardized vectors.
 
     Attributes:
         codebooks_: `sidkit.Codebooks` in standardized space.

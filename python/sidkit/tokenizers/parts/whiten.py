@@ -1,4 +1,4 @@
-"""Principal components with variance 1."""
+"""Whitening: principal components with variance 1."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,16 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit.errors import ConfigError
+from sidkit.tokenizers.parts.arrays import Vectors
 from sidkit.tokenizers.parts.files import take
 from sidkit.tokenizers.parts.perceptron import Perceptron
 
 __all__ = ["Whitener"]
 
-Vectors = npt.NDArray[np.float32]
-
 
 class Whitener:
-    """Vectors as their first principal components, each divided by its standard deviation.
+    """Transform to the first principal components, each divided by its standard deviation.
 
     Args:
         forward: float32 (components, dim).
@@ -37,7 +36,10 @@ class Whitener:
             ConfigError: if there are more components than dimensions.
         """
         if components > x.shape[1]:
-            raise ConfigError(f"whiten must be at most the {x.shape[1]} dimensions, not {components}")
+            raise ConfigError(
+                f"`whiten` is invalid: expected at most the {x.shape[1]} dimensions of the vectors, got "
+                f"{components}."
+            )
         wide = x.astype(np.float64)
         values, directions = np.linalg.eigh(wide.T @ wide / max(1, len(x)))
         values, directions = values[::-1][:components], directions[:, ::-1][:, :components]
@@ -54,14 +56,14 @@ class Whitener:
 
     @classmethod
     def restore(cls, state: Mapping[str, npt.NDArray[Any]], dim: int, components: int) -> "Whitener":
-        """The whitener that `state` came from, or FormatError if it is not there."""
+        """Restore the whitener that `state` returned, or raise FormatError."""
         return cls(
             take(state, "whitener.forward", (components, dim)),
             take(state, "whitener.back", (dim, components)),
         )
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The whitener as named arrays."""
+        """Return the whitener as named arrays."""
         return {
             "whitener.forward": self._forward.layers[0][0],
             "whitener.back": self._back.layers[0][0],
@@ -72,5 +74,5 @@ class Whitener:
         return self._forward(x)
 
     def invert(self, z: Vectors) -> Vectors:
-        """Undo `apply`, but for what the components left out."""
+        """Undo `apply`, up to the variance outside the components."""
         return self._back(z)

@@ -1,4 +1,4 @@
-"""Texts as bags of weighted terms: words, and pairs of words that follow each other."""
+"""Bags of weighted terms: the words and word pairs of texts."""
 
 import math
 from collections import Counter
@@ -19,12 +19,12 @@ __all__ = ["Bags", "Terms", "read_lines", "written_lines"]
 
 @dataclass(frozen=True)
 class Bags:
-    """One bag of terms a text, row after row.
+    """One bag of terms per text, in CSR form.
 
     Attributes:
-        starts: int64 (n + 1,), where the bags begin; bag k is `terms[starts[k]:starts[k + 1]]`.
-        terms: int64 (sum of sizes,), numbers of terms, ascending in a bag.
-        weights: float32, the same shape; those of a bag sum to 1.
+        starts: int64 (n + 1,), starts of the bags; bag k is `terms[starts[k]:starts[k + 1]]`.
+        terms: int64 (sum of sizes,), numbers of terms, ascending within a bag.
+        weights: float32, same shape; the weights of a bag sum to 1.
     """
 
     starts: npt.NDArray[np.int64]
@@ -35,10 +35,10 @@ class Bags:
         return len(self.starts) - 1
 
     def dense(self, rows: npt.NDArray[np.intp], width: int) -> npt.NDArray[np.float32]:
-        """The bags of some rows, float32 (len(rows), width); empty ones are 0."""
+        """Return the bags of some rows, float32 (len(rows), width); empty bags are 0."""
         sizes = self.starts[rows + 1] - self.starts[rows]
         into = np.repeat(np.arange(len(rows)), sizes)
-        # The first place of each bag, minus the places that the bags before it take in `into`.
+        # Start of each bag, minus the total size of the bags before it in `into`.
         shift = np.repeat(self.starts[rows] - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
         places = np.arange(len(into)) + shift
         found = np.zeros((len(rows), width), np.float32)
@@ -47,10 +47,10 @@ class Bags:
 
 
 class Terms:
-    """The terms that texts are told apart by, with weights: rarer ones say more (Sparck Jones, 1972).
+    """Vocabulary of terms with inverse document frequencies (Sparck Jones, 1972).
 
     Args:
-        names: of the terms; a pair of words has a space between them.
+        names: the terms; the words of a pair are separated by a space.
         weights: float32 (terms,), inverse document frequencies.
     """
 
@@ -64,10 +64,9 @@ class Terms:
 
     @classmethod
     def of(cls, texts: Sequence[str], most: int) -> "Terms":
-        """The terms that most texts have, at most `most`, most frequent first, then by the alphabet.
+        """Select the terms in most texts, at most `most`, by descending frequency, then alphabetically.
 
-        A term of one text says nothing that texts share, and one of every text tells none apart: both are
-        left out.
+        Terms in a single text and terms in every text are left out, since neither separates groups of texts.
         """
         counts = Counter(term for text in texts for term in set(terms_of(text)))
         shared = [term for term, count in counts.items() if 1 < count < len(texts)]
@@ -76,7 +75,7 @@ class Terms:
         return cls(chosen, np.array(weights, np.float32))
 
     def bags(self, texts: Sequence[str]) -> Bags:
-        """The bag of each text; a term counts once, however often the text has it."""
+        """Return the bag of each text; a term counts once per text."""
         starts, terms = [0], []
         for text in texts:
             terms += sorted({self._numbers[term] for term in terms_of(text) if term in self._numbers})
@@ -86,46 +85,45 @@ class Terms:
         return Bags(bounds, numbers, (self.weights[numbers] / sums).astype(np.float32))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The terms as named arrays."""
+        """Return the terms as named arrays."""
         return {"vocabulary": written_lines(self.names), "idf": self.weights}
 
     @classmethod
     def restore(cls, state: Mapping[str, npt.NDArray[Any]]) -> "Terms":
-        """The terms that `state` came from, or FormatError or ConfigError if they are not there."""
+        """Restore the terms that `state` returned, or raise FormatError or ConfigError."""
         names = read_lines(state, "vocabulary")
         return cls(names, take(state, "idf", (len(names),)))
 
 
 def terms_of(text: str) -> list[str]:
-    """Words of a text, and pairs of words that follow each other, as often as they occur."""
+    """List the words of a text and the pairs of consecutive words, with repetitions."""
     words = words_of(text)
     return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
 def written_lines(names: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Names without line breaks as bytes, one a line."""
+    """Encode names without line breaks as bytes, one per line."""
     return np.frombuffer("".join(f"{name}\n" for name in names).encode(), np.uint8)
 
 
 def read_lines(state: Mapping[str, npt.NDArray[Any]], name: str) -> list[str]:
-    """The names, 1 to 65,535 of them, that `written_lines` wrote.
+    """Decode the 1 to 65,535 names that `written_lines` encoded.
 
     Raises:
-        FormatError: if the array is missing or no text.
-        ConfigError: if it is not so many whole lines.
+        FormatError: if the array is missing or not text.
+        ConfigError: if the number of lines is out of range, or the last line is incomplete.
     """
     written = state.get(name)
     if written is None or written.dtype != np.uint8 or written.ndim != 1:
-        raise FormatError(f"the file lacks the array `{name}`, which must be uint8 (bytes,)")
+        raise FormatError(f"the array `{name}` is missing or invalid: expected uint8 (bytes,).")
     try:
         text = written.tobytes().decode()
     except UnicodeDecodeError as error:
-        raise FormatError(f"the array `{name}` is not text: {error}") from error
+        raise FormatError(f"the array `{name}` is invalid: expected UTF-8 text, got: {error}") from error
     names = text.split("\n")[:-1]
     if not text.endswith("\n") or not 1 <= len(names) <= 65535:
         raise ConfigError(
-            f"the array `{name}` must be 1 to 65535 lines, the last of which ends too, "
-            f"but it has {len(names)}"
+            f"the array `{name}` is invalid: expected 1 to 65535 complete lines, got {len(names)}."
         )
     return names
 

@@ -1,46 +1,45 @@
-"""What happens to the codebooks of an RQ-VAE besides gradients: start, averages, reset, refit."""
+"""Codebook maintenance of RQ-VAE: initialization, moving averages, dead-code revival, final k-means."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from sidkit._core import assign_codes
-from sidkit.tokenizers.base import Vectors
+from sidkit.tokenizers.parts.arrays import Vectors
 from sidkit.tokenizers.parts.kmeans import residual_kmeans
 from sidkit.tokenizers.rqvae.network import Losses, Network
+from sidkit.tokenizers.rqvae.options import AutoencoderSettings
 from sidkit.tokenizers.rqvae.spherical import equal_lengths, spherical_kmeans
 
-if TYPE_CHECKING:
-    from sidkit.tokenizers.rqvae.rqvae import RQVAE
+__all__ = ["CodebookMaintenance"]
 
-__all__ = ["CodebookCare"]
-
-_ITERATIONS = {"start": 10, "refit": 25}
+_INIT_ITERATIONS = 10
+_REFIT_ITERATIONS = 25
 
 
-class CodebookCare:
-    """Keeps the codebooks of a network in use.
+class CodebookMaintenance:
+    """Updates of a network's codebooks other than gradient steps.
 
     Args:
-        settings: of the tokenizer.
-        network: its codebooks are changed in place.
+        settings: settings of the training.
+        network: network whose codebooks are changed in place.
     """
 
-    def __init__(self, settings: "RQVAE", network: Network) -> None:
+    def __init__(self, settings: AutoencoderSettings, network: Network) -> None:
         self.settings = settings
         self.network = network
-        # Of the running averages (van den Oord et al., 2017, appendix A.1): how many vectors a code gets from
-        # a batch, and their sum.
+        # Moving averages (van den Oord et al., 2017, appendix A.1): number of vectors per code and batch, and
+        # their sum.
         self.counts = [np.ones(size) for size in settings.codebook_sizes]
-        self.sums = [np.zeros((size, settings.latent)) for size in settings.codebook_sizes]
+        self.sums = [np.zeros((size, settings.latent_dim)) for size in settings.codebook_sizes]
 
-    def start(self, latents: Vectors, seed: int) -> None:
-        """Set all codebooks anew from latents, float32 (n, latent)."""
-        if self.settings.kmeans_start:
-            found = self._kmeans(latents, _ITERATIONS["start"], seed)
+    def initialize(self, latents: Vectors, seed: int) -> None:
+        """Initialize all codebooks from latent vectors, float32 (n, latent)."""
+        if self.settings.kmeans_init:
+            found = self._kmeans(latents, _INIT_ITERATIONS, seed)
         else:
             found, residual, rng = [], latents, np.random.default_rng([seed, 2])
             for size in self.settings.codebook_sizes:
@@ -55,26 +54,26 @@ class CodebookCare:
             self.sums[level][:] = words
 
     def after_step(self, losses: Losses) -> None:
-        """Move running averages, and keep codewords of one length where angles decide."""
+        """Update moving averages; with cosine distance, keep all codewords of a level at one length."""
         for level, codebook in enumerate(self.network.codebooks):
-            if self.settings.update == "ema":
+            if self.settings.ema_decay is not None:
                 residual, codes = losses.residuals[level].numpy(), losses.codes[:, level]
-                self._average(level, residual, codes)
-            elif self.settings.distance == "cosine":
+                self._average(level, residual, codes, self.settings.ema_decay)
+            elif self.settings.cosine:
                 self._put(level, equal_lengths(codebook.detach().numpy()))
 
     def revive(
         self, codes: npt.NDArray[np.uint16], latents: Vectors, seed: list[int]
     ) -> list[npt.NDArray[np.intp]]:
-        """Set codes that nothing chose for an epoch to residuals of random vectors.
+        """Reinitialize dead codes, unused for an epoch, from residuals of random vectors.
 
         Args:
-            codes: uint16 (n, levels), of the epoch.
-            latents: float32 (n, latent), at its end.
-            seed: of the random choice.
+            codes: uint16 (n, levels), the codes of the epoch.
+            latents: float32 (n, latent), the latent vectors at its end.
+            seed: seed of the random choice.
 
         Returns:
-            The codes that were set anew, one array a level.
+            The revived codes, one array per level.
         """
         dead = [
             np.setdiff1d(np.arange(size), codes[:, level])
@@ -95,28 +94,28 @@ class CodebookCare:
         return dead
 
     def final(self, latents: Vectors) -> list[Vectors]:
-        """The codebooks that the tokenizer keeps, for the latents of its finished encoder.
+        """Return the final codebooks for the latent vectors of the trained encoder.
 
-        Codewords follow moving latents by small steps and lag behind. Now that the encoder stands still,
-        k-means uses the codes more evenly and loses less.
+        During training, codewords lag behind the moving latent vectors. k-means on the final latent vectors
+        uses the codes more evenly and reduces the error.
         """
         if self.settings.refit:
-            return self._kmeans(latents, _ITERATIONS["refit"], self.settings.seed)
+            return self._kmeans(latents, _REFIT_ITERATIONS, self.settings.seed)
         return [codebook.detach().numpy().copy() for codebook in self.network.codebooks]
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The running averages as named arrays."""
+        """Return the moving averages as named arrays."""
         counts = {f"ema.count.{level}": one for level, one in enumerate(self.counts)}
         return counts | {f"ema.sum.{level}": one for level, one in enumerate(self.sums)}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` gave, or raise KeyError or ValueError."""
+        """Restore what `state` returned, or raise KeyError or ValueError."""
         for level in range(len(self.counts)):
             self.counts[level][:] = state[f"ema.count.{level}"]
             self.sums[level][:] = state[f"ema.sum.{level}"]
 
-    def _average(self, level: int, residual: Vectors, codes: npt.NDArray[np.uint16]) -> None:
-        decay, size = self.settings.decay, self.settings.codebook_sizes[level]
+    def _average(self, level: int, residual: Vectors, codes: npt.NDArray[np.uint16], decay: float) -> None:
+        size = self.settings.codebook_sizes[level]
         seen = np.zeros((size, residual.shape[1]))
         np.add.at(seen, codes, residual)
         self.counts[level] *= decay
@@ -131,10 +130,10 @@ class CodebookCare:
         self.network.codebooks[level].copy_(torch.from_numpy(words))
 
     def _shaped(self, words: Vectors) -> Vectors:
-        return equal_lengths(words) if self.settings.distance == "cosine" else words
+        return equal_lengths(words) if self.settings.cosine else words
 
     def _kmeans(self, latents: Vectors, iterations: int, seed: int) -> list[Vectors]:
-        learn = spherical_kmeans if self.settings.distance == "cosine" else residual_kmeans
+        learn = spherical_kmeans if self.settings.cosine else residual_kmeans
         return list(
             learn(
                 latents,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sidkit.errors import ConfigError
-from sidkit.tokenizers.base import check_vectors
+from sidkit.tokenizers.parts.arrays import check_vectors
 from sidkit.tokenizers.parts.standardize import Standardizer
 from sidkit.tokenizers.rqvae.contrast import contrast
 

@@ -1,4 +1,4 @@
-"""How the gradient gets past the choice of codes, which has none."""
+"""Gradient estimators of quantization: straight-through, rotation and Gumbel-softmax."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,16 @@ __all__ = ["gumbel_words", "rotated", "straight_through"]
 
 
 def straight_through(latent: Tensor, quantized: Tensor) -> Tensor:
-    """`quantized`, float32 (batch, latent), with the gradient of `latent` (Bengio et al., 2013)."""
+    """Return `quantized`, float32 (batch, latent), with the gradient of `latent` (Bengio et al., 2013)."""
     return latent + (quantized - latent).detach()
 
 
 def rotated(latent: Tensor, quantized: Tensor) -> Tensor:
-    """`quantized`, as a rotation and stretching of `latent` that the gradient takes for constant.
+    """Return `quantized` as a rotation and scaling of `latent` that is constant for the gradient.
 
-    The rotation trick (Fifty et al., 2024, arXiv 2410.06424, section 4): unlike straight through, the angle
-    between the gradient and the codeword is kept on the way to the encoder. Rows where either vector is zero
-    have no rotation and go straight through.
+    The rotation trick (Fifty et al., 2024, arXiv 2410.06424, section 4): unlike the straight-through
+    estimator, it preserves the angle between the gradient and the codeword. Rows where either vector is zero
+    use the straight-through estimator.
     """
     length, target = latent.norm(dim=1, keepdim=True).detach(), quantized.norm(dim=1, keepdim=True).detach()
     turnable = (length > 1e-12) & (target > 1e-12)
@@ -32,10 +32,10 @@ def rotated(latent: Tensor, quantized: Tensor) -> Tensor:
 
 
 def gumbel_words(residual: Tensor, table: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Mixtures of codewords, (batch, latent), drawn near the residuals (Jang et al., 2017).
+    """Draw mixtures of codewords, (batch, latent), near the residuals (Jang et al., 2017).
 
-    The weights are a softmax of the negative squared distances and Gumbel noise, divided by the temperature:
-    the lower, the nearer to one codeword. Gradients reach residuals and codewords.
+    The weights are a softmax of negative squared distances and Gumbel noise, divided by the temperature: the
+    lower the temperature, the closer to one codeword. Gradients reach residuals and codewords.
     """
     distances = torch.cdist(residual, table, compute_mode="donot_use_mm_for_euclid_dist").square()
     noise = -torch.empty_like(distances).exponential_(generator=generator).clamp_min(1e-30).log()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sidkit._core import kmeans_fit
 from sidkit.errors import ConfigError, DataError
-from sidkit.tokenizers.base import check_vectors
+from sidkit.tokenizers.parts.arrays import check_vectors
 from sidkit.tokenizers.rqvae.contrast import contrast
 
 __all__ = ["CollaborativeLoss", "DiversityLoss"]

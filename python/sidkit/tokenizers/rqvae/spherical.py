@@ -1,23 +1,21 @@
-"""Codebooks in which the nearest codeword is the one at the smallest angle."""
+"""Spherical codebooks: codewords of one length, so that the nearest one has the smallest angle."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from sidkit._core import assign_codes
+from sidkit.tokenizers.parts.arrays import Vectors
 from sidkit.tokenizers.parts.kmeans import kmeans, level_seed
 
 __all__ = ["equal_lengths", "spherical_kmeans"]
 
-Vectors = npt.NDArray[np.float32]
-
 
 def equal_lengths(words: Vectors) -> Vectors:
-    """Codewords, float32 (codes, dim), with their directions and all of their mean length.
+    """Scale codewords, float32 (codes, dim), to their mean length.
 
-    Among vectors of one length, the nearest one has the smallest angle: ‖r − c‖² is ‖r‖² + ‖c‖² − 2 r·c. So
-    the exact assignment, which knows distances only, chooses by cosine.
+    Among vectors of one length, the nearest one has the smallest angle: ‖r − c‖² is ‖r‖² + ‖c‖² − 2 r·c. The
+    exact assignment by distance is then an assignment by cosine.
     """
     wide = words.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1)
@@ -28,10 +26,10 @@ def equal_lengths(words: Vectors) -> Vectors:
 def spherical_kmeans(
     x: Vectors, sizes: Sequence[int], *, iterations: int, seed: int, threads: int | None = None
 ) -> Iterator[Vectors]:
-    """Codebooks, float32 (size, dim), one a level: k-means of the directions of what is left over.
+    """Yield codebooks, float32 (size, dim), one per level: k-means of the directions of residuals.
 
-    All codewords of a level have the length at which they explain most of their vectors: the mean of what
-    these measure in their direction (Dhillon and Modha, 2001, for the directions).
+    All codewords of a level have the length that minimizes the error: the mean projection of vectors on their
+    codeword's direction (Dhillon and Modha, 2001, for the directions).
     """
     residual = x
     for level, size in enumerate(sizes):

@@ -1,39 +1,38 @@
-"""The training of an RQ-VAE, with torch."""
+"""Training of RQ-VAE."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from sidkit._progress import Progress
 from sidkit.errors import ConfigError
-from sidkit.tokenizers.base import Progress, Vectors
+from sidkit.tokenizers.parts.arrays import Vectors
 from sidkit.tokenizers.parts.perceptron import Perceptron
 from sidkit.tokenizers.rqvae.auxiliary_loss import AuxiliaryLoss, CodebookLoss, StatefulLoss
-from sidkit.tokenizers.rqvae.codebooks import CodebookCare
+from sidkit.tokenizers.rqvae.codebooks import CodebookMaintenance
 from sidkit.tokenizers.rqvae.network import Losses, Network
-from sidkit.tokenizers.training.checkpoint import identity_of
+from sidkit.tokenizers.rqvae.options import AutoencoderSettings
 from sidkit.tokenizers.training.collapse import CollapseCheck, Health, distinct_rows
 from sidkit.tokenizers.training.epochs import (
     EpochTraining,
     forget_moments,
+    identity_of,
     linear_weights,
-    risen_and_fallen,
+    rate_schedule,
 )
-
-if TYPE_CHECKING:
-    from sidkit.tokenizers.rqvae.rqvae import RQVAE
 
 __all__ = ["Learned", "Training"]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a training gives."""
+    """Result of a training."""
 
     encoder: Perceptron
     decoder: Perceptron
@@ -43,64 +42,79 @@ class Learned:
 
 
 class Training(EpochTraining):
-    """One training of an RQ-VAE on standardized vectors, float32 (n, dim).
+    """Training of RQ-VAE on standardized vectors, float32 (n, dim).
 
-    Every random choice depends on the seed and the epoch only, so a training that goes on from a checkpoint
-    ends where an uninterrupted one does. That holds for auxiliary losses too, if all that they keep is in their
-    parameters or they are a `StatefulLoss`.
+    Every random choice depends on the seed and the epoch alone, so a training resumed from a checkpoint has
+    the same result as an uninterrupted one. This includes auxiliary losses whose state is in their parameters
+    or that implement `StatefulLoss`.
     """
 
     name = "sidkit.rqvae-checkpoint"
 
-    def __init__(self, settings: "RQVAE", x: Vectors, auxiliary_losses: Sequence[AuxiliaryLoss] = ()) -> None:
+    def __init__(
+        self, settings: AutoencoderSettings, x: Vectors, auxiliary_losses: Sequence[AuxiliaryLoss] = ()
+    ) -> None:
         super().__init__()
         self.settings, self.epochs, self.threads = settings, settings.epochs, settings.threads
         self.auxiliary_losses = auxiliary_losses
         self.x = torch.from_numpy(x)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.network = Network(settings, x.shape[1])
+            self.network = Network(
+                x.shape[1],
+                settings.codebook_sizes,
+                latent_dim=settings.latent_dim,
+                hidden_dims=settings.hidden_dims,
+                trainable_codebooks=settings.ema_decay is None,
+                rotation=settings.rotation,
+                gumbel_temperature=settings.gumbel_temperature,
+                epochs=settings.epochs,
+                balanced_levels=settings.balanced_levels,
+                sinkhorn_epsilon=settings.sinkhorn_epsilon,
+                seed=settings.seed,
+                threads=settings.threads,
+            )
         self.parameters: dict[str, nn.Parameter] = dict(self.network.named_parameters())
         for number, term in enumerate(auxiliary_losses):
-            self.parameters |= {f"extra.{number}.{at}": one for at, one in enumerate(term.parameters())}
+            self.parameters |= {f"auxiliary.{number}.{at}": one for at, one in enumerate(term.parameters())}
             if isinstance(term, StatefulLoss):
                 term.begin()
-        self.identity = identity_of(settings.settings(), [x, *_described(auxiliary_losses)])
+        self.identity = identity_of(asdict(settings), [x, *_described(auxiliary_losses)])
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        self.care = CodebookCare(settings, self.network)
+        self.maintenance = CodebookMaintenance(settings, self.network)
         self.collapse_check = CollapseCheck(settings.on_collapse, [])
         self._distinct = distinct_rows(x)
 
     def run(self, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> Learned:
-        """Train to the end, see `train`."""
+        """Run the training, see `train`."""
         self.train(progress, checkpoint)
         return self._learned()
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """The running averages of the codebooks, and what auxiliary losses keep."""
-        kept = self.care.state()
+        """Return the moving averages of the codebooks and the state of auxiliary losses."""
+        kept = self.maintenance.state()
         for number, term in enumerate(self.auxiliary_losses):
             if isinstance(term, StatefulLoss):
                 kept |= {f"term.{number}.{name}": array for name, array in term.state().items()}
         return kept
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` gave, or raise KeyError or ValueError."""
-        self.care.restore(state)
+        """Restore what `state` returned, or raise KeyError or ValueError."""
+        self.maintenance.restore(state)
         for number, term in enumerate(self.auxiliary_losses):
             if isinstance(term, StatefulLoss):
                 term.restore(_below(f"term.{number}.", state))
 
     def _one_epoch(self) -> tuple[dict[str, float], bool]:
-        """The figures of an epoch, and whether training must stop."""
-        plain = self.epoch < self.settings.plain_epochs
-        if self.epoch == self.settings.plain_epochs:
-            self.care.start(self._latents(), self.settings.seed)
+        """Train one epoch; return its figures and True if training must stop."""
+        warmup = self.epoch < self.settings.warmup_epochs
+        if self.epoch == self.settings.warmup_epochs:
+            self.maintenance.initialize(self._latents(), self.settings.seed)
         self.network.begin_epoch(self.epoch)
         order = np.random.default_rng([self.settings.seed, self.epoch]).permutation(len(self.x))
         codes = np.zeros((len(order), len(self.settings.codebook_sizes)), np.uint16)
@@ -108,70 +122,70 @@ class Training(EpochTraining):
         batches = np.array_split(order, max(1, round(len(order) / self.settings.batch_size)))
         for number, rows in enumerate(batches):
             self._set_rate(self.epoch + number / len(batches))
-            losses, terms = self._step(torch.from_numpy(rows), plain)
+            losses, terms = self._step(torch.from_numpy(rows), warmup)
             sums += [one.item() * len(rows) for one in terms]
-            if not plain:
-                self.care.after_step(losses)
+            if not warmup:
+                self.maintenance.after_step(losses)
                 codes[rows] = losses.codes
         means = sums / len(order)
         figures = {"reconstruction": float(means[0]), "quantization": float(means[1])}
-        figures |= {f"extra.{number}": float(mean) for number, mean in enumerate(means[2:])}
-        return (figures, False) if plain else self._look_after(codes, figures)
+        figures |= {f"auxiliary.{number}": float(mean) for number, mean in enumerate(means[2:])}
+        return (figures, False) if warmup else self._end_epoch(codes, figures)
 
-    def _step(self, rows: Tensor, plain: bool) -> tuple[Losses, list[Tensor]]:
+    def _step(self, rows: Tensor, warmup: bool) -> tuple[Losses, list[Tensor]]:
         batch = self.x[rows]
-        losses = self.network.plain(batch) if plain else self.network(batch)
-        extra = self._extra(rows, losses, plain)
+        losses = self.network.autoencode(batch) if warmup else self.network(batch)
+        auxiliary = self._auxiliary(rows, losses, warmup)
         loss = losses.reconstruction + losses.codebook + self.settings.commitment * losses.commitment
-        for one in extra:
+        for one in auxiliary:
             loss = loss + one
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
-        return losses, [losses.reconstruction, losses.codebook, *extra]
+        return losses, [losses.reconstruction, losses.codebook, *auxiliary]
 
-    def _extra(self, rows: Tensor, losses: Losses, plain: bool) -> list[Tensor]:
+    def _auxiliary(self, rows: Tensor, losses: Losses, warmup: bool) -> list[Tensor]:
         found = []
         for number, term in enumerate(self.auxiliary_losses):
             if not isinstance(term, CodebookLoss):
                 found.append(term(rows, losses.latent, losses.quantized, losses.reconstructed))
-            elif plain:
+            elif warmup:
                 found.append(torch.zeros(()))
             else:
                 codes = torch.from_numpy(losses.codes.astype(np.int64))
                 found.append(term.codebook_loss(list(self.network.codebooks), codes))
             if found[-1].ndim or not torch.isfinite(found[-1]):
                 raise ConfigError(
-                    f"auxiliary_losses[{number}] ({type(term).__name__}) must give a finite scalar, "
-                    f"but in epoch {self.epoch} it gave {found[-1].detach()}"
+                    f"auxiliary_losses[{number}] ({type(term).__name__}) is invalid in epoch {self.epoch}: "
+                    f"expected a finite scalar, got {found[-1].detach()}."
                 )
         return found
 
-    def _look_after(
+    def _end_epoch(
         self, codes: npt.NDArray[np.uint16], figures: dict[str, float]
     ) -> tuple[dict[str, float], bool]:
-        """Set dead codes anew, and do what the collapse_check says, after an epoch with these codes."""
+        """Revive dead codes and check for a collapse, after an epoch with these codes."""
         health = Health.of(codes, self.settings.codebook_sizes, self._distinct)
         figures |= {f"perplexity.{level}": value for level, value in enumerate(health.perplexities)}
-        figures |= {"unique_rate": health.unique_rate, "reset": 0.0}
-        action = self.collapse_check.look(self.epoch, health)
+        figures |= {"unique_rate": health.unique_rate, "revived": 0.0}
+        action = self.collapse_check.update(self.epoch, health)
         if action == "repair":
-            # With another seed than at the start, or it would end in the same place.
-            self.care.start(self._latents(), self.settings.seed + len(self.collapse_check.notes))
+            # With another seed than before, or the result would be the same.
+            self.maintenance.initialize(self._latents(), self.settings.seed + len(self.collapse_check.notes))
             self._forget([np.arange(size) for size in self.settings.codebook_sizes])
-        elif sum(health.dead) and self.settings.reset and action is None:
-            revived = self.care.revive(codes, self._latents(), [self.settings.seed, self.epoch, 1])
+        elif sum(health.dead) and self.settings.revive_dead_codes and action is None:
+            revived = self.maintenance.revive(codes, self._latents(), [self.settings.seed, self.epoch, 1])
             self._forget(revived)
-            figures["reset"] = float(sum(map(len, revived)))
+            figures["revived"] = float(sum(map(len, revived)))
         return figures, action == "stop"
 
     def _forget(self, changed: list[npt.NDArray[np.intp]]) -> None:
-        """Clear what the optimizer remembers of codewords that were set anew."""
+        """Clear the optimizer state of codewords that were reinitialized."""
         for codebook, rows in zip(self.network.codebooks, changed, strict=True):
             forget_moments(self.optimizer, codebook, rows)
 
     def _set_rate(self, epoch: float) -> None:
-        rate = risen_and_fallen(epoch / self.settings.epochs)
+        rate = rate_schedule(epoch / self.settings.epochs)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * rate
 
@@ -181,7 +195,7 @@ class Training(EpochTraining):
 
     def _learned(self) -> Learned:
         encoder = Perceptron(linear_weights(self.network.encoder))
-        codebooks = self.care.final(encoder(self.x.numpy()))
+        codebooks = self.maintenance.final(encoder(self.x.numpy()))
         decoder = Perceptron(linear_weights(self.network.decoder))
         return Learned(encoder, decoder, codebooks, self.history, tuple(self.collapse_check.notes))
 

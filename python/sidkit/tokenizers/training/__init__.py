@@ -1,1 +1,1 @@
-"""Training loop of tokenizers: epochs, checkpoints, codebook-collapse check."""
+"""Training of tokenizers: epochs, checkpoints, codebook-collapse check."""

@@ -1,13 +1,14 @@
-"""Watching a training for codebooks that collapse."""
+"""Codebook-collapse check of trainings."""
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.tokenizers.quality.report import (
+from sidkit.tokenizers.quality.usage import (
     COLLAPSED,
     CodebookCollapseWarning,
     perplexity,
@@ -15,27 +16,29 @@ from sidkit.tokenizers.quality.report import (
     unique_rate,
 )
 
-__all__ = ["ON_COLLAPSE", "CollapseCheck", "Health", "distinct_rows"]
+__all__ = ["ON_COLLAPSE", "CollapseCheck", "Health", "OnCollapse", "distinct_rows"]
 
-#: What a training may do about a collapse.
+#: Actions after a collapse.
+OnCollapse: TypeAlias = Literal["repair", "stop", "warn"]
 ON_COLLAPSE = ("repair", "stop", "warn")
-#: Epochs in a row that a collapse must last, since the first ones after a start are unsettled.
+#: Consecutive epochs that a collapse must last; the first epochs after an initialization vary.
 _PATIENCE = 3
-#: Repairs after which there will not be another.
+#: Maximum number of repairs.
 _REPAIRS = 3
-#: A unique rate below this part of that of random codes is a collapse.
+#: A unique rate below this share of that of random codes is a collapse.
 _FEW_DISTINCT = 0.1
 
 
 @dataclass(frozen=True)
 class Health:
-    """How the codes of one epoch were used.
+    """Use of the codes in one epoch.
 
     Attributes:
-        sizes: codes of each level.
-        perplexities, dead: of each level: 2 to the entropy of its codes; codes that nothing chose.
+        sizes: number of codes of each level.
+        perplexities: 2 to the entropy of the codes of each level.
+        dead: number of unused codes of each level.
         unique_rate: distinct tuples of codes per vector.
-        expected: what that would be if every distinct vector drew its codes at random.
+        expected: unique rate if every distinct vector drew its codes at random.
     """
 
     sizes: tuple[int, ...]
@@ -57,9 +60,9 @@ class Health:
         )
 
     def complaint(self) -> str | None:
-        """What is wrong, or None."""
+        """Describe the collapse, or return None."""
         found = [
-            f"level {level} has perplexity {value:.1f} of {size} codes, {dead} of them dead"
+            f"level {level} has perplexity {value:.1f} of {size} codes, {dead} of them unused"
             for level, (size, value, dead) in enumerate(
                 zip(self.sizes, self.perplexities, self.dead, strict=True)
             )
@@ -67,36 +70,36 @@ class Health:
         ]
         if self.unique_rate < _FEW_DISTINCT * self.expected:
             found.append(
-                f"the unique rate is {self.unique_rate:.4f} where random codes have {self.expected:.4f}"
+                f"the unique rate is {self.unique_rate:.4f}, that of random codes {self.expected:.4f}"
             )
         return "; ".join(found) or None
 
 
 class CollapseCheck:
-    """Decides, epoch by epoch, whether codebooks have collapsed and what is done about it.
+    """Detects collapsed codebooks after each epoch and chooses an action.
 
     Args:
         on_collapse: `repair`, at most three times, `stop`, or `warn`, once.
-        notes: of a training that goes on; new ones are appended.
+        notes: notes of a resumed training; new ones are appended.
     """
 
-    def __init__(self, on_collapse: str, notes: list[str]) -> None:
+    def __init__(self, on_collapse: OnCollapse, notes: list[str]) -> None:
         self.on_collapse = on_collapse
         self.notes = notes
         self.bad_epochs = 0
 
-    def look(self, epoch: int, health: Health) -> str | None:
-        """What the training must do now, `repair`, `stop` or None; warns and takes a note of it."""
+    def update(self, epoch: int, health: Health) -> str | None:
+        """Return the action after an epoch, `repair`, `stop` or None; if any, warn and add a note."""
         complaint = health.complaint()
         self.bad_epochs = self.bad_epochs + 1 if complaint else 0
         if complaint is None or self.bad_epochs < _PATIENCE:
             return None
         self.bad_epochs = 0
-        action = self.on_collapse
+        action: OnCollapse = self.on_collapse
         if (action == "repair" and len(self.notes) > _REPAIRS) or (action == "warn" and self.notes):
             return None
         did = {
-            "repair": "codebooks were started anew from k-means of the latents",
+            "repair": "codebooks were reinitialized by k-means of the latent vectors",
             "stop": "training was stopped",
             "warn": "nothing was done",
         }[action]
@@ -104,8 +107,8 @@ class CollapseCheck:
             action, did = "warn", f"nothing was done after {_REPAIRS} repairs"
         self.notes.append(f"collapse in epoch {epoch}: {complaint}; {did}")
         warnings.warn(
-            f"{self.notes[-1]}; hint: look for repeated vectors, keep standardize=True, take fewer codes or "
-            "a lower learning rate",
+            f"{self.notes[-1]}. Look for repeated vectors, keep standardize=True, use a smaller "
+            "codebook_size or a lower learning rate.",
             CodebookCollapseWarning,
             stacklevel=2,
         )
@@ -113,5 +116,5 @@ class CollapseCheck:
 
 
 def distinct_rows(x: npt.NDArray[np.float32]) -> int:
-    """How many distinct vectors, float32 (n, dim), there are."""
+    """Count the distinct rows of vectors, float32 (n, dim)."""
     return len(np.unique(x.view(f"V{x.itemsize * x.shape[1]}")))

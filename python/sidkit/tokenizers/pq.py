@@ -1,4 +1,4 @@
-"""Product quantization: each part of the vector has a code of its own."""
+"""PQ: product quantization, one code for each part of the vector."""
 
 import os
 from collections.abc import Sequence
@@ -7,11 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import assign_codes
-from sidkit.tokenizers.base import Codes, Progress, State, Tokenizer, Vectors
+from sidkit._progress import Progress
+from sidkit._settings import Count, Depth, Seed, Width
+from sidkit.tokenizers.base import Tokenizer
 from sidkit.tokenizers.parts.additive import cheapest_codes
+from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
 from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_seed
 from sidkit.tokenizers.parts.files import by_level, take, take_levels
-from sidkit.tokenizers.parts.kmeans import Start, kmeans, level_seed
+from sidkit.tokenizers.parts.kmeans import Init, kmeans, level_seed
 from sidkit.tokenizers.parts.perceptron import Perceptron
 from sidkit.tokenizers.parts.standardize import Standardizer
 
@@ -19,25 +22,26 @@ __all__ = ["PQ"]
 
 
 class PQ(Tokenizer):
-    """Unordered codes: the vector is cut into parts, and each is quantized by k-means (Jégou et al., 2011).
+    """Product quantization tokenizer: k-means codes of each part of a vector (Jégou et al., 2011).
 
-    With a rotation, which makes the parts independent and equally hard, it is OPQ (Ge et al., 2013), the
-    tokenizer of VQ-Rec, RPG and, in its first step, ActionPiece. No level builds on another, so a prefix
-    means little: for models that read or write all codes at once, not for generation code by code.
+    With a rotation that makes the parts independent and balances their variance, it is OPQ (Ge et al., 2013),
+    the tokenizer of VQ-Rec, RPG and, in its first step, ActionPiece. The codes are unordered: no level builds
+    on another, so a prefix means little. They suit models that read or predict all codes at once, not
+    generation code by code.
 
     Args:
-        levels: parts, so codes per item.
-        codebook_size: codewords per level; one number, or one a level.
-        rotation: learn the rotation.
-        rounds: of learning the rotation, each with one iteration of k-means.
-        standardize: give every dimension mean 0 and variance 1 first.
-        iterations: of k-means at the end, at most, per level.
-        seed: of the random starts.
-        threads: at most; all cores if None. The codes do not depend on it.
+        levels: parts of the vector, so codes per item.
+        codebook_size: codewords per level: one number, or one per level.
+        rotation: learn a rotation first (OPQ).
+        rounds: rounds of learning the rotation, each with one iteration of k-means.
+        standardize: scale every dimension to mean 0 and variance 1 first.
+        iterations: maximum number of iterations of the final k-means per level.
+        seed: seed of the initializations.
+        threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
         standardizer_: mean and scale of every dimension.
-        codewords_: float32 (codes, width), one array a level.
+        codewords_: float32 (codes, width), one array per level.
     """
 
     method = "pq"
@@ -47,17 +51,17 @@ class PQ(Tokenizer):
 
     def __init__(
         self,
-        levels: int = 4,
-        codebook_size: int | Sequence[int] = 256,
+        levels: Depth = 4,
+        codebook_size: Width | Sequence[Width] = 256,
         *,
-        rotation: bool = True,
-        rounds: int = 10,
+        rotation: bool = False,
+        rounds: Count = 10,
         standardize: bool = True,
-        iterations: int = 25,
-        seed: int = 0,
+        iterations: Count = 25,
+        seed: Seed = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codebook_size)
+        self._set_sizes(levels, codebook_size)
         self.rotation = rotation
         self.rounds = rounds
         self.standardize = standardize
@@ -81,12 +85,12 @@ class PQ(Tokenizer):
             words.append(self._kmeans(part, level, iterations=self.iterations))
         self.codewords_ = words
         if progress is not None:
-            progress(self.rounds + 1, self.rounds + 1, {})
+            progress(self.rounds + 1, self.rounds + 1)
 
     def _learn_rotation(
         self, z: Vectors, rotation: npt.NDArray[np.float64], progress: Progress | None
     ) -> npt.NDArray[np.float64]:
-        """Quantize and solve the orthogonal Procrustes problem in turn."""
+        """Alternate between quantization and the orthogonal Procrustes problem."""
         words: list[Vectors] = []
         for number in range(self.rounds):
             turned = (z @ rotation).astype(np.float32)
@@ -94,24 +98,24 @@ class PQ(Tokenizer):
             for level, (part, out) in enumerate(
                 zip(self._parts(turned), self._parts(near, copy=False), strict=True)
             ):
-                found = self._kmeans(part, level, iterations=1, start=words[level] if number else "bisect")
+                found = self._kmeans(part, level, iterations=1, init=words[level] if number else "bisect")
                 words[level : level + 1] = [found]
                 out[:] = found[assign_codes(part, [found], threads=self.threads)[:, 0]]
             left, _, right = np.linalg.svd(z.T.astype(np.float64) @ near, full_matrices=False)
             rotation = left @ right
             if progress is not None:
-                progress(number + 1, self.rounds + 1, {"mse": float(np.square(turned - near).mean())})
+                progress(number + 1, self.rounds + 1, mse=float(np.square(turned - near).mean()))
         return rotation
 
     def _kmeans(
-        self, part: Vectors, level: int, *, iterations: int, start: Start | Vectors = "bisect"
+        self, part: Vectors, level: int, *, iterations: int, init: Init | Vectors = "bisect"
     ) -> Vectors:
         return kmeans(
             part,
             self.codebook_sizes[level],
             iterations=iterations,
             seed=level_seed(self.seed, level),
-            start=start,
+            init=init,
             threads=self.threads,
         )
 
@@ -153,7 +157,7 @@ class PQ(Tokenizer):
         self.codewords_ = take_levels(state, "codewords", self.codebook_sizes, width)
 
     def _width(self, dim: int) -> int:
-        """Dimensions of a part; where the levels do not divide `dim`, zeros fill up."""
+        """Dimensions of a part; zeros are appended where the levels do not divide `dim`."""
         return -(-dim // self.levels)
 
     def _parts(self, turned: Vectors, *, copy: bool = True) -> list[Vectors]:
@@ -162,17 +166,17 @@ class PQ(Tokenizer):
 
 
 def _linear(rotation: npt.NDArray[np.floating]) -> Perceptron:
-    """`x @ rotation`, the same for a row in any batch."""
+    """`x @ rotation`, with the same result for a row in any batch."""
     return Perceptron(
         [(np.ascontiguousarray(rotation.T, dtype=np.float32), np.zeros(rotation.shape[1], np.float32))]
     )
 
 
 def _spread(z: Vectors, levels: int, width: int) -> npt.NDArray[np.float64]:
-    """A start for the rotation, (dim, width): principal directions, dealt out so that parts vary alike.
+    """Initial rotation, (dim, width): principal directions, allocated to balance the variance of the parts.
 
-    From the largest on, each direction goes to the part whose directions vary least in product (Ge et al.,
-    2013, section 3.2.3) and that has room.
+    In descending order of variance, each direction goes to the part with room whose directions have the
+    smallest product of variances (Ge et al., 2013, section 3.2.3).
     """
     values, vectors = np.linalg.eigh(np.cov(z.T.astype(np.float64)).reshape(z.shape[1], z.shape[1]))
     room = width // levels

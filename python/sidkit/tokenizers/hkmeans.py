@@ -1,4 +1,4 @@
-"""Hierarchical k-means: the code is the path from the root of a tree of clusters to a leaf."""
+"""Hierarchical k-means: codes are paths from the root of a cluster tree to its leaves."""
 
 import os
 from collections.abc import Sequence
@@ -7,11 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import assign_codes
+from sidkit._progress import Progress
+from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.errors import DataError, FormatError
-from sidkit.tokenizers.base import Codes, Progress, State, Tokenizer, Vectors
-from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_seed
+from sidkit.tokenizers.base import Tokenizer
+from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
+from sidkit.tokenizers.parts.checks import check_choice, check_counts, check_counts_or_none, check_seed
 from sidkit.tokenizers.parts.files import by_level, take
-from sidkit.tokenizers.parts.kmeans import STARTS, check_start, kmeans, level_seed
+from sidkit.tokenizers.parts.kmeans import INITS, Init, kmeans, level_seed
 from sidkit.tokenizers.parts.standardize import Standardizer
 
 __all__ = ["HierarchicalKMeans"]
@@ -20,66 +23,67 @@ Rows = npt.NDArray[np.int64]
 
 
 class HierarchicalKMeans(Tokenizer):
-    """Every cluster is split into clusters of its own; the code of an item is the path to its leaf.
+    """Hierarchical k-means tokenizer: every cluster is split recursively, and an item's codes are its path.
 
-    Such paths are the identifiers of DSI (Tay et al., 2022), RecForest (Feng et al., 2022) and, of behaviour,
-    P5-CID (Hua et al., 2023). A code means something only below its prefix, unlike in `RQKMeans`, where a
-    level has one codebook for all prefixes; so it fits the vectors better and has many more codewords.
+    Such paths are the identifiers of DSI (Tay et al., 2022), RecForest (Feng et al., 2022) and, for
+    collaborative signal, P5-CID (Hua et al., 2023). A code has a meaning only below its prefix, unlike in
+    `RQKMeans`, where a level has one codebook for all prefixes. The tree therefore fits the vectors better
+    and has many more codewords.
 
-    A cluster of no more vectors than it may have children gives each distinct one a leaf of its own. New
-    vectors descend to the nearest child at every node, by the exact kernel, and so do those learned from.
+    A cluster with no more vectors than the maximum number of children has one leaf per distinct vector. Every
+    vector descends to the nearest child at each node, by exact assignment.
 
     Args:
         levels: codes per item, the depth of the tree.
-        codes: children of a node, at most; one number, or one a level.
-        standardize: give every dimension mean 0 and variance 1 first.
-        iterations: of Lloyd's algorithm, at most, per node.
-        start: of k-means, `bisect` or `kmeans++`, as of `RQKMeans`.
-        balanced: learn the children of a node from clusters of equal size. Codes are the nearest children all
-            the same, so sizes come near to equal as far as that allows.
-        seed: of the random starts.
-        threads: at most; all cores if None. The codes do not depend on it.
+        codebook_size: maximum number of children of a node: one number, or one per level.
+        standardize: scale every dimension to mean 0 and variance 1 first.
+        iterations: maximum number of iterations of Lloyd's algorithm per node.
+        init: initialization of k-means: `bisect` or `k-means++`, as for `RQKMeans`.
+        balanced: learn the children of a node from clusters of equal size. Codes are still the nearest
+            children, so sizes are only approximately equal.
+        seed: seed of the initializations.
+        threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
         standardizer_: mean and scale of every dimension.
-        centroids_: float32 (nodes, dim), one array a level; the nodes of a level in the order of their paths.
+        centroids_: float32 (nodes, dim), one array per level; the nodes of a level are in path order.
     """
 
     method = "hkmeans"
     standardizer_: Standardizer
     centroids_: list[Vectors]
-    _offsets: list[Rows]  # node i of a level has as children those from offsets[i] to offsets[i + 1]
+    _offsets: list[Rows]  # the children of node i of a level are those from offsets[i] to offsets[i + 1]
 
     def __init__(
         self,
-        levels: int = 3,
-        codebook_size: int | Sequence[int] = 256,
+        levels: Depth = 3,
+        codebook_size: Width | Sequence[Width] = 256,
         *,
         standardize: bool = True,
-        iterations: int = 25,
-        start: str = "bisect",
+        iterations: Count = 25,
+        init: Init = "bisect",
         balanced: bool = True,
-        seed: int = 0,
+        seed: Seed = 0,
         threads: int | None = None,
     ) -> None:
-        self._keep_shape(levels, codebook_size)
+        self._set_sizes(levels, codebook_size)
         self.standardize = standardize
         self.iterations = iterations
-        self.start = start
+        self.init = init
         self.balanced = balanced
         self.seed = seed
         self.threads = threads
         check_counts(self, "iterations")
         check_counts_or_none(self, "threads")
         check_seed(seed)
-        check_start(start)
+        check_choice("init", init, INITS)
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         standardizer = Standardizer.fit_if(self.standardize, x)
         z = standardizer.apply(x)
         centroids: list[Vectors] = []
         offsets: list[Rows] = []
-        nodes = np.zeros(len(z), np.int64)  # in which node each vector is
+        nodes = np.zeros(len(z), np.int64)  # the node of each vector
         parents = np.zeros((1, z.shape[1]), np.float32)
         for level in range(self.levels):
             order, starts = _grouped(nodes, len(parents))
@@ -92,12 +96,12 @@ class HierarchicalKMeans(Tokenizer):
             nodes, _ = self._descend(z, nodes, centroids[level], offsets[level])
             parents = centroids[level]
             if progress is not None:
-                progress(level + 1, self.levels, {"nodes": float(len(parents))})
+                progress(level + 1, self.levels, nodes=float(len(parents)))
         self.standardizer_, self.centroids_, self._offsets = standardizer, centroids, offsets
 
     def _split(self, rows: Vectors, parent: Vectors, level: int, node: int) -> Vectors:
-        """The centroids of a node's children, at least one."""
-        if not len(rows):  # nothing learned from comes here, but something new may
+        """Centroids of a node's children, at least one."""
+        if not len(rows):  # no training vector reaches this node, but a new one may
             return parent[None]
         size = self.codebook_sizes[level]
         if len(rows) <= size or size == 1:
@@ -112,7 +116,7 @@ class HierarchicalKMeans(Tokenizer):
             size,
             iterations=self.iterations,
             seed=level_seed(self.seed, level, node),
-            start=STARTS[self.start],
+            init=self.init,
             balanced=self.balanced,
             threads=self.threads,
         )
@@ -120,7 +124,7 @@ class HierarchicalKMeans(Tokenizer):
     def _descend(
         self, z: Vectors, nodes: Rows, centroids: Vectors, offsets: Rows
     ) -> tuple[Rows, npt.NDArray[np.uint16]]:
-        """From nodes to the nearest of their children: which these are, and as which of the node's."""
+        """Move from nodes to their nearest children; return these and their positions below the parent."""
         codes = np.zeros(len(z), np.uint16)
         order, starts = _grouped(nodes, len(offsets) - 1)
         for node in np.flatnonzero(np.diff(starts)):
@@ -148,17 +152,16 @@ class HierarchicalKMeans(Tokenizer):
                 row = int(wrong[0])
                 path = "-".join(map(str, codes[row, : level + 1]))
                 raise DataError(
-                    f"the codes of row {row} begin with {path}, but the node above has {children[row]} "
-                    "children; hint: only what `encode` gives is in the tree"
+                    f"the codes of row {row} are not a path of the tree: expected one of {children[row]} "
+                    f"children, got {path}. Use codes that `encode` returned."
                 )
             nodes = offsets[nodes] + column
         return self.standardizer_.invert(self.centroids_[codes.shape[1] - 1][nodes])
 
     def _alternatives(self, x: Vectors, count: int) -> Codes:
-        """Leaves by a beam search for near centroids.
+        """Find leaves by a beam search for near centroids, with a beam of `count` nodes.
 
-        As many nodes are kept as choices are wanted. Every node has a child, so every row finds `count`
-        leaves, or all there are.
+        Every node has a child, so every row has `count` leaves, or all of them.
         """
         z = self.standardizer_.apply(x).astype(np.float64)
         choices = min(count, len(self.centroids_[-1]))
@@ -188,7 +191,9 @@ class HierarchicalKMeans(Tokenizer):
             one = take(state, f"offsets.{level}", (nodes + 1,), np.int64)
             widths = np.diff(one)
             if one[0] != 0 or (widths < 1).any() or (widths > size).any():
-                raise FormatError(f"the array `offsets.{level}` must give every node 1 to {size} children")
+                raise FormatError(
+                    f"the array `offsets.{level}` is invalid: expected 1 to {size} children per node."
+                )
             nodes = int(one[-1])
             offsets.append(one)
             centroids.append(take(state, f"centroids.{level}", (nodes, dim), np.float32))
@@ -196,6 +201,6 @@ class HierarchicalKMeans(Tokenizer):
 
 
 def _grouped(nodes: Rows, count: int) -> tuple[Rows, Rows]:
-    """The rows, int64 (n,), sorted by node, and where each of `count` nodes starts, int64 (count + 1,)."""
+    """Rows, int64 (n,), sorted by node, and the start of each of `count` nodes, int64 (count + 1,)."""
     order = np.argsort(nodes, kind="stable")
     return order, np.concatenate([[0], np.cumsum(np.bincount(nodes, minlength=count))])

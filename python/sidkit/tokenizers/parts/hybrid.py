@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
-from sidkit.tokenizers.base import check_vectors
+from sidkit.tokenizers.parts.arrays import check_vectors
 from sidkit.tokenizers.parts.standardize import Standardizer
 
 __all__ = ["collaborative_block", "hybrid_embeddings"]
