@@ -1,4 +1,4 @@
-"""A world whose answer is known: items of one cluster are liked by one half of the users."""
+"""Comparison on a world with a known answer: items of one cluster are liked by one half of the users."""
 
 from dataclasses import replace
 
@@ -13,7 +13,9 @@ from sidkit.ranking import (
     REPRESENTATIONS,
     Comparison,
     Impressions,
+    RankedItems,
     RankModel,
+    RankSettings,
     Result,
     compare,
     fit_ranker,
@@ -41,22 +43,20 @@ def world():
     empty = np.full((EVENTS, 3), -1)
     times = np.arange(EVENTS, dtype=np.float64)
     events = Impressions(users, items, times, labels, empty, np.zeros((EVENTS, 2), np.float32))
-    data = {"item_ids": pl.Series(range(ITEMS)), "vectors": vectors, "codes": codes, "layout": LAYOUT}
-    return split_by_time(events, ITEMS), data
+    return split_by_time(events, ITEMS), RankedItems(pl.Series(range(ITEMS)), vectors, codes, LAYOUT)
+
+
+def budget(num_embeddings, dim, **settings):
+    return RankSettings(num_embeddings=num_embeddings, dim=dim, **settings)
 
 
 def test_semantic_ids_know_new_items_and_a_random_hash_does_not(world):
-    split, data = world
+    split, catalogue = world
     found = compare(
         split,
-        users=USERS,
-        **data,
+        catalogue,
         representations=["random", "prefix"],
-        rows=100,
-        dim=4,
-        seeds=[0, 1],
-        epochs=6,
-        batch_size=128,
+        settings=budget(100, 4, seeds=[0, 1], epochs=6, batch_size=128),
     )
     means = {
         (row["representation"], row["slice"]): row["mean"]
@@ -78,55 +78,51 @@ def test_semantic_ids_know_new_items_and_a_random_hash_does_not(world):
 
 def part(name, value, **settings):
     result = Result(name, 0, "all", "auc", value, 10)
-    return Comparison([result], {"seeds": [0], "rows": 5, "sizes": [2]} | settings, {name: 10})
+    return Comparison([result], {"seeds": [0], "num_embeddings": 5, "codebook_sizes": [2]} | settings, {name: 10})
 
 
-def test_comparisons_are_joined_under_names_of_their_own():
-    both = part("random", 0.5).joined(part("all", 0.75, sizes=[4]).renamed("all", "mine"))
+def test_comparisons_are_combined_under_different_names():
+    both = part("random", 0.5).combined(part("all", 0.75, codebook_sizes=[4]).renamed("all", "mine"))
     assert both.parameters == {"random": 10, "mine": 10}
     rows = {row["representation"]: row for row in both.summary().to_dicts()}
     assert rows["mine"]["mean"] == 0.75 and rows["mine"]["difference"] == 0.25
 
 
-def test_comparisons_of_other_settings_or_the_same_representation_are_not_joined():
-    with pytest.raises(ConfigError, match=r"settings that differ: \['rows'\]"):
-        part("random", 0.5).joined(part("all", 0.5, rows=6))
+def test_comparisons_of_other_settings_or_the_same_representation_are_not_combined():
+    with pytest.raises(ConfigError, match=r"settings that differ: \['num_embeddings'\]"):
+        part("random", 0.5).combined(part("all", 0.5, num_embeddings=6))
     with pytest.raises(ConfigError, match=r"representations in both: \['random'\]"):
-        part("random", 0.5).joined(part("random", 0.5))
+        part("random", 0.5).combined(part("random", 0.5))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"settings": {}}', '{"results": [{}]}'])
-def test_what_is_no_comparison_is_refused(text):
+def test_invalid_json_of_a_comparison_is_refused(text):
     with pytest.raises(FormatError, match="not the JSON of a comparison"):
         Comparison.from_json(text)
 
 
-def test_half_of_the_training_events_do_not_tell_their_user(world):
-    _, data = world
-    items = item_vectors("prefix", **data, known=np.ones(ITEMS, bool), rows=50, dim=2)
+def test_half_of_the_training_events_have_no_user_embedding(world):
+    _, catalogue = world
+    items = item_vectors("prefix", catalogue, known=np.ones(ITEMS, bool), settings=budget(50, 2))
     users = torch.arange(USERS).repeat(50)
     same = (users, torch.zeros_like(users), torch.full((len(users), 1), -1), torch.zeros(len(users), 2))
     model = RankModel(items, USERS, 2)
     torch.nn.init.constant_(model.users.weight, 3.0)
     # All users look alike, so there are two answers: with the user and without.
-    told, counts = model.train()(*same).detach().round(decimals=4).unique(return_counts=True)
-    assert len(told) == 2 and 400 < counts[0] < 600
+    values, counts = model.train()(*same).detach().round(decimals=4).unique(return_counts=True)
+    assert len(values) == 2 and 400 < counts[0] < 600
     assert len(model.eval()(*same).detach().round(decimals=4).unique()) == 1
-    with pytest.raises(ConfigError, match="share of the events"):
-        RankModel(items, USERS, 2, unknown=1.5)
+    with pytest.raises(ConfigError, match="`user_dropout` must be a share"):
+        RankModel(items, USERS, 2, user_dropout=1.5)
 
 
 def test_summary_is_means_with_paired_differences(world):
-    split, data = world
+    split, catalogue = world
     found = compare(
         split,
-        users=USERS,
-        **data,
+        catalogue,
         representations=["random", "unigram"],
-        rows=50,
-        dim=2,
-        seeds=[0, 1, 2],
-        epochs=1,
+        settings=budget(50, 2, seeds=[0, 1, 2], epochs=1),
     )
     values = {
         name: np.array(
@@ -148,28 +144,28 @@ def test_summary_is_means_with_paired_differences(world):
 
 @pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_every_representation_keeps_to_the_budget(world, name):
-    split, data = world
-    made = item_vectors(name, **data, known=split.train_counts > 0, rows=500, dim=8)
+    split, catalogue = world
+    made = item_vectors(name, catalogue, known=split.train_counts > 0, settings=budget(500, 8))
     assert made().shape == (ITEMS, 8)
     parameters = sum(each.numel() for each in made.parameters())
     assert abs(parameters - 500 * 8) <= 500 * 8 * 0.01
 
 
 def test_training_with_a_seed_can_be_repeated(world):
-    split, data = world
-    chances = []
+    split, catalogue = world
+    probabilities = []
     for _ in range(2):
-        items = item_vectors("all", **data, known=split.train_counts > 0, rows=50, dim=2, seed=5)
+        items = item_vectors("all", catalogue, known=split.train_counts > 0, settings=budget(50, 2), seed=5)
         model = RankModel(items, USERS, 2)
         losses = fit_ranker(model, split.train, split.validation, epochs=2, seed=5)
         assert losses[-1] == min(losses)
-        chances.append(predict_ranker(model, split.test))
-    np.testing.assert_array_equal(*chances)
+        probabilities.append(predict_ranker(model, split.test))
+    np.testing.assert_array_equal(*probabilities)
 
 
 def test_the_model_does_not_see_the_padding_of_histories(world):
-    _, data = world
-    made = item_vectors("prefix", **data, known=np.ones(ITEMS, bool), rows=50, dim=2)
+    _, catalogue = world
+    made = item_vectors("prefix", catalogue, known=np.ones(ITEMS, bool), settings=budget(50, 2))
     model = RankModel(made, USERS, 2).eval()
     users, items, context = torch.tensor([0, 1]), torch.tensor([3, 4]), torch.zeros(2, 2)
     short = model(users, items, torch.tensor([[7, 8], [-1, -1]]), context)
@@ -178,17 +174,19 @@ def test_the_model_does_not_see_the_padding_of_histories(world):
 
 
 def test_bad_settings_are_refused(world):
-    split, data = world
+    split, catalogue = world
     with pytest.raises(ConfigError, match="1 to 10 different numbers"):
-        compare(split, users=USERS, **data, seeds=[1, 1])
-    with pytest.raises(ConfigError, match="no representation `other`"):
+        RankSettings(seeds=[1, 1])
+    with pytest.raises(ConfigError, match="unknown representation `other`: expected one of random, content"):
         compare(
             split,
-            users=USERS,
-            **data,
+            catalogue,
             representations=["random", "other"],
-            seeds=[0],
-            progress=lambda done, total: pytest.fail("a training ended before the mistake was said"),
+            settings=RankSettings(seeds=[0]),
+            progress=lambda done, total: pytest.fail("a training ended before the mistake was reported"),
         )
+    bare = RankedItems(catalogue.item_ids, catalogue.vectors)
+    with pytest.raises(ConfigError, match="items without Semantic IDs"):
+        compare(split, bare, representations=["random", "prefix"], settings=RankSettings(seeds=[0]))
     with pytest.raises(ConfigError, match="must be positive"):
         fit_ranker(None, split.train, split.validation, epochs=0)

@@ -1,4 +1,4 @@
-"""The torch layer over n-gram rows."""
+"""Torch layer over n-gram rows."""
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ PACKED = LAYOUT.pack(CODES)
 
 
 def test_an_item_is_the_sum_of_its_rows_in_each_table():
-    layer = SidEmbedding(LAYOUT, 4, kinds=["unigram", "prefix"], rows=100, seed=3)
+    layer = SidEmbedding(LAYOUT, 4, kinds=["unigram", "prefix"], num_embeddings=100, seed=3)
     got = layer(layer.rows(PACKED))
     expected = torch.zeros(20, 4)
     for table, kind in zip(layer.tables, ["unigram", "prefix"], strict=True):
@@ -25,7 +25,7 @@ def test_an_item_is_the_sum_of_its_rows_in_each_table():
 
 
 def test_items_that_share_a_prefix_share_what_is_learned():
-    layer = SidEmbedding(LAYOUT, 4, kinds="prefix", rows=1000)
+    layer = SidEmbedding(LAYOUT, 4, kinds="prefix", num_embeddings=1000)
     codes = np.array([[1, 2, 3], [1, 2, 7], [5, 2, 3]], np.uint16)
     rows = layer.rows(LAYOUT.pack(codes))
     before = layer(rows).detach().clone()
@@ -38,31 +38,47 @@ def test_items_that_share_a_prefix_share_what_is_learned():
     assert moved[2] == 0
 
 
+@pytest.mark.parametrize("shape", [(), (7,), (3, 5), (2, 3, 4), (0, 4)])
+def test_rows_of_any_shape_are_embedded_like_single_items(shape):
+    layer = SidEmbedding(LAYOUT, 4, kinds=["unigram", "prefix"], num_embeddings=100)
+    rows = layer.rows(PACKED)  # (20, 6)
+    items = torch.randint(0, 20, shape, generator=torch.Generator().manual_seed(0))
+    got = layer(rows[items])
+    assert got.shape == (*shape, 4)
+    torch.testing.assert_close(got, layer(rows)[items])
+
+
+def test_rows_without_the_n_grams_last_are_refused():
+    layer = SidEmbedding(LAYOUT, 4, kinds="prefix", num_embeddings=100)
+    with pytest.raises(ValueError, match=r"`rows` must be \(\.\.\., 3\), one row per n-gram, got \(20, 2\)"):
+        layer(torch.zeros(20, 2, dtype=torch.int64))
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_gradients_are_sparse_on_request(sparse):
-    layer = SidEmbedding(LAYOUT, 4, rows=100, sparse=sparse)
+    layer = SidEmbedding(LAYOUT, 4, num_embeddings=100, sparse=sparse)
     layer(layer.rows(PACKED)).sum().backward()
     assert all(parameter.grad.is_sparse is sparse for parameter in layer.parameters())
 
 
-def test_settings_that_make_no_sense_are_refused():
-    with pytest.raises(ConfigError, match="a dim of 1 or more and at least one kind"):
-        SidEmbedding(LAYOUT, 4, kinds=[], rows=10)
+def test_invalid_settings_are_refused():
+    with pytest.raises(ConfigError, match="`kinds` must name at least one kind"):
+        SidEmbedding(LAYOUT, 4, kinds=[], num_embeddings=10)
     with pytest.raises(ValueError, match="`many` is no kind of n-gram"):
-        SidEmbedding(LAYOUT, 4, kinds="many", rows=10)
+        SidEmbedding(LAYOUT, 4, kinds="many", num_embeddings=10)
 
 
 def test_ids_are_hashed_evenly_and_always_alike():
-    numbers = id_rows(pl.Series([-1, 0, 1, 2**62]), rows=10**6)
-    texts = id_rows(pl.Series(["a", "b", "å"]), rows=10**6)
+    numbers = id_rows(pl.Series([-1, 0, 1, 2**62]), num_embeddings=10**6)
+    texts = id_rows(pl.Series(["a", "b", "å"]), num_embeddings=10**6)
     assert numbers.ravel().tolist() == GOLDEN_NUMBERS
     assert texts.ravel().tolist() == GOLDEN_TEXTS
-    many = id_rows(pl.Series(range(100_000)), rows=1000).ravel()
+    many = id_rows(pl.Series(range(100_000)), num_embeddings=1000).ravel()
     counts = np.bincount(many, minlength=1000)
     # Chi-square of 999 degrees of freedom, within five deviations.
     assert abs(((counts - 100) ** 2 / 100).sum() - 999) < 5 * (2 * 999) ** 0.5
     with pytest.raises(DataError, match="integers or strings"):
-        id_rows(pl.Series([0.5]), rows=10)
+        id_rows(pl.Series([0.5]), num_embeddings=10)
 
 
 GOLDEN_NUMBERS = [48740, 970912, 900752, 819729]
@@ -76,5 +92,5 @@ def test_jagged_lists_of_items_become_jagged_lists_of_rows():
     assert values[:4].tolist() == rows[:2].ravel().tolist()
     assert np.shares_memory(values, rows)
     for wrong in ([], [1, 5], [0, 4], [0, 6, 5]):
-        with pytest.raises(DataError, match="offsets must rise from 0 to 5"):
+        with pytest.raises(DataError, match="offsets must increase from 0 to 5"):
             jagged_rows(rows, np.array(wrong, np.int64))

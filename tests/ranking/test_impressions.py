@@ -67,14 +67,14 @@ def test_a_label_is_taken_as_it_is():
 @pytest.mark.parametrize("nothing", [None, float("nan")])
 def test_an_event_that_nobody_judged_is_not_disliked(column, nothing):
     rows = [("a", 10, 1, 1.0), ("a", 11, 2, nothing), ("b", 10, 3, 0.0), ("b", 12, 4, nothing)]
-    with pytest.raises(DataError, match=f"`{column}` is missing in 2 of 4 interactions.*; drop them first"):
+    with pytest.raises(DataError, match=f"`{column}` is missing in 2 of 4 interactions.*Drop these interactions"):
         impressions(dataset(rows, ("user_id", "item_id", "timestamp", column)))
 
 
 def test_periods_do_not_overlap_and_new_items_are_new():
     rows = [("a", 10 + (time >= 9) * 2 + time % 2, time, 4.0) for time in range(10)]
     events = impressions(dataset(rows))
-    split = split_by_time(events, 4, valid=0.2, test=0.1)
+    split = split_by_time(events, 4, validation=0.2, test=0.1)
     assert (len(split.train), len(split.validation), len(split.test)) == (7, 2, 1)
     assert (
         split.train.times.max() < split.validation.times.min() < split.test_begins == split.test.times.min()
@@ -85,19 +85,19 @@ def test_periods_do_not_overlap_and_new_items_are_new():
 
 def test_events_of_one_moment_stay_together():
     rows = [("a", 10, time // 4, 4.0) for time in range(12)]
-    split = split_by_time(impressions(dataset(rows)), 4, valid=0.3, test=0.2)
+    split = split_by_time(impressions(dataset(rows)), 4, validation=0.3, test=0.2)
     assert set(split.train.times) | set(split.validation.times) | set(split.test.times) == {0, 1, 2}
     assert not set(split.validation.times) & set(split.test.times)
 
 
 def test_what_cannot_be_split_is_refused():
-    with pytest.raises(DataError, match="ranking needs `timestamp` and `rating` or `label`"):
+    with pytest.raises(DataError, match="expected `timestamp` and `rating` or `label`"):
         impressions(dataset([("a", 10, 1)], ("user_id", "item_id", "timestamp")))
     with pytest.raises(DataError, match="`label` must be 0 or 1"):
         impressions(dataset([("a", 10, 1, 3)], ("user_id", "item_id", "timestamp", "label")))
-    with pytest.raises(ConfigError, match="history must be at least 1"):
+    with pytest.raises(ConfigError, match="`history` must be at least 1"):
         impressions(TINY, history=0)
-    with pytest.raises(ConfigError, match="together below 1"):
-        split_by_time(impressions(TINY), 4, valid=0.5, test=0.5)
-    with pytest.raises(DataError, match="too few, or too many of one moment"):
+    with pytest.raises(ConfigError, match="a sum below 1"):
+        split_by_time(impressions(TINY), 4, validation=0.5, test=0.5)
+    with pytest.raises(DataError, match="a period of the time split is empty"):
         split_by_time(impressions(TINY).take(slice(0, 1)), 4)

@@ -49,18 +49,18 @@ def test_user_auc_does_not_see_that_one_user_likes_more_than_another():
 
 @given(events)
 def test_log_loss_is_that_of_scikit_learn(pairs):
-    labels, chances = zip(*pairs, strict=True)
-    assert log_loss(labels, chances) == pytest.approx(sklearn_log_loss(labels, chances, labels=[0, 1]))
+    labels, probabilities = zip(*pairs, strict=True)
+    assert log_loss(labels, probabilities) == pytest.approx(sklearn_log_loss(labels, probabilities, labels=[0, 1]))
 
 
 def test_bad_input_is_refused():
     for labels, scores, message in [
-        ([0, 1], [0.5], "must be of one length"),
+        ([0, 1], [0.5], "must have the same length"),
         ([0, 2], [0.5, 0.5], "labels must be 0 or 1"),
         ([0, 1], [0.5, np.nan], "scores must be finite"),
-        ([0, 1], [0.5, 1.5], "probabilities must lie within 0 and 1"),
+        ([0, 1], [0.5, 1.5], "probabilities must be within 0 and 1"),
     ]:
         with pytest.raises(DataError, match=message):
             log_loss(labels, scores)
-    with pytest.raises(DataError, match="labels and users must be of one length"):
+    with pytest.raises(DataError, match="labels and users must have the same length"):
         user_auc([0, 1], [0.1, 0.2], [1])

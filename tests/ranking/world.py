@@ -12,12 +12,12 @@ def write_ranking_world(folder, *, content):
     """Write 160 items in 4 clusters and 8,000 ratings; even users like even clusters.
 
     The first half of the items is all that there is before the last tenth of the time, when the other half
-    is. `vectors.npy` tells the clusters if `content`; otherwise it has as clear clusters, which mean nothing.
+    is. `vectors.npy` has the clusters if `content`; otherwise it has equally clear clusters without meaning.
     """
     random = np.random.default_rng(0)
     clusters = np.arange(ITEMS) % CLUSTERS
-    told = clusters if content else random.permutation(clusters)
-    vectors = 4 * np.eye(CLUSTERS, 8)[told] + random.normal(0, 0.3, (ITEMS, 8))
+    shown = clusters if content else random.permutation(clusters)
+    vectors = 4 * np.eye(CLUSTERS, 8)[shown] + random.normal(0, 0.3, (ITEMS, 8))
     late = np.arange(EVENTS) >= EVENTS * 9 // 10
     users = random.integers(0, USERS, EVENTS)
     items = random.integers(0, ITEMS // 2, EVENTS) + late * (ITEMS // 2)

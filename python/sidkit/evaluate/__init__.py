@@ -1,15 +1,16 @@
-"""Measure recommendations: by item, over the full catalogue, with intervals and the protocol beside.
+"""Evaluation of recommendations: by item, over the full catalogue, with intervals and the protocol.
 
-Every recommender gives `Predictions`; everything else here is computed from those, so a metric can be
-recomputed, sliced or compared years later without the model.
+Every recommender gives `Predictions`. All metrics are computed from those, so they can be recomputed, sliced
+and compared later without the model.
 
-    Predictions                    ranked items of some users, and the item each really took next
-    user_metrics, catalogue_metrics   Recall, NDCG, MRR of each user; coverage and other facts of the lists
-    TargetRanks                    where each target stood: what stored runs keep, to be compared by user
-    bootstrap_interval, compare    95 % intervals, of a mean and of the difference of two models
-    bigram_losses                  what a table of token pairs foretells: the least a generator must beat
-    measure                        all of these, for all slices -> `Result`s
-    Protocol, Metrics              what `metrics.json` holds
+    Predictions                       ranked items of some users, and the item each of them took next
+    user_metrics, catalogue_metrics   Recall, NDCG, MRR of each user; coverage and more of the lists
+    TargetRanks                       rank of each target: what stored runs keep for paired comparisons
+    bootstrap_interval, compare       95 % intervals of a mean, and of the difference of two models
+    bigram_losses                     losses of a bigram baseline, which a generative model must beat
+    measure                           all metrics for all slices, as a list of `Result`
+    Evaluation                        what `Recommender.evaluate` returns
+    Protocol, Metrics                 contents of `metrics.json`
 """
 
 from sidkit._extras import require
@@ -17,6 +18,7 @@ from sidkit._extras import require
 require("polars", extra="data")
 
 from sidkit.evaluate.bigram import bigram_losses
+from sidkit.evaluate.evaluation import Evaluation
 from sidkit.evaluate.interval import bootstrap_interval, bootstrap_p_value
 from sidkit.evaluate.machine import machine_facts, version_facts
 from sidkit.evaluate.measure import Comparison, compare, measure
@@ -29,6 +31,7 @@ from sidkit.evaluate.slices import user_slices
 
 __all__ = [
     "Comparison",
+    "Evaluation",
     "Metrics",
     "Predictions",
     "Protocol",

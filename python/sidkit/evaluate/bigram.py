@@ -1,4 +1,4 @@
-"""The least that a generator must beat: a table of which token follows which."""
+"""Bigram baseline of token prediction: the loss that a generative model must beat."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,32 +12,35 @@ __all__ = ["bigram_losses"]
 _PRIOR = 1.0
 
 
-def bigram_losses(tokens: npt.NDArray[np.integer], train: Sequences, questions: EvaluationSet) -> list[float]:
-    """Measure, for each level, how well the last item's token foretells the next item's token.
+def bigram_losses(tokens: npt.NDArray[np.integer], train: Sequences, examples: EvaluationSet) -> list[float]:
+    """Measure how well the last item's token predicts the next item's token, at each level.
 
     The probability of token b after token a is (n(a, b) + q(b)) / (n(a) + 1), with the counts of consecutive
-    items in `train` and q(b) = (n(b) + 1 / K) / (n + 1): smoothing by the shorter history (MacKay and Peto,
-    Natural Language Engineering 1995). Nothing else is read: neither the tokens before it in the same
-    Semantic ID nor older items; a generator that reads both and is no better has not learned yet.
+    items in `train` and q(b) = (n(b) + 1 / K) / (n + 1): smoothing by the unigram distribution (MacKay and
+    Peto, Natural Language Engineering 1995). The baseline ignores the earlier tokens of the same Semantic ID
+    and all older items, so a trained generative model should have lower losses.
 
     Args:
-        tokens: (items, L), the Semantic ID of every item.
+        tokens: int (items, L), the Semantic ID of every item.
         train: histories to count in.
-        questions: what to foretell; those without a history are judged by q alone.
+        examples: evaluation examples; those with an empty history are predicted by q alone.
 
     Returns:
-        Natural-log losses, one a level: the mean over the questions.
+        One natural-log loss per level: the mean over the examples.
 
     Raises:
-        DataError: if there is no question.
+        DataError: if there is no example.
     """
-    if not len(questions):
-        raise DataError("a baseline of token pairs needs at least one question")
+    if not len(examples):
+        raise DataError(
+            "no evaluation examples: expected at least one to compute bigram losses, got 0. "
+            "Pass a split with users"
+        )
     starts = np.ones(len(train.values), bool)
     starts[train.offsets[:-1][train.lengths > 0]] = False  # the first event of a user follows nothing
     later = np.flatnonzero(starts)
-    asked = np.flatnonzero(questions.histories.lengths > 0)
-    last = questions.histories.tail(1).values
+    with_history = np.flatnonzero(examples.histories.lengths > 0)
+    last = examples.histories.tail(1).values
     losses = []
     for level in tokens.astype(np.int64).T:
         size = int(level.max()) + 1
@@ -46,8 +49,8 @@ def bigram_losses(tokens: npt.NDArray[np.integer], train: Sequences, questions: 
         alone = np.bincount(level[train.values], minlength=size) + 1 / size
         alone /= alone.sum()
         after = (pairs + _PRIOR * alone) / (pairs.sum(axis=1, keepdims=True) + _PRIOR)
-        wanted = level[questions.targets]
-        chance = alone[wanted]
-        chance[asked] = after[level[last], wanted[asked]]
+        targets = level[examples.targets]
+        chance = alone[targets]
+        chance[with_history] = after[level[last], targets[with_history]]
         losses.append(float(-np.log(chance).mean()))
     return losses

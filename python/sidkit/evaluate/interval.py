@@ -1,8 +1,8 @@
 """Bootstrap intervals of a mean over users.
 
-Metrics of one user take few distinct values: NDCG@50 has 51. A bootstrap sample of m users is then, in
-distribution exactly, a multinomial draw of how often each distinct value comes up, which costs a few dozen
-numbers a sample instead of m.
+Metrics of one user take few distinct values: NDCG@50 takes 51. A bootstrap sample of m users therefore has
+exactly the distribution of a multinomial draw of the counts of the distinct values, which costs a few dozen
+numbers per sample instead of m.
 """
 
 import numpy as np
@@ -26,18 +26,18 @@ def bootstrap_interval(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Give the percentile bootstrap interval of the mean of `values`.
+    """Compute the percentile bootstrap interval of the mean of `values`.
 
-    Users are drawn with replacement, not rows: a user with several rows enters a sample with all of them.
+    Users are resampled with replacement, not rows: a user with several rows enters a sample with all of them.
 
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), §13.3.
 
     Args:
         values: float (m,), a metric of each row; for a paired comparison, the difference of two models.
-        users: int (m,), the user of each row; without it every row is a user of its own.
-        resamples: the number of bootstrap samples.
-        seed: of the draws; the same values and seed give the same interval.
-        level: the share of the samples inside the interval.
+        users: int (m,), the user of each row; by default every row is a different user.
+        resamples: number of bootstrap samples.
+        seed: seed of the resampling; the same values and seed give the same interval.
+        level: share of the samples inside the interval.
 
     Returns:
         The lower and the upper end.
@@ -61,18 +61,18 @@ def bootstrap_p_value(
     resamples: int = 1000,
     seed: int = 0,
 ) -> float:
-    """Give the two-sided p-value of the hypothesis that the mean of `values` is 0, by the same bootstrap.
+    """Compute the two-sided bootstrap p-value of the hypothesis that the mean of `values` is 0.
 
-    It is twice the share of the sample means that lie on the other side of 0 than most; a sample of the
-    hypothesis is counted among them, so that p is never below 2 / (resamples + 1) (Davison and Hinkley,
-    Bootstrap Methods and their Application, 1997, §4.2). Where p is below 0.05, the 95 % interval leaves
-    out 0, but for the chance in the draws.
+    The p-value is twice the smaller of the shares of sample means at or below 0 and at or above 0. One sample
+    is added to the count, so p is never below 2 / (resamples + 1) (Davison and Hinkley, Bootstrap Methods and
+    their Application, 1997, §4.2). Up to the randomness of the resampling, p is below 0.05 exactly if the
+    95 % interval excludes 0.
 
     Args:
-        values: float (m,), differences of two models for each row.
+        values: float (m,), the difference of two models for each row.
         users: int (m,), as in `bootstrap_interval`.
-        resamples: the number of bootstrap samples.
-        seed: of the draws.
+        resamples: number of bootstrap samples.
+        seed: seed of the resampling.
 
     Raises:
         ConfigError: if `resamples` is less than 2.
@@ -86,7 +86,7 @@ def bootstrap_p_value(
 def _means(
     values: npt.ArrayLike, users: npt.NDArray[np.integer] | None, resamples: int, seed: int
 ) -> Float64:
-    """Check the arguments, and give the mean of every bootstrap sample, float64 (resamples,)."""
+    """Validate the arguments and compute the mean of every bootstrap sample, float64 (resamples,)."""
     column = np.asarray(values, np.float64)
     if column.ndim != 1 or column.size == 0:
         raise DataError(f"`values` of a bootstrap must be (m,) with at least one row, got {column.shape}")
@@ -99,11 +99,11 @@ def _means(
 
 
 def _by_user(column: Float64, users: npt.NDArray[np.integer] | None) -> tuple[Float64, Float64]:
-    """Give the sum of each user's values, and how many these are."""
+    """Compute the sum and the number of each user's values."""
     if users is None:
         return column, np.ones_like(column)
     if users.shape != column.shape:
-        raise DataError(f"`users` must be {column.shape}, one a row, got {users.shape}")
+        raise DataError(f"`users` must be {column.shape}, one per row, got {users.shape}")
     _, index = np.unique(users, return_inverse=True)
     sums = np.bincount(index, weights=column).astype(np.float64)
     return sums, np.bincount(index).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a measurement ran on."""
+"""Facts about the machine and the package versions of a measurement."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _PACKAGES = ("sidkit", "numpy", "polars", "torch", "sentence-transformers", "sci
 
 
 def machine_facts() -> dict[str, Any]:
-    """Name the processor, the cores this process may use, the memory in bytes and the system."""
+    """Return the processor, the cores this process may use, the memory in bytes and the operating system."""
     return {
         "cpu": _cpu_name(),
         "cores": _cores(),
@@ -22,7 +22,7 @@ def machine_facts() -> dict[str, Any]:
 
 
 def version_facts() -> dict[str, str]:
-    """Give the versions of Python and of the installed packages that a result depends on."""
+    """Return the versions of Python and of the installed packages that a result depends on."""
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -33,7 +33,7 @@ def version_facts() -> dict[str, str]:
 
 
 def _cores() -> int:
-    # Not every system can tell the cores a process is bound to.
+    # `sched_getaffinity` is missing on some systems, such as macOS.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

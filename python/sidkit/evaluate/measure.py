@@ -1,4 +1,4 @@
-"""All metrics of a model, for all slices; and the difference of two models, user by user."""
+"""All metrics of a model for all slices, and paired comparisons of two models."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,18 +31,19 @@ def measure(
         predictions: m rows of k items.
         n_items: the size of the catalogue.
         ks: the cut-offs, each at most k.
-        slices: bool (m,) by name, such as those of `user_slices`; the slice `all` is always there.
+        slices: masks, bool (m,), by name, such as those of `user_slices`; the slice `all` is always added.
         popularity: int (n_items,), the training events of each item, for `popular@K`.
         resamples: bootstrap samples per metric.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
-        Recall, NDCG and MRR for every slice and cut-off; `coverage`, `distinct`, `filled` and `popular` for
-        the slice `all`, without intervals, since they are not means over users.
+        Recall, NDCG and MRR for every slice and cut-off, with intervals; the figures of `catalogue_metrics`
+        for the slice `all`, without intervals, since they are not means over users. Every result carries
+        the `exclude_seen` of the predictions.
 
     Raises:
-        ConfigError: if a cut-off is beyond the length of the lists, or a slice is called `all`.
-        DataError: if an item is outside the catalogue or a slice has another length or no user.
+        ConfigError: if a cut-off is beyond the length of the lists, or a slice is named `all`.
+        DataError: if an item is outside the catalogue, or a slice has a wrong length or no user.
     """
     ks = tuple(ks)
     metrics = user_metrics(predictions, n_items, ks)
@@ -53,10 +54,14 @@ def measure(
             low, high = bootstrap_interval(
                 values[mask], users=predictions.users[mask], resamples=resamples, seed=seed
             )
-            results.append(Result(predictions.model, name, metric, float(values[mask].mean()), (low, high)))
-    facts = catalogue_metrics(predictions, n_items, ks, popularity=popularity)
+            value = float(values[mask].mean())
+            results.append(
+                Result(predictions.model, name, metric, value, (low, high), predictions.exclude_seen)
+            )
+    figures = catalogue_metrics(predictions, n_items, ks, popularity=popularity)
     return results + [
-        Result(predictions.model, "all", metric, value, None) for metric, value in facts.items()
+        Result(predictions.model, "all", metric, value, None, predictions.exclude_seen)
+        for metric, value in figures.items()
     ]
 
 
@@ -66,11 +71,11 @@ class Comparison:
 
     Attributes:
         model: the model compared.
-        baseline: the model it is compared with.
-        metric: such as `ndcg@10`.
-        difference: above 0 where `model` is better.
-        ci95: the 95 % bootstrap interval of the difference; narrower than two separate intervals suggest.
-        p: the two-sided p-value of no difference, see `bootstrap_p_value`.
+        baseline: the model to compare with.
+        metric: name of the metric, such as `ndcg@10`.
+        difference: positive if `model` is better.
+        ci95: 95 % bootstrap interval of the difference; narrower than two separate intervals suggest.
+        p: two-sided p-value of no difference, see `bootstrap_p_value`.
     """
 
     model: str
@@ -92,14 +97,17 @@ class Comparison:
         resamples: int = 1000,
         seed: int = 0,
     ) -> "Comparison":
-        """Make it from the difference of each user, float64 (m,); `users` as in `bootstrap_interval`."""
+        """Build a comparison from the difference of each user, float64 (m,).
+
+        The arguments `users`, `resamples` and `seed` are those of `bootstrap_interval`.
+        """
         interval = bootstrap_interval(gain, users=users, resamples=resamples, seed=seed)
         p = bootstrap_p_value(gain, users=users, resamples=resamples, seed=seed)
         return cls(model, baseline, metric, float(gain.mean()), interval, p)
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.ci95[0] > 0 or self.ci95[1] < 0
 
 
@@ -112,26 +120,26 @@ def compare(
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Comparison]:
-    """Compare two models user by user.
+    """Compare two models with paired differences over users.
 
     Args:
-        model: the predictions in question.
-        baseline: the predictions to compare with: the same users and targets in the same order.
+        model: predictions of the model.
+        baseline: predictions of the baseline for the same users and targets in the same order.
         n_items: the size of the catalogue.
         ks: the cut-offs, each at most the k of both.
         resamples: bootstrap samples per metric.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         One comparison for each of Recall, NDCG and MRR at each cut-off.
 
     Raises:
-        ConfigError: if the two were measured on different users or targets.
+        ConfigError: if the two have different users or targets.
     """
     if not (np.array_equal(model.users, baseline.users) and np.array_equal(model.targets, baseline.targets)):
         raise ConfigError(
-            f"`{model.model}` and `{baseline.model}` were measured on different users or targets; "
-            "a paired comparison needs the same data, split and ties for both"
+            f"`{model.model}` and `{baseline.model}` have different users or targets: expected the same ones "
+            "for a paired comparison. Use the same data, split and order of tied timestamps for both"
         )
     ks = tuple(ks)
     ours, theirs = user_metrics(model, n_items, ks), user_metrics(baseline, n_items, ks)
@@ -151,7 +159,7 @@ def compare(
 
 def _checked(slices: Mapping[str, npt.NDArray[np.bool_]], rows: int) -> dict[str, npt.NDArray[np.bool_]]:
     if "all" in slices:
-        raise ConfigError("the slice `all` is every user; give yours another name")
+        raise ConfigError("the slice name `all` is reserved for all users. Use another name")
     for name, mask in slices.items():
         if mask.dtype != bool or mask.shape != (rows,) or not mask.any():
             raise DataError(

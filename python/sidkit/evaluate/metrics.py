@@ -1,11 +1,11 @@
-"""Recall, NDCG and MRR of each user, and facts about the lists as a whole.
+"""Recall, NDCG and MRR of each user, and figures of all lists together.
 
-With one target per user and its rank r (1 is the top), and nothing where the target is not among the first K:
+With one target per user at rank r <= K (1 is the top):
 
     Recall@K = 1        NDCG@K = 1 / log2(r + 1)        MRR@K = 1 / r
 
-The ideal list has the target on top, so NDCG needs no other normalization. Items are compared, never the
-Semantic IDs under which they were generated.
+All three are 0 where the target is not among the first K items. The ideal list has the target on top, so NDCG
+needs no further normalization. Metrics compare items, never the Semantic IDs that were generated.
 """
 
 import math
@@ -21,17 +21,17 @@ __all__ = ["catalogue_metrics", "metric_of_ranks", "target_ranks", "user_metrics
 
 Float64 = npt.NDArray[np.float64]
 
-# The share of the catalogue that `popular@K` calls popular.
+# Share of the catalogue that counts as popular in `popular@K`.
 POPULAR = 0.01
 _KINDS = ("recall", "ndcg", "mrr")
 
 
 def target_ranks(predictions: Predictions, n_items: int) -> npt.NDArray[np.int64]:
-    """Give the rank of every user's target in the user's list.
+    """Find the rank of every user's target in the user's list.
 
     Args:
         predictions: m rows of k items.
-        n_items: the size of the catalogue, against which items and targets are checked.
+        n_items: the size of the catalogue; items and targets are validated against it.
 
     Returns:
         int64 (m,), 1 for the top, 0 where the target is not in the list.
@@ -51,7 +51,7 @@ def target_ranks(predictions: Predictions, n_items: int) -> npt.NDArray[np.int64
 
 
 def metric_of_ranks(ranks: npt.NDArray[np.integer], kind: str, k: int) -> Float64:
-    """Give a metric of every user from the ranks of the targets.
+    """Compute a metric of every user from the ranks of the targets.
 
     Args:
         ranks: int (m,), 1 for the top, 0 where the target is not in the list.
@@ -65,7 +65,7 @@ def metric_of_ranks(ranks: npt.NDArray[np.integer], kind: str, k: int) -> Float6
         ConfigError: if there is no such metric.
     """
     if kind not in _KINDS:
-        raise ConfigError(f"a rank tells {', '.join(_KINDS)}, not `{kind}`")
+        raise ConfigError(f"unknown metric: expected {', '.join(_KINDS)}, got `{kind}`")
     hit = (ranks >= 1) & (ranks <= k)
     rank = np.where(hit, ranks, 1).astype(np.float64)
     worth = {"recall": np.ones_like(rank), "ndcg": 1.0 / np.log2(rank + 1.0), "mrr": 1.0 / rank}[kind]
@@ -75,7 +75,7 @@ def metric_of_ranks(ranks: npt.NDArray[np.integer], kind: str, k: int) -> Float6
 def user_metrics(
     predictions: Predictions, n_items: int, ks: Iterable[int] = (5, 10, 20)
 ) -> dict[str, Float64]:
-    """Give Recall@K, NDCG@K and MRR@K of every user, for every K.
+    """Compute Recall@K, NDCG@K and MRR@K of every user, for every K.
 
     Args:
         predictions: m rows of k items.
@@ -83,7 +83,7 @@ def user_metrics(
         ks: the cut-offs, each at most the k of the predictions.
 
     Returns:
-        For each of `recall@5`, `ndcg@5`, `mrr@5`, …: float64 (m,), whose mean is the metric.
+        One float64 (m,) array for each of `recall@5`, `ndcg@5`, `mrr@5`, …; its mean is the metric.
 
     Raises:
         ConfigError: if a cut-off is less than 1 or beyond the length of the lists.
@@ -104,21 +104,21 @@ def catalogue_metrics(
     *,
     popularity: npt.NDArray[np.integer] | None = None,
 ) -> dict[str, float]:
-    """Tell what the lists of all users together show, up to rank K.
+    """Compute figures of all lists together, up to rank K.
 
     Args:
         predictions: m rows of k items.
         n_items: the size of the catalogue.
         ks: the cut-offs, each at most the k of the predictions.
-        popularity: int (n_items,), the training events of each item; without it `popular@K` is left out.
+        popularity: int (n_items,), the training events of each item; without it `popular@K` is omitted.
 
     Returns:
-        `coverage@K`, the share of the catalogue shown to anyone; `distinct@K`, the number of items that is;
-        `filled@K`, the share of the places that hold an item; `popular@K`, the share of the shown items
-        that are among the most popular 1 % of the catalogue (ties: the lower item index).
-        `overlap@K`, the items that the lists of two users share / K, the mean over all pairs of users; 1
-        where everyone is shown the same. `swapped@K`, the Recall@K of lists dealt out to other users at
-        random, in expectation: a model that is hardly better does not read its users' histories.
+        `coverage@K`: share of the catalogue recommended to at least one user. `distinct@K`: the number of
+        these items. `filled@K`: share of the list positions that hold an item. `popular@K`: share of the
+        recommended items among the most popular 1 % of the catalogue (ties: the lower item index).
+        `list_overlap@K`: items that the lists of two users share, divided by K, averaged over all pairs of
+        users; 1 if all lists are equal. `shuffled_history_recall@K`: expected Recall@K if lists were assigned
+        to other users at random; a model whose Recall@K is hardly higher does not use the histories.
 
     Raises:
         ConfigError: if a cut-off is less than 1 or beyond the length of the lists.
@@ -133,17 +133,17 @@ def catalogue_metrics(
         distinct = int(np.count_nonzero(np.bincount(shown, minlength=n_items)))
         metrics[f"coverage@{k}"] = distinct / n_items
         metrics[f"distinct@{k}"] = float(distinct)
-        metrics |= _sameness(predictions, shown, n_items, k)
+        metrics |= _pair_figures(predictions, shown, n_items, k)
         metrics[f"filled@{k}"] = shown.size / (len(predictions) * k)
         if popular is not None:
             metrics[f"popular@{k}"] = float(popular[shown].mean()) if shown.size else 0.0
     return metrics
 
 
-def _sameness(
+def _pair_figures(
     predictions: Predictions, shown: npt.NDArray[np.int32], n_items: int, k: int
 ) -> dict[str, float]:
-    """Give `overlap@k` and `swapped@k` over all pairs of users, from how many lists each item is in."""
+    """Compute both figures over all pairs of users from the number of lists that contain each item."""
     users = len(predictions)
     if users < 2:
         return {}
@@ -151,8 +151,8 @@ def _sameness(
     own = float((predictions.items[:, :k] == predictions.targets[:, None]).sum())
     pairs = users * (users - 1.0)
     return {
-        f"overlap@{k}": float((lists * (lists - 1)).sum()) / pairs / k,
-        f"swapped@{k}": (float(lists[predictions.targets].sum()) - own) / pairs,
+        f"list_overlap@{k}": float((lists * (lists - 1)).sum()) / pairs / k,
+        f"shuffled_history_recall@{k}": (float(lists[predictions.targets].sum()) - own) / pairs,
     }
 
 
@@ -161,15 +161,15 @@ def _checked(ks: Iterable[int], predictions: Predictions) -> list[int]:
     for k in cutoffs:
         if not 1 <= k <= predictions.k:
             raise ConfigError(
-                f"the predictions of `{predictions.model}` hold {predictions.k} items a user, so a cut-off "
-                f"must be in 1..{predictions.k}, got {k}; predict more items or lower the cut-off"
+                f"cut-off beyond the lists of `{predictions.model}`: expected 1..{predictions.k}, got {k}. "
+                "Predict more items per user or lower the cut-off"
             )
     return cutoffs
 
 
 def _popular(popularity: npt.NDArray[np.integer], n_items: int) -> npt.NDArray[np.bool_]:
     if popularity.shape != (n_items,):
-        raise DataError(f"`popularity` must be ({n_items},), one count an item, got {popularity.shape}")
+        raise DataError(f"`popularity` must be ({n_items},), one count per item, got {popularity.shape}")
     most = np.argsort(-popularity.astype(np.int64), kind="stable")[: math.ceil(POPULAR * n_items)]
     popular = np.zeros(n_items, bool)
     popular[most] = True

@@ -1,7 +1,8 @@
-"""`metrics.json`: results, and beside them all that one must know to trust or repeat them."""
+"""`metrics.json`: results with their protocol, machine, versions and run times."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -23,14 +24,15 @@ _LOSSES = ("level_loss", "bigram_loss")
 
 @dataclass(frozen=True)
 class Result:
-    """One number.
+    """One measured value.
 
     Attributes:
-        model: the model measured.
+        model: the model.
         slice: `all`, or a group of users.
-        metric: such as `ndcg@10`.
+        metric: name of the metric, such as `ndcg@10`.
         value: the mean over the users of the slice.
-        ci95: the ends of the 95 % bootstrap interval; None for what is not a mean over users.
+        ci95: ends of the 95 % bootstrap interval; None for figures that are not means over users.
+        exclude_seen: whether the items of a user's history were excluded from the lists.
     """
 
     model: str
@@ -38,14 +40,16 @@ class Result:
     metric: str
     value: float
     ci95: tuple[float, float] | None = None
+    exclude_seen: bool = True
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the result as `metrics.json` holds it."""
+        """Return the entry of `metrics.json`."""
         ends = None if self.ci95 is None else list(self.ci95)
         return {
             "model": self.model,
             "slice": self.slice,
             "metric": self.metric,
+            "exclude_seen": self.exclude_seen,
             "value": self.value,
             "ci95": ends,
         }
@@ -53,20 +57,20 @@ class Result:
 
 @dataclass(frozen=True)
 class Metrics:
-    """The contents of a `metrics.json`.
+    """Contents of a `metrics.json`.
 
     Attributes:
-        protocol: how everything in `results` was measured.
-        results: the numbers, in the order in which the models were measured.
-        tokenizer: facts of the Semantic IDs: `unique_rate`, and per level `perplexity` and `mse`, ….
-        seconds: the wall time of each stage.
-        diagnostics: of each generator, losses by level on validation: `level_loss`, and `bigram_loss`, see
-            `bigram_losses`.
-        training: of each trained model, `tokens_per_second`, `flops` of all its steps, and `gemm_share`, the
-            share of the speed of a plain matrix product that they reached; empty in files that do not tell.
-        cpu_seconds: the processor time of each stage, over all threads; empty in files that do not tell.
-        machine: what it ran on, see `machine_facts`.
-        versions: of the packages that matter, see `version_facts`.
+        protocol: how `results` were measured.
+        results: the values, in the order in which the models were measured.
+        tokenizer: figures of the Semantic IDs: `unique_rate`, and per level `perplexity` and `mse`, ….
+        seconds: wall time of each stage.
+        diagnostics: for each generative model, validation losses by level: `level_loss`, and `bigram_loss`
+            as in `bigram_losses`.
+        training: for each trained model, `tokens_per_second`, `flops` of all steps, and `gemm_share`, the
+            fraction of the speed of a plain matrix product; empty if not recorded.
+        cpu_seconds: processor time of each stage over all threads; empty if not recorded.
+        machine: see `machine_facts`.
+        versions: package versions, see `version_facts`.
         slices: the number of users in each slice.
     """
 
@@ -83,24 +87,50 @@ class Metrics:
 
     @property
     def models(self) -> list[str]:
-        """The models, in order."""
+        """Names of the models, in order."""
         return list(dict.fromkeys(result.model for result in self.results))
 
-    def find(self, model: str, metric: str, slice: str = "all") -> Result | None:
-        """Give one result, or None if it was not measured."""
-        wanted = (model, slice, metric)
-        return next((r for r in self.results if (r.model, r.slice, r.metric) == wanted), None)
+    def find(
+        self, model: str, metric: str, slice: str = "all", *, exclude_seen: bool | None = None
+    ) -> Result | None:
+        """Return one result, or None if it was not measured.
 
-    def merged(self, other: Metrics) -> Metrics:
-        """Give both in one; where both measured a model, `other` is the newer and all its results stand.
+        Without `exclude_seen`, lists without seen items are preferred: these are what `recommend` returns.
+        """
+        key = (model, slice, metric)
+        found = {r.exclude_seen: r for r in self.results if (r.model, r.slice, r.metric) == key}
+        if exclude_seen is not None:
+            return found.get(exclude_seen)
+        return found.get(True, found.get(False))
+
+    def under(self, exclude_seen: bool) -> Metrics:
+        """Return the results of one `exclude_seen` setting.
 
         Raises:
-            ConfigError: if the two were measured under protocols that do not go together.
+            ConfigError: if nothing was measured under it.
         """
-        newer = set(other.models)
+        if exclude_seen not in self.protocol.exclude_seen:
+            raise ConfigError(
+                f"no results with exclude_seen={exclude_seen}: expected one of "
+                f"{list(self.protocol.exclude_seen)}. Evaluate the run with this setting first"
+            )
+        return dataclasses.replace(
+            self,
+            protocol=dataclasses.replace(self.protocol, exclude_seen=(exclude_seen,)),
+            results=[result for result in self.results if result.exclude_seen == exclude_seen],
+        )
+
+    def merged(self, other: Metrics) -> Metrics:
+        """Combine two sets of results; where both measured a model and setting, those of `other` are kept.
+
+        Raises:
+            ConfigError: if the protocols differ in more than seeds, beam and collisions.
+        """
+        newer = {(result.model, result.exclude_seen) for result in other.results}
+        kept = [result for result in self.results if (result.model, result.exclude_seen) not in newer]
         return Metrics(
-            protocol=self.protocol.joined(other.protocol),
-            results=[result for result in self.results if result.model not in newer] + other.results,
+            protocol=self.protocol.combined(other.protocol),
+            results=kept + other.results,
             tokenizer=self.tokenizer | other.tokenizer,
             seconds=self.seconds | other.seconds,
             machine=self.machine | other.machine,
@@ -112,14 +142,13 @@ class Metrics:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all.
+        """Write the file atomically, one result per line.
 
         Raises:
-            ConfigError: if a value cannot be written, such as NaN.
+            ConfigError: if a value is not valid JSON, such as NaN.
         """
-        contents = {
+        sections = {
             "protocol": self.protocol.as_dict(),
-            "results": [result.as_dict() for result in self.results],
             "tokenizer": self.tokenizer,
             "seconds": self.seconds,
             "cpu_seconds": self.cpu_seconds,
@@ -130,18 +159,21 @@ class Metrics:
             "training": self.training,
         }
         try:
-            text = json.dumps(contents, indent=1, allow_nan=False)
+            written = {name: json.dumps(value, allow_nan=False) for name, value in sections.items()}
+            results = [json.dumps(result.as_dict(), allow_nan=False) for result in self.results]
         except (ValueError, TypeError) as error:
-            raise ConfigError(f"metrics hold a value that JSON cannot: {error}") from error
-        write_text(path, text + "\n")
+            raise ConfigError(f"a value of the metrics is not valid JSON: {error}") from error
+        written["results"] = "[\n  " + ",\n  ".join(results) + "\n ]" if results else "[]"
+        lines = [f' "{name}": {text}' for name, text in written.items()]
+        write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Metrics:
-        """Read and check a file that `save` wrote.
+        """Read and validate a file that `save` wrote.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            FormatError: if it is not a whole `metrics.json` of the expected shape.
+            FormatError: if it is not a complete `metrics.json`.
         """
         if Path(path).stat().st_size > _LARGEST_BYTES:
             raise FormatError(f"{path}: larger than any metrics.json ({_LARGEST_BYTES:,} bytes)")
@@ -162,9 +194,15 @@ def _from_json(contents: object) -> Metrics:
     if not isinstance(results, list):
         raise FormatError(f"`results` must be a list, got {type(results).__name__}")
     read = [_result(number, entry) for number, entry in enumerate(results)]
-    seen = {(result.model, result.slice, result.metric) for result in read}
-    if len(seen) != len(read):
-        raise FormatError("`results` must hold every model, slice and metric once")
+    keys = {(result.model, result.slice, result.metric, result.exclude_seen) for result in read}
+    if len(keys) != len(read):
+        raise FormatError("`results` must hold every model, slice, metric and `exclude_seen` once")
+    settings = {result.exclude_seen for result in read}
+    if not settings <= set(protocol.exclude_seen):
+        raise FormatError(
+            f"`exclude_seen` of a result must be one of the protocol's {list(protocol.exclude_seen)}, "
+            f"got {sorted(settings)}"
+        )
     rest = {
         name: _object(name, sections.get(name, {}))
         for name in (
@@ -181,12 +219,12 @@ def _from_json(contents: object) -> Metrics:
     for name in ("seconds", "cpu_seconds"):
         if not all(_is_number(value) for value in rest[name].values()):
             raise FormatError(f"`{name}` must hold a number for every stage")
-    for model, told in rest["diagnostics"].items():
-        losses = [told.get(name) for name in _LOSSES] if isinstance(told, Mapping) else [None]
+    for model, figures in rest["diagnostics"].items():
+        losses = [figures.get(name) for name in _LOSSES] if isinstance(figures, Mapping) else [None]
         if not all(isinstance(column, list) and all(map(_is_number, column)) for column in losses):
             raise FormatError(f"`diagnostics` of `{model}` must hold lists of numbers, {', '.join(_LOSSES)}")
-    for model, told in rest["training"].items():
-        if not (isinstance(told, Mapping) and all(map(_is_number, told.values()))):
+    for model, figures in rest["training"].items():
+        if not (isinstance(figures, Mapping) and all(map(_is_number, figures.values()))):
             raise FormatError(f"`training` of `{model}` must hold numbers")
     if not all(isinstance(value, str) for value in rest["versions"].values()):
         raise FormatError("`versions` must hold a text for every package")
@@ -217,7 +255,10 @@ def _result(number: int, entry: object) -> Result:
     ):
         raise FormatError(f"{where}: `ci95` must be [low, high] or null, got {ends!r}")
     interval = None if ends is None else (float(ends[0]), float(ends[1]))
-    return Result(str(model), str(group), str(metric), float(value), interval)
+    exclude_seen = values.get("exclude_seen")
+    if not isinstance(exclude_seen, bool):
+        raise FormatError(f"{where}: `exclude_seen` must be true or false, got {exclude_seen!r}")
+    return Result(str(model), str(group), str(metric), float(value), interval, exclude_seen)
 
 
 def _is_number(value: object) -> bool:

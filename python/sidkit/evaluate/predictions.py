@@ -1,4 +1,4 @@
-"""The ranked items that one model gave to some users, and the item each of them really took next."""
+"""Ranked items that one model recommends to some users, and the item each of them took next."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model recommended, best first, one row per user of an `EvaluationSet`.
+    """Recommendations of one model, best first, one row per user of an `EvaluationSet`.
 
-    Users and items are indices into the `Dataset`. A row with fewer than k items is filled up at its end with
-    item -1 and score -inf. Rows are checked when the object is made; an object that exists is right.
+    Users and items are indices into the `Dataset`. A row with fewer than k items is padded at its end with
+    item -1 and score -inf. All rows are validated when the object is made.
 
     Attributes:
         model: the name of the model, as in the run directory.
@@ -34,6 +34,7 @@ class Predictions:
         items: int32 (m, k), the items in the order shown; none twice in a row.
         scores: float32 (m, k), never rising within a row; log-probabilities or any other score.
         targets: int32 (m,), the item each user took next.
+        exclude_seen: whether the items of a user's history were excluded from the lists.
 
     Raises:
         DataError: if a shape, a type or a row breaks these rules; the message names the row.
@@ -44,22 +45,28 @@ class Predictions:
     items: Int32
     scores: Float32
     targets: Int32
+    exclude_seen: bool = True
 
     def __post_init__(self) -> None:
-        """Check every rule of the class."""
+        """Validate the arrays."""
         if not isinstance(self.model, str) or not self.model:
-            raise DataError(f"predictions need the name of their model, got {self.model!r}")
+            raise DataError(f"`model` of predictions must be a name, got {self.model!r}")
         _check_shapes(self)
         _check_rows(self)
 
     def __len__(self) -> int:
-        """Give the number of rows."""
+        """Return the number of rows."""
         return len(self.users)
 
     @property
     def k(self) -> int:
-        """The number of places in a row."""
+        """Length of the lists."""
         return int(self.items.shape[1])
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file in `predictions/` of a run directory."""
+        return f"{self.model}.parquet" if self.exclude_seen else f"{self.model}.seen_included.parquet"
 
     def save(
         self,
@@ -68,16 +75,17 @@ class Predictions:
         user_ids: pl.Series | Sequence[Any] | None = None,
         item_ids: pl.Series | Sequence[Any] | None = None,
     ) -> None:
-        """Write the predictions to a Parquet file, whole or not at all.
+        """Write the predictions to a Parquet file atomically.
 
         Args:
-            path: the file, by custom `predictions/<model>.parquet`.
+            path: the file, by convention `predictions/<file_name>`.
             user_ids: the original id of every user of the dataset, by user index; adds the column `user_id`.
             item_ids: the original id of every item, by item index; adds `target_id` and the lists `item_ids`.
         """
         frame = pl.DataFrame(
             {
                 "model": pl.Series([self.model]).new_from_index(0, len(self)),
+                "exclude_seen": pl.Series([self.exclude_seen]).new_from_index(0, len(self)),
                 "user": self.users,
                 "target": self.targets,
                 "items": pl.Series(self.items, dtype=pl.Array(pl.Int32, self.k)),
@@ -98,15 +106,17 @@ class Predictions:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Predictions:
-        """Read what `save` wrote; columns of original ids are left aside.
+        """Read a file that `save` wrote; columns of original ids are ignored.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            FormatError: if it is not a file of predictions, or its rows break the rules of the class.
+            FormatError: if it is not a file of predictions, or a row is invalid.
         """
         frame = _read(Path(path))
         if frame.get_column("model").n_unique() != 1:
             raise FormatError(f"{path}: expected the predictions of one model, got {_names(frame)}")
+        if frame.get_column("exclude_seen").n_unique() != 1:
+            raise FormatError(f"{path}: expected one value of `exclude_seen`, got both true and false")
         try:
             return cls(
                 model=frame.item(0, "model"),
@@ -114,6 +124,7 @@ class Predictions:
                 items=frame.get_column("items").to_numpy(),
                 scores=frame.get_column("scores").to_numpy(),
                 targets=frame.get_column("target").to_numpy(),
+                exclude_seen=frame.item(0, "exclude_seen"),
             )
         except DataError as error:
             raise FormatError(f"{path}: {error}; write it again with Predictions.save") from error
@@ -140,14 +151,14 @@ def _check_shapes(predictions: Predictions) -> None:
             f"got {predictions.items.shape} and {predictions.scores.shape}"
         )
     if predictions.targets.shape != (rows,):
-        raise DataError(f"`targets` must be ({rows},), one a user, got {predictions.targets.shape}")
+        raise DataError(f"`targets` must be ({rows},), one per user, got {predictions.targets.shape}")
 
 
 def _check_rows(predictions: Predictions) -> None:
     items, scores = predictions.items, predictions.scores
     padding = items == -1
     _forbid(predictions.users < 0, "a negative user index")
-    _forbid(predictions.targets < 0, "a negative target; users without a next item must be left out")
+    _forbid(predictions.targets < 0, "a negative target; leave out users without a next item")
     _forbid(items < -1, "a negative item index other than the padding -1")
     _forbid(np.isnan(scores) | (scores == np.inf), "a score that is NaN or +inf")
     _forbid(padding != (scores == -np.inf), "padding (item -1) without score -inf, or -inf at an item")
@@ -164,12 +175,12 @@ def _forbid(wrong: npt.NDArray[np.bool_], what: str) -> None:
 
 
 def _original(ids: pl.Series | Sequence[Any], index: Int32, kind: str) -> pl.Series:
-    """Look up original ids; a padding index gives null."""
+    """Look up original ids; a padding index becomes null."""
     series = ids if isinstance(ids, pl.Series) else pl.Series(list(ids))
     if index.max() >= len(series):
         raise DataError(
-            f"{kind} index {int(index.max())} has no original id: `{kind}_ids` holds {len(series)}, "
-            f"one for each {kind} of the dataset is needed"
+            f"{kind} index {int(index.max())} has no original id: expected `{kind}_ids` to hold one id for "
+            f"each {kind} of the dataset, got {len(series)}"
         )
     return series.gather(pl.Series(index).replace(-1, None))
 
@@ -179,27 +190,26 @@ def _read(path: Path) -> pl.DataFrame:
         raise FileNotFoundError(f"no predictions at {path}")
     try:
         schema = pl.read_parquet_schema(path)
-        wanted = ["model", "user", "target", "items", "scores"]
-        types = [schema.get(name) for name in wanted]
-        items, scores = types[3], types[4]
+        columns = ["model", "exclude_seen", "user", "target", "items", "scores"]
+        types = [schema.get(name) for name in columns]
+        items, scores = types[4], types[5]
         if (
-            types[:3] != [pl.String, pl.Int32, pl.Int32]
+            types[:4] != [pl.String, pl.Boolean, pl.Int32, pl.Int32]
             or not (isinstance(items, pl.Array) and items.inner == pl.Int32)
             or not (isinstance(scores, pl.Array) and scores.inner == pl.Float32)
         ):
             found = ", ".join(f"{name} {kind}" for name, kind in schema.items())
             raise FormatError(
-                f"{path}: expected the columns model, user, target, items, scores of a file of predictions, "
-                f"got {found}"
+                f"{path}: expected the columns {', '.join(columns)} of a file of predictions, got {found}"
             )
-        frame = pl.read_parquet(path, columns=wanted)
+        frame = pl.read_parquet(path, columns=columns)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise FormatError(
             f"{path}: not a Parquet file of predictions, or a truncated one ({error})"
         ) from error
     lists = [frame.get_column(name).explode() for name in ("items", "scores")]
     if frame.height == 0 or any(column.null_count() for column in [*frame.get_columns(), *lists]):
-        raise FormatError(f"{path}: a file of predictions has rows and no empty cells")
+        raise FormatError(f"{path}: expected at least one row of predictions and no null values")
     return frame
 
 

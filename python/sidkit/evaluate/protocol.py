@@ -1,4 +1,4 @@
-"""The rules under which a number was measured, kept beside the number."""
+"""Evaluation protocol: the settings under which metrics were measured."""
 
 from __future__ import annotations
 
@@ -12,60 +12,63 @@ from sidkit.errors import ConfigError
 __all__ = ["Protocol"]
 
 _CHOICES = {
-    "split": ("leave_last_out", "global_time"),
+    "split": ("leave_last_out", "global_time", "given"),
     "ties": ("source", "shuffle"),
     "collisions": ("suffix", "reassign", "share"),
     "reassign": ("first", "nearest", "sinkhorn"),
-    "part": ("test", "valid"),
+    "evaluated_on": ("test", "validation"),
 }
+_SEEN = {True: "excluded", False: "included"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How a number was measured; two numbers compare only if these agree.
+    """Settings of an evaluation; two metrics are comparable only if these agree.
 
     Attributes:
-        split: `leave_last_out` or `global_time`.
-        ties: the order of a user's events with equal times: `source`, as in the file, or `shuffle`.
-        tie_seed: of the shuffle; 0 with `source`.
-        exclude_seen: whether items of the user's own history were kept out of the lists.
-        collisions: how items with equal codes are told apart; None where no Semantic IDs took part.
-        reassign: who keeps a code under the policy `reassign`; `first` under any other.
-        candidates: the number of items ranked, always the whole catalogue.
-        beam: the width of the beam; None where every item was scored.
-        seeds: of the trainings.
-        users: the number of users measured.
-        part: `test`, or `valid` while choices are still made.
-        dataset: the name of the dataset.
-        resamples: bootstrap samples behind each interval.
+        split: kind of split, `leave_last_out`, `global_time` or `given` (the dataset's own).
+        ties: order of a user's events with tied timestamps: `source`, as in the file, or `shuffle`.
+        tie_seed: seed of the shuffle; 0 with `source`.
+        exclude_seen: whether the items of a user's history were excluded from the lists: one setting, or
+            both with True first. A single bool is accepted.
+        collisions: collision policy of the Semantic IDs; None for models without Semantic IDs.
+        reassign: method of the policy `reassign`; `first` for other policies.
+        candidates: number of ranked items, always the full catalogue.
+        beam: beam width; None if every item was scored.
+        seeds: seeds of the trainings.
+        users: number of users.
+        evaluated_on: `test`, or `validation` during model selection.
+        dataset: name of the dataset.
+        resamples: bootstrap samples per interval.
 
     Raises:
         ConfigError: if a value is not one of those above.
     """
 
-    split: Literal["leave_last_out", "global_time"] = "leave_last_out"
+    split: Literal["leave_last_out", "global_time", "given"] = "leave_last_out"
     ties: Literal["source", "shuffle"] = "source"
     tie_seed: int = 0
-    exclude_seen: bool = False
+    exclude_seen: tuple[bool, ...] = (True,)
     collisions: Literal["suffix", "reassign", "share"] | None = None
     reassign: Literal["first", "nearest", "sinkhorn"] = "first"
     candidates: int
     beam: int | None = None
     seeds: tuple[int, ...] = (0,)
     users: int
-    part: Literal["test", "valid"] = "test"
+    evaluated_on: Literal["test", "validation"] = "test"
     dataset: str = ""
     resamples: int = 1000
 
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Validate every value."""
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             if value not in choices and not (name == "collisions" and value is None):
                 raise ConfigError(f"protocol: `{name}` must be one of {', '.join(choices)}, got {value!r}")
         if self.reassign != "first" and self.collisions != "reassign":
             raise ConfigError(
-                f"protocol: `reassign` {self.reassign!r} needs the policy `reassign`, got {self.collisions!r}"
+                f"protocol: `reassign` {self.reassign!r} requires the policy `reassign`, "
+                f"got {self.collisions!r}"
             )
         object.__setattr__(self, "seeds", tuple(self.seeds))
         for name, least in (("candidates", 1), ("users", 1), ("resamples", 2), ("tie_seed", 0)):
@@ -74,19 +77,21 @@ class Protocol:
             _check_integer("beam", self.beam, 1)
         for seed in self.seeds:
             _check_integer("seeds", seed, 0)
-        if not isinstance(self.exclude_seen, bool) or not isinstance(self.dataset, str):
-            raise ConfigError("protocol: `exclude_seen` must be true or false and `dataset` a name")
+        object.__setattr__(self, "exclude_seen", _settings(self.exclude_seen))
+        if not isinstance(self.dataset, str):
+            raise ConfigError(f"protocol: `dataset` must be a name, got {self.dataset!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the protocol as `metrics.json` holds it; `reassign` only where it is not `first`."""
-        values = dataclasses.asdict(self) | {"seeds": list(self.seeds)}
+        """Return the object of `metrics.json`; `reassign` only where it is not `first`."""
+        lists = {"seeds": list(self.seeds), "exclude_seen": list(self.exclude_seen)}
+        values = dataclasses.asdict(self) | lists
         if self.reassign == "first":
             del values["reassign"]
         return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
-        """Read what `as_dict` gave.
+        """Build a protocol from the output of `as_dict`.
 
         Raises:
             ConfigError: if a key is unknown or missing, or a value is out of range.
@@ -99,11 +104,11 @@ class Protocol:
             raise ConfigError(f"protocol: `seeds` must be a list, got {values['seeds']!r}")
         return cls(**values)
 
-    def joined(self, other: Protocol) -> Protocol:
-        """Give the protocol of two sets of results kept in one file.
+    def combined(self, other: Protocol) -> Protocol:
+        """Combine the protocols of two sets of results for one file.
 
-        Seeds are united; `beam` and `collisions`, and with these `reassign`, may be missing on one side, as
-        for a model without Semantic IDs.
+        Seeds and `exclude_seen` settings are united; `beam`, `collisions` and `reassign` may be missing on
+        one side, as for a model without Semantic IDs.
 
         Raises:
             ConfigError: if the two differ in anything else.
@@ -111,7 +116,7 @@ class Protocol:
         merged = dataclasses.asdict(self)
         for name, theirs in dataclasses.asdict(other).items():
             ours = merged[name]
-            if name == "seeds":
+            if name in ("seeds", "exclude_seen"):
                 merged[name] = tuple(sorted({*ours, *theirs}))
             elif name in ("beam", "collisions") and None in (ours, theirs):
                 merged[name] = theirs if ours is None else ours
@@ -119,20 +124,28 @@ class Protocol:
                 merged[name] = ours if other.collisions is None else theirs
             elif ours != theirs:
                 raise ConfigError(
-                    f"results under different protocols do not go into one file: `{name}` is {ours!r} and "
-                    f"{theirs!r}; evaluate both under the same setting"
+                    f"results of different protocols cannot be combined: `{name}` is {ours!r} and "
+                    f"{theirs!r}. Evaluate both with the same setting"
                 )
         return Protocol(**merged)
 
+    def ties_phrase(self) -> str:
+        """Describe the order of tied timestamps: `tied timestamps in source order`."""
+        if self.ties == "source":
+            return "tied timestamps in source order"
+        return f"tied timestamps shuffled with seed {self.tie_seed}"
+
+    def seen_phrase(self) -> str:
+        """Describe the treatment of seen items: `seen items excluded`."""
+        return "seen items " + " and ".join(_SEEN[setting] for setting in self.exclude_seen)
+
     def sentence(self) -> str:
-        """Say the protocol in one line, as a caption of a table."""
-        ties = "as in the source" if self.ties == "source" else f"shuffled with seed {self.tie_seed}"
-        seen = "seen items masked" if self.exclude_seen else "nothing masked"
+        """Describe the protocol in one line, for the caption of a table."""
         parts = [
-            f"{self.dataset}, {self.part} part" if self.dataset else f"{self.part} part",
+            f"{self.dataset}, {self.evaluated_on} set" if self.dataset else f"{self.evaluated_on} set",
             f"{self.split.replace('_', '-')} split",
-            f"equal times {ties}",
-            seen,
+            self.ties_phrase(),
+            self.seen_phrase(),
             f"all {self.candidates:,} items are candidates",
             f"{self.users:,} users",
         ]
@@ -144,6 +157,13 @@ class Protocol:
         seeds = ", ".join(map(str, self.seeds))
         parts.append(f"seed {seeds}" if len(self.seeds) == 1 else f"seeds {seeds}")
         return "; ".join([*parts, f"95 % bootstrap intervals over users, {self.resamples:,} samples"])
+
+
+def _settings(value: object) -> tuple[bool, ...]:
+    values = (value,) if isinstance(value, bool) else value
+    if not isinstance(values, list | tuple) or not values or not all(isinstance(v, bool) for v in values):
+        raise ConfigError(f"protocol: `exclude_seen` must be true, false or a list of both, got {value!r}")
+    return tuple(sorted(set(values), reverse=True))
 
 
 def _check_integer(name: str, value: object, least: int) -> None:

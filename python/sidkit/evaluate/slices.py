@@ -1,4 +1,4 @@
-"""Groups of users whose accuracy is told apart: by how much is known of them, and by what they took next."""
+"""User slices by history length and target popularity."""
 
 from collections.abc import Sequence
 
@@ -19,20 +19,20 @@ def user_slices(
     history_bounds: Sequence[int] = (0, 1, 5, 10, 20),
     popularity_bounds: Sequence[int] = (0, 1, 6, 21, 101),
 ) -> dict[str, Mask]:
-    """Name the rows of each slice; `all` is not among them, and a slice without a user is left out.
+    """Build the mask of each slice; the slice `all` is not included, and slices without users are omitted.
 
     Args:
-        history_lengths: int (m,), the number of events each history holds.
-        target_popularity: int (m,), how often each target occurs in training; 0 is a cold item.
-        history_bounds: the least length of each slice, rising.
-        popularity_bounds: the least popularity of each slice, rising.
+        history_lengths: int (m,), the number of events of each history.
+        target_popularity: int (m,), the training events of each target; 0 is a cold item.
+        history_bounds: smallest length of each slice, increasing.
+        popularity_bounds: smallest popularity of each slice, increasing.
 
     Returns:
         bool (m,) for each of `history 1-4`, `history 20+`, `target 0`, `target 1-5`, ….
 
     Raises:
-        ConfigError: if bounds do not rise.
-        DataError: if a value is below the lowest bound, so that a user would be in no slice.
+        ConfigError: if bounds are not increasing.
+        DataError: if a value is below the lowest bound.
     """
     slices: dict[str, Mask] = {}
     for kind, values, bounds in (
@@ -46,9 +46,11 @@ def user_slices(
 
 def _split(kind: str, values: npt.NDArray[np.integer], bounds: list[int]) -> dict[str, Mask]:
     if not bounds or bounds != sorted(set(bounds)):
-        raise ConfigError(f"the bounds of {kind} slices must rise, got {bounds}")
+        raise ConfigError(f"bounds of {kind} slices must be increasing, got {bounds}")
     if values.size and values.min() < bounds[0]:
-        raise DataError(f"a {kind} slice starts at {bounds[0]} at least, got a user with {int(values.min())}")
+        raise DataError(
+            f"{kind} slices start at {bounds[0]}, got a user with {int(values.min())}. Lower the first bound"
+        )
     slices = {}
     for low, high in zip(bounds, [*bounds[1:], None], strict=True):
         if high is None:

@@ -1,4 +1,4 @@
-"""Representations of items side by side: the same model, the same budget, several seeds."""
+"""Comparison of item representations: the same ranking model and budget, several seeds."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from torch import nn
 
-from sidkit import SidLayout
 from sidkit._progress import Progress, silent
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ranking.impressions import TimeSplit
+from sidkit.ranking.items import RankedItems
 from sidkit.ranking.metrics import auc, log_loss, user_auc
 from sidkit.ranking.model import RankModel
 from sidkit.ranking.representations import REPRESENTATIONS, item_vectors
+from sidkit.ranking.settings import RankSettings
 from sidkit.ranking.training import fit_ranker, predict_ranker
 
 __all__ = ["Comparison", "Result", "compare"]
 
-# Two-sided 95 % points of Student's t for 2, 3, ... seeds.
+# Two-sided 95 % quantiles of Student's t for 2, 3, ..., 10 seeds.
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One figure: `value` of `metric` on the `events` test events of a slice, for one seed."""
+    """The `value` of `metric` on the `events` test events of a slice, for one seed."""
 
     representation: str
     seed: int
@@ -45,8 +45,8 @@ class Comparison:
 
     Attributes:
         results: one for each representation, seed, slice and metric.
-        settings: what they were made with; `seeds` must be there.
-        parameters: parameters of each representation.
+        settings: settings of the comparison, among them `seeds`.
+        parameters: the number of parameters of each representation.
     """
 
     results: list[Result]
@@ -54,15 +54,15 @@ class Comparison:
     parameters: dict[str, int] = field(default_factory=dict)
 
     def summary(self, against: str = "random") -> pl.DataFrame:
-        """Means over the seeds with 95 % intervals (Student's t), and paired differences.
+        """Average over the seeds, with 95 % intervals (Student's t) and paired differences.
 
         Args:
-            against: the representation that `difference` is taken from, seed by seed.
+            against: the baseline of `difference`, which is paired by seed.
 
         Returns:
             One row for each representation, slice and metric (`auc`, `user_auc`, `log_loss`): `events`,
-            `mean`, `half_width` of its interval, `difference`, and `difference_half_width`. A slice with
-            events of one label only has no AUC, which is NaN.
+            `mean`, `half_width` of its interval, `difference`, and `difference_half_width`. AUC is NaN for a
+            slice whose events have one label only.
         """
         frame = pl.DataFrame([asdict(result) for result in self.results])
         keys = ["slice", "metric", "seed"]
@@ -79,38 +79,38 @@ class Comparison:
         )
 
     def renamed(self, old: str, new: str) -> Comparison:
-        """The same, with another name for one representation."""
+        """Return the same comparison with another name for one representation."""
         results = [
             replace(each, representation=new) if each.representation == old else each for each in self.results
         ]
         parameters = {new if name == old else name: count for name, count in self.parameters.items()}
         return replace(self, results=results, parameters=parameters)
 
-    def joined(self, other: Comparison) -> Comparison:
-        """The figures of both, under the settings of this one; they must be of the same events and seeds.
+    def combined(self, other: Comparison) -> Comparison:
+        """Combine two comparisons on the same events and seeds; the settings are those of this one.
 
         Raises:
-            ConfigError: if a representation is in both, or the settings differ in more than the sizes.
+            ConfigError: if a representation is in both, or the settings differ in more than codebook sizes.
         """
         differ = {
             key
             for key in self.settings.keys() | other.settings.keys()
-            if key != "sizes" and self.settings.get(key) != other.settings.get(key)
+            if key != "codebook_sizes" and self.settings.get(key) != other.settings.get(key)
         }
         both = self.parameters.keys() & other.parameters.keys()
         if differ or both:
             raise ConfigError(
-                "comparisons that are joined must have the same settings and different representations; "
-                f"settings that differ: {sorted(differ)}; representations in both: {sorted(both)}"
+                "comparisons cannot be combined: expected equal settings and different representations, "
+                f"got settings that differ: {sorted(differ)}; representations in both: {sorted(both)}"
             )
         return replace(
             self, results=self.results + other.results, parameters=self.parameters | other.parameters
         )
 
     def to_json(self) -> str:
-        """Everything as JSON text, which `from_json` reads."""
+        """Return JSON text for `from_json`."""
         stored = {"settings": self.settings, "parameters": self.parameters}
-        # JSON has no NaN; what cannot be measured is null.
+        # JSON has no NaN: undefined metrics are null.
         figures = [
             asdict(each) | {"value": None if each.value != each.value else round(each.value, 6)}
             for each in self.results
@@ -119,7 +119,7 @@ class Comparison:
 
     @classmethod
     def from_json(cls, text: str) -> Comparison:
-        """What `to_json` wrote.
+        """Build a comparison from the output of `to_json`.
 
         Raises:
             FormatError: if the text is not that of a comparison.
@@ -132,75 +132,54 @@ class Comparison:
             ]
             return cls(results, dict(stored["settings"]), dict(stored["parameters"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"this is not the JSON of a comparison of representations: {error}") from error
+            raise FormatError(
+                f"not the JSON of a comparison of representations: {error}. Run `sidkit rank` again"
+            ) from error
 
 
 def compare(
     split: TimeSplit,
+    items: RankedItems,
     *,
-    users: int,
-    item_ids: pl.Series,
-    vectors: npt.NDArray[np.float32],
-    codes: npt.NDArray[np.uint16],
-    layout: SidLayout,
     representations: Sequence[str] = REPRESENTATIONS,
-    rows: int = 2048,
-    dim: int = 16,
-    seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    epochs: int = 8,
-    batch_size: int = 1024,
+    settings: RankSettings | None = None,
     progress: Progress = silent,
 ) -> Comparison:
-    """Train the same model with each representation, and measure it on the test period.
+    """Train the same ranking model with each representation, and measure it on the test period.
 
     Args:
         split: the events.
-        users: how many users there are.
-        item_ids: the users' ids of the items.
-        vectors: float32 (items, content dim).
-        codes: uint16 (items, levels); the tokenizer should know no item that training does not.
-        layout: the layout of the codes.
+        items: the catalogue; its tokenizer should be fitted to items of the training period only.
         representations: which to compare, see `item_vectors`.
-        rows: the budget of each, in rows of `dim` parameters.
-        dim: length of the vectors.
-        seeds: one training each; a seed sets the first parameters, the order of events and the hash.
-        epochs: at most; the best one on the validation events counts.
-        batch_size: events a step.
-        progress: told after each training.
+        settings: budget and training; the defaults of `RankSettings` if None.
+        progress: called after each training.
 
     Raises:
-        ConfigError: if a setting makes no sense, or there is no such representation.
+        ConfigError: if a setting is invalid, a representation is unknown, or Semantic IDs are missing.
     """
-    if not 1 <= len(set(seeds)) == len(seeds) <= len(T_95) + 1:
-        raise ConfigError(f"seeds must be 1 to {len(T_95) + 1} different numbers; got {list(seeds)}")
+    settings = settings or RankSettings()
     slices = _slices(split)
     results: list[Result] = []
     parameters: dict[str, int] = {}
-
-    def made(name: str, seed: int) -> nn.Module:
-        return item_vectors(
-            name,
-            item_ids=item_ids,
-            vectors=vectors,
-            codes=codes,
-            layout=layout,
-            known=split.train_counts > 0,
-            rows=rows,
-            dim=dim,
+    known = split.train_counts > 0
+    for name in representations:  # an unknown name is an error before the first training
+        item_vectors(name, items, known=known, settings=settings, seed=settings.seeds[0])
+    trainings = [(name, seed) for name in representations for seed in settings.seeds]
+    for done, (name, seed) in enumerate(trainings):
+        vectors = item_vectors(name, items, known=known, settings=settings, seed=seed)
+        parameters[name] = sum(parameter.numel() for parameter in vectors.parameters())
+        model = RankModel(vectors, split.users, settings.dim)
+        fit_ranker(
+            model,
+            split.train,
+            split.validation,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
             seed=seed,
         )
-
-    trainings = [(name, seed) for name in representations for seed in seeds]
-    for name in representations:  # a name that is wrong is said before the first training
-        made(name, seeds[0])
-    for done, (name, seed) in enumerate(trainings):
-        items = made(name, seed)
-        parameters[name] = sum(parameter.numel() for parameter in items.parameters())
-        model = RankModel(items, users, dim)
-        fit_ranker(model, split.train, split.valid, epochs=epochs, batch_size=batch_size, seed=seed)
-        chances = predict_ranker(model, split.test)
+        probabilities = predict_ranker(model, split.test)
         for part, mask in slices.items():
-            labels, given = split.test.labels[mask], chances[mask]
+            labels, given = split.test.labels[mask], probabilities[mask]
             figures = {
                 "auc": auc(labels, given),
                 "user_auc": user_auc(labels, given, split.test.users[mask]),
@@ -208,22 +187,29 @@ def compare(
             }
             results += [Result(name, seed, part, key, value, len(given)) for key, value in figures.items()]
         progress(done + 1, len(trainings))
-    settings: dict[str, Any] = {"items": len(item_ids), "rows": rows, "dim": dim}
-    settings |= {"seeds": list(seeds), "epochs": epochs, "sizes": list(layout.sizes)}
-    settings |= {
-        "batch_size": batch_size,
+    return Comparison(results, _recorded(split, items, settings), parameters)
+
+
+def _recorded(split: TimeSplit, items: RankedItems, settings: RankSettings) -> dict[str, Any]:
+    return {
+        "items": len(items),
+        "num_embeddings": settings.num_embeddings,
+        "dim": settings.dim,
+        "seeds": list(settings.seeds),
+        "epochs": settings.epochs,
+        "codebook_sizes": [] if items.layout is None else list(items.layout.sizes),
+        "batch_size": settings.batch_size,
         "train": len(split.train),
-        "valid": len(split.valid),
+        "validation": len(split.validation),
         "test": len(split.test),
+        "test_begins": split.test_begins,
     }
-    settings |= {"test_begins": split.test_begins}
-    return Comparison(results, settings, parameters)
 
 
 def _slices(split: TimeSplit) -> dict[str, npt.NDArray[np.bool_]]:
-    """The parts of the test events, by name; empty ones are left out.
+    """Build masks of the test events by name; empty slices are omitted.
 
-    Decile 1 holds the tenth of the items met in training that were met least, decile 10 the most popular.
+    Decile 1 holds the training items with the fewest training events, decile 10 the most popular items.
     """
     items = split.test.items
     parts = {"all": np.ones(len(items), dtype=bool), "new items": split.new_items[items]}

@@ -1,4 +1,4 @@
-"""Labelled events in time order, and what each user had liked before."""
+"""Labelled events in time order, with the history and context of each user."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Int = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Impressions:
-    """Events, oldest first; what is told of a user is from strictly earlier times.
+    """Events, oldest first. Features of a user come from strictly earlier events.
 
     Attributes:
         users: int64 (n,), user index.
         items: int64 (n,), item index.
         times: float64 (n,).
-        labels: float32 (n,), 1 where the user liked the item.
+        labels: float32 (n,), 1 if the user liked the item.
         histories: int64 (n, length), the items that the user liked last, newest first, padded with -1.
         context: float32 (n, 2): log(1 + number of earlier events), and the share of them that were liked,
-            drawn to one half as if there had been two more, one of each.
+            with add-one smoothing.
     """
 
     users: Int
@@ -42,7 +42,7 @@ class Impressions:
         return len(self.users)
 
     def take(self, rows: npt.NDArray[np.integer] | slice) -> Impressions:
-        """The events in these rows."""
+        """Return the events in these rows."""
         return Impressions(
             self.users[rows],
             self.items[rows],
@@ -55,52 +55,57 @@ class Impressions:
 
 @dataclass(frozen=True, eq=False)
 class TimeSplit:
-    """Events before a first moment to train on, up to a second one to choose on, and after it to test on.
+    """Train, validation and test period of labelled events.
 
     Attributes:
-        train: the events to train on.
-        valid: the events to choose the number of epochs on.
-        test: the events to test on.
-        test_begins: the time of the first test event.
-        train_counts: int64 (items,), how often each item was met in training.
-        new_items: bool (items,), whether an item was met for the first time in the test period.
+        train: training events.
+        validation: validation events, for early stopping.
+        test: test events.
+        test_begins: time of the first test event.
+        train_counts: int64 (items,), training events of each item.
+        new_items: bool (items,), whether the first event of an item is in the test period.
     """
 
     train: Impressions
-    valid: Impressions
+    validation: Impressions
     test: Impressions
     test_begins: float
     train_counts: Int
     new_items: npt.NDArray[np.bool_]
 
+    @property
+    def users(self) -> int:
+        """Number of users."""
+        return 1 + max(int(part.users.max()) for part in (self.train, self.validation, self.test))
+
 
 def impressions(dataset: Dataset, *, liked: float = 4.0, history: int = 20) -> Impressions:
-    """Turn a rated log into labelled events.
+    """Convert a log of ratings to labelled events.
 
     Args:
-        dataset: with `timestamp` and `rating` (or `label`, taken as it is) in its interactions.
-        liked: ratings from here on are positive labels.
-        history: how many liked items to remember of each user.
+        dataset: interactions with `timestamp` and `rating`, or with `label`, which takes precedence.
+        liked: smallest rating with a positive label.
+        history: maximum number of liked items in a history.
 
     Raises:
-        DataError: if a column is missing, a rating or label is, or a label is neither 0 nor 1.
+        DataError: if a column or a value is missing, or a label is neither 0 nor 1.
         ConfigError: if `history` is less than 1.
     """
     if history < 1:
-        raise ConfigError(f"history must be at least 1; got {history}")
+        raise ConfigError(f"`history` must be at least 1, got {history}")
     log = dataset.interactions
     if "timestamp" not in log.columns or not {"label", "rating"} & set(log.columns):
         raise DataError(
-            "ranking needs `timestamp` and `rating` or `label` in the interactions; "
-            f"there are {', '.join(log.columns)}"
+            "columns missing from the interactions: expected `timestamp` and `rating` or `label`, "
+            f"got {', '.join(log.columns)}"
         )
     times = log["timestamp"].to_numpy().astype(np.float64)
     column = "label" if "label" in log.columns else "rating"
     given = log[column]
     if missing := given.cast(pl.Float64).fill_nan(None).null_count():
         raise DataError(
-            f"`{column}` is missing in {missing} of {len(log)} interactions, and an event without one is "
-            "neither liked nor disliked; drop them first"
+            f"`{column}` is missing in {missing} of {len(log)} interactions: expected a value in every one. "
+            "Drop these interactions"
         )
     labels = given.to_numpy() if column == "label" else given.to_numpy() >= liked
     if not np.isin(labels, (0, 1)).all():
@@ -115,14 +120,14 @@ def impressions(dataset: Dataset, *, liked: float = 4.0, history: int = 20) -> I
 def _before(
     users: Int, items: Int, times: npt.NDArray[np.float64], liked: npt.NDArray[np.bool_], length: int
 ) -> tuple[Int, npt.NDArray[np.float32]]:
-    """For each event, its user's last liked items and the two numbers of the context."""
+    """Compute the history and the context of each event."""
     histories = np.full((len(users), length), -1, dtype=np.int64)
     context = np.zeros((len(users), 2), dtype=np.float32)
     order = np.lexsort((times, users))
     bounds = np.flatnonzero(np.diff(users[order], prepend=-1, append=-1))
     for begin, end in pairwise(bounds):
         rows = order[begin:end]
-        # Events of the same moment do not know of each other.
+        # Events with tied timestamps are not part of each other's history.
         earlier = np.searchsorted(times[rows], times[rows], side="left")
         liked_before = np.concatenate([[0], np.cumsum(liked[rows])])[earlier]
         favourites = items[rows][liked[rows]]
@@ -134,30 +139,37 @@ def _before(
     return histories, context
 
 
-def split_by_time(events: Impressions, items: int, *, valid: float = 0.1, test: float = 0.1) -> TimeSplit:
-    """Cut events at two moments; events of one moment stay together.
+def split_by_time(
+    events: Impressions, items: int, *, validation: float = 0.1, test: float = 0.1
+) -> TimeSplit:
+    """Split events at two points in time; events with tied timestamps stay together.
 
     Args:
-        events: oldest first, as `impressions` gives them.
-        items: how many items the catalogue has.
-        valid: the share of the events, before the test period, to choose on.
-        test: the share of the latest events, which are the test period.
+        events: oldest first, as returned by `impressions`.
+        items: number of items of the catalogue.
+        validation: share of the events in the validation period, which precedes the test period.
+        test: share of the events in the test period.
 
     Raises:
-        ConfigError: if the shares leave nothing to train on.
-        DataError: if a part would be empty.
+        ConfigError: if a share is not positive, or no training events remain.
+        DataError: if a period is empty.
     """
-    if valid <= 0 or test <= 0 or valid + test >= 1:
-        raise ConfigError(f"valid and test must be above 0 and together below 1; got {valid=}, {test=}")
-    cuts = [int(len(events) * (1 - valid - test)), int(len(events) * (1 - test))]
+    if validation <= 0 or test <= 0 or validation + test >= 1:
+        raise ConfigError(
+            f"`validation` and `test` must be positive with a sum below 1, got {validation=}, {test=}"
+        )
+    cuts = [int(len(events) * (1 - validation - test)), int(len(events) * (1 - test))]
     first, second = (int(np.searchsorted(events.times, events.times[cut], side="left")) for cut in cuts)
     if not 0 < first < second < len(events):
-        raise DataError("the events are too few, or too many of one moment, to be split by time")
+        raise DataError(
+            f"a period of the time split is empty: got {len(events)} events, cut at {first} and {second}. "
+            "Use more events, or other shares"
+        )
     counts = np.bincount(events.items[:first], minlength=items)
     before_test = np.bincount(events.items[:second], minlength=items)
     return TimeSplit(
         train=events.take(slice(0, first)),
-        valid=events.take(slice(first, second)),
+        validation=events.take(slice(first, second)),
         test=events.take(slice(second, None)),
         test_begins=float(events.times[second]),
         train_counts=counts.astype(np.int64),

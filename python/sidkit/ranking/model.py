@@ -1,4 +1,4 @@
-"""A ranking model in one file: embeddings, a cross network beside a deep one, one logit."""
+"""Ranking model: embeddings, a cross network in parallel with a deep network, one logit."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ __all__ = ["RankModel"]
 
 
 class RankModel(nn.Module):
-    """Will this user like this item? A cross network in parallel with a deep one.
+    """Click model that predicts whether a user likes an item.
 
-    The cross layers are those of DCN-v2 (Wang et al., arXiv 2008.13535). An item looks the same to the model
-    as the item to rank and in a user's history, so what stands for items is all that differs between two
-    models with the same settings.
+    The cross layers are those of DCN-v2 (Wang et al., arXiv 2008.13535). The item to rank and the items of
+    the history share one representation, so two models with equal settings differ in it alone.
 
     Args:
-        items: gives the vectors of all items, (items, dim); see `sidkit.ranking.item_vectors`.
-        users: how many users there are.
+        items: module that returns the vectors of all items, (items, dim); see `sidkit.ranking.item_vectors`.
+        users: number of users.
         dim: length of the vectors of items and users.
-        context: how many numbers are told beside.
-        cross: cross layers.
+        context: number of context features.
+        cross: number of cross layers.
         hidden: width of the two deep layers.
-        unknown: in training, the share of events whose user is not told, as if met for the first time.
+        user_dropout: share of training events without the user embedding, as for a new user.
 
     Raises:
-        ConfigError: if `unknown` is not a share.
+        ConfigError: if `user_dropout` is not within 0 and 1.
     """
 
     def __init__(
@@ -40,14 +39,14 @@ class RankModel(nn.Module):
         context: int = 2,
         cross: int = 2,
         hidden: int = 64,
-        unknown: float = 0.5,
+        user_dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if not 0 <= unknown <= 1:
-            raise ConfigError(f"unknown is a share of the events, within 0 and 1; got {unknown}")
+        if not 0 <= user_dropout <= 1:
+            raise ConfigError(f"`user_dropout` must be a share within 0 and 1, got {user_dropout}")
         width = 4 * dim + context
-        self.items, self.unknown = items, unknown
-        # A user never trained on stays near zero, and so says little.
+        self.items, self.user_dropout = items, user_dropout
+        # The vector of a user without training events stays near zero.
         self.users = nn.Embedding(users, dim)
         nn.init.normal_(self.users.weight, std=0.01)
         self.cross = nn.ModuleList(nn.Linear(width, width) for _ in range(cross))
@@ -55,22 +54,22 @@ class RankModel(nn.Module):
         self.logit = nn.Linear(width + hidden, 1)
 
     def forward(self, users: Tensor, items: Tensor, histories: Tensor, context: Tensor) -> Tensor:
-        """Logits of liking, (n,).
+        """Compute the logits of the events, (n,).
 
         Args:
             users: int64 (n,).
             items: int64 (n,).
-            histories: int64 (n, length), items liked before, padded with -1.
+            histories: int64 (n, length), liked items, padded with -1.
             context: float (n, context).
         """
         vectors = self.items()  # (items, dim)
         item = vectors[items]  # (n, dim)
         liked = _mean_of(vectors, histories)  # (n, dim)
         user = self.users(users)  # (n, dim)
-        if self.training and self.unknown:
-            # Or else the user's vector would explain away what context and history say, and users who came
-            # after the training, who have no such vector, would be judged by half a model.
-            user = user * (torch.rand(len(user), 1) >= self.unknown)
+        if self.training and self.user_dropout:
+            # Without dropout the user embedding dominates context and history, which are all that the model
+            # has for users without training events.
+            user = user * (torch.rand(len(user), 1) >= self.user_dropout)
         x = torch.cat([user, item, liked, item * liked, context], dim=1)  # (n, width)
         crossed = x
         for layer in self.cross:
@@ -80,7 +79,7 @@ class RankModel(nn.Module):
 
 
 def _mean_of(vectors: Tensor, lists: Tensor) -> Tensor:
-    """The mean vector of each padded list, zero for an empty one: (items, dim), (n, length) -> (n, dim)."""
+    """Average the vectors of each padded list, zero if empty: (items, dim), (n, length) -> (n, dim)."""
     present = lists >= 0
     lengths = present.sum(dim=1)
     offsets = torch.cumsum(lengths, dim=0) - lengths  # (n,)

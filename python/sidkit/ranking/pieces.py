@@ -1,4 +1,4 @@
-"""Runs of tokens, of any length, learned from the Semantic IDs of a catalogue."""
+"""Pieces: frequent runs of tokens of any length, learned from the Semantic IDs of a catalogue."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sidkit import SidLayout
-from sidkit._core import segment_pieces
+from sidkit._core import SidLayout, segment_pieces
 from sidkit._extras import require
 from sidkit.errors import ConfigError, FormatError, NotFittedError
 
 __all__ = ["Pieces"]
 
-# Every token at its level is one character of the planes that Unicode leaves to private use.
+# Every pair of level and token is one character of the private-use planes of Unicode.
 FIRST_CHARACTER = 0xF0000
 CHARACTERS = 0x10FFFE - FIRST_CHARACTER
 
 
 class Pieces:
-    """A vocabulary of token runs: frequent runs become one piece, rare ones stay several.
+    """Vocabulary of token runs: frequent runs are one piece, rare runs several.
 
-    This is the SentencePiece variant of arXiv 2306.08121 (section on adaptation): popular and dense
-    corners of the catalogue get long pieces, and so rows of their own. The `tokenizers` library learns them
-    (byte-pair merges), the Rust core applies them; a token carries its level, so pieces keep their place.
+    This is the SentencePiece variant of arXiv 2306.08121 (section on adaptation): popular and dense regions
+    of the catalogue get long pieces with separate embeddings. The `tokenizers` library learns the byte-pair
+    merges, the Rust core applies them. Tokens of different levels are different symbols.
 
     Args:
         layout: the layout of the Semantic IDs; the sum of its sizes is the number of base symbols.
-        pieces: the size of the vocabulary, base symbols included.
+        pieces: size of the vocabulary, base symbols included.
 
     Raises:
-        ConfigError: if `pieces` is fewer than the base symbols, or there are too many of those.
+        ConfigError: if `pieces` is less than the number of base symbols, or there are too many of these.
         MissingExtraError: if `tokenizers` is not installed.
     """
 
@@ -42,23 +41,27 @@ class Pieces:
         symbols = sum(layout.sizes)
         if symbols > CHARACTERS:
             raise ConfigError(
-                f"pieces are made of at most {CHARACTERS:,} base symbols; this layout has {symbols:,}"
+                f"layout with too many base symbols: expected at most {CHARACTERS:,}, got {symbols:,}"
             )
         if pieces < symbols:
             raise ConfigError(
-                f"a vocabulary holds every token of every level: {symbols:,} pieces at least; got {pieces:,}"
+                f"vocabulary too small: expected at least {symbols:,} pieces, one for every token of every "
+                f"level, got {pieces:,}"
             )
         self.layout, self.pieces = layout, pieces
         self._first = FIRST_CHARACTER + np.concatenate([[0], np.cumsum(layout.sizes)[:-1]])
         self._tokenizer: Any = None
         self._merges = np.zeros((0, 2), np.uint32)
-        self._numbers = np.zeros(0, np.int64)  # of the pieces that symbols and merges make
+        self._numbers = np.zeros(0, np.int64)  # piece number of each symbol and merge
 
     def fit(self, codes: npt.NDArray[np.uint16]) -> Pieces:
-        """Learn the pieces from the tokens of items, uint16 (n, levels); an item given twice weighs double.
+        """Learn the pieces from Semantic IDs.
+
+        Args:
+            codes: uint16 (n, levels), the tokens; repeated rows count repeatedly.
 
         Raises:
-            ValueError: if the tokens are not of the layout.
+            ValueError: if a token is not in the layout.
         """
         library = require("tokenizers", extra="rank")
         alphabet = [chr(FIRST_CHARACTER + symbol) for symbol in range(sum(self.layout.sizes))]
@@ -74,49 +77,49 @@ class Pieces:
         return self
 
     def encode(self, codes: npt.NDArray[np.uint16]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Cut Semantic IDs into pieces.
+        """Segment Semantic IDs into pieces.
 
         Args:
-            codes: their tokens, uint16 (n, levels).
+            codes: uint16 (n, levels), the tokens.
 
         Returns:
-            The numbers of the pieces, int64 (total,), each below `pieces`, and the offsets of the items in
-            them, int64 (n + 1,).
+            The piece numbers, int64 (total,), each below `pieces`, and the offsets of the items, int64
+            (n + 1,).
 
         Raises:
-            NotFittedError: if no pieces were learned.
-            ValueError: if the tokens are not of the layout.
+            NotFittedError: if `fit` was not called.
+            ValueError: if a token is not in the layout.
         """
         if self._tokenizer is None:
-            raise NotFittedError("there are no pieces yet; call `fit` with the tokens of the catalogue first")
-        self.layout.pack(codes)  # raises for what is no token of its level
+            raise NotFittedError("no pieces learned yet. Call `fit` with the tokens of the catalogue first")
+        self.layout.pack(codes)  # validates the tokens
         symbols = (codes + (self._first - FIRST_CHARACTER)).astype(np.uint32)
         starts = np.arange(len(codes) + 1, dtype=np.int64) * len(self.layout.sizes)
         found, offsets = segment_pieces(symbols.ravel(), starts, self._merges, sum(self.layout.sizes))
         return self._numbers[found], offsets
 
     def runs(self) -> list[tuple[int, tuple[int, ...]]]:
-        """List the pieces by their numbers: the level where each begins, and its tokens.
+        """List the pieces by number, each with its first level and its tokens.
 
         Raises:
-            NotFittedError: if no pieces were learned.
+            NotFittedError: if `fit` was not called.
         """
         if self._tokenizer is None:
-            raise NotFittedError("there are no pieces yet; call `fit` with the tokens of the catalogue first")
+            raise NotFittedError("no pieces learned yet. Call `fit` with the tokens of the catalogue first")
         vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])
         return [self._run(text) for text, _ in vocabulary]
 
     def to_json(self) -> str:
-        """The pieces as JSON text, for `from_json`."""
+        """Return JSON text for `from_json`."""
         trained = None if self._tokenizer is None else json.loads(self._tokenizer.to_str())
         return json.dumps({"sizes": list(self.layout.sizes), "pieces": self.pieces, "tokenizer": trained})
 
     @classmethod
     def from_json(cls, text: str) -> Pieces:
-        """Read pieces that `to_json` wrote.
+        """Build pieces from the output of `to_json`.
 
         Raises:
-            FormatError: if the text is something else.
+            FormatError: if the text is not that of `Pieces`.
         """
         library = require("tokenizers", extra="rank")
         try:
@@ -126,15 +129,15 @@ class Pieces:
                 made._tokenizer = library.Tokenizer.from_str(json.dumps(stored["tokenizer"]))
                 made._prepare()
         except Exception as error:  # tokenizers raises bare exceptions
-            raise FormatError(f"this is no JSON of `Pieces.to_json`: {error}") from error
+            raise FormatError(f"not the JSON of `Pieces.to_json`: {error}") from error
         return made
 
     def _prepare(self) -> None:
-        """Take the merges out of the trained tokenizer, for the core.
+        """Convert the merges of the trained tokenizer for the core.
 
-        Two merges can make the same run, `ab` + `c` and `a` + `bc`; the core gives each its own token, so
-        what is merged further is merged of either. No run occurs twice in a Semantic ID, so the order among
-        such merges decides nothing.
+        Two merges can make the same run, `ab` + `c` and `a` + `bc`. The core gives them different tokens, so
+        further merges are duplicated for both. No run occurs twice in a Semantic ID, so the order of such
+        merges does not matter.
         """
         model = json.loads(self._tokenizer.to_str())["model"]
         vocabulary = model["vocab"]
@@ -151,7 +154,7 @@ class Pieces:
         self._numbers = np.array([vocabulary[text] for text in texts], np.int64)
 
     def _texts(self, codes: npt.NDArray[np.uint16]) -> Iterable[str]:
-        self.layout.pack(codes)  # raises for what is no token of its level
+        self.layout.pack(codes)  # validates the tokens
         for row in (codes + self._first).tolist():
             yield "".join(map(chr, row))
 

@@ -1,32 +1,33 @@
-"""What may stand for an item in a ranking model, all with the same number of parameters."""
+"""Item representations of a ranking model, all with the same number of parameters."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sidkit import SidLayout, ngram_rows
+from sidkit._core import ngram_rows
 from sidkit.errors import ConfigError
 from sidkit.ranking.embedding import id_rows, jagged_rows
+from sidkit.ranking.items import RankedItems
 from sidkit.ranking.pieces import Pieces
+from sidkit.ranking.settings import RankSettings
 
 __all__ = ["REPRESENTATIONS", "ContentVectors", "TableVectors", "item_vectors"]
 
-# In the order of reports: the two that Semantic IDs are to beat, then their own.
+# In the order of reports: the two baselines, then the kinds of n-gram.
 REPRESENTATIONS = ("random", "content", "unigram", "bigram", "all", "prefix", "pieces")
 
 
 class TableVectors(nn.Module):
-    """Each item is the sum of some rows of one table.
+    """Item vectors that are sums of rows of one table.
 
     Args:
-        values: int64 (total,), the rows of all items, one item after the other.
-        offsets: int64 (items + 1,), where each item begins in them, and where the last one ends.
-        rows: rows of the table.
+        values: int64 (total,), the rows of all items, concatenated.
+        offsets: int64 (items + 1,), the start of each item in `values`, and the end of the last one.
+        num_embeddings: size of the table.
         dim: length of the vectors.
     """
 
@@ -34,17 +35,17 @@ class TableVectors(nn.Module):
     offsets: Tensor
 
     def __init__(
-        self, values: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], *, rows: int, dim: int
+        self, values: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], *, num_embeddings: int, dim: int
     ) -> None:
         super().__init__()
         self.register_buffer("values", torch.from_numpy(values), persistent=False)
         self.register_buffer("offsets", torch.from_numpy(offsets), persistent=False)
-        # As many small vectors as an item has rows add up to one of the usual size.
+        # The sum over the rows of an item has the usual standard deviation.
         grams = max(1.0, len(values) / max(1, len(offsets) - 1))
-        self.table = nn.Parameter(torch.randn(rows, dim) * (0.01 / grams) ** 0.5)
+        self.table = nn.Parameter(torch.randn(num_embeddings, dim) * (0.01 / grams) ** 0.5)
 
     def forward(self) -> Tensor:
-        """The vectors of all items, (items, dim)."""
+        """Return the vectors of all items, (items, dim)."""
         bags: Tensor = F.embedding_bag(
             self.values, self.table, self.offsets, mode="sum", include_last_offset=True
         )
@@ -52,12 +53,12 @@ class TableVectors(nn.Module):
 
 
 class ContentVectors(nn.Module):
-    """Each item is what two layers make of its content vector.
+    """Item vectors computed from content vectors by two layers.
 
     Args:
         vectors: float32 (items, content dim).
-        dim: length of the vectors made.
-        budget: about how many parameters to spend; the width between the layers follows from it.
+        dim: length of the output vectors.
+        budget: approximate number of parameters, which sets the width of the hidden layer.
     """
 
     content: Tensor
@@ -65,59 +66,53 @@ class ContentVectors(nn.Module):
     def __init__(self, vectors: npt.NDArray[np.float32], *, dim: int, budget: int) -> None:
         super().__init__()
         width = max(1, round((budget - dim) / (vectors.shape[1] + 1 + dim)))
-        # Columns of one size learn at one pace, whatever model made the vectors.
+        # Standardized columns train at the same speed for every text encoder.
         scaled = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-6)
         self.register_buffer("content", torch.from_numpy(scaled.astype(np.float32)), persistent=False)
         self.layers = nn.Sequential(nn.Linear(vectors.shape[1], width), nn.ReLU(), nn.Linear(width, dim))
 
     def forward(self) -> Tensor:
-        """The vectors of all items, (items, dim)."""
+        """Return the vectors of all items, (items, dim)."""
         made: Tensor = self.layers(self.content)
         return made
 
 
 def item_vectors(
     name: str,
+    items: RankedItems,
     *,
-    item_ids: pl.Series,
-    vectors: npt.NDArray[np.float32],
-    codes: npt.NDArray[np.uint16],
-    layout: SidLayout,
     known: npt.NDArray[np.bool_],
-    rows: int,
-    dim: int,
+    settings: RankSettings,
     seed: int = 0,
 ) -> nn.Module:
-    """Make the representation of this name, of about `rows * dim` parameters.
+    """Build a representation with about `num_embeddings * dim` parameters.
 
     Args:
-        name: `random` (a hash of the id), `content`, a kind of n-gram that `sidkit.ngram_windows` knows, or
-            `pieces`.
-        item_ids: the users' ids of the items.
-        vectors: float32 (items, content dim).
-        codes: uint16 (items, levels), the tokens of their Semantic IDs.
-        layout: the layout of those.
-        known: bool (items,), the items that there were in training; pieces are learned from these.
-        rows: rows of the table.
-        dim: length of the vectors made.
-        seed: of the hash and of the first parameters.
+        name: `random` (a hash of the id), `content`, a kind of n-gram of `sidkit.ngram_windows`, or `pieces`.
+        items: the catalogue; Semantic IDs are needed for n-grams and pieces.
+        known: bool (items,), the items of the training period; pieces are learned from these.
+        settings: `num_embeddings` and `dim` are used.
+        seed: seed of the hash and of the initial parameters.
 
     Raises:
-        ConfigError: if there is no such representation, or too few rows for `pieces`.
+        ConfigError: if the representation is unknown, Semantic IDs are missing, or `num_embeddings` is too
+            small for `pieces`.
     """
     torch.manual_seed(seed)
+    size, dim = settings.num_embeddings, settings.dim
     if name == "content":
-        return ContentVectors(vectors, dim=dim, budget=rows * dim)
-    if name == "pieces":
-        values, offsets = Pieces(layout, rows).fit(codes[known]).encode(codes)
-        return TableVectors(values, offsets, rows=rows, dim=dim)
+        return ContentVectors(items.vectors, dim=dim, budget=size * dim)
     if name == "random":
-        found = id_rows(item_ids, rows=rows, seed=seed)
+        found = id_rows(items.item_ids, num_embeddings=size, seed=seed)
     else:
+        codes, layout = items.semantic_ids()
+        if name == "pieces":
+            values, offsets = Pieces(layout, size).fit(codes[known]).encode(codes)
+            return TableVectors(values, offsets, num_embeddings=size, dim=dim)
         try:
-            found = ngram_rows(layout.pack(codes), layout, kind=name, rows=rows, seed=seed)
+            found = ngram_rows(layout.pack(codes), layout, kind=name, rows=size, seed=seed)
         except ValueError as error:
             names = ", ".join(REPRESENTATIONS)
-            raise ConfigError(f"no representation `{name}`: {error}; hint: {names}") from error
+            raise ConfigError(f"unknown representation `{name}`: expected one of {names}. {error}") from error
     values, offsets = jagged_rows(found, np.arange(len(found) + 1))
-    return TableVectors(values, offsets, rows=rows, dim=dim)
+    return TableVectors(values, offsets, num_embeddings=size, dim=dim)

@@ -1,4 +1,4 @@
-"""Training of the ranking model, and its predictions."""
+"""Training and prediction of the ranking model."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ PREDICT_BATCH = 8192
 def fit_ranker(
     model: RankModel,
     train: Impressions,
-    valid: Impressions,
+    validation: Impressions,
     *,
     epochs: int = 8,
     batch_size: int = 1024,
     learning_rate: float = 2e-3,
     seed: int = 0,
 ) -> list[float]:
-    """Train until the log-loss on `valid` no longer falls, and keep the best epoch.
+    """Train until the validation log-loss increases, and keep the best epoch.
 
     Args:
-        model: changed in place.
-        train: events to train on, in random order within an epoch.
-        valid: events to choose the epoch on.
-        epochs: at most.
-        batch_size: events a step.
-        learning_rate: of Adam.
-        seed: of the order.
+        model: the model, trained in place.
+        train: training events, shuffled in every epoch.
+        validation: events for early stopping.
+        epochs: maximum number of epochs.
+        batch_size: events per step.
+        learning_rate: learning rate of Adam.
+        seed: seed of the shuffling.
 
     Returns:
-        The log-loss on `valid` after each epoch.
+        The validation log-loss after each epoch.
 
     Raises:
-        ConfigError: if a setting makes no sense.
+        ConfigError: if a setting is not positive.
     """
     if epochs < 1 or batch_size < 1 or learning_rate <= 0:
         raise ConfigError(
-            f"settings of a training must be positive; got {epochs=}, {batch_size=}, {learning_rate=}"
+            f"training settings must be positive, got {epochs=}, {batch_size=}, {learning_rate=}"
         )
     random = np.random.default_rng(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
@@ -63,7 +63,7 @@ def fit_ranker(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        losses.append(log_loss(valid.labels, predict_ranker(model, valid)))
+        losses.append(log_loss(validation.labels, predict_ranker(model, validation)))
         if losses[-1] > min(losses):
             break
         best = copy.deepcopy(model.state_dict())
@@ -74,13 +74,13 @@ def fit_ranker(
 
 @torch.no_grad()
 def predict_ranker(model: RankModel, events: Impressions) -> npt.NDArray[np.float64]:
-    """The chance that each event's item is liked, float64 (n,)."""
+    """Predict the probability that each event has a positive label, float64 (n,)."""
     model.eval()
     parts = [
         events.take(slice(begin, begin + PREDICT_BATCH)) for begin in range(0, len(events), PREDICT_BATCH)
     ]
-    chances = [torch.sigmoid(_logits(model, part)).double().numpy() for part in parts]
-    return np.concatenate([np.empty(0), *chances])
+    probabilities = [torch.sigmoid(_logits(model, part)).double().numpy() for part in parts]
+    return np.concatenate([np.empty(0), *probabilities])
 
 
 def _logits(model: RankModel, events: Impressions) -> Tensor:

@@ -21,9 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from sidkit.errors import DataError
-from sidkit.experiments.retrain import Retraining
-from sidkit.experiments.sweep import Sweep
-from sidkit.ranking import Comparison
+from sidkit.ranking import Comparison, Retraining, Sweep
 from sidkit.report.documents import Write, renew_documents, run_renewal
 from sidkit.report.markdown import markdown_table
 from sidkit.tokenizers.quality.coherence import coherence_from_json
@@ -113,11 +111,11 @@ def _deciles(texts: dict[str, str]) -> str:
 
 def _conditions(run: str, found: Comparison, summary: pl.DataFrame) -> str:
     settings = found.settings
-    sizes = "×".join(map(str, settings["sizes"]))
+    sizes = "×".join(map(str, settings["codebook_sizes"]))
     events = {row["slice"]: row["events"] for row in summary.to_dicts()}
     return (
-        f"**{run.partition('/')[0]}, {settings['rows']:,} rows of {settings['dim']}**: "
-        f"{settings['items']:,} items, so {settings['items'] / settings['rows']:.1f} a row for the random "
+        f"**{run.partition('/')[0]}, {settings['num_embeddings']:,} rows of {settings['dim']}**: "
+        f"{settings['items']:,} items, so {settings['items'] / settings['num_embeddings']:.1f} a row for the random "
         f"hash; {settings['test']:,} test events, {events.get('new items', 0):,} of them on new items; "
         f"Semantic IDs of {sizes}; mean of {len(settings['seeds'])} seeds, 95 % intervals (Student's t)."
     )

@@ -213,7 +213,7 @@ def _united(runs: Sequence[StoredRun]) -> list[Protocol]:
     for run in sorted(runs, key=lambda run: run.metrics.protocol.beam is None):
         for place, protocol in enumerate(united):
             try:
-                united[place] = protocol.joined(run.metrics.protocol)
+                united[place] = protocol.combined(run.metrics.protocol)
                 break
             except ConfigError:
                 continue

@@ -1,15 +1,12 @@
 """A sweep as one drawing: a panel for each tokenizer and slice, a line for each number of levels."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import polars as pl
 
+from sidkit.ranking import Sweep
 from sidkit.report.charts import Board, Scale, number, short
 from sidkit.report.markup import Markup, tag
-
-if TYPE_CHECKING:
-    from sidkit.experiments.sweep import Sweep
 
 __all__ = ["sweep_plot"]
 
@@ -39,7 +36,7 @@ text { fill: var(--soft); } .title { fill: var(--ink); font-size: 13px; font-wei
 """
 
 
-def sweep_plot(sweep: "Sweep", metric: str = "auc", slices: Sequence[str] = ("all", "new items")) -> str:
+def sweep_plot(sweep: Sweep, metric: str = "auc", slices: Sequence[str] = ("all", "new items")) -> str:
     """Draw a sweep as SVG: codes across, `metric` upward with 95 % intervals over the seeds.
 
     Args:
@@ -64,7 +61,7 @@ def sweep_plot(sweep: "Sweep", metric: str = "auc", slices: Sequence[str] = ("al
             panels.append(tag("g", drawn, transform=f"translate({WIDTH * column} {HEAD + HEIGHT * row})"))
     settings = sweep.baselines.settings
     told = f"{METRICS.get(metric, metric)} of {sweep.representation} n-grams by shape of the Semantic ID"
-    budget = f"{settings['rows']:,} rows of {settings['dim']}, {len(settings['seeds'])} seeds, 95 % intervals"
+    budget = f"{settings['num_embeddings']:,} embeddings of {settings['dim']}, {len(settings['seeds'])} seeds, 95 % intervals"
     return tag(
         "svg",
         tag("title", told),
@@ -128,7 +125,7 @@ def _panel(
         for mean in rows.filter(pl.col("name") == name)["mean"]:
             board.line([(board.left, y(mean)), (board.right, y(mean))], name)
     for place, count in enumerate(levels):
-        line = rows.filter(pl.col("tokenizer") == tokenizer, pl.col("levels") == count).sort("codes")
+        line = rows.filter(pl.col("tokenizer") == tokenizer, pl.col("levels") == count).sort("codebook_size")
         # Intervals of one size stand beside one another.
         aside = 5 * (place - (len(levels) - 1) / 2)
         points = [(x(row["codebook_size"]) + aside, y(row["mean"])) for row in line.to_dicts()]
