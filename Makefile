@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 PY := $(VENV)/bin/python
 EXT := python/sidkit/_core.abi3.so
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -39,9 +40,9 @@ demo: install ## Run the main job on ml-100k: tokens, models, metrics, recommend
 .PHONY: test test-rust test-python test-wheel
 test: test-rust test-python ## Run every test
 test-rust: ## Run the Rust tests
-	cargo test --release --workspace
-test-python: install ## Run the Python tests
-	$(PY) -m pytest
+	cargo test --profile checked --workspace
+test-python: install ## Run the Python tests, in WORKERS processes of one thread each
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 test-wheel: $(VENV)/.installed ## Build sdist, and from it a wheel; try that where only NumPy is installed
 	rm -rf $(TARGET)/dist
 	$(PY) -m maturin sdist --out $(TARGET)/dist
