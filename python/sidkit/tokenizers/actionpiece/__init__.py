@@ -1,1 +1,1 @@
-"""ActionPiece: context-aware tokens of histories."""
+"""ActionPiece: context-dependent tokens of histories."""

@@ -30,7 +30,7 @@ def check_texts(texts: Sequence[str], count: int) -> None:
 
 
 def words_of(text: str) -> list[str]:
-    """List the words of two or more letters or digits, in lower case."""
+    """List the words of two or more letters or numerals, in lower case."""
     return _WORD.findall(text.lower())
 
 

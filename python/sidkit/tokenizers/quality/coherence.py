@@ -1,4 +1,4 @@
-"""How alike the items are that share a prefix of their Semantic IDs."""
+"""Prefix coherence: similarity of the items that share a prefix of their Semantic IDs."""
 
 import json
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ _COLUMNS = 64
 
 @dataclass(frozen=True)
 class Coherence:
-    """What was found for one length of prefix.
+    """Coherence of the prefixes of one length.
 
     Attributes:
-        depth: tokens shared; 0 is the whole catalogue.
-        prefixes: prefixes with at least two items.
-        items: items under those.
-        pairs: pairs of items that share a prefix.
-        cosine: their mean cosine similarity, each pair counting once; NaN if there are none.
+        depth: number of shared tokens; 0 is the whole catalogue.
+        prefixes: number of prefixes with at least two items.
+        items: number of items under these.
+        pairs: number of pairs of items that share a prefix.
+        cosine: mean cosine similarity of these pairs; NaN without pairs.
     """
 
     depth: int
@@ -34,10 +34,10 @@ class Coherence:
 
 
 def prefix_coherence(vectors: npt.ArrayLike, codes: npt.ArrayLike) -> list[Coherence]:
-    """Mean pairwise cosine similarity under prefixes of every length (the first table of arXiv 2306.08121).
+    """Compute the mean pairwise cosine similarity under prefixes of each length (arXiv 2306.08121, table 1).
 
-    No pair is looked at: the cosines within a group add up to the squared length of the sum of its unit
-    vectors, so this takes time linear in the number of items.
+    The cosines within a group add up to the squared length of the sum of its unit vectors, so the time is
+    linear in the number of items.
 
     Args:
         vectors: (n, dim), the items' content vectors, none of them zero.
@@ -52,11 +52,15 @@ def prefix_coherence(vectors: npt.ArrayLike, codes: npt.ArrayLike) -> list[Coher
     x, tokens = np.asarray(vectors), np.asarray(codes)
     if x.ndim != 2 or tokens.ndim != 2 or len(x) != len(tokens):
         raise DataError(
-            f"vectors and codes must have a row for each item; got shapes {x.shape}, {tokens.shape}"
+            "vectors and codes do not fit: expected two-dimensional arrays with one row per item, got "
+            f"{x.shape} and {tokens.shape}."
         )
     lengths = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
-        raise DataError("every vector must be finite and not zero to have a direction")
+        raise DataError(
+            "a vector has no direction: expected finite vectors of positive length, got zeros, NaN or "
+            "infinity."
+        )
     groups = np.zeros(len(x), dtype=np.int64)
     found = []
     for depth in range(tokens.shape[1] + 1):
@@ -81,7 +85,7 @@ def _within(
     order = np.argsort(groups, kind="stable")
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     squared = 0.0
-    for first in range(0, x.shape[1], _COLUMNS):  # a few dimensions at a time bound the memory
+    for first in range(0, x.shape[1], _COLUMNS):  # blocks of dimensions bound the memory
         block = x[:, first : first + _COLUMNS] / lengths[:, None]
         squared += float((np.add.reduceat(block[order], starts) ** 2).sum())
     # A group of n unit vectors: |sum|^2 = n + 2 * (sum of the cosines of its pairs).
@@ -89,16 +93,16 @@ def _within(
 
 
 def coherence_json(found: Sequence[Coherence]) -> str:
-    """What was found as JSON text, a line for each depth; a cosine of no pair is null."""
+    """Return the figures as JSON text, one line per depth; the cosine without pairs is null."""
     rows = [asdict(each) | {"cosine": round(each.cosine, 6) if each.pairs else None} for each in found]
     return "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"
 
 
 def coherence_from_json(text: str) -> list[Coherence]:
-    """What `coherence_json` wrote.
+    """Parse what `coherence_json` returned.
 
     Raises:
-        FormatError: if the text is not that.
+        FormatError: if the text is something else.
     """
     try:
         return [
@@ -106,4 +110,6 @@ def coherence_from_json(text: str) -> list[Coherence]:
             for each in json.loads(text)
         ]
     except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"this is not the JSON of items under prefixes: {error}") from error
+        raise FormatError(
+            f"the text is damaged: expected JSON of prefix coherence, got: {error!r}."
+        ) from error

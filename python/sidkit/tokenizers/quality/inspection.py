@@ -1,33 +1,31 @@
-"""All that can be said of a tokenizer's codes, put together."""
+"""Inspection of a tokenizer: all quality measures at once."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit.tokenizers.base import Tokenizer
 from sidkit.tokenizers.quality.coherence import Coherence, prefix_coherence
 from sidkit.tokenizers.quality.neighbours import NeighbourRecall, neighbour_recall
 from sidkit.tokenizers.quality.purity import Purity, prefix_purity
 from sidkit.tokenizers.quality.report import QualityReport, quality_report
-
-if TYPE_CHECKING:
-    from sidkit.tokenizers.base import Tokenizer
 
 __all__ = ["Inspection", "inspect_codes"]
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect_codes` found.
+    """Result of `inspect_codes`.
 
     Attributes:
-        quality: of the tokenizer's own codes: levels and collisions.
+        quality: levels and collisions of the tokenizer's own codes.
         coherence: mean cosine of the pairs that share a prefix, for each length.
-        neighbours: of items, found again by their codes; None where there is a single item.
-        purity: of categories under prefixes, for each length; empty without categories.
+        neighbours: recall of nearest neighbours by codes; None for a single item.
+        purity: category purity under prefixes, for each length; empty without categories.
     """
 
     quality: QualityReport
@@ -36,7 +34,7 @@ class Inspection:
     purity: tuple[Purity, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it; the mean cosine of no pairs is None."""
+        """Return the result with JSON types only; the mean cosine without pairs is None."""
         coherence = [asdict(each) for each in self.coherence]
         for each in coherence:
             each["cosine"] = None if math.isnan(each["cosine"]) else each["cosine"]
@@ -49,24 +47,24 @@ class Inspection:
 
 
 def inspect_codes(
-    tokenizer: "Tokenizer",
+    tokenizer: Tokenizer,
     vectors: npt.ArrayLike,
     *,
     codes: npt.ArrayLike | None = None,
     categories: Sequence[Sequence[str]] | None = None,
     seed: int = 0,
 ) -> Inspection:
-    """Measure a fitted tokenizer on vectors: use of its codes, collisions, and how prefixes follow content.
+    """Measure a fitted tokenizer: codebook usage, collisions, and similarity of items under prefixes.
 
-    Linear in the number of items, but for `neighbour_recall`, which asks a sample.
+    The time is linear in the number of items; `neighbour_recall` uses a sample.
 
     Args:
         tokenizer: any fitted tokenizer.
         vectors: float (n, dim), none of them zero.
-        codes: integers (n, levels): those in use, where a collision policy has changed some; the
-            tokenizer's own if not given. The quality report is on the tokenizer's own in any case.
-        categories: of each item, for `prefix_purity`.
-        seed: of all draws.
+        codes: integers (n, levels): codes in use, if a collision policy has changed some; by default the
+            tokenizer's own. The quality report always measures the tokenizer's own codes.
+        categories: categories of each item, for `prefix_purity`.
+        seed: seed of all samples.
 
     Raises:
         NotFittedError, DataError: as `tokenizer.encode`, `prefix_coherence`, `prefix_purity`.

@@ -1,15 +1,12 @@
-"""Whether items that are near by content are near by their codes."""
+"""Neighbour recall: nearest items by content that are also nearest by codes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
-
-if TYPE_CHECKING:
-    from sidkit.tokenizers.base import Tokenizer
+from sidkit.tokenizers.base import Tokenizer
 
 __all__ = ["NeighbourRecall", "neighbour_recall"]
 
@@ -21,15 +18,14 @@ class NeighbourRecall:
     """Neighbourhood recall in code space.
 
     Attributes:
-        k: neighbours looked for.
-        queries: items asked for theirs.
-        pool: items among which neighbours are looked for; all, or a sample that holds the queries.
-        seed: of both samples.
-        prefix: the share of an item's k nearest by cosine that are among the k that share the longest
-            prefix with it, in the mean of the queries.
-        recall: the same, where items with equally long prefixes are ordered by the distance of what their
-            codes decode to.
-        chance: what random codes would reach.
+        k: number of neighbours.
+        queries: number of query items.
+        pool: number of items searched: all, or a sample that contains the queries.
+        seed: seed of both samples.
+        prefix: share of an item's k nearest by cosine that are among the k items with the longest shared
+            prefix, averaged over queries.
+        recall: the same, with items of equal prefix length ordered by the distance of decoded codes.
+        chance: recall of random codes.
     """
 
     k: int
@@ -42,7 +38,7 @@ class NeighbourRecall:
 
 
 def neighbour_recall(
-    tokenizer: "Tokenizer",
+    tokenizer: Tokenizer,
     vectors: npt.ArrayLike,
     codes: npt.ArrayLike,
     *,
@@ -51,59 +47,65 @@ def neighbour_recall(
     pool: int = 100_000,
     seed: int = 0,
 ) -> NeighbourRecall:
-    """Measure how many of an item's nearest neighbours its codes keep near.
+    """Measure how many nearest neighbours of an item are also nearest by codes.
 
     For an item q, the truth is its k nearest other items by the cosine of their vectors (on a tie the
-    earlier item). In code space the other items are ordered by the number of first codes they share with q,
-    most first, then by the Euclidean distance between the decoded codes, as in symmetric distance computation
+    earlier item). By codes, the other items are ordered by the length of the prefix shared with q, longest
+    first, then by the Euclidean distance between the decoded codes, as in symmetric distance computation
     (Jégou, Douze and Schmid 2011, Product quantization for nearest neighbor search, section III-A). Recall is
-    the share of the truth among the first k in that order. Items that tie across the k-th place count with
-    the probability that a random order of them would put them within it, so nothing hangs on the order of
+    the share of the truth among the first k in that order. Items tied at position k count with the
+    probability that a random order puts them among the first k, so the result does not depend on the order of
     the items.
 
     Args:
-        tokenizer: fitted; says what codes decode to.
+        tokenizer: fitted tokenizer, for decoding.
         vectors: float (n, dim), the items' vectors, none of them zero.
         codes: integers (n, levels), their codes.
-        k: neighbours of each item, at least 1; at most n - 1 are taken.
-        queries: items asked; if there are more, that many are drawn.
-        pool: items looked among; if there are more, that many are drawn, the queries from them.
-        seed: of the draws.
+        k: number of neighbours, at least 1; at most n - 1.
+        queries: maximum number of query items; a sample if there are more items.
+        pool: maximum number of items searched; a sample if there are more, which contains the queries.
+        seed: seed of the samples.
 
     Raises:
         DataError: if the shapes do not fit, there are fewer than two items, or a vector is zero or not
             finite.
-        ConfigError: if `k`, `queries` or `pool` is senseless.
+        ConfigError: if `k`, `queries` or `pool` is too small.
     """
     x, tokens = np.asarray(vectors, dtype=np.float32), np.asarray(codes)
     if x.ndim != 2 or tokens.ndim != 2 or len(x) != len(tokens) or len(x) < 2:
         raise DataError(
-            "vectors and codes must have a row for each item, and at least two; "
-            f"got shapes {x.shape}, {tokens.shape}"
+            "vectors and codes do not fit: expected two-dimensional arrays with one row per item and at "
+            f"least two, got {x.shape} and {tokens.shape}."
         )
     if k < 1 or queries < 1 or pool < 2:
         raise ConfigError(
-            f"k and queries must be at least 1 and pool at least 2; got {k=}, {queries=}, {pool=}"
+            f"the sample is too small: expected k >= 1, queries >= 1 and pool >= 2, got {k=}, {queries=}, "
+            f"{pool=}."
         )
     random = np.random.default_rng(seed)
     if len(x) > pool:
         rows = np.sort(random.choice(len(x), pool, replace=False))
         x, tokens = x[rows], tokens[rows]
-    asked = np.arange(len(x))
+    sampled = np.arange(len(x))
     if len(x) > queries:
-        asked = np.sort(random.choice(len(x), queries, replace=False))
+        sampled = np.sort(random.choice(len(x), queries, replace=False))
     k = min(k, len(x) - 1)
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
-        raise DataError("every vector must be finite and not zero to have a direction")
-    truth = _nearest(x / lengths, asked, k)
+        raise DataError(
+            "a vector has no direction: expected finite vectors of positive length, got zeros, NaN or "
+            "infinity."
+        )
+    truth = _nearest(x / lengths, sampled, k)
     distinct, groups = np.unique(tokens, axis=0, return_inverse=True)
     groups = groups.reshape(-1)
     decoded = tokenizer.decode(distinct)
     by_prefix, by_both = 0.0, 0.0
-    for query, near in zip(asked.tolist(), truth, strict=True):
+    for query, near in zip(sampled.tolist(), truth, strict=True):
         own = groups[query]
-        alike = np.cumprod(distinct == distinct[own], axis=1).sum(axis=1)  # first codes shared, by code
+        alike = np.cumprod(distinct == distinct[own], axis=1).sum(
+            axis=1
+        )  # length of the shared prefix, by code
         shared = alike[groups]
         shared[query] = -1
         bound, better, tied = _boundary(shared, k)
@@ -119,15 +121,17 @@ def neighbour_recall(
             before = np.searchsorted(level, distances[groups[among]], "left")
             equal = np.searchsorted(level, distances[groups[among]], "right") - before
             by_both += float(np.clip((k - better - before) / equal, 0, 1).sum())
-    total = k * len(asked)
-    return NeighbourRecall(k, len(asked), len(x), seed, by_prefix / total, by_both / total, k / (len(x) - 1))
+    total = k * len(sampled)
+    return NeighbourRecall(
+        k, len(sampled), len(x), seed, by_prefix / total, by_both / total, k / (len(x) - 1)
+    )
 
 
-def _nearest(unit: npt.NDArray[np.float32], asked: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:
-    """The k nearest other rows of each asked row, int64 (asked, k), on a tie the earlier one."""
-    found = np.empty((len(asked), k), dtype=np.int64)
-    for start in range(0, len(asked), _BLOCK):
-        rows = asked[start : start + _BLOCK]
+def _nearest(unit: npt.NDArray[np.float32], queries: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:
+    """The k nearest other rows of each query row, int64 (queries, k), on a tie the earlier one."""
+    found = np.empty((len(queries), k), dtype=np.int64)
+    for start in range(0, len(queries), _BLOCK):
+        rows = queries[start : start + _BLOCK]
         cosines = unit[rows] @ unit.T
         cosines[np.arange(len(rows)), rows] = -np.inf
         least = np.partition(cosines, -k, axis=1)[:, -k]
@@ -139,7 +143,7 @@ def _nearest(unit: npt.NDArray[np.float32], asked: npt.NDArray[np.int64], k: int
 
 
 def _boundary(shared: npt.NDArray[np.int64], k: int) -> tuple[int, int, int]:
-    """The prefix length at which the k-th place is, how many items share more, and how many that much."""
+    """Shared prefix length at position k, number of items with a longer one, and number with that length."""
     counts = np.bincount(shared[shared >= 0])
     better = 0
     for length in range(len(counts) - 1, -1, -1):

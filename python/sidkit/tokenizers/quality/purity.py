@@ -1,4 +1,4 @@
-"""Whether the items under a prefix are of one category."""
+"""Prefix purity: share of the items under a prefix that belong to one category."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,12 @@ class Purity:
     """Category purity under prefixes of one length.
 
     Attributes:
-        depth: tokens of the prefix; 0 is the whole catalogue.
-        prefixes: prefixes that occur, of items that have a category.
-        items: items that have one.
-        purity: the share of the items that are of the category that most items of their prefix have.
-        chance: the same for random codes whose prefixes are as large: the mean over permutations of the
-            items.
-        permutations: how many were drawn.
+        depth: number of tokens of the prefix; 0 is the whole catalogue.
+        prefixes: number of prefixes of items with a category.
+        items: number of items with a category.
+        purity: share of the items that have the most frequent category of their prefix.
+        chance: purity of random groups of the same sizes: the mean over permutations of the items.
+        permutations: number of permutations.
     """
 
     depth: int
@@ -40,31 +39,30 @@ def prefix_purity(
     permutations: int | None = None,
     seed: int = 0,
 ) -> list[Purity]:
-    """Measure how much of each prefix is of one category.
+    """Measure the category purity under prefixes of each length.
 
-    This is purity as in Manning, Raghavan and Schütze 2008, Introduction to Information Retrieval, section
-    16.3, where the clusters are the prefixes. It grows as groups get smaller, whatever is in them, and a
-    group of one item is pure. So beside each figure stands what the same groups reach when items are dealt to
-    them at random. An item may have several categories: then it counts for the largest category of its
-    prefix if it has that among others.
+    Purity as in Manning, Raghavan and Schütze 2008, Introduction to Information Retrieval, section 16.3, with
+    prefixes as clusters. It grows as groups get smaller, and a group of one item is pure. `chance` is
+    therefore the purity of the same groups after a random permutation of the items. An item with several
+    categories counts for the most frequent category of its prefix if it has that category.
 
     Args:
         codes: integers (n, levels).
-        categories: of each item; items without any are left out.
-        permutations: random dealings; from 2 for millions of items to 20 for few, if not given.
-        seed: of the dealings.
+        categories: categories of each item; items without any are left out.
+        permutations: number of random permutations; by default 20, down to 2 for millions of items.
+        seed: seed of the permutations.
 
     Returns:
         One entry for each depth from 0 to the number of levels; none if no item has a category.
 
     Raises:
-        DataError: if there is not one list of categories for each row of codes.
+        DataError: if there is not one list of categories per row of codes.
     """
     tokens = np.asarray(codes)
     if tokens.ndim != 2 or tokens.dtype.kind not in "iu" or len(tokens) != len(categories):
         raise DataError(
-            f"codes must be integers (n, levels) with n lists of categories; got {tokens.dtype} "
-            f"{tokens.shape} and {len(categories)} lists"
+            f"codes and categories do not fit: expected integers (n, levels) and n lists, got {tokens.dtype} "
+            f"{tokens.shape} and {len(categories)} lists."
         )
     kept = np.array([row for row, labels in enumerate(categories) if labels], dtype=np.int64)
     if not len(kept):
@@ -75,14 +73,14 @@ def prefix_purity(
     labels = np.array([number for each in numbers for number in each], dtype=np.int64)
     drawn = permutations or int(np.clip(2_000_000 // len(kept), 2, 20))
     random = np.random.default_rng(seed)
-    dealt = [random.permutation(len(kept)) for _ in range(drawn)]
+    shuffled = [random.permutation(len(kept)) for _ in range(drawn)]
     groups = np.zeros(len(kept), dtype=np.int64)
     found = []
     for depth in range(tokens.shape[1] + 1):
         if depth:
             column = tokens[kept, depth - 1].astype(np.int64)
             groups = np.unique(groups * (column.max() + 1) + column, return_inverse=True)[1].reshape(-1)
-        by_chance = [_purity(groups[each], items, labels, len(names)) for each in dealt]
+        by_chance = [_purity(groups[each], items, labels, len(names)) for each in shuffled]
         real = _purity(groups, items, labels, len(names))
         found.append(Purity(depth, int(groups.max()) + 1, len(kept), real, float(np.mean(by_chance)), drawn))
     return found
@@ -91,7 +89,7 @@ def prefix_purity(
 def _purity(
     groups: npt.NDArray[np.int64], items: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], names: int
 ) -> float:
-    """The largest category of each group, added up, as a share of the items."""
+    """Share of the items in the most frequent category of their group."""
     pairs, counts = np.unique(groups[items] * names + labels, return_counts=True)
     starts = np.flatnonzero(np.diff(pairs // names, prepend=-1))
     return float(np.maximum.reduceat(counts, starts).sum() / len(groups))

@@ -1,4 +1,4 @@
-"""What a tokenizer cost and what its codes are like, as one small file."""
+"""Figures of a tokenizer for comparisons: cost and quality, as one small file."""
 
 import dataclasses
 import json
@@ -16,30 +16,30 @@ __all__ = ["TokenizerFigures"]
 
 @dataclass(frozen=True)
 class TokenizerFigures:
-    """What tokenizers are compared by.
+    """Figures by which tokenizers are compared.
 
     Attributes:
-        family: what the tokenizer is called in a comparison.
-        items: encoded.
-        sizes: codes of each level.
-        fit_seconds, fit_cpu_seconds: of the stage that fitted it, all it learned from included.
-        encode_rows_per_second: all items at once, the median of five times.
-        unique_rate: distinct codes by items, before any collision token.
-        largest_collision: items on one code at most.
+        tokenizer: name of the tokenizer in a comparison.
+        items: number of encoded items.
+        codebook_sizes: number of codes of each level.
+        fit_seconds, fit_cpu_seconds: time of the stage that fitted it, including the computation of its
+            inputs.
+        encode_rows_per_second: rows per second for all items at once, median of five runs.
+        unique_rate: distinct codes per item, before collision handling.
+        largest_collision: largest number of items with one code.
         perplexity: 2 to the entropy of each level's codes.
-        mse: of the vectors decoded from the first 1, 2, ... codes, as a part of the variance; of the vectors
-            that were quantized, whatever these were.
-        purity, purity_by_chance: share of the items of the most frequent category of their prefix of 1,
-            2, ... codes, and that of as large prefixes of random items; empty without categories.
-        neighbours, neighbours_by_chance: share of an item's ten nearest by content that are among its ten
-            nearest by codes, and that of random codes.
-        neighbours_by_prefix: the same by the shared prefix alone.
-        notes: what happened in the fit that one should know.
+        mse: squared error after 1, 2, ... levels, as a share of the variance of the encoded vectors.
+        purity, purity_by_chance: share of the items with the most frequent category of their prefix of 1,
+            2, ... codes, and the same for random groups of equal size; empty without categories.
+        neighbours, neighbours_by_chance: share of an item's ten nearest neighbours by content that are among
+            its ten nearest by codes, and the same for random codes.
+        neighbours_by_prefix: the same with distance by shared prefix alone.
+        notes: codebook collapses during `fit` and the actions taken.
     """
 
-    family: str
+    tokenizer: str
     items: int
-    sizes: Sequence[int]
+    codebook_sizes: Sequence[int]
     fit_seconds: float
     fit_cpu_seconds: float
     encode_rows_per_second: float
@@ -55,7 +55,7 @@ class TokenizerFigures:
     notes: Sequence[str] = ()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `tokenizer.json`, whole or not at all."""
+        """Write `tokenizer.json`, atomically."""
         write_text(Path(path), json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n")
 
     @classmethod
@@ -68,9 +68,11 @@ class TokenizerFigures:
         """
         file = Path(path)
         if not file.is_file():
-            raise DataError(f"no figures of a tokenizer at {file}; `sidkit tokenizers` measures them")
+            raise DataError(
+                f"the figures of a tokenizer are missing: expected a file at {file}. Run `sidkit tokenizers`."
+            )
         try:
             found: dict[str, Any] = json.loads(file.read_bytes())
             return cls(**found)
         except (ValueError, TypeError) as error:
-            raise FormatError(f"{file}: not a tokenizer.json ({type(error).__name__}: {error})") from error
+            raise FormatError(f"{file} is damaged: expected a tokenizer.json, got: {error!r}.") from error

@@ -1,4 +1,4 @@
-"""Losses of one's own in the training of an RQ-VAE."""
+"""Auxiliary losses in the training of RQ-VAE."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -15,73 +15,74 @@ __all__ = ["AuxiliaryLoss", "CodebookLoss", "LatentLoss", "StatefulLoss", "check
 
 @runtime_checkable
 class LatentLoss(Protocol):
-    """A loss of a batch's latent vectors and reconstruction, such as LETTER's collaborative or CoST's."""
+    """Loss of latent vectors and reconstructions, such as LETTER's collaborative loss or that of CoST."""
 
     def parameters(self) -> "Iterable[nn.Parameter]":
-        """What is trained along with the autoencoder; may be empty. A `torch.nn.Module` has it already."""
+        """Return the parameters to train with the autoencoder, as `torch.nn.Module` does; may be empty."""
 
     def __call__(
         self, rows: "Tensor", latent: "Tensor", quantized: "Tensor", reconstruction: "Tensor"
     ) -> "Tensor":
-        """The loss, already weighted: a scalar that is added to the others.
+        """Compute the weighted loss, a scalar.
 
         Args:
-            rows: int64 (batch,), which rows of the vectors given to `fit` these are.
-            latent: float32 (batch, latent), of the encoder.
-            quantized: float32 (batch, latent), sums of codewords; gradients pass through to the encoder as
-                those of the reconstruction error do. While training is without quantization, the latents.
+            rows: int64 (batch,), rows of the vectors of `fit`.
+            latent: float32 (batch, latent), output of the encoder.
+            quantized: float32 (batch, latent), sums of codewords, with the gradient estimator of the
+                reconstruction error. During warm-up epochs, the latent vectors.
             reconstruction: float32 (batch, dim), in standardized space.
         """
 
 
 @runtime_checkable
 class CodebookLoss(Protocol):
-    """A loss of the codebooks, such as LETTER's diversity loss; not asked while there are no codes yet.
+    """Loss of the codebooks, such as LETTER's diversity loss; not called during warm-up epochs.
 
-    A term that has `codebook_loss` is taken for this, whether or not it can be called.
+    An object with `codebook_loss` is a `CodebookLoss`, whether or not it is callable.
     """
 
     def parameters(self) -> "Iterable[nn.Parameter]":
-        """What is trained along with the autoencoder; may be empty."""
+        """Return the parameters to train with the autoencoder; may be empty."""
 
     def codebook_loss(self, codebooks: "Sequence[Tensor]", codes: "Tensor") -> "Tensor":
-        """The loss, already weighted: a scalar that is added to the others.
+        """Compute the weighted loss, a scalar.
 
         Args:
-            codebooks: float32 (codes, latent), one a level.
-            codes: int64 (batch, levels), what the batch has chosen of them.
+            codebooks: float32 (codes, latent), one per level.
+            codes: int64 (batch, levels), codes of the batch.
         """
 
 
 @runtime_checkable
 class StatefulLoss(Protocol):
-    """What a loss of either kind has besides, if it keeps more than its parameters from batch to batch.
+    """Additional methods of a loss with state besides its parameters.
 
-    A training that goes on from a checkpoint ends where an uninterrupted one does only if it gets that back.
+    A training resumed from a checkpoint has the same result as an uninterrupted one only if the state is
+    restored.
     """
 
     def begin(self) -> None:
-        """Forget what another training left; called before the first batch."""
+        """Reset the state; called before the first batch of a training."""
 
     def state(self) -> Mapping[str, npt.NDArray[Any]]:
-        """What the next batch depends on, as named arrays; asked for between two epochs."""
+        """Return the state as named arrays; called between two epochs."""
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` gave, or raise KeyError or ValueError if it is not that."""
+        """Restore what `state` returned, or raise KeyError or ValueError."""
 
 
 AuxiliaryLoss: TypeAlias = LatentLoss | CodebookLoss
 
 
 def check_auxiliary_losses(terms: Sequence[AuxiliaryLoss]) -> tuple[AuxiliaryLoss, ...]:
-    """The terms as a tuple, or ConfigError if one is neither kind of loss."""
+    """Return the losses as a tuple, or raise ConfigError if an object is not a loss."""
     for number, term in enumerate(terms):
         if not callable(getattr(term, "parameters", None)) or not (
             callable(term) or isinstance(term, CodebookLoss)
         ):
             raise ConfigError(
-                f"auxiliary_losses[{number}] must have parameters() and either "
-                "__call__(rows, latent, quantized, reconstruction) or codebook_loss(codebooks, codes), "
-                f"but it is {type(term).__name__}"
+                f"auxiliary_losses[{number}] is not a loss: expected parameters() and either __call__(rows, "
+                "latent, quantized, reconstruction) or codebook_loss(codebooks, codes), got "
+                f"{type(term).__name__}."
             )
     return tuple(terms)

@@ -1,4 +1,4 @@
-"""The contrastive loss of which LETTER's and CoST's are made."""
+"""Contrastive loss of LETTER and CoST."""
 
 import torch
 from torch import Tensor
@@ -8,15 +8,15 @@ __all__ = ["contrast"]
 
 
 def contrast(queries: Tensor, keys: Tensor, same: Tensor | None = None) -> Tensor:
-    """InfoNCE within a batch (van den Oord et al., 2018), a scalar: each query is to find the key of its row.
+    """Compute InfoNCE within a batch (van den Oord et al., 2018), a scalar; keys of other rows are negatives.
 
         -1/B sum_i log( exp(q_i . k_i) / sum_j exp(q_i . k_j) )
 
     Args:
         queries: float32 (batch, width).
         keys: float32 (batch, width).
-        same: bool (batch, batch), pairs of rows that are no negatives of each other, since their keys are of
-            the same thing; the diagonal does not matter.
+        same: bool (batch, batch), pairs of rows with equal keys, which are not negatives of each other; the
+            diagonal is ignored.
     """
     scores = queries @ keys.T  # (batch, batch)
     if same is not None:

@@ -1,4 +1,4 @@
-"""The loss by which CoST keeps neighbours apart that reconstruction alone would mix up."""
+"""Contrastive reconstruction loss of CoST."""
 
 from collections.abc import Iterable
 
@@ -16,24 +16,25 @@ __all__ = ["ReconstructionContrast"]
 
 
 class ReconstructionContrast:
-    """CoST's contrastive quantization (Zhu et al., RecSys 2024, arXiv 2404.14774).
+    """Contrastive quantization of CoST (Zhu et al., RecSys 2024, arXiv 2404.14774).
 
-    Of all vectors x of a batch, an item's own is to be the most like its reconstruction y, by the cosine:
+    Among all vectors x of a batch, the item's own vector should be the most similar to its reconstruction y,
+    by cosine:
 
         weight * -1/B sum_i log( exp(cos(y_i, x_i) / t) / sum_j exp(cos(y_i, x_j) / t) )
 
-    Where the reconstruction error asks how near a reconstruction is, this asks whether it can still be told
-    from the item's neighbours. In the paper it takes the place of the error; here it stands beside it.
-    Items with equal vectors are no negatives of each other.
+    The reconstruction error measures how close a reconstruction is; this loss measures whether it can be
+    distinguished from the item's neighbours. In the paper it replaces the error; here it is added to it.
+    Items with equal vectors are not negatives of each other.
 
     Args:
-        x: float (n, dim), the vectors given to `RQVAE.fit`.
-        standardize: as of the RQ-VAE, since it is standardized vectors that are reconstructed.
-        weight: beside the reconstruction error.
+        x: float (n, dim), the vectors of `RQVAE.fit`.
+        standardize: parameter of the RQ-VAE, which reconstructs standardized vectors.
+        weight: weight relative to the reconstruction error.
         temperature: t.
 
     Raises:
-        ConfigError: if a setting makes no sense.
+        ConfigError: if a parameter is invalid.
         DataError: if the vectors are not finite.
     """
 
@@ -42,7 +43,8 @@ class ReconstructionContrast:
     ) -> None:
         if not weight >= 0 or not temperature > 0:
             raise ConfigError(
-                f"weight must not be negative and temperature positive, not {weight} and {temperature}"
+                "the loss is invalid: expected weight >= 0 and temperature > 0, got "
+                f"{weight} and {temperature}."
             )
         vectors = check_vectors(x)
         if standardize:
@@ -52,11 +54,11 @@ class ReconstructionContrast:
         self._targets = F.normalize(torch.from_numpy(vectors), dim=1)
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """Nothing of its own is trained."""
+        """Return no parameters."""
         return ()
 
     def __call__(self, rows: Tensor, latent: Tensor, quantized: Tensor, reconstruction: Tensor) -> Tensor:
-        """The weighted loss of a batch."""
+        """Compute the weighted loss of a batch."""
         targets = self._targets[rows]
         same = targets @ targets.T > 1 - 1e-6
         return self.weight * contrast(F.normalize(reconstruction, dim=1) / self.temperature, targets, same)

@@ -1,4 +1,4 @@
-"""The losses by which LETTER makes an RQ-VAE aware of behaviour, and its codes diverse."""
+"""Collaborative and diversity losses of LETTER."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,35 +18,35 @@ __all__ = ["CollaborativeLoss", "DiversityLoss"]
 
 
 class CollaborativeLoss:
-    """LETTER's collaborative regularization (Wang et al., CIKM 2024, arXiv 2405.07314).
+    """Collaborative regularization of LETTER (Wang et al., CIKM 2024, arXiv 2405.07314).
 
-    An item's quantized latent z is drawn to the item's collaborative vector h, away from those of the other
+    Aligns an item's quantized latent vector z with its collaborative embedding h, against those of the other
     items of the batch:
 
         alpha * -1/B sum_i log( exp(z_i . h_i) / sum_j exp(z_i . h_j) )
 
-    The paper takes h from a trained recommender, of as many dimensions as z. Other widths are allowed here: z
-    goes through a linear map then, which is trained along. The vectors are scaled to a mean squared length of
-    1 and divided by a temperature, so that one weight suits vectors of any origin. An item with a vector of
-    zeros, of which nothing is known, neither is drawn anywhere nor stands against another.
+    In the paper, h comes from a trained recommender and has as many dimensions as z. For other widths, z goes
+    through a linear map that is trained with the autoencoder. The embeddings are scaled to a mean squared
+    length of 1 and divided by a temperature, so that one weight suits embeddings of any source. An item with
+    an embedding of zeros, without interactions, takes no part in the loss.
 
     Args:
-        vectors: float (n, width), a row for every vector given to `RQVAE.fit`; made of training events only,
-            such as `collaborative_embeddings(split.train, n)`.
-        latent: dimensions of the RQ-VAE's latent vectors.
+        embeddings: float (n, width), one row for every vector of `RQVAE.fit`, from training events only, such
+            as `collaborative_embeddings(split.train, n)`.
+        latent_dim: dimensions of the RQ-VAE's latent vectors.
         weight: alpha.
-        temperature: the smaller, the more the nearest of the other items count.
-        seed: of the linear map, if there is one.
+        temperature: a smaller value increases the weight of the most similar other items.
+        seed: seed of the linear map, if there is one.
 
     Raises:
-        ConfigError: if a setting makes no sense.
-        DataError: if the vectors are not finite, or all of them are zeros.
+        ConfigError: if a parameter is invalid.
+        DataError: if the embeddings are not finite, or all of them are zeros.
     """
 
     def __init__(
         self,
-        vectors: npt.ArrayLike,
-        latent: int,
+        embeddings: npt.ArrayLike,
+        latent_dim: int,
         *,
         weight: float = 0.02,
         temperature: float = 0.1,
@@ -54,63 +54,66 @@ class CollaborativeLoss:
     ) -> None:
         if not weight >= 0 or not temperature > 0:
             raise ConfigError(
-                f"weight must not be negative and temperature positive, not {weight} and {temperature}"
+                "the loss is invalid: expected weight >= 0 and temperature > 0, got "
+                f"{weight} and {temperature}."
             )
-        given = check_vectors(vectors)
+        given = check_vectors(embeddings)
         known = given.any(axis=1)
         if not known.any():
-            raise DataError("all collaborative vectors are zeros, so there is nothing to be drawn to")
+            raise DataError(
+                "collaborative embeddings are empty: expected a row that is not zero, got only zeros."
+            )
         length = np.sqrt(np.square(given[known], dtype=np.float64).sum(axis=1).mean())
         self.weight = weight
-        self._vectors = torch.from_numpy((given / (length * temperature)).astype(np.float32))
+        self._embeddings = torch.from_numpy((given / (length * temperature)).astype(np.float32))
         self._known = torch.from_numpy(known)
         self._map: nn.Linear | None = None
-        if given.shape[1] != latent:
+        if given.shape[1] != latent_dim:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                self._map = nn.Linear(latent, given.shape[1], bias=False)
+                self._map = nn.Linear(latent_dim, given.shape[1], bias=False)
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """The linear map from latents to collaborative vectors, if they differ in width."""
+        """Return the weights of the linear map to collaborative embeddings, if the widths differ."""
         return () if self._map is None else self._map.parameters()
 
     def __call__(self, rows: Tensor, latent: Tensor, quantized: Tensor, reconstruction: Tensor) -> Tensor:
-        """The weighted loss of a batch; 0 without two items of which something is known."""
+        """Compute the weighted loss of a batch; 0 with fewer than two items with embeddings."""
         known = self._known[rows]
         if int(known.sum()) < 2:
             return torch.zeros(())
         chosen = quantized[known]
         mapped = chosen if self._map is None else self._map(chosen)
-        return self.weight * contrast(mapped, self._vectors[rows[known]])
+        return self.weight * contrast(mapped, self._embeddings[rows[known]])
 
 
 class DiversityLoss:
-    """LETTER's diversity regularization (Wang et al., CIKM 2024, arXiv 2405.07314).
+    """Diversity regularization of LETTER (Wang et al., CIKM 2024, arXiv 2405.07314).
 
-    Codewords are parted into clusters of equal size, anew every `every` batches. An item's codeword e is
-    drawn to another of its cluster, taken at random, and away from all others, so that codewords are spread
-    out by cluster and items over codewords:
+    Every `every` batches, codewords are clustered into clusters of equal size. The loss attracts an item's
+    codeword e to a random other codeword of its cluster and repels it from all others:
 
         beta * -1/B sum_i log( exp(e_i . e_plus) / sum_{j != i} exp(e_i . e_j) )
 
-    on average over levels, where j goes over all codewords but the item's own.
+    averaged over levels, where j runs over all codewords but the item's own.
 
     Args:
         weight: beta.
-        clusters: of the codewords of a level; a level with fewer than twice as many codewords has half as
-            many clusters as codewords.
+        clusters: number of clusters of a level's codewords, at most half the number of codewords.
         every: batches between two clusterings.
-        seed: of the clusters and of what is taken at random.
+        seed: seed of the clusters and of the random codewords.
 
     Raises:
-        ConfigError: if a setting makes no sense.
+        ConfigError: if a parameter is invalid.
     """
 
     def __init__(self, *, weight: float = 1e-4, clusters: int = 10, every: int = 50, seed: int = 0) -> None:
         if not weight >= 0:
-            raise ConfigError(f"weight must not be negative, not {weight}")
+            raise ConfigError(f"`weight` is invalid: expected a number >= 0, got {weight!r}.")
         if clusters < 1 or every < 1:
-            raise ConfigError(f"clusters and every must be at least 1, not {clusters} and {every}")
+            raise ConfigError(
+                f"`clusters` and `every` are invalid: expected integers >= 1, got {clusters} and {every}."
+            )
         self.weight = weight
         self.clusters = clusters
         self.every = every
@@ -118,34 +121,34 @@ class DiversityLoss:
         self.begin()
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """Nothing: only the codewords are trained."""
+        """Return no parameters: only the codewords are trained."""
         return ()
 
     def begin(self) -> None:
-        """Forget the clusters of another training."""
+        """Reset the clusters; called before a training."""
         self._batches = 0
         self._groups: list[npt.NDArray[np.uint16]] = []
 
     def state(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The batches so far, which decide what is taken at random, and the clusters of each level."""
+        """Return the number of batches, which seeds the random codewords, and the clusters of each level."""
         groups = {f"groups.{level}": groups for level, groups in enumerate(self._groups)}
         return {"batches": np.array([self._batches]), **groups}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` gave.
+        """Restore what `state` returned.
 
         Raises:
-            KeyError: if something is missing of it.
-            ValueError: if it is of other types.
+            KeyError: if an array is missing.
+            ValueError: if an array has another type or shape.
         """
         (batches,) = state["batches"].tolist()
         groups = [state[f"groups.{level}"] for level in range(len(state) - 1)]
         if type(batches) is not int or any(of.dtype != np.uint16 or of.ndim != 1 for of in groups):
-            raise ValueError("clusters are uint16 (codes,) a level, and batches an integer")
+            raise ValueError("the state is invalid: expected uint16 (codes,) per level and one integer.")
         self._batches, self._groups = batches, groups
 
     def codebook_loss(self, codebooks: Sequence[Tensor], codes: Tensor) -> Tensor:
-        """The weighted loss of a batch."""
+        """Compute the weighted loss of a batch."""
         if self._batches % self.every == 0:
             self._groups = [self._cluster(words) for words in codebooks]
         rng = np.random.default_rng([self.seed, self._batches])
@@ -179,7 +182,7 @@ class DiversityLoss:
 def _partners(
     codes: npt.NDArray[np.int64], groups: npt.NDArray[np.uint16], rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Another codeword of each code's cluster at random, int64 (batch,); -1 if it is alone there."""
+    """Random other codeword of each code's cluster, int64 (batch,); -1 if there is none."""
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], groups[codes])
     sizes = np.bincount(groups)[groups[codes]]
