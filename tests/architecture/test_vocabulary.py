@@ -7,6 +7,7 @@ and messages.
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,12 @@ def test_public_names_use_the_glossary():
     assert not against
 
 
+@cache
 def _prose():
+    return list(_read_prose())
+
+
+def _read_prose():
     for module in modules().values():
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:

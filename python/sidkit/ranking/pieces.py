@@ -63,7 +63,7 @@ class Pieces:
         Raises:
             ValueError: if a token is not in the layout.
         """
-        library = require("tokenizers", extra="rank")
+        library = require("tokenizers", extra="ranking")
         alphabet = [chr(FIRST_CHARACTER + symbol) for symbol in range(sum(self.layout.sizes))]
         self._tokenizer = library.Tokenizer(library.models.BPE())
         trainer = library.trainers.BpeTrainer(
@@ -121,7 +121,7 @@ class Pieces:
         Raises:
             FormatError: if the text is not that of `Pieces`.
         """
-        library = require("tokenizers", extra="rank")
+        library = require("tokenizers", extra="ranking")
         try:
             stored = json.loads(text)
             made = cls(SidLayout(stored["sizes"]), stored["pieces"])
