@@ -95,7 +95,8 @@ def test_fields_are_the_constructors_arguments():
 def test_the_object_is_built_from_its_settings():
     built = settings_model(Tokenizer)(levels=3, sizes=[8, 8, 2]).build()
     assert isinstance(built, Tokenizer)
-    assert built.given == {"levels": 3, "sizes": [8, 8, 2], "start": None, "share": 0.5}
+    assert built.given == {"levels": 3, "sizes": (8, 8, 2), "start": None, "share": 0.5}
+    assert settings_model(Tokenizer)(levels=3, sizes=8).build().given["sizes"] == 8
 
 
 def test_descriptions_come_from_the_docstrings():

@@ -93,6 +93,8 @@ class Settings(Section):
     """The class that is configured."""
     arguments_of: ClassVar[frozenset[str]] = frozenset()
     """The fields that are arguments of the constructor."""
+    tuples_of: ClassVar[frozenset[str]] = frozenset()
+    """The fields whose defaults are tuples; a list in their place becomes one."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of the constructor; nested settings become objects."""
@@ -144,19 +146,20 @@ def _settings_model(cls: type[Any], base: type[_Settings], exclude: frozenset[st
     method = getattr(cls, "method", None)
     if isinstance(method, str):
         fields["method"] = (Literal[method], Field(method, description=_first_sentence(cls)))
-    arguments = []
+    defaults = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         if name in exclude or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if name not in hints:
             raise TypeError(f"{cls.__name__}: argument `{name}` has no annotation")
-        arguments.append(name)
-        fields[name] = (_translated(hints[name]), _field(_default(cls, parameter), described.get(name)))
+        defaults[name] = _default(cls, parameter)
+        fields[name] = (_translated(hints[name]), _field(defaults[name], described.get(name)))
     model = create_model(
         f"{cls.__name__}Settings", __base__=base, __module__=cls.__module__, __doc__=cls.__doc__, **fields
     )
     model.configures = cls
-    model.arguments_of = frozenset(arguments)
+    model.arguments_of = frozenset(defaults)
+    model.tuples_of = frozenset(name for name, value in defaults.items() if isinstance(value, tuple))
     return model
 
 
