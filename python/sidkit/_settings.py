@@ -98,8 +98,11 @@ class Settings(Section):
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of the constructor; nested settings become objects."""
+        given = {name: _built(getattr(self, name)) for name in type(self).model_fields}
         return {
-            name: _built(getattr(self, name)) for name in type(self).model_fields if name in self.arguments_of
+            name: tuple(value) if name in self.tuples_of and isinstance(value, list) else value
+            for name, value in given.items()
+            if name in self.arguments_of
         }
 
     def build(self) -> Any:
