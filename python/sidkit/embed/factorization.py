@@ -1,4 +1,4 @@
-"""Item vectors from a factorization of who met what."""
+"""Item embeddings from matrix factorization."""
 
 import numpy as np
 import numpy.typing as npt
@@ -21,52 +21,53 @@ def factorization_embeddings(
     iterations: int = 15,
     seed: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """Vectors, float32 (n_items, dim), that are near each other for items that the same users met.
+    """Compute item vectors, float32 (n_items, dim), that are close for items with the same users.
 
     The item factors of weighted matrix factorization by alternating least squares (Hu, Koren & Volinsky,
-    ICDM 2008, section 4), as the package `implicit` computes them. The order of a history is not looked
-    at; an item that occurs in it several times counts as often. Computed on one thread, so that the
-    vectors are the same again.
+    ICDM 2008, section 4), computed by the package `implicit`. The order of a history is ignored; repeated
+    items count repeatedly. The computation uses one thread, so that it is reproducible.
 
-    An item without events has the zero vector: nothing is known of it.
+    An item without events has the zero vector.
 
     Args:
-        histories: rows of item indices: `split.train`, never events of validation or test.
-        n_items: items of the catalogue.
-        dim: of the vectors.
-        regularization: lambda, of the squared lengths of all factors.
-        confidence: alpha, what one event weighs beside the 1 of a pair without any.
-        iterations: of both halves of the alternation.
-        seed: of the first factors.
+        histories: histories of item rows: `split.train`, never events of validation or test.
+        n_items: number of items of the catalogue.
+        dim: dimensions of the vectors.
+        regularization: lambda, weight of the squared lengths of all factors.
+        confidence: alpha, weight of one event; a pair without events has weight 1.
+        iterations: number of alternations.
+        seed: seed of the initial factors.
 
     Raises:
         MissingExtraError: if `implicit` is not installed.
-        ConfigError: if a setting makes no sense.
-        DataError: if an item index is not below `n_items`, or there is no event.
+        ConfigError: if a parameter is invalid.
+        DataError: if an item row is not below `n_items`, or there are no events.
     """
     als = require("implicit.cpu.als", extra="als")
     sparse = require("scipy.sparse", extra="train")
     threads = require("threadpoolctl", extra="als")
     for name, count in (("dim", dim), ("iterations", iterations)):
         if count < 1:
-            raise ConfigError(f"{name} must be at least 1, not {count}")
+            raise ConfigError(f"`{name}` is invalid: expected an integer >= 1, got {count!r}.")
     if not regularization >= 0 or not confidence > 0:
         raise ConfigError(
-            "regularization must not be negative and confidence positive, "
-            f"not {regularization} and {confidence}"
+            "the weights are invalid: expected regularization >= 0 and confidence > 0, got "
+            f"{regularization} and {confidence}."
         )
     items = check_sequences("histories", histories).values
     if not len(items):
-        raise DataError("no history has an event, so there is nothing to factorize; hint: quantize content")
+        raise DataError(
+            "there is nothing to factorize: expected histories with events, got none. Use content embeddings."
+        )
     if items.max() >= n_items:
         raise DataError(
-            f"histories must hold item indices below n_items, {n_items}, but one holds {items.max()}"
+            f"histories do not fit the catalogue: expected item rows below {n_items}, got {items.max()}."
         )
     users = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths)
-    met = sparse.csr_matrix(
+    events = sparse.csr_matrix(
         (np.ones(len(items), np.float32), (users, items)), shape=(len(histories), n_items)
     )
-    # Around the constructor too: `implicit` looks there whether the threads of BLAS would fight with its own.
+    # The constructor of `implicit` checks the threads of BLAS too.
     with threads.threadpool_limits(1, "blas"):
         model = als.AlternatingLeastSquares(
             factors=dim,
@@ -76,7 +77,7 @@ def factorization_embeddings(
             random_state=seed,
             num_threads=1,
         )
-        model.fit(met, show_progress=False)
+        model.fit(events, show_progress=False)
     vectors = np.array(model.item_factors, np.float32)
     vectors[np.bincount(items, minlength=n_items) == 0] = 0
     return vectors

@@ -59,8 +59,8 @@ def stored_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _stored(value) for name, value in params.items()}
 
 
-def restored_parameters(estimator: type, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that `stored_parameters` took from an estimator of this class.
+def restored_parameters(estimator: Any, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that `stored_parameters` took from an object of the class `estimator`.
 
     Raises:
         ConfigError, TypeError: if an object does not have the fields of the option it is stored for.
@@ -82,7 +82,11 @@ def _restored(value: Any, hint: Any) -> Any:
         return tuple(value)
     if isinstance(value, dict):
         for option in get_args(hint) or (hint,):
-            if is_dataclass(option) and value.keys() == {field.name for field in fields(option)}:
+            if (
+                isinstance(option, type)
+                and is_dataclass(option)
+                and value.keys() == {field.name for field in fields(option)}
+            ):
                 return option(**value)
         raise TypeError(f"no option has the fields {', '.join(value)}")
     return value
