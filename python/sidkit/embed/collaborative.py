@@ -20,8 +20,8 @@ def cooccurrence(histories: Sequences, n_items: int, *, window: int = 10) -> Spa
     """Count how often two items occur near each other in a history; symmetric, with an empty diagonal.
 
     Args:
-        histories: histories of item rows, oldest first: `split.train`. Events of validation or test would leak
-            the targets.
+        histories: histories of item rows, oldest first: `split.train`. Events of validation or test would
+            leak the targets.
         n_items: number of items of the catalogue.
         window: two events co-occur if they are at most this many positions apart.
 
@@ -62,9 +62,9 @@ def collaborative_embeddings(
     """Compute item vectors, float32 (n_items, dim), that are close for items that occur together.
 
     They factorize the shifted positive pointwise mutual information of co-occurrences, the matrix that
-    word2vec with `shift` negative samples factorizes (Levy & Goldberg, NIPS 2014). `smoothing` is the exponent
-    of context frequencies, as in word2vec (Levy, Goldberg & Dagan, TACL 2015). Items and contexts share one
-    vector: the symmetrized matrix is approximated by its `dim` largest eigenvalues.
+    word2vec with `shift` negative samples factorizes (Levy & Goldberg, NIPS 2014). `smoothing` is the
+    exponent of context frequencies, as in word2vec (Levy, Goldberg & Dagan, TACL 2015). Items and contexts
+    share one vector: the symmetrized matrix is approximated by its `dim` largest eigenvalues.
 
     An item without co-occurrences has the zero vector.
 
@@ -94,8 +94,8 @@ def collaborative_embeddings(
     vectors = np.zeros((n_items, dim), np.float32)
     if not related.nnz:
         raise DataError(
-            f"there is no collaborative signal: expected items that co-occur in {len(histories)} histories, got "
-            f"no related pair of {n_items} items. Use longer histories, or content embeddings."
+            f"there is no collaborative signal: expected items that co-occur in {len(histories)} histories, "
+            f"got no related pair of {n_items} items. Use longer histories, or content embeddings."
         )
     rank = min(dim, len(known) - 1)
     start = np.random.default_rng(seed).standard_normal(len(known))
