@@ -1,115 +1,130 @@
-"""Diverse beam search: groups of beams that keep away from each other's tokens.
+"""Diverse beam search: groups of beams that avoid each other's tokens.
 
 Vijayakumar et al., *Diverse Beam Search: Decoding Diverse Solutions from Neural Sequence Models*, 2016 (arXiv
 1610.02424), with Hamming diversity.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generative import GenerativeModel, State, temperatures
+from sidkit.decode.generative import GenerativeNetwork, State
+from sidkit.decode.options import SearchOptions
 from sidkit.decode.ranking import Ranked
-from sidkit.decode.searching import search_batches
-from sidkit.decode.writing import Writing
+from sidkit.decode.searching import SearchBatch, search_batches
 from sidkit.errors import ConfigError
 
-__all__ = ["diverse_beam_search"]
+__all__ = ["Diversity", "diverse_beam_search"]
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """Groups of beams and the penalty that keeps them apart.
+
+    Attributes:
+        groups: number of groups; must divide the beam.
+        penalty: in nats, 0 or more, one for all levels or one each. The first token is the broadest: a penalty
+            there alone, such as (2, 0, 0, 0), spreads the list over regions of the catalogue.
+    """
+
+    groups: int = 5
+    penalty: float | Sequence[float] = 1.0
+
+    def penalties(self, levels: int) -> list[float]:
+        """Return one penalty per level.
+
+        Raises:
+            ConfigError: if there is not one for each level, or one is negative or not finite.
+        """
+        given = self.penalty
+        each = [given] * levels if isinstance(given, (int, float, np.number)) else list(given)
+        if len(each) != levels or not all(0 <= value < float("inf") for value in each):
+            raise ConfigError(
+                f"`penalty` is invalid: expected a number of 0 or more, or one for each of {levels} levels, "
+                f"got {given}"
+            )
+        return [float(value) for value in each]
 
 
 def diverse_beam_search(
-    model: GenerativeModel[State],
+    network: GenerativeNetwork[State],
     trie: Trie,
     tokens: NDArray[np.uint16],
     histories: Sequences,
     *,
     beam: int = 50,
-    groups: int = 5,
-    penalty: float | Sequence[float] = 1.0,
     k: int | None = None,
-    users: NDArray[np.int32] | None = None,
-    exclude: Sequences | None = None,
-    temperature: float | Sequence[float] = 1.0,
-    batch_size: int = 64,
-    on_progress: Callable[[int], None] = lambda done: None,
+    diversity: Diversity | None = None,
+    options: SearchOptions | None = None,
 ) -> Ranked:
-    """The next items after each history, found by groups of beams that avoid each other.
+    """Return the next items after each history, found by groups of beams that avoid each other.
 
     At every level the groups take their steps one after the other, each an exact step of beam search under
-    the trie with `beam / groups` prefixes. From a group's scores, a token loses `penalty` for every prefix
-    of an earlier group that has just taken it, and this stays in the scores of what follows. The results of
-    all groups are merged: an item that several found comes once, with its log-probability without penalties.
+    the trie with `beam / groups` prefixes. In a group's scores, a token loses `penalty` for every prefix of an
+    earlier group that has taken it at this level, and the loss stays in the scores of later levels. The results
+    of all groups are merged: an item found by several groups is listed once, with its log-probability without
+    penalties.
 
-    The first group is a plain beam search of its width; with a penalty of 0 all groups are, and find the
-    same.
+    The first group is a plain beam search of its width. With a penalty of 0, all groups find the same.
 
     Args:
-        model: a generator in evaluation mode.
+        network: a generative network in evaluation mode.
         trie: the Semantic IDs that exist, with their items.
-        tokens: the tokens of all items, (items, L), to spell the histories.
-        histories: m rows of item indices, oldest first.
-        beam: how many prefixes are kept at each level, by all groups together.
-        groups: how many groups they fall into; divides `beam`.
-        penalty: in nats, 0 or more, one for all levels or one each. The first token is the broadest: a
-            penalty there alone, such as (2, 0, 0, 0), spreads the list over parts of the catalogue.
-        k: how many items to return; `beam` if not given.
-        users: user indices int32 (m,), needed if the model has user tokens.
-        exclude: m rows of items that must not be returned.
-        temperature: as for `beam_search`.
-        batch_size: histories at a time, of equal length.
-        on_progress: called with the number of histories done.
+        tokens: tokens of all items, (items, L), from which histories are encoded.
+        histories: m rows of item rows, oldest first.
+        beam: prefixes kept at each level by all groups together.
+        k: items to return; `beam` if None.
+        diversity: groups and penalty.
+        options: users, filters, temperature and batch size.
 
     Returns:
-        items int32 (m, k) padded with -1, and their natural-log probabilities f32 (m, k) padded with -inf;
+        items int32 (m, k) padded with -1, and their natural-log probabilities f32 (m, k) padded with -inf,
         best first, ties by the group that found them.
 
     Raises:
-        ConfigError: as `beam_search`, and if the groups do not divide the beam or a penalty is not finite.
+        ConfigError: as `beam_search`, and if the groups do not divide the beam or a penalty is invalid.
         DataError: as `beam_search`.
     """
+    options, diversity = options or SearchOptions(), diversity or Diversity()
+    groups = diversity.groups
     if beam < 1 or groups < 1 or beam % groups:
-        raise ConfigError(f"`beam` is {beam} and `groups` {groups}; groups of 1 or more must divide the beam")
-    levels = len(model.sizes)
-    penalties = [penalty] * levels if isinstance(penalty, (int, float, np.number)) else list(penalty)
-    if len(penalties) != levels or not all(0 <= value < float("inf") for value in penalties):
         raise ConfigError(
-            f"`penalty` is {penalty}; it is a number of 0 or more, or one for each of {levels} levels"
+            f"`groups` must be 1 or more and divide `beam`, got `groups` = {groups} and `beam` = {beam}"
         )
-    cooling = temperatures(temperature, levels)
-    k = beam if k is None else k
+    levels = len(network.sizes)
+    penalties, temperatures = diversity.penalties(levels), options.temperatures(levels)
+    count = beam if k is None else k
 
-    def search(writing: Writing, rows: NDArray[np.int64], excluded: Sequences | None) -> Ranked:
-        group = _Groups(trie, len(rows), groups, beam // groups, excluded)
-        for fine, temperature in zip(penalties, cooling, strict=True):
-            writing.extend(*group.step(writing.log_probs(temperature), fine))
-        return group.merged(k)
+    def search(batch: SearchBatch) -> Ranked:
+        group = _Groups(trie, batch, groups, beam // groups)
+        for penalty, temperature in zip(penalties, temperatures, strict=True):
+            batch.decoder.extend(*group.step(batch.decoder.log_probs(temperature), penalty))
+        return group.merged(count)
 
-    return search_batches(model, trie, tokens, histories, search, k, users, exclude, batch_size, on_progress)
+    return search_batches(network, trie, tokens, histories, search, count, options)
 
 
 class _Groups:
-    """The beams of a batch: for the model, the rows of a history follow each other, group by group."""
+    """Beams of a batch: in the network, the rows of a history follow each other, group by group."""
 
-    def __init__(
-        self, trie: Trie, histories: int, groups: int, width: int, exclude: Sequences | None
-    ) -> None:
+    def __init__(self, trie: Trie, batch: SearchBatch, groups: int, width: int) -> None:
         self.trie = trie
-        self.histories = histories
+        self.histories = histories = len(batch)
         self.width = width
-        self.exclude = exclude
+        self.filters = {"exclude": batch.exclude, "within": batch.within}
         self.nodes = [trie.start(histories) for _ in range(groups)]
-        # What a group searches by, with penalties, and what its prefixes are worth, without; both (histories
-        # · rows,).
+        # Scores with penalties, by which a group searches, and without; both (histories · rows,).
         self.searched = [np.zeros(histories, np.float32) for _ in range(groups)]
         self.worth = [np.zeros(histories, np.float32) for _ in range(groups)]
 
     def step(
         self, log_probs: NDArray[np.float32], penalty: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """One token more for all groups: the model's former row and the token of each of its rows."""
+        """Extend all groups by a token; return the former row and the token of each row of the network."""
         groups, size = len(self.nodes), log_probs.shape[1]
         first = len(log_probs) == self.histories  # all groups still share one row a history
         places = np.arange(len(log_probs)).reshape(self.histories, 1 if first else groups, -1)
@@ -117,7 +132,7 @@ class _Groups:
         origins = np.empty((self.histories, groups, self.width), np.int64)
         codes = np.empty_like(origins)
         for group, nodes in enumerate(self.nodes):
-            own = places[:, 0 if first else group].ravel()  # the model's rows of this group
+            own = places[:, 0 if first else group].ravel()  # the rows of this group in the network
             before = len(own) // self.histories
             plain = log_probs[own]
             scores, parents, chosen, self.nodes[group] = self.trie.beam_step(
@@ -126,7 +141,7 @@ class _Groups:
                 self.searched[group],
                 rows_per_group=before,
                 beam=self.width,
-                exclude=self.exclude,
+                **self.filters,
             )
             live = np.isfinite(scores)
             worth = self.worth[group][parents] + plain[parents, chosen]
@@ -139,9 +154,9 @@ class _Groups:
         return origins.ravel(), codes.ravel()
 
     def merged(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The best items of all groups, each once."""
+        """Return the best items of all groups, each once."""
         found = [
-            self.trie.top_items(nodes, worth, rows_per_group=self.width, k=k, exclude=self.exclude)
+            self.trie.top_items(nodes, worth, rows_per_group=self.width, k=k, **self.filters)
             for nodes, worth in zip(self.nodes, self.worth, strict=True)
         ]
         items = np.concatenate([items for items, _ in found], axis=1)

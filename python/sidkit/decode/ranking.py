@@ -1,4 +1,4 @@
-"""From a matrix of scores to the best items of each row."""
+"""The best items of each row of a matrix of scores."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +17,29 @@ Float32 = npt.NDArray[np.float32]
 _BLOCK_ELEMENTS = 8_000_000
 
 
-def top_k(scores: npt.NDArray[np.floating], k: int, exclude: Sequences | None = None) -> Ranked:
-    """Give the k best items of every row, best first; of equal scores the lower item index comes first.
+def top_k(
+    scores: npt.NDArray[np.floating],
+    k: int,
+    exclude: Sequences | None = None,
+    allow: Sequences | None = None,
+) -> Ranked:
+    """Return the k best items of every row, best first; of equal scores the lower item row comes first.
 
-    Scores are compared as float32. An item with score -inf is never given, nor one that `exclude` lists.
+    Scores are compared as float32. Items with score -inf are never returned.
 
     Args:
         scores: float (m, n_items), higher is better.
-        k: the number of items wanted, at least 1.
-        exclude: one row of item indices for every row of `scores`, such as the items a user has seen.
+        k: number of items, at least 1.
+        exclude: items that must not be returned, such as those a user has seen; one row for every row of
+            `scores`.
+        allow: items that may be returned, nothing else; one row for every row of `scores`, or one for all.
 
     Returns:
         items int32 (m, k) and scores float32 (m, k); where a row has fewer than k items left, -1 and -inf.
 
     Raises:
         ConfigError: if k is less than 1.
-        DataError: if a score is NaN or +inf, or `exclude` has other rows or an item beyond the catalogue.
+        DataError: if a score is NaN or +inf, or a filter has other rows or an item beyond the catalogue.
     """
     if scores.ndim != 2:
         raise DataError(f"`scores` must be (m, n_items), got {scores.shape}")
@@ -40,7 +47,9 @@ def top_k(scores: npt.NDArray[np.floating], k: int, exclude: Sequences | None = 
         raise ConfigError(f"`k` must be at least 1, got {k}")
     rows, n_items = scores.shape
     if exclude is not None:
-        _check_exclude(exclude, rows, n_items)
+        _check_filter("exclude", exclude, rows, n_items)
+    if allow is not None:
+        _check_filter("allow", allow, len(allow) if len(allow) == 1 else rows, n_items)
     items = np.full((rows, k), -1, np.int32)
     best = np.full((rows, k), -np.inf, np.float32)
     step = max(1, _BLOCK_ELEMENTS // max(1, n_items))
@@ -48,7 +57,9 @@ def top_k(scores: npt.NDArray[np.floating], k: int, exclude: Sequences | None = 
         stop = min(start + step, rows)
         block = _checked(scores[start:stop], start)
         if exclude is not None:
-            _strike(block, exclude, start, stop)
+            _remove(block, exclude, start, stop)
+        if allow is not None:
+            _keep_only(block, allow, start, stop)
         _take_best(block, items[start:stop], best[start:stop])
     return items, best
 
@@ -67,10 +78,23 @@ def _checked(scores: npt.NDArray[np.floating], first_row: int) -> Float32:
     return values
 
 
-def _strike(block: Float32, exclude: Sequences, start: int, stop: int) -> None:
+def _remove(block: Float32, exclude: Sequences, start: int, stop: int) -> None:
     offsets = exclude.offsets[start : stop + 1]
     rows = np.repeat(np.arange(stop - start), np.diff(offsets))
     block[rows, exclude.values[offsets[0] : offsets[-1]]] = -np.inf
+
+
+def _keep_only(block: Float32, allow: Sequences, start: int, stop: int) -> None:
+    if len(allow) == 1:
+        others = np.ones(block.shape[1], bool)
+        others[allow.values] = False
+        block[:, others] = -np.inf
+        return
+    others = np.ones(block.shape, bool)
+    offsets = allow.offsets[start : stop + 1]
+    rows = np.repeat(np.arange(stop - start), np.diff(offsets))
+    others[rows, allow.values[offsets[0] : offsets[-1]]] = False
+    block[others] = -np.inf
 
 
 def _take_best(block: Float32, items: npt.NDArray[np.int32], best: Float32) -> None:
@@ -92,9 +116,9 @@ def _take_best(block: Float32, items: npt.NDArray[np.int32], best: Float32) -> N
 
 
 def _bound(block: Float32, k: int) -> Float32:
-    """Give each row a score that at least k of its items reach, and few others do.
+    """Return a score for each row that at least k of its items reach, and few others do.
 
-    The items are dealt into groups; in each of the k groups with the highest maxima one item is that high.
+    The items are distributed over groups; each of the k groups with the highest maxima has an item that high.
     """
     rows, n_items = block.shape
     groups = min(4 * k, n_items)
@@ -104,13 +128,11 @@ def _bound(block: Float32, k: int) -> Float32:
     return bound
 
 
-def _check_exclude(exclude: Sequences, rows: int, n_items: int) -> None:
-    if len(exclude) != rows:
+def _check_filter(name: str, given: Sequences, rows: int, n_items: int) -> None:
+    if len(given) != rows:
+        raise DataError(f"`{name}` must have one row for each of the {rows} rows of scores, got {len(given)}")
+    if given.values.size and (given.values.min() < 0 or given.values.max() >= n_items):
         raise DataError(
-            f"`exclude` must have one row for each of the {rows} rows of scores, got {len(exclude)}"
-        )
-    if exclude.values.size and (exclude.values.min() < 0 or exclude.values.max() >= n_items):
-        raise DataError(
-            f"`exclude` lists items {int(exclude.values.min())}..{int(exclude.values.max())}, "
-            f"the catalogue has 0..{n_items - 1}"
+            f"`{name}` holds items outside the catalogue: expected 0..{n_items - 1}, got "
+            f"{int(given.values.min())}..{int(given.values.max())}"
         )

@@ -1,20 +1,18 @@
-"""Sampling without replacement from everything a model can write: stochastic beam search.
+"""Sampling of Semantic IDs without replacement: stochastic beam search.
 
 Kool, van Hoof and Welling, *Stochastic Beams and Where to Find Them: The Gumbel-Top-k Trick for Sampling
 Sequences Without Replacement*, ICML 2019 (arXiv 1903.06059).
 """
-
-from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sidkit._core import Trie
 from sidkit.data import Sequences
-from sidkit.decode.generative import GenerativeModel, State, temperatures
+from sidkit.decode.generative import GenerativeNetwork, State
+from sidkit.decode.options import SearchOptions
 from sidkit.decode.ranking import Ranked
-from sidkit.decode.searching import search_batches
-from sidkit.decode.writing import Writing
+from sidkit.decode.searching import SearchBatch, search_batches
 from sidkit.errors import ConfigError
 
 __all__ = ["sample_items"]
@@ -23,38 +21,30 @@ Float64 = NDArray[np.float64]
 
 
 def sample_items(
-    model: GenerativeModel[State],
+    network: GenerativeNetwork[State],
     trie: Trie,
     tokens: NDArray[np.uint16],
     histories: Sequences,
     *,
     k: int,
     seed: int,
-    users: NDArray[np.int32] | None = None,
-    exclude: Sequences | None = None,
-    temperature: float | Sequence[float] = 1.0,
-    batch_size: int = 64,
-    on_progress: Callable[[int], None] = lambda done: None,
+    options: SearchOptions | None = None,
 ) -> Ranked:
-    """Draw different Semantic IDs after each history, without replacement, and give their items.
+    """Sample different Semantic IDs after each history, without replacement, and return their items.
 
-    The distribution is that of the model under the trie: at each level, the probabilities of the tokens that
-    lead to an item the history may get, made to add up to 1. Drawing k times from it and crossing out what
-    was drawn would give the same, at the cost of a decoding a draw; this is one beam search of width k, by
-    scores that Gumbel noise perturbs. It is exact: nothing is cut off that could still be drawn.
+    The distribution is that of the network under the trie: at each level, the probabilities of the tokens that
+    lead to an allowed item, normalized to a sum of 1. The result is distributed as if one Semantic ID after the
+    other was drawn and removed; it takes one beam search of width k over scores perturbed by Gumbel noise. The
+    sampling is exact.
 
     Args:
-        model: a generator in evaluation mode.
+        network: a generative network in evaluation mode.
         trie: the Semantic IDs that exist, with their items.
-        tokens: the tokens of all items, (items, L), to spell the histories.
-        histories: m rows of item indices, oldest first.
-        k: how many to draw.
-        seed: 0 or more. What a history draws depends on the seed, its row and its scores, not on the batch.
-        users: user indices int32 (m,), needed if the model has user tokens.
-        exclude: m rows of items that must not be returned.
-        temperature: one for all levels or one each; above 1 draws more evenly.
-        batch_size: histories at a time, of equal length.
-        on_progress: called with the number of histories done.
+        tokens: tokens of all items, (items, L), from which histories are encoded.
+        histories: m rows of item rows, oldest first.
+        k: Semantic IDs to draw.
+        seed: 0 or more. The sample of a history depends on the seed, its row and its scores, not on the batch.
+        options: users, filters, temperature and batch size; a temperature above 1 draws more evenly.
 
     Returns:
         items int32 (m, k) in the order drawn, padded with -1, and the natural-log probabilities of their
@@ -65,19 +55,21 @@ def sample_items(
         ConfigError: as `beam_search`, and for a `k` below 1 or a negative seed.
         DataError: as `beam_search`.
     """
+    options = options or SearchOptions()
     if k < 1 or seed < 0:
-        raise ConfigError(f"`k` is {k} and `seed` {seed}; they must be 1 or more, and 0 or more")
-    cooling = temperatures(temperature, len(model.sizes))
+        raise ConfigError(f"`k` must be 1 or more and `seed` 0 or more, got {k} and {seed}")
+    temperatures = options.temperatures(len(network.sizes))
 
-    def search(writing: Writing, rows: NDArray[np.int64], excluded: Sequences | None) -> Ranked:
-        randoms = [np.random.default_rng([seed, row]) for row in rows.tolist()]
-        nodes = trie.start(len(rows))
-        log_p = np.zeros(len(rows))  # of each prefix
-        perturbed = np.zeros(len(rows))  # the greatest perturbed log-probability under it
+    def search(batch: SearchBatch) -> Ranked:
+        filters = {"exclude": batch.exclude, "within": batch.within}
+        randoms = [np.random.default_rng([seed, row]) for row in batch.rows.tolist()]
+        nodes = trie.start(len(batch))
+        log_p = np.zeros(len(batch))  # log-probability of each prefix
+        perturbed = np.zeros(len(batch))  # the greatest perturbed log-probability under it
         width = 1
-        for temperature in cooling:
-            log_probs = writing.log_probs(temperature).astype(np.float64)
-            allowed = trie.allowed(nodes, exclude=excluded, rows_per_group=width)
+        for temperature in temperatures:
+            log_probs = batch.decoder.log_probs(temperature).astype(np.float64)
+            allowed = trie.allowed(nodes, rows_per_group=width, **filters)
             children = log_p[:, None] + _normalized(log_probs, allowed)
             noise = np.concatenate([random.gumbel(size=(width, children.shape[1])) for random in randoms])
             scores = _conditional(children + noise, perturbed)
@@ -88,20 +80,20 @@ def sample_items(
                 np.zeros(len(scores), np.float32),
                 rows_per_group=width,
                 beam=k,
-                exclude=excluded,
+                **filters,
             )
             log_p = np.where(nodes.dead, -np.inf, children[origin, chosen])
             perturbed = np.where(nodes.dead, -np.inf, scores[origin, chosen])
-            writing.extend(origin, chosen)
+            batch.decoder.extend(origin, chosen)
             width = k
-        # Ranks for scores: they say of each item which Semantic ID it came from.
+        # Ranks as scores: they tell which Semantic ID each item belongs to.
         ranks = np.where(nodes.dead, -np.inf, -(np.arange(len(log_p)) % k)).astype(np.float32)
-        items, found = trie.top_items(nodes, ranks, rows_per_group=k, k=k, exclude=excluded)
+        items, found = trie.top_items(nodes, ranks, rows_per_group=k, k=k, **filters)
         places = np.where(items >= 0, -found, 0).astype(np.int64)
         chances = np.take_along_axis(log_p.reshape(-1, k), places, axis=1)
         return items, np.where(items >= 0, chances, -np.inf).astype(np.float32)
 
-    return search_batches(model, trie, tokens, histories, search, k, users, exclude, batch_size, on_progress)
+    return search_batches(network, trie, tokens, histories, search, k, options)
 
 
 def _normalized(log_probs: Float64, allowed: NDArray[np.bool_]) -> Float64:

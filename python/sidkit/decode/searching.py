@@ -1,77 +1,107 @@
-"""How histories are handed to a search: in batches of equal length."""
+"""Batches of histories of equal length, on which the searches run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sidkit._core import Trie
+from sidkit._core import ItemSet, Trie
 from sidkit.data import Sequences
-from sidkit.decode.arguments import check_arguments
-from sidkit.decode.generative import GenerativeModel, State, device_of
+from sidkit.decode.generative import GenerativeNetwork, State, device_of
+from sidkit.decode.incremental import IncrementalDecoder
+from sidkit.decode.options import SearchOptions, check_arguments, check_rows
 from sidkit.decode.ranking import Ranked
-from sidkit.decode.writing import Writing
 from sidkit.errors import ConfigError
 
-__all__ = ["Search", "search_batches"]
+__all__ = ["Search", "SearchBatch", "search_batches"]
 
-#: From what is to be written, the numbers of its histories, and the items that each must not get.
-Search = Callable[[Writing, NDArray[np.int64], Sequences | None], Ranked]
+_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class SearchBatch:
+    """Histories that are searched together.
+
+    Attributes:
+        decoder: the network after these histories.
+        rows: number of each history, int64 (B,).
+        exclude: B rows of items that must not be returned.
+        within: items that may be returned: a set for all, or one per history.
+    """
+
+    decoder: IncrementalDecoder
+    rows: NDArray[np.int64]
+    exclude: Sequences | None
+    within: ItemSet | Sequence[ItemSet] | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+#: Function from a batch to its items and scores.
+Search = Callable[[SearchBatch], Ranked]
 
 
 @torch.inference_mode()
 def search_batches(
-    model: GenerativeModel[State],
+    network: GenerativeNetwork[State],
     trie: Trie,
     tokens: NDArray[np.uint16],
     histories: Sequences,
     search: Search,
     k: int,
-    users: NDArray[np.int32] | None,
-    exclude: Sequences | None,
-    batch_size: int,
-    on_progress: Callable[[int], None],
+    options: SearchOptions,
 ) -> Ranked:
-    """Run a search on batches of histories of equal length; the arguments are those of `beam_search`.
+    """Run a search on batches of histories of equal length.
 
     Returns:
-        What the search gives, items int32 (m, k) and scores f32 (m, k), in the order of the histories.
+        Results of the search, items int32 (m, k) and scores f32 (m, k), in the order of the histories.
 
     Raises:
-        ConfigError: if the trie's tokens are not the model's, the model wants users and got none, or `k` or
+        ConfigError: if trie and network have other tokens, the network needs users and has none, or `k` or
             `batch_size` is below 1.
-        DataError: if a history names an item that the model cannot read, or `exclude` or `users` are not one
-            row a history.
+        DataError: if a history holds an item that the network cannot encode, or an option has not one row per
+            history.
     """
-    if tuple(trie.layout.sizes) != model.sizes:
+    if tuple(trie.layout.sizes) != network.sizes:
         raise ConfigError(
-            f"the model writes tokens of sizes {model.sizes}, but the trie holds {tuple(trie.layout.sizes)}; "
-            "they must come from the same table of Semantic IDs"
+            f"the network generates tokens of sizes {network.sizes}, but the trie holds "
+            f"{tuple(trie.layout.sizes)}. Use the Semantic IDs that the network was trained on."
         )
-    if model.user_buckets and users is None:
-        raise ConfigError("this model was trained with user tokens: pass `users`, one index a history")
-    # A model that reads items knows those it was made for, whatever has come to the catalogue since.
-    known = len(tokens) if model.reads == "tokens" else min(len(tokens), getattr(model, "items", len(tokens)))
-    check_arguments(histories, known, k=k, batch_size=batch_size, exclude=exclude, users=users)
-    spelled = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
-    recent = histories.tail(model.max_items)
+    if network.user_buckets and options.users is None:
+        raise ConfigError("this model was trained with user tokens: pass `users`, one index per history")
+    # A network with a vector per item knows the items of its training, even if the catalogue has grown.
+    encodes_tokens = network.inputs == "tokens"
+    known = len(tokens) if encodes_tokens else min(len(tokens), getattr(network, "items", len(tokens)))
+    batch_size = _BATCH_SIZE if options.batch_size is None else options.batch_size
+    check_arguments(histories, known, k=k, batch_size=batch_size)
+    sets = None if isinstance(options.allow, ItemSet) else options.allow
+    check_rows(len(histories), exclude=options.exclude, users=options.users, allow=sets)
+    tokens_of_items = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
+    recent = histories.tail(network.max_items)
     items = np.empty((len(histories), k), np.int32)
     scores = np.empty((len(histories), k), np.float32)
-    done, device = 0, device_of(model)
+    done, device = 0, device_of(network)
     for rows in _batches_of_one_length(recent.lengths, batch_size):
-        known = torch.from_numpy(recent.take(rows).values.astype(np.int64))
-        history = known.view(len(rows), int(recent.lengths[rows[0]]))  # (B, n)
-        if model.reads == "tokens":
-            history = spelled[history]  # (B, n, L)
+        values = torch.from_numpy(recent.take(rows).values.astype(np.int64))
+        history = values.view(len(rows), int(recent.lengths[rows[0]]))  # (B, n)
+        if encodes_tokens:
+            history = tokens_of_items[history]  # (B, n, L)
         buckets = None
-        if model.user_buckets and users is not None:
-            buckets = torch.from_numpy(users[rows].astype(np.int64) % model.user_buckets)
-        excluded = exclude.take(rows) if exclude is not None else None
-        state = model.start(history.to(device), None if buckets is None else buckets.to(device))
-        items[rows], scores[rows] = search(Writing(model, state), rows, excluded)
+        if network.user_buckets and options.users is not None:
+            buckets = torch.from_numpy(options.users[rows].astype(np.int64) % network.user_buckets)
+        state = network.start(history.to(device), None if buckets is None else buckets.to(device))
+        batch = SearchBatch(
+            IncrementalDecoder(network, state),
+            rows,
+            None if options.exclude is None else options.exclude.take(rows),
+            options.allow if sets is None else [sets[row] for row in rows.tolist()],
+        )
+        items[rows], scores[rows] = search(batch)
         done += len(rows)
-        on_progress(done)
+        options.on_progress(done)
     return items, scores
 
 

@@ -19,6 +19,7 @@ longest reading, W beams a user, D = d_model, K_l tokens of level l.
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 
 from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.models.tiger import TIGERNetwork, TigerState
-from sidkit.tokenizers.actionpiece.vocabulary import PieceVocabulary
+from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
 
 __all__ = ["ActionPieceNetwork", "ActionPieceState"]
 
@@ -51,7 +52,7 @@ class ActionPieceNetwork(nn.Module):
     """
 
     kind = "actionpiece"
-    reads = "tokens"
+    inputs: Literal["tokens", "items"] = "tokens"
     user_buckets = 0
     merges: Tensor
 
@@ -96,16 +97,16 @@ class ActionPieceNetwork(nn.Module):
         self.register_load_state_dict_post_hook(_read_anew)  # type: ignore[no-untyped-call]
 
     @classmethod
-    def of_pieces(cls, pieces: PieceVocabulary, **sizes: int | float) -> "ActionPieceNetwork":
+    def of_pieces(cls, pieces: MergedVocabulary, **sizes: int | float) -> "ActionPieceNetwork":
         """A model with its first weights, of the vocabulary that histories are read with."""
         model = cls(pieces.sizes, len(pieces.merges), **sizes)  # type: ignore[arg-type]
         model.merges.copy_(torch.from_numpy(pieces.merges.astype(np.int64)))
         return model
 
     @cached_property
-    def vocabulary(self) -> PieceVocabulary:
+    def vocabulary(self) -> MergedVocabulary:
         """What turns tokens into pieces."""
-        return PieceVocabulary(self.sizes, self.merges.cpu().numpy())
+        return MergedVocabulary(self.sizes, self.merges.cpu().numpy())
 
     def forward(
         self, history: Tensor, target: Tensor, *, label_smoothing: float = 0.0, token_masking: float = 0.0

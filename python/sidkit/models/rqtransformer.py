@@ -71,7 +71,7 @@ class RQTransformerNetwork(nn.Module):
     """
 
     kind = "rqtransformer"
-    reads = "items"
+    inputs: Literal["tokens", "items"] = "items"
     user_buckets = 0
     content: Tensor
 

@@ -5,7 +5,7 @@ heads, E their width, S positions of a history.
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class TokenModel(nn.Module):
     `_add_outputs` where its layers between them begin and end.
     """
 
-    reads = "tokens"
+    inputs: Literal["tokens", "items"] = "tokens"
     offsets: Tensor  # first row of each level in the table, int64 (L,)
 
     def _add_tokens(self, sizes: Sequence[int], d_model: int) -> None:

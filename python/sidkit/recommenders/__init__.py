@@ -1,1 +1,64 @@
-"""Recommenders: settings, `fit`, `recommend` and `evaluate`."""
+"""Recommenders: settings, `fit`, `recommend`, `similar_items`, `evaluate`, `save` and `load`.
+
+    SASRec, GRU4Rec            score every item by one vector; the baselines
+    RQTransformer              one pass over items, then the Semantic ID of the next; the default
+    TIGER, ActionPieceTIGER    encoder-decoder over tokens, or over merged tokens
+    DecoderOnly                language model of Semantic IDs
+    Popularity                 the same list for everyone
+
+All recommenders have the same interface, that of `Recommender`. They are imported on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sidkit._extras import require
+
+require("polars", extra="data")
+
+from sidkit.recommenders.base import Query, Recommender, TrainingData
+from sidkit.recommenders.registry import RECOMMENDERS
+from sidkit.recommenders.storage import load_model
+
+if TYPE_CHECKING:
+    from sidkit.recommenders.actionpiece import ActionPieceTIGER
+    from sidkit.recommenders.decoderonly import DecoderOnly
+    from sidkit.recommenders.gru4rec import GRU4Rec
+    from sidkit.recommenders.popularity import Popularity
+    from sidkit.recommenders.rqtransformer import RQTransformer
+    from sidkit.recommenders.sasrec import SASRec
+    from sidkit.recommenders.tiger import TIGER
+
+__all__ = [
+    "RECOMMENDERS",
+    "TIGER",
+    "ActionPieceTIGER",
+    "DecoderOnly",
+    "GRU4Rec",
+    "Popularity",
+    "Query",
+    "RQTransformer",
+    "Recommender",
+    "SASRec",
+    "TrainingData",
+    "load_model",
+]
+
+_MODULES = {
+    "ActionPieceTIGER": "actionpiece",
+    "DecoderOnly": "decoderonly",
+    "GRU4Rec": "gru4rec",
+    "Popularity": "popularity",
+    "RQTransformer": "rqtransformer",
+    "SASRec": "sasrec",
+    "TIGER": "tiger",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module `sidkit.recommenders` has no attribute `{name}`")
+    if name != "Popularity":
+        require("torch", extra="train")
+    value = globals()[name] = getattr(import_module(f"sidkit.recommenders.{_MODULES[name]}"), name)
+    return value

@@ -220,7 +220,7 @@ def _actionpiece(
     table, trie = material.sids(), material.index()
     # Nothing is read beyond `max_items`, and learning takes long where histories are.
     learned_from = material.split.train.parts(sizes.max_items)
-    pieces = ActionPiece(sizes.vocabulary).fit(learned_from, table.tokens, table.sizes).pieces_
+    pieces = ActionPiece(sizes.vocabulary).fit(learned_from, table.tokens, table.sizes).vocabulary_
 
     def loss(model: ActionPieceNetwork, batch: Batch) -> Tensor:
         levels: Tensor = model(batch.history, batch.target, **_of_tokens(training))

@@ -1,31 +1,40 @@
-"""Training: one loop with checkpoints, resume and early stopping, and the batches of each kind of model."""
+"""Training: the loop, its options and callbacks, and the batches of each kind of network."""
 
 from sidkit._extras import require
 
 require("torch", extra="train")
 
 from sidkit.train.batches import NextItemBatches, SequenceBatches
-from sidkit.train.fit import TrainProgress, fit
-from sidkit.train.flops import step_flops
-from sidkit.train.gemm import gemm_peak
+from sidkit.train.callbacks import ProgressBar, TrainProgress
+from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History
+from sidkit.train.loop import Callback, Training, fit
+from sidkit.train.options import EpochOptions, SoftmaxOptions, TokenOptions, TrainingOptions, TrainSettings
 from sidkit.train.pieces import PieceBatches
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import Processes, join
 from sidkit.train.sampled import SampledSoftmax
-from sidkit.train.settings import TrainSettings
+from sidkit.train.throughput import gemm_peak, step_flops
 from sidkit.train.ties import TiedEvents
 
 __all__ = [
+    "Callback",
+    "Checkpoint",
+    "EpochOptions",
     "History",
     "NextItemBatches",
     "PieceBatches",
     "Processes",
+    "ProgressBar",
     "SampledSoftmax",
     "SequenceBatches",
+    "SoftmaxOptions",
     "TiedEvents",
+    "TokenOptions",
     "TrainProgress",
     "TrainSettings",
+    "Training",
+    "TrainingOptions",
     "autocast",
     "fit",
     "gemm_peak",

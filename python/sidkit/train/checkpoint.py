@@ -1,4 +1,4 @@
-"""Checkpoints: everything a training needs to go on as if it had never stopped, in one safetensors file."""
+"""Checkpoints: the complete state of a training in one safetensors file."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,24 +14,61 @@ from sidkit._files import atomic_path
 from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.train.averaging import WeightAverage
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "TrainingState"]
 
 Tensors = dict[str, Tensor]
 
 
-@dataclass
 class Checkpoint:
-    """The state of a training between two steps.
+    """Callback that makes a training resumable.
+
+    The state of the training is written to `<path>/checkpoint.safetensors` at regular intervals, on Ctrl-C
+    and on SIGTERM. A later `fit` with the same options and data continues from it, with the result that the
+    uninterrupted training would have had. At the end the file is removed.
+
+    Args:
+        path: directory of the file; made if it does not exist.
+        every_seconds: wall time between two checkpoints.
+        identity: fingerprint of anything else that decides what is trained; a checkpoint with another one is
+            refused.
+        keep: keep the file at the end, with the state of the finished training, until `remove` is called. A
+            process that fails before it has saved its model then loses nothing.
+    """
+
+    def __init__(
+        self, path: str | Path, every_seconds: float = 120.0, identity: str = "", *, keep: bool = False
+    ) -> None:
+        self.path = Path(path)
+        self.every_seconds = every_seconds
+        self.identity = identity
+        self.keep = keep
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({str(self.path)!r}, every_seconds={self.every_seconds})"
+
+    @property
+    def file(self) -> Path:
+        """Path of the checkpoint file."""
+        return self.path / "checkpoint.safetensors"
+
+    def remove(self) -> None:
+        """Remove the file if there is one."""
+        self.file.unlink(missing_ok=True)
+
+
+@dataclass
+class TrainingState:
+    """State of a training between two steps.
 
     Attributes:
-        identity: what was being trained, and how; a checkpoint of another training is refused.
+        identity: what is trained, and how; a checkpoint of another training is refused.
         step: steps done.
         history: `History.as_dict()` so far.
-        weights: the model's state.
-        best: the weights of the best evaluation so far; empty before the first.
-        moments: AdamW's two running means for each trained tensor, by the tensor's name.
-        average: the running mean of the trained tensors; empty where none is kept.
-        generator: the state of torch's random generator, uint8; one row a process if there are several.
+        weights: state of the network.
+        best: weights of the best evaluation so far; empty before the first.
+        moments: the two running means of AdamW for each trained tensor, by the tensor's name.
+        average: running mean of the trained tensors; empty without weight averaging.
+        generator: state of torch's random generator, uint8; one row per process if there are several.
     """
 
     identity: dict[str, Any]
@@ -43,44 +80,33 @@ class Checkpoint:
     average: Tensors = field(default_factory=dict)
     generator: Tensor = field(default_factory=torch.get_rng_state)
 
-    @classmethod
-    def take(
-        cls,
-        identity: dict[str, Any],
-        step: int,
-        history: dict[str, Any],
-        model: nn.Module,
-        best: Tensors,
-        optimizer: torch.optim.Optimizer,
-        average: WeightAverage | None = None,
-    ) -> "Checkpoint":
-        """Gather the state of a running training; tensors are shared, not copied."""
-        moments = {
+    @staticmethod
+    def moments_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return the running means of AdamW by the name of their tensor; shared, not copied."""
+        return {
             name: (optimizer.state[tensor]["exp_avg"], optimizer.state[tensor]["exp_avg_sq"])
-            for name, tensor in model.named_parameters()
+            for name, tensor in network.named_parameters()
             if tensor in optimizer.state
         }
-        means = dict(average.tensors) if average is not None else {}
-        return cls(identity, step, history, dict(model.state_dict()), best, moments, means)
 
     def restore(
         self,
-        model: nn.Module,
+        network: nn.Module,
         optimizer: torch.optim.Optimizer,
         average: WeightAverage | None = None,
         *,
         rank: int = 0,
     ) -> None:
-        """Put the state back into a model, a fresh optimizer, and torch's random generator.
+        """Put the state back into a network, a fresh optimizer, and torch's random generator.
 
         Args:
-            model: gets the weights.
-            optimizer: gets its moments.
-            average: gets the running mean, if there is one.
-            rank: of this process, among several.
+            network: receives the weights.
+            optimizer: receives its running means.
+            average: receives the running mean of the weights, if there is one.
+            rank: rank of this process, among several.
         """
-        model.load_state_dict(self.weights)
-        for name, tensor in model.named_parameters():
+        network.load_state_dict(self.weights)
+        for name, tensor in network.named_parameters():
             if name in self.moments:
                 first, second = self.moments[name]
                 optimizer.state[tensor] = {
@@ -93,7 +119,7 @@ class Checkpoint:
         torch.set_rng_state(self.generator if self.generator.ndim == 1 else self.generator[rank].clone())
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the state to a file, whole or not at all."""
         tensors = {f"weights/{name}": tensor for name, tensor in self.weights.items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
         tensors |= {f"average/{name}": tensor for name, tensor in self.average.items()}
@@ -106,11 +132,11 @@ class Checkpoint:
             safetensors.torch.save_file(contiguous, temporary, {"checkpoint": json.dumps(state)})
 
     @classmethod
-    def load(cls, path: Path, identity: dict[str, Any]) -> "Checkpoint":
-        """Read a checkpoint of the training `identity`.
+    def load(cls, path: Path, identity: dict[str, Any]) -> "TrainingState":
+        """Read the state of the training `identity`.
 
         Raises:
-            FormatError: if the file is truncated or foreign.
+            FormatError: if the file is truncated or is not a checkpoint.
             RunDirectoryError: if it belongs to a training with other settings or data.
         """
         try:
@@ -121,23 +147,23 @@ class Checkpoint:
             generator = tensors.pop("generator")
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise FormatError(
-                f"`{path}` is not a checkpoint of ours ({error}); delete it to train from the beginning"
+                f"`{path}` is not a checkpoint of sidkit ({error}). Delete it to train from the beginning."
             ) from error
         differing = sorted(
             key for key in found.keys() | identity.keys() if found.get(key) != identity.get(key)
         )
         if differing:
             changes = ", ".join(
-                f"`{key}`: {found.get(key)!r} then, {identity.get(key)!r} now" for key in differing
+                f"`{key}`: expected {identity.get(key)!r}, got {found.get(key)!r}" for key in differing
             )
             raise RunDirectoryError(
-                f"`{path}` is a checkpoint of another training ({changes}); "
-                "go back to those settings, use another folder, or delete it to train from the beginning"
+                f"`{path}` is a checkpoint of another training: {changes}. Use the former settings or "
+                "another directory, or delete the file to train from the beginning."
             )
-        parts: dict[str, Tensors] = {"weights": {}, "best": {}, "average": {}, "first": {}, "second": {}}
+        groups: dict[str, Tensors] = {"weights": {}, "best": {}, "average": {}, "first": {}, "second": {}}
         for key, tensor in tensors.items():
-            part, _, name = key.partition("/")
-            parts[part][name] = tensor
-        moments = {name: (first, parts["second"][name]) for name, first in parts["first"].items()}
-        weights, best, average = parts["weights"], parts["best"], parts["average"]
+            group, _, name = key.partition("/")
+            groups[group][name] = tensor
+        moments = {name: (first, groups["second"][name]) for name, first in groups["first"].items()}
+        weights, best, average = groups["weights"], groups["best"], groups["average"]
         return cls(found, step, history, weights, best, moments, average, generator)

@@ -1,4 +1,4 @@
-"""What happened during a training, as kept in `history.json`."""
+"""Course of a training, as kept in `history.json`."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -6,32 +6,33 @@ from pathlib import Path
 from typing import Any
 
 from sidkit._files import write_text
+from sidkit.errors import FormatError
 
 __all__ = ["History"]
 
 
 @dataclass
 class History:
-    """The course of one training.
+    """Course of one training.
 
     Attributes:
-        model: the kind of model.
-        parameters: how many numbers were trained.
-        steps: every few steps: `step`, `epoch` (fractional), `loss` (mean since the last entry, natural log),
-            `lr`, `tokens_per_second` (real positions since the last entry), `flops` (of the steps since then,
-            see `step_flops`), `gemm_share` (of these in a second, of `gemm_peak`; left out if that was not
-            measured), `seconds` (of training so far, evaluation and pauses left out).
-        evaluations: `step`, `epoch`, `metrics` on validation, `seconds` that the evaluation took, and
-            `cpu_seconds` of the training up to its end.
-        best_step: the step whose weights were kept.
-        seconds: of training, evaluation included, over all resumed parts.
-        cpu_seconds: of the process in that time, over all its threads, user and system; on a machine that
-            does other work too this is the cost, where `seconds` tell the queue. 0 if it was not measured.
-        peak_memory_bytes: the largest resident set of the process so far.
-        tokens_per_second: real positions in a second of training steps, over the whole training.
-        flops: operations of the model in all steps, forward and backward.
-        gemm_share: the share of the speed of a plain matrix product that the model reached, from 0 to 1; None
-            if that was not measured.
+        model: method of the model.
+        parameters: number of trained parameters.
+        steps: one entry every few steps: `step`, `epoch` (fractional), `loss` (mean since the last entry,
+            natural log), `lr`, `tokens_per_second` (real positions), `flops` (of the steps since the last
+            entry, see `step_flops`), `gemm_share` (their speed as a share of `gemm_peak`; absent if that was
+            not measured), `seconds` (of training so far, without evaluations and pauses).
+        evaluations: `step`, `epoch`, `metrics` on validation, `seconds` of the evaluation, and `cpu_seconds`
+            of the training up to its end.
+        best_step: step whose weights were kept.
+        seconds: wall time of training and evaluation, over all resumed parts.
+        cpu_seconds: processor time of the process in that time, over all threads. On a machine that does
+            other work, this is the cost of the training. 0 if it was not measured.
+        peak_memory_bytes: largest resident set of the process so far.
+        tokens_per_second: real positions per second of training steps, over the whole training.
+        flops: floating-point operations of the model in all steps, forward and backward.
+        gemm_share: share of the speed of a plain matrix product that the model reached, from 0 to 1; None if
+            that was not measured.
     """
 
     model: str
@@ -47,11 +48,11 @@ class History:
     gemm_share: float | None = None
 
     def best(self, metric: str) -> float:
-        """The highest value of a validation metric so far, or minus infinity."""
+        """Return the highest value of a validation metric so far, or minus infinity."""
         return max((entry["metrics"][metric] for entry in self.evaluations), default=-float("inf"))
 
-    def sum_up(self) -> None:
-        """Set the figures of throughput from `steps`; entries of versions that did not count are left out."""
+    def summarize(self) -> None:
+        """Compute the throughput of the whole training from `steps`."""
         seconds = tokens = timed = shared = 0.0
         self.flops = 0
         for entry, before in zip(self.steps, [{"seconds": 0.0}, *self.steps], strict=False):
@@ -64,9 +65,21 @@ class History:
         self.gemm_share = shared / timed if timed else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
     def save(self, path: Path) -> None:
-        """Write as JSON, whole or not at all."""
+        """Write JSON, whole or not at all."""
         write_text(path, json.dumps(self.as_dict(), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "History":
+        """Read what `save` wrote.
+
+        Raises:
+            FormatError: if the file is missing or is not a history.
+        """
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise FormatError(f"`{path}` is not the history of a training: {error}. Train again.") from error

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from sidkit.data import Sequences
-from sidkit.tokenizers.actionpiece.vocabulary import PieceVocabulary
+from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
 from sidkit.train.batches import Batch, Prefixes
 
 __all__ = ["PieceBatches"]
@@ -40,7 +40,7 @@ class PieceBatches:
         self,
         histories: Sequences,
         tokens: NDArray[np.uint16],
-        vocabulary: PieceVocabulary,
+        vocabulary: MergedVocabulary,
         *,
         batch_size: int,
         max_items: int,

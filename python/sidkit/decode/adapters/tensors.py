@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sidkit._core import Trie
-from sidkit.decode.prefixes import levels_of
+from sidkit.decode.adapters.prefixes import levels_of
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["TrieTensors"]

@@ -1,19 +1,22 @@
-"""How much arithmetic a training step is, whatever program computes it.
+"""Throughput: floating-point operations of a training step, and the speed of a plain matrix product.
 
-Counted are the products of matrices and the inner products of the model, of the positions that are read and
-no others: a multiplication and an addition are two operations, padding is none, and causal attention is the
-pairs of a position and those not after it. The way back takes twice what the way forward takes, once for the
-gradient of the input and once for that of the weights. What a program computes again to save memory is not
-counted, nor are tables, norms, activations, dropout, the softmax and the optimizer. This is what "model
-FLOPs" are in the utilization of Chowdhery et al. (PaLM, 2022, arXiv 2204.02311, appendix B).
+The operations are those of the model, independent of the program that computes them: matrix products and
+inner products over real positions, a multiplication and an addition counted as two. Padding is not counted,
+and causal attention counts the pairs of a position and those not after it. The backward pass takes twice the
+operations of the forward pass, once for the gradient of the input and once for that of the weights.
+Recomputation that saves memory is not counted, nor are embedding look-ups, norms, activations, dropout, the
+softmax and the optimizer. These are the "model FLOPs" in the utilization of Chowdhery et al. (PaLM, 2022,
+arXiv 2204.02311, appendix B).
 
 Shapes: P real positions of a batch, D = d_model, N items, L levels, K_l tokens of level l.
 """
 
-from typing import cast
+import time
+from functools import cache
+from typing import Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sidkit.models import (
     ActionPieceNetwork,
@@ -22,16 +25,17 @@ from sidkit.models import (
     RQTransformerNetwork,
     SASRecNetwork,
     TIGERNetwork,
-    Trained,
 )
 from sidkit.train.batches import Batch
 
-__all__ = ["step_flops"]
+__all__ = ["gemm_peak", "step_flops"]
 
 _BOTH_WAYS = 3  # forward once, backward twice
+_WIDTH = 1024  # 2.1 Gflop per product: milliseconds, and large enough for the full speed of a core
+_SECONDS = 0.2
 
 
-def step_flops(model: Trained, batch: Batch, scored: int | None = None) -> int:
+def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int:
     """Operations of one step, forward and backward.
 
     Args:
@@ -97,3 +101,33 @@ def _tiger(model: TIGERNetwork, read: Tensor) -> int:
     decoder = itself + across + 4 * levels * width * wide  # (B,)
     heads = 2 * width * sum(model.sizes)
     return int((len(model.encoder) * encoder + len(model.decoder) * decoder + heads).sum())
+
+
+def gemm_peak(precision: Literal["f32", "bf16"], device: str = "cpu") -> float:
+    """Measure the operations per second of a plain product of two square matrices, the fastest within 0.2 s.
+
+    Measured once per process for each precision, device and number of torch threads.
+
+    Args:
+        precision: number format of the matrices.
+        device: device of the matrices, `cpu` or `cuda`.
+    """
+    return _measured(precision, device, torch.get_num_threads())
+
+
+@cache
+def _measured(precision: str, device: str, threads: int) -> float:
+    # A separate generator, so that the measurement does not change what a training draws.
+    made = torch.rand(_WIDTH, _WIDTH, generator=torch.Generator().manual_seed(0))
+    matrix = made.to(device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    out = torch.empty_like(matrix)
+    least, began = float("inf"), time.perf_counter()
+    while True:
+        started = time.perf_counter()
+        torch.mm(matrix, matrix, out=out)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        ended = time.perf_counter()
+        least = min(least, ended - started)
+        if ended - began > _SECONDS:
+            return float(2 * _WIDTH**3 / least)

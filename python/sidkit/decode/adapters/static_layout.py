@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sidkit._core import Trie
-from sidkit.decode.prefixes import levels_of
+from sidkit.decode.adapters.prefixes import levels_of
 from sidkit.errors import ConfigError
 
 __all__ = ["StaticLayout", "to_static"]

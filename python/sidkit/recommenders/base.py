@@ -1,0 +1,613 @@
+"""The contract of all recommenders: settings, fit, recommend, similar items, evaluate, save and load."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit._core import Trie
+from sidkit._params import Parameters
+from sidkit.data import EvaluationSet, Histories, Sequences
+from sidkit.decode.options import ignore_progress
+from sidkit.decode.ranking import Ranked, top_k
+from sidkit.errors import ConfigError, DataError, NotFittedError
+from sidkit.evaluate import Evaluation, Predictions, Protocol
+from sidkit.ids import SidTable
+from sidkit.recommenders import storage
+from sidkit.recommenders.filters import make_filters
+from sidkit.recommenders.histories import ItemIndex, id_rows
+
+__all__ = ["Query", "Recommender", "TrainingData"]
+
+_SCORES_AT_ONCE = 8_000_000  # of a matrix of scores
+
+Self = TypeVar("Self", bound="Recommender")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Input of `fit`, with items as rows of one catalogue.
+
+    Attributes:
+        histories: training histories, one per user, oldest first.
+        times: time of every event, numbers (nnz,), or None.
+        item_ids: id of every item.
+        sids: Semantic ID of every item, for recommenders that use them.
+        item_vectors: content vector of every item, float32 (items, d), for recommenders that use them.
+        validation: evaluation examples that choose the weights, or None.
+        callbacks: called while the recommender is trained.
+    """
+
+    histories: Sequences
+    times: npt.NDArray[Any] | None
+    item_ids: pl.Series
+    sids: SidTable | None
+    item_vectors: npt.NDArray[np.float32] | None
+    validation: EvaluationSet | None
+    callbacks: tuple[Any, ...]
+
+    @property
+    def items(self) -> int:
+        """Number of items of the catalogue."""
+        return len(self.item_ids)
+
+    def require_sids(self) -> SidTable:
+        """Return the Semantic IDs.
+
+        Raises:
+            ConfigError: if there are none.
+        """
+        if self.sids is None:
+            raise ConfigError(
+                "this recommender generates Semantic IDs: expected `sids`, got None. Pass the table that "
+                "`tokenizer.semantic_ids(x, item_ids)` returns."
+            )
+        return self.sids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Options of a ranking, with items as rows.
+
+    Attributes:
+        users: user of every history, int32 (m,), for networks with user tokens.
+        exclude: m rows of items that must not be returned.
+        allow: rows of items that may be returned, nothing else; one row per history, or one for all.
+        scoring: one of the recommender's `scorings`; None for the first.
+        beam: prefixes kept at every level of a beam search; at least `k` are.
+        batch_size: histories at a time; None for the default of the recommender.
+        on_progress: called with the number of histories done.
+    """
+
+    users: npt.NDArray[np.int32] | None = None
+    exclude: Sequences | None = None
+    allow: Sequences | None = None
+    scoring: str | None = None
+    beam: int = 50
+    batch_size: int | None = None
+    on_progress: Callable[[int], None] = ignore_progress
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Query":
+        """Return the query of some of the histories."""
+        shared = self.allow is None or len(self.allow) == 1
+        return replace(
+            self,
+            users=None if self.users is None else self.users[rows],
+            exclude=None if self.exclude is None else self.exclude.take(rows),
+            allow=self.allow if shared else self.allow.take(rows),  # type: ignore[union-attr]
+        )
+
+
+class Recommender(Parameters, ABC):
+    """Base class of all recommenders.
+
+    A recommender is a dataclass of settings. A subclass sets `method`, implements `_fit`, and implements
+    either `_scores` or `_rank_rows`. NumPy arrays whose attribute names end in `_` are saved and loaded with
+    it.
+
+    Attributes:
+        method: name of the recommender in configurations and files.
+        generative: whether it generates Semantic IDs.
+        not_in_identity: settings that do not change what is learned.
+        item_ids_: id of every item of the catalogue, a polars Series.
+        item_counts_: training events of every item, int64 (items,).
+        sids_: Semantic ID of every item, for recommenders that use them; None otherwise.
+    """
+
+    method: ClassVar[str]
+    generative: ClassVar[bool] = False
+    not_in_identity: ClassVar[frozenset[str]] = frozenset()
+
+    item_ids_: pl.Series
+    item_counts_: npt.NDArray[np.int64]
+    sids_: SidTable | None
+
+    @property
+    def uses_sids(self) -> bool:
+        """Whether `fit` needs Semantic IDs."""
+        return self.generative
+
+    @property
+    def uses_item_vectors(self) -> bool:
+        """Whether `fit` uses item vectors."""
+        return False
+
+    @property
+    def scorings(self) -> tuple[str, ...]:
+        """Rankings that the recommender offers; the first is the default."""
+        return ("score",)
+
+    @property
+    def trie_(self) -> Trie:
+        """Trie of the Semantic IDs."""
+        self._check_fitted()
+        if self.sids_ is None:
+            raise ConfigError(f"`{self.method}` uses no Semantic IDs and has no trie")
+        return self.sids_.trie
+
+    def check_settings(self) -> None:
+        """Check settings that contradict each other; called by `fit`.
+
+        Raises:
+            ConfigError: if they do.
+        """
+
+    def fit(
+        self: Self,
+        histories: Any,
+        *,
+        sids: SidTable | None = None,
+        item_vectors: npt.ArrayLike | None = None,
+        validation: EvaluationSet | None = None,
+        callbacks: Iterable[Any] = (),
+    ) -> Self:
+        """Learn from interaction histories.
+
+        Args:
+            histories: training histories, one per user, oldest first: `Histories` such as `split.train`, or
+                lists of item ids in any form that `recommend` takes.
+            sids: Semantic ID of every item, for generative recommenders. They define the catalogue.
+            item_vectors: content vector of every item, (items, d), in the order of the catalogue.
+            validation: evaluation examples by which the weights are chosen, such as `split.validation`;
+                without them, the last weights are kept.
+            callbacks: called after every training step with a `sidkit.train.TrainProgress`; a
+                `sidkit.train.Checkpoint` makes the training resumable.
+
+        Returns:
+            The fitted recommender itself.
+
+        Raises:
+            ConfigError: if settings contradict each other, or something that the recommender needs is
+                missing.
+            DataError: if histories, Semantic IDs and vectors do not fit together.
+        """
+        self.check_settings()
+        data = _training_data(self, histories, sids, item_vectors, validation, callbacks)
+        self._forget()
+        self._fit(data)
+        self.item_ids_ = data.item_ids
+        self.item_counts_ = np.bincount(data.histories.values, minlength=data.items).astype(np.int64)
+        self.sids_ = data.sids
+        return self
+
+    def recommend(
+        self,
+        histories: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        exclude: Any = None,
+        allow: Any = None,
+        scoring: str | None = None,
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        """Recommend the next items after one history or a batch of histories.
+
+        Filters are part of the search, so lists stay full as long as enough other items exist. Unknown items
+        of a history are skipped with a warning. A history without a known item is answered by popularity.
+
+        Args:
+            histories: item ids, oldest first. One history as a flat list; a batch as a list of lists, 2-d
+                NumPy array, polars or Arrow column of lists, `Histories` or `EvaluationSet`.
+            k: items per history.
+            exclude_seen: exclude the items of each history.
+            exclude: ids to exclude, for all histories or one list per history.
+            allow: ids or a `sidkit.ItemSet` of `trie_`: nothing else is recommended; for all histories or one
+                per history.
+            scoring: one of `scorings`; None for the first.
+
+        Returns:
+            ids: item ids (m, k), best first: int64, padded with -1, or an object array of strings, padded
+                with None, where fewer items exist. One flat history gives (k,).
+            scores: float32 of the same shape, padded with -inf. Natural-log probabilities of a generative
+                recommender, inner products of SASRec and GRU4Rec, counts of `Popularity`; for a history
+                without a known item, natural-log shares of the training events.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ConfigError: if `k` is below 1 or there is no such scoring.
+            DataError: if histories or filters have the wrong form.
+        """
+        self._check_fitted()
+        index = self._index
+        parsed = index.parse(histories)
+        filters = make_filters(index, parsed, exclude_seen=exclude_seen, exclude=exclude, allow=allow)
+        rows, scores = self._rank(
+            parsed.rows,
+            k,
+            users=parsed.users,
+            exclude=filters.exclude,
+            allow=filters.allow,
+            scoring=scoring,
+        )
+        ids = index.ids(rows)
+        return (ids[0], scores[0]) if parsed.single else (ids, scores)
+
+    def similar_items(self, ids: Any, k: int = 10) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        """Return the items whose learned vectors have the highest cosine similarity.
+
+        Args:
+            ids: one item id, or a list of ids.
+            k: items to return for each.
+
+        Returns:
+            ids: (n, k), most similar first; (k,) for one id. An item is not similar to itself.
+            scores: cosine similarities, float32 of the same shape; padding as in `recommend`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ConfigError: if the recommender has no item vectors, or `k` is below 1.
+            DataError: if an id is unknown.
+        """
+        self._check_fitted()
+        vectors = self._item_vectors()
+        if vectors is None:
+            raise ConfigError(
+                f"`{self.method}` has no item vectors and cannot compare items: expected a recommender such "
+                "as "
+                "SASRec, GRU4Rec or RQTransformer"
+            )
+        single = isinstance(ids, str | int | np.integer)
+        rows = id_rows(self._index, [ids] if single else ids, "item")
+        units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        own = Sequences.from_lengths(rows, np.ones(len(rows), np.int64))
+        step = max(1, _SCORES_AT_ONCE // len(units))
+        parts = [
+            top_k(
+                units[own.values[start : start + step]] @ units.T, k, own.take(_range(start, step, len(own)))
+            )
+            for start in range(0, len(rows), step)
+        ] or [top_k(np.zeros((0, len(units)), np.float32), k)]
+        found = self._index.ids(np.concatenate([items for items, _ in parts]))
+        scores = np.concatenate([scores for _, scores in parts])
+        return (found[0], scores[0]) if single else (found, scores)
+
+    def evaluate(
+        self,
+        examples: EvaluationSet,
+        *,
+        ks: Iterable[int] = (5, 10, 20),
+        exclude_seen: bool | None = None,
+        scoring: str | None = None,
+        beam: int = 50,
+        on_progress: Callable[[int], None] = ignore_progress,
+    ) -> Evaluation:
+        """Evaluate the recommendations for examples with known next items.
+
+        Args:
+            examples: evaluation examples, such as `split.test`.
+            ks: cut-offs of the metrics.
+            exclude_seen: exclude the items of each history; None for both settings, of which the first, with
+                seen items excluded, is what `recommend` serves.
+            scoring: one of `scorings`; None for the first.
+            beam: prefixes kept at every level of a beam search.
+            on_progress: called with the number of examples done.
+
+        Returns:
+            Recall, NDCG and MRR with 95 % bootstrap intervals, and the protocol; it prints as a table.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ConfigError: if a cut-off is below 1 or there is no such scoring.
+            DataError: if the examples are of another catalogue.
+        """
+        self._check_fitted()
+        cutoffs = tuple(ks)
+        if not cutoffs:
+            raise ConfigError("`ks` is empty: expected at least one cut-off, such as 10")
+        scoring = self._checked_scoring(scoring)
+        examples = _same_catalogue(examples, self.item_ids_)
+        settings = (True, False) if exclude_seen is None else (exclude_seen,)
+        predictions = []
+        for place, seen in enumerate(settings):
+            ranked = self._rank(
+                examples.histories,
+                max(cutoffs),
+                users=examples.users,
+                exclude=examples.histories if seen else None,
+                scoring=scoring,
+                beam=beam,
+                on_progress=_shifted(on_progress, place * len(examples)),
+            )
+            predictions.append(
+                Predictions(self.method, examples.users, *ranked, examples.targets, exclude_seen=seen)
+            )
+        protocol = Protocol(
+            **_split_facts(examples),
+            exclude_seen=settings,
+            collisions=self.sids_.collisions if self.sids_ is not None else None,  # type: ignore[arg-type]
+            candidates=len(self.item_ids_),
+            beam=beam if scoring == "sid" else None,
+            seeds=(int(getattr(self, "seed", 0)),),
+            users=len(examples),
+        )
+        return Evaluation.of(predictions, protocol, ks=cutoffs, popularity=self.item_counts_)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted recommender to a directory; every file is written whole or not at all.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        self._check_fitted()
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        storage.write_items(path, self.item_ids_, self.item_counts_)
+        if self.sids_ is not None:
+            self.sids_.save(path / storage.SIDS)
+        self._save_state(path)
+        storage.write_description(path, self.method, self.get_params(deep=False), self.item_ids_, self.sids_)
+
+    @classmethod
+    def load(cls: type[Self], path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            FormatError: if a file is missing, truncated, or of another recommender.
+        """
+        path = Path(path)
+        description = storage.read_description(path, cls.method)
+        recommender = storage.build(cls, description, path)
+        recommender.item_ids_, recommender.item_counts_ = storage.read_items(path)
+        recommender.sids_ = storage.read_sids(path) if description["sids"] else None
+        storage.check_fingerprint(path, description, recommender.item_ids_, recommender.sids_)
+        recommender._load_state(path)
+        return recommender
+
+    def with_sids(self: Self, sids: SidTable) -> Self:
+        """Return a copy that recommends the items of another table of Semantic IDs.
+
+        For a catalogue that has changed since the training. Only recommenders that encode and generate tokens
+        can recommend items that they were not trained on.
+
+        Args:
+            sids: Semantic IDs of the same codebook sizes. Items that were in the training keep their
+                popularity.
+
+        Raises:
+            ConfigError: if the recommender has one vector per item, or the table has other codebook sizes.
+        """
+        self._check_fitted()
+        raise ConfigError(
+            f"`{self.method}` has one vector per item and cannot recommend other items: expected a "
+            "recommender "
+            "that encodes tokens (TIGER, ActionPieceTIGER, DecoderOnly). Fit it again on the new catalogue."
+        )
+
+    @abstractmethod
+    def _fit(self, data: TrainingData) -> None:
+        """Learn from the data; attributes of what is learned end in `_`."""
+
+    def _scores(self, histories: Sequences) -> npt.NDArray[np.floating[Any]]:
+        """Score every item after each history, float (m, items)."""
+        raise NotImplementedError(f"{type(self).__name__} implements neither `_scores` nor `_rank_rows`")
+
+    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+        """Rank items after histories, none of which is empty; by default by `_scores`."""
+        step = query.batch_size or max(1, _SCORES_AT_ONCE // max(1, len(self.item_ids_)))
+        parts = []
+        for start in range(0, len(histories), step):
+            rows = _range(start, step, len(histories))
+            part = query.take(rows)
+            parts.append(top_k(self._scores(histories.take(rows)), k, part.exclude, part.allow))
+            query.on_progress(int(rows[-1]) + 1)
+        return _concatenated(parts, k)
+
+    def _rank(self, histories: Sequences, k: int, **options: Any) -> Ranked:
+        """Rank items after histories, all of them as rows of the catalogue.
+
+        Histories without an item are answered by popularity.
+
+        Args:
+            histories: m rows of item rows, oldest first.
+            k: items per history.
+            **options: fields of `Query`.
+
+        Returns:
+            Item rows int32 (m, k) padded with -1, and scores float32 (m, k) padded with -inf.
+        """
+        self._check_fitted()
+        if k < 1:
+            raise ConfigError(f"`k` must be 1 or more, got {k}")
+        query = Query(**options)
+        query = replace(query, scoring=self._checked_scoring(query.scoring))
+        empty = histories.lengths == 0
+        if not empty.any():
+            return self._rank_rows(histories, k, query) if len(histories) else _concatenated([], k)
+        items, scores = _concatenated([], k, rows=len(histories))
+        for mask, rank in ((~empty, self._rank_rows), (empty, self._rank_by_popularity)):
+            rows = np.flatnonzero(mask)
+            if len(rows):
+                items[rows], scores[rows] = rank(histories.take(rows), k, query.take(rows))
+        return items, scores
+
+    def _rank_by_popularity(self, histories: Sequences, k: int, query: Query) -> Ranked:
+        counts = self.item_counts_ + 0.5
+        shares = np.log(counts / counts.sum()).astype(np.float32)
+        every = np.broadcast_to(shares, (len(histories), len(shares)))
+        return top_k(every, k, query.exclude, query.allow)
+
+    def _item_vectors(self) -> npt.NDArray[np.float32] | None:
+        """Return the learned vector of every item, float32 (items, d), or None."""
+        return None
+
+    def _save_state(self, path: Path) -> None:
+        """Write what was learned; by default all NumPy arrays in attributes that end in `_`."""
+        storage.write_arrays(path, self._learned_arrays())
+
+    def _load_state(self, path: Path) -> None:
+        """Read what `_save_state` wrote."""
+        for name, array in storage.read_arrays(path).items():
+            setattr(self, name, array)
+
+    def _learned_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and name != "item_counts_" and isinstance(value, np.ndarray)
+        }
+
+    def _checked_scoring(self, scoring: str | None) -> str:
+        if scoring is not None and scoring not in self.scorings:
+            raise ConfigError(
+                f"`{self.method}` has no scoring `{scoring}`: expected one of {', '.join(self.scorings)}"
+            )
+        return self.scorings[0] if scoring is None else scoring
+
+    def _check_fitted(self) -> None:
+        if "item_ids_" not in vars(self):
+            raise NotFittedError(f"{type(self).__name__} is not fitted. Call `fit` or `load` first.")
+
+    def _forget(self) -> None:
+        """Remove what was learned before."""
+        for name in [name for name in vars(self) if name.endswith("_") or name == "_index"]:
+            delattr(self, name)
+
+    @cached_property
+    def _index(self) -> ItemIndex:
+        return ItemIndex(self.item_ids_)
+
+    def _copy(self: Self) -> Self:
+        """Return a shallow copy without cached values."""
+        other = copy(self)
+        vars(other).pop("_index", None)
+        return other
+
+
+def _training_data(
+    recommender: Recommender,
+    histories: Any,
+    sids: SidTable | None,
+    item_vectors: npt.ArrayLike | None,
+    validation: EvaluationSet | None,
+    callbacks: Iterable[Any],
+) -> TrainingData:
+    """Check the arguments of `fit` and convert items to rows of one catalogue."""
+    if recommender.uses_sids and sids is None:
+        raise ConfigError(
+            f"`{recommender.method}` generates Semantic IDs: expected `sids`, got None. Pass the table that "
+            "`tokenizer.semantic_ids(x, item_ids)` returns."
+        )
+    rows, item_ids = _training_rows(histories, sids)
+    vectors = None
+    if item_vectors is not None and recommender.uses_item_vectors:
+        vectors = np.ascontiguousarray(item_vectors, np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(item_ids):
+            raise DataError(
+                f"`item_vectors` do not fit the catalogue: expected one row for each of the {len(item_ids)} "
+                "items, "
+                f"got {vectors.shape}"
+            )
+        if not np.isfinite(vectors).all():
+            row = int(np.argmax(~np.isfinite(vectors).all(1)))
+            raise DataError(f"`item_vectors` must be finite, but row {row} holds NaN or infinity")
+    if validation is not None:
+        validation = _same_catalogue(validation, item_ids)
+    return TrainingData(
+        histories=rows,
+        times=rows.times if isinstance(rows, Histories) else None,
+        item_ids=item_ids,
+        sids=sids if recommender.uses_sids else None,
+        item_vectors=vectors,
+        validation=validation,
+        callbacks=tuple(callbacks),
+    )
+
+
+def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences, pl.Series]:
+    """Training histories as rows, and the item ids of the catalogue."""
+    if isinstance(histories, EvaluationSet):
+        raise DataError("`fit` needs training histories, such as `split.train`, got an EvaluationSet")
+    if isinstance(histories, Histories):
+        if sids is not None and not histories.item_ids.equals(sids.item_ids):
+            raise DataError(
+                "histories and `sids` have different catalogues: expected the same item ids in the same "
+                "order, "
+                f"got {len(histories.item_ids)} and {len(sids)} items. Make the Semantic IDs of all items of "
+                "the "
+                "dataset, `data.item_ids`."
+            )
+        return histories, histories.item_ids.rename("item_id")
+    if isinstance(histories, Sequences):
+        known = int(histories.values.max(initial=-1)) + 1
+        item_ids = pl.Series("item_id", np.arange(known)) if sids is None else sids.item_ids
+        return ItemIndex(item_ids).parse(histories).rows, item_ids
+    if sids is not None:
+        return ItemIndex(sids.item_ids).parse(histories).rows, sids.item_ids
+    made = Histories.from_ids(histories if isinstance(histories, pl.Series) else _rows_of(histories))
+    return made, made.item_ids.rename("item_id")
+
+
+def _rows_of(histories: Any) -> Sequence[Any]:
+    if isinstance(histories, str) or not hasattr(histories, "__iter__"):
+        raise DataError(f"expected one list of item ids per user, got {type(histories).__name__}")
+    if hasattr(histories, "__arrow_c_array__") or type(histories).__module__.partition(".")[0] == "pyarrow":
+        return pl.Series(histories).to_list()
+    rows = list(histories)
+    if any(isinstance(row, str) or not hasattr(row, "__iter__") for row in rows):
+        raise DataError("`fit` needs many histories: expected one list of item ids per user, got a flat list")
+    return rows
+
+
+def _same_catalogue(examples: EvaluationSet, item_ids: pl.Series) -> EvaluationSet:
+    """Check that examples have the items of the catalogue."""
+    if not isinstance(examples, EvaluationSet):
+        raise DataError(
+            "evaluation examples must be an `EvaluationSet`, such as `split.test`, got "
+            f"{type(examples).__name__}"
+        )
+    largest = max(int(examples.histories.values.max(initial=-1)), int(examples.targets.max(initial=-1)))
+    if (examples.item_ids is not None and not examples.item_ids.equals(item_ids)) or largest >= len(item_ids):
+        raise DataError(
+            "evaluation examples have another catalogue: expected the item ids of the training in the same "
+            "order. "
+            "Use the split that the recommender was fitted on."
+        )
+    return examples
+
+
+def _split_facts(examples: EvaluationSet) -> Mapping[str, Any]:
+    """Facts of the split for the protocol, as far as the examples know them."""
+    names = ("split", "ties", "tie_seed", "evaluated_on", "dataset")
+    facts = {name: getattr(examples, name, None) for name in names}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _range(start: int, step: int, stop: int) -> npt.NDArray[np.int64]:
+    return np.arange(start, min(start + step, stop))
+
+
+def _concatenated(parts: list[Ranked], k: int, rows: int = 0) -> Ranked:
+    items = [np.full((rows, k), -1, np.int32), *(items for items, _ in parts)]
+    scores = [np.full((rows, k), -np.inf, np.float32), *(scores for _, scores in parts)]
+    return np.concatenate(items), np.concatenate(scores)
+
+
+def _shifted(on_progress: Callable[[int], None], before: int) -> Callable[[int], None]:
+    return lambda done: on_progress(before + done)

@@ -1,0 +1,97 @@
+"""Filters of a recommendation: items that must not, and items that may be returned."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sidkit._core import ItemSet, Trie
+from sidkit.data import Sequences
+from sidkit.recommenders.histories import ItemIndex, ParsedHistories
+
+__all__ = ["Filters", "item_sets", "make_filters"]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters as rows of the catalogue.
+
+    Attributes:
+        exclude: items that must not be returned, one row per history, or None.
+        allow: items that may be returned, nothing else; one row per history, one for all, or None.
+    """
+
+    exclude: Sequences | None
+    allow: Sequences | None
+
+
+def make_filters(
+    index: ItemIndex, histories: ParsedHistories, *, exclude_seen: bool, exclude: Any, allow: Any
+) -> Filters:
+    """Combine the filters of a call of `recommend`.
+
+    What is excluded for all histories becomes part of `allow`, so that its cost does not grow with their
+    number.
+
+    Args:
+        index: items of the catalogue.
+        histories: the histories.
+        exclude_seen: exclude the items of each history.
+        exclude: ids for all histories, or one list of ids per history, or None.
+        allow: ids or an `ItemSet` for all histories, or one of them per history, or None.
+
+    Raises:
+        DataError: if a filter has not one list per history.
+    """
+    count = len(histories.rows)
+    excluded = histories.rows if exclude_seen else None
+    allowed = None if allow is None else _allowed(index, allow, count)
+    if exclude is not None:
+        given = index.rows_per_history(exclude, count)
+        if len(given) == 1:
+            allowed = _without(allowed, given[0], len(index))
+        else:
+            excluded = given if excluded is None else _joined(excluded, given)
+    return Filters(excluded, allowed)
+
+
+def item_sets(trie: Trie, allow: Sequences | None) -> ItemSet | list[ItemSet] | None:
+    """Return the rows of `allow` as item sets of a trie: one set for all histories, or one per history."""
+    if allow is None:
+        return None
+    sets = [trie.item_set(row.astype(np.int64)) for row in allow]
+    return sets[0] if len(sets) == 1 else sets
+
+
+def _allowed(index: ItemIndex, allow: Any, histories: int) -> Sequences:
+    if isinstance(allow, ItemSet):
+        return _one_row(allow.items(), len(index))
+    sets = list(allow) if isinstance(allow, list | tuple) else []
+    if sets and all(isinstance(each, ItemSet) for each in sets):
+        if len(sets) != histories:
+            return index.rows_per_history([[] for _ in sets], histories)  # raises
+        return Sequences.from_rows([each.items().astype(np.int64) for each in sets])
+    return index.rows_per_history(allow, histories)
+
+
+def _one_row(rows: Any, items: int) -> Sequences:
+    known = rows[rows < items].astype(np.int64)
+    return Sequences.from_lengths(known, np.array([len(known)]))
+
+
+def _without(allowed: Sequences | None, excluded: Any, items: int) -> Sequences:
+    """Return the allowed items (all of the catalogue if None) without the excluded ones."""
+    if allowed is None:
+        kept = np.ones(items, bool)
+        kept[excluded] = False
+        return _one_row(np.flatnonzero(kept), items)
+    kept = ~np.isin(allowed.values, excluded)
+    row = np.repeat(np.arange(len(allowed)), allowed.lengths)
+    return Sequences.from_lengths(allowed.values[kept], np.bincount(row[kept], minlength=len(allowed)))
+
+
+def _joined(a: Sequences, b: Sequences) -> Sequences:
+    """Concatenate two `Sequences` row by row."""
+    row = np.concatenate([np.repeat(np.arange(len(each)), each.lengths) for each in (a, b)])
+    values = np.concatenate([a.values, b.values])[np.argsort(row, kind="stable")]
+    return Sequences.from_lengths(values, a.lengths + b.lengths)

@@ -1,0 +1,231 @@
+"""Histories of item ids, in the forms that users have them, as rows of the catalogue and back."""
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit.data import EvaluationSet, Histories, Sequences
+from sidkit.errors import DataError
+
+__all__ = ["ItemIndex", "ParsedHistories", "id_rows"]
+
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_FORMS = (
+    "a list of ids, a list of such lists, a NumPy array, a polars or Arrow column of lists, "
+    "`Histories` or an `EvaluationSet`"
+)
+
+
+@dataclass(frozen=True)
+class ParsedHistories:
+    """Histories as rows of the catalogue.
+
+    Attributes:
+        rows: item rows of every history, oldest first; unknown items are left out.
+        users: user of every history, int32 (m,), where known.
+        single: whether one history was given instead of a batch.
+    """
+
+    rows: Sequences
+    users: npt.NDArray[np.int32] | None
+    single: bool
+
+
+class ItemIndex:
+    """Item ids and their rows, in both directions.
+
+    Args:
+        item_ids: id of every item, integers or strings, in the order of the rows.
+    """
+
+    def __init__(self, item_ids: pl.Series) -> None:
+        self.item_ids = item_ids.rename("item_id")
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def rows(self, ids: Iterable[Any]) -> npt.NDArray[np.int64]:
+        """Return the row of each id, int64 (n,), -1 for an unknown one.
+
+        Text such as "12" matches the integer id 12.
+
+        Raises:
+            DataError: if ids are neither integers nor strings, or integers are given for string ids.
+        """
+        values = _id_series(ids)
+        if not len(values):
+            return np.zeros(0, np.int64)
+        if self._integers and values.dtype == pl.String:
+            values = pl.Series([int(text) if _INTEGER.fullmatch(text) else None for text in values.to_list()])
+        elif not self._integers and values.dtype != pl.String:
+            raise DataError(
+                f"item ids have the wrong type: expected strings as in the catalogue, such as "
+                f"{self.item_ids[0]!r}, got {values.dtype}, such as {values[0]!r}. Convert them to strings."
+            )
+        known = self._known
+        return np.fromiter((known.get(each, -1) for each in values.to_list()), np.int64, len(values))
+
+    def ids(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        """Return the ids of rows of any shape; row -1 gives -1 (integers) or None (strings)."""
+        padded = self._padded  # the last element is the padding, which row -1 selects
+        return padded[rows]
+
+    def parse(self, histories: Any) -> ParsedHistories:
+        """Convert histories to rows. Unknown items are left out with one warning.
+
+        Args:
+            histories: item ids, oldest first: one list, or a batch as list of lists, 2-d NumPy array, polars
+                or Arrow column of lists, `Histories` or `EvaluationSet`. `Sequences` are rows already.
+
+        Raises:
+            DataError: if the histories have another form.
+        """
+        users = None
+        if isinstance(histories, EvaluationSet):
+            users, histories = histories.users, histories.histories
+        if isinstance(histories, Histories) and not histories.item_ids.equals(self.item_ids):
+            rows = self.rows(histories.item_ids)[histories.values]
+            return ParsedHistories(self._known_only(rows, histories.lengths, histories.ids), users, False)
+        if isinstance(histories, Sequences):
+            if len(histories.values) and int(histories.values.max()) >= len(self):
+                raise DataError(
+                    f"a history holds item row {int(histories.values.max())}: expected rows below "
+                    f"{len(self)}. "
+                    "Pass lists of item ids, or `Histories`."
+                )
+            return ParsedHistories(histories, users, False)
+        flat, lengths, single = _flatten(histories)
+        rows = self.rows(flat)
+        return ParsedHistories(self._known_only(rows, lengths, flat), users, single)
+
+    def rows_per_history(self, ids: Any, histories: int) -> Sequences:
+        """Convert ids of a filter to rows: one list for all histories, or one per history.
+
+        Unknown ids are ignored.
+
+        Raises:
+            DataError: if there is not one list per history.
+        """
+        flat, lengths, single = _flatten(ids)
+        if not single and len(lengths) != histories:
+            raise DataError(
+                f"a filter of items has {len(lengths)} lists: expected one list of ids for all histories, or "
+                f"one for each of the {histories} histories"
+            )
+        rows = self.rows(flat)
+        return _without_unknown(rows, lengths)
+
+    def _known_only(self, rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], ids: Any) -> Sequences:
+        unknown = np.flatnonzero(rows < 0)
+        if len(unknown):
+            first = f", the first of them {ids[int(unknown[0])]!r}" if isinstance(ids, Sequence) else ""
+            warnings.warn(
+                f"{len(unknown)} of {len(rows)} items of the histories are not in the catalogue and were "
+                f"skipped{first}",
+                UserWarning,
+                stacklevel=4,
+            )
+        return _without_unknown(rows, lengths)
+
+    @property
+    def _integers(self) -> bool:
+        return self.item_ids.dtype.is_integer()
+
+    @cached_property
+    def _known(self) -> dict[Any, int]:
+        return {item: row for row, item in enumerate(self.item_ids.to_list())}
+
+    @cached_property
+    def _padded(self) -> npt.NDArray[Any]:
+        ids = self.item_ids.to_list()
+        if self._integers and all(-(2**63) <= each < 2**63 for each in ids):
+            return np.array([*ids, -1], np.int64)
+        padded = np.empty(len(ids) + 1, object)
+        padded[:-1] = ids
+        return padded
+
+
+def id_rows(index: ItemIndex, ids: Any, what: str) -> npt.NDArray[np.int64]:
+    """Return the rows of ids that must all be known, int64 (n,).
+
+    Raises:
+        DataError: if an id is unknown; it names the first.
+    """
+    given = list(ids)
+    rows = index.rows(given)
+    if (rows < 0).any():
+        unknown = given[int(np.argmax(rows < 0))]
+        raise DataError(f"{what} {unknown!r} is unknown: expected one of {len(index)} items")
+    return rows
+
+
+def _without_unknown(rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Sequences:
+    known = rows >= 0
+    history = np.repeat(np.arange(len(lengths)), lengths)
+    kept = np.bincount(history[known], minlength=len(lengths))
+    return Sequences.from_lengths(rows[known], kept)
+
+
+def _flatten(given: Any) -> tuple[list[Any], npt.NDArray[np.int64], bool]:
+    """Ids of all histories one after the other, the length of each history, and whether there is only one."""
+    if isinstance(given, str | bytes | dict):
+        raise DataError(f"histories have the wrong form: expected {_FORMS}, got {given!r}")
+    if isinstance(given, pl.DataFrame) or hasattr(given, "column_names"):
+        raise DataError(
+            f"histories have the wrong form: expected {_FORMS}, got a table. Pass its column of lists."
+        )
+    if not isinstance(given, pl.Series) and (
+        hasattr(given, "__arrow_c_array__") or type(given).__module__.partition(".")[0] == "pyarrow"
+    ):
+        given = pl.Series(given)
+    if isinstance(given, pl.Series):
+        rows = given.to_list()
+    elif hasattr(given, "tolist"):  # NumPy, pandas, torch
+        rows = given.tolist()
+    else:
+        try:
+            rows = list(given)
+        except TypeError:
+            raise DataError(
+                f"histories have the wrong form: expected {_FORMS}, got {type(given).__name__}"
+            ) from None
+    nested = [not isinstance(each, str | bytes) and hasattr(each, "__iter__") for each in rows]
+    if not any(nested):
+        is_batch = isinstance(given, pl.Series) and isinstance(given.dtype, pl.List | pl.Array)
+        if is_batch:
+            return [], np.zeros(len(rows), np.int64), False
+        return rows, np.array([len(rows)], np.int64), True
+    lists = [[] if each is None else each.tolist() if hasattr(each, "tolist") else each for each in rows]
+    if any(isinstance(each, str | bytes) or not hasattr(each, "__iter__") for each in lists):
+        raise DataError(f"histories mix ids and lists of ids: expected {_FORMS}")
+    lists = [list(each) for each in lists]
+    return list(chain.from_iterable(lists)), np.array([len(each) for each in lists], np.int64), False
+
+
+def _id_series(ids: Any) -> pl.Series:
+    if isinstance(ids, pl.Series):
+        values = ids
+    else:
+        given = [each.item() if isinstance(each, np.generic) else each for each in ids]
+        odd = [each for each in given if isinstance(each, bool) or not isinstance(each, int | str)]
+        if odd:
+            raise DataError(
+                f"item ids have the wrong type: expected integers or strings, got {odd[0]!r} of type "
+                f"{type(odd[0]).__name__}"
+            )
+        if len({isinstance(each, str) for each in given}) > 1:
+            raise DataError("item ids have mixed types: expected all integers or all strings, got both")
+        values = pl.Series(given, dtype=pl.String if given and isinstance(given[0], str) else None)
+    if isinstance(values.dtype, pl.Categorical | pl.Enum):
+        values = values.cast(pl.String)
+    if len(values) and not (values.dtype.is_integer() or values.dtype == pl.String):
+        raise DataError(f"item ids have the wrong type: expected integers or strings, got {values.dtype}")
+    return values

@@ -1,0 +1,334 @@
+"""Recommenders with a torch network: training, ranking, and their files."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from sidkit.data import EvaluationSet
+from sidkit.data.sequences import Sequences
+from sidkit.decode.beam import beam_search
+from sidkit.decode.dense import rank_by_scores
+from sidkit.decode.losses import level_losses
+from sidkit.decode.options import RankOptions, SearchOptions
+from sidkit.decode.ranking import Ranked
+from sidkit.errors import ConfigError, DataError
+from sidkit.evaluate import Predictions, user_metrics
+from sidkit.ids import SidTable
+from sidkit.models.weights import load_network, save_network
+from sidkit.recommenders import storage
+from sidkit.recommenders.base import Query, Recommender, TrainingData
+from sidkit.recommenders.filters import item_sets
+from sidkit.recommenders.histories import ItemIndex
+from sidkit.train.batches import Batch, Batches, SequenceBatches
+from sidkit.train.history import History
+from sidkit.train.loop import Training, fit
+from sidkit.train.options import SoftmaxOptions, TrainingOptions
+from sidkit.train.sampled import SampledSoftmax
+from sidkit.train.throughput import step_flops
+
+__all__ = [
+    "VALIDATION_K",
+    "GenerativeRecommender",
+    "NeuralRecommender",
+    "Plan",
+    "ScoringRecommender",
+    "check_heads",
+    "rank_options",
+]
+
+VALIDATION_K = 10  # items ranked on validation
+_VALIDATION_BEAM = 10  # enough to choose weights; test examples are decoded with a wider beam
+
+_HISTORY = "history.json"
+
+Self = TypeVar("Self", bound="GenerativeRecommender")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Parts of one training.
+
+    Attributes:
+        network: with its initial weights.
+        batches: the examples.
+        loss: mean loss of a batch, a scalar.
+        rank: the best items after each history of a validation set.
+        select: post-training selection, given a function that measures NDCG@10 on validation; or None.
+        flops: floating-point operations of a step.
+    """
+
+    network: Any
+    batches: Batches
+    loss: Callable[[Any, Batch], Tensor]
+    rank: Callable[[Any, EvaluationSet], Ranked]
+    select: Callable[[Any, Callable[[], float]], None] | None = None
+    flops: Callable[[Any, Batch], int] = step_flops
+
+
+class NeuralRecommender(TrainingOptions, Recommender):
+    """A recommender whose network is trained by `sidkit.train`.
+
+    Attributes:
+        network_: the trained torch module, in evaluation mode on the CPU.
+        history_: course of the training, a `sidkit.train.History`.
+    """
+
+    network_class: ClassVar[type[nn.Module]]
+    not_in_identity: ClassVar[frozenset[str]] = TrainingOptions.not_in_identity
+
+    network_: Any
+    history_: History
+
+    @abstractmethod
+    def _plan(self, data: TrainingData) -> Plan:
+        """Make the parts of a training; random numbers come from torch's default generator."""
+
+    def _fit(self, data: TrainingData) -> None:
+        self.train_settings(1)  # refuse values out of range before anything is made
+        torch.manual_seed(self.seed)
+        plan = self._plan(data)
+        evaluate = select = None
+        if data.validation is not None:
+            examples = self._validation_sample(data.validation)
+
+            def evaluate(network: Any) -> Mapping[str, float]:
+                ranked = plan.rank(network, examples)
+                predictions = Predictions(self.method, examples.users, *ranked, examples.targets)
+                metrics = user_metrics(predictions, data.items, (VALIDATION_K,))
+                return {name: float(values.mean()) for name, values in metrics.items()}
+
+            if plan.select is not None:
+                choose = plan.select
+
+                def select(network: Any) -> None:
+                    choose(network, lambda: evaluate(network)[f"ndcg@{VALIDATION_K}"])
+
+        training = Training(
+            method=self.method,
+            network=plan.network,
+            batches=plan.batches,
+            loss=plan.loss,
+            settings=self.train_settings(plan.batches.steps),
+            evaluate=evaluate,
+            select=select,
+            flops=plan.flops,
+            identity=self._identity(data, plan.network),
+        )
+        self.history_ = fit(training, data.callbacks)
+        self.network_ = plan.network
+
+    def _validation_sample(self, validation: EvaluationSet) -> EvaluationSet:
+        """Draw the validation users that choose the weights, among those with a history."""
+        rows = np.flatnonzero(validation.histories.lengths > 0)
+        if not len(rows):
+            raise DataError("no validation example has a history: expected at least one. Pass None instead.")
+        if len(rows) > self.validate_users:
+            rows = np.sort(np.random.default_rng(self.seed).choice(rows, self.validate_users, replace=False))
+        return validation.take(rows)
+
+    def _identity(self, data: TrainingData, network: Any) -> dict[str, Any]:
+        """Return what decides, besides the loop's settings, what is trained."""
+        digest = hashlib.sha256()
+        arrays = [data.histories.values, data.histories.offsets]
+        if data.sids is not None:
+            arrays.append(data.sids.tokens)
+        if data.item_vectors is not None:
+            arrays.append(data.item_vectors)
+        if data.validation is not None:
+            arrays += [data.validation.histories.values, data.validation.targets]
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        options = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
+        for name in self.not_in_identity:
+            options.pop(name, None)
+        return {**options, **network.settings, "data": digest.hexdigest()}
+
+    def _tie_times(self, data: TrainingData) -> npt.NDArray[Any] | None:
+        """Return the times of the training events if those with tied timestamps are to be shuffled."""
+        if self.shuffle_ties and data.times is None:
+            raise ConfigError(
+                "`shuffle_ties` needs the times of the training events: expected `Histories` with `times`, "
+                "such "
+                "as `split.train`"
+            )
+        return data.times if self.shuffle_ties else None
+
+    def _sequence_batches(
+        self, data: TrainingData, *, from_nothing: bool = False, tokens: int = 1
+    ) -> SequenceBatches:
+        return SequenceBatches(
+            data.histories,
+            batch_size=self.batch_size,
+            max_items=self.max_items,  # type: ignore[attr-defined]
+            padding=data.items,
+            seed=self.seed,
+            from_nothing=from_nothing,
+            tokens=tokens,
+            times=self._tie_times(data),
+        )
+
+    def _save_state(self, path: Path) -> None:
+        save_network(self.network_, path / storage.WEIGHTS)
+        self.history_.save(path / _HISTORY)
+
+    def _load_state(self, path: Path) -> None:
+        self.network_ = load_network(self.network_class, path / storage.WEIGHTS)
+        with suppress(FileNotFoundError):
+            self.history_ = History.load(path / _HISTORY)
+
+
+class ScoringRecommender(SoftmaxOptions, NeuralRecommender):
+    """A recommender whose network scores every item by one vector, such as SASRec."""
+
+    @property
+    def item_vectors_(self) -> npt.NDArray[np.float32]:
+        """Learned vector of every item, float32 (items, d_model)."""
+        self._check_fitted()
+        weights = self.network_.item.weight[: len(self.item_ids_)]
+        vectors: npt.NDArray[np.float32] = weights.detach().float().numpy().copy()
+        return vectors
+
+    def _item_vectors(self) -> npt.NDArray[np.float32] | None:
+        return self.item_vectors_
+
+    @abstractmethod
+    def _network(self, items: int) -> Any:
+        """Make the network for a catalogue."""
+
+    def _plan(self, data: TrainingData) -> Plan:
+        softmax = None
+        if self.loss == "sampled":
+            by_count = self.negatives_by == "popularity"
+            counts = np.bincount(data.histories.values, minlength=data.items) if by_count else None
+            softmax = SampledSoftmax(data.items, self.negatives, counts)
+        elif self.loss != "full":
+            raise ConfigError(f"`loss` must be `full` or `sampled`, got {self.loss!r}")
+        scored = data.items if softmax is None else min(data.items, softmax.negatives) + 1
+
+        def loss(network: Any, batch: Batch) -> Tensor:
+            if softmax is None:
+                full: Tensor = network(batch.history, batch.target)
+                return full
+            real = batch.target < network.items
+            return softmax(network.hidden(batch.history)[real], batch.target[real], network.item.weight)
+
+        return Plan(
+            network=self._network(data.items),
+            batches=self._sequence_batches(data),
+            loss=loss,
+            rank=lambda network, examples: rank_by_scores(network, examples.histories, VALIDATION_K),
+            flops=lambda network, batch: step_flops(network, batch, scored),
+        )
+
+    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+        return rank_by_scores(self.network_, histories, k, options=rank_options(query))
+
+
+class GenerativeRecommender(NeuralRecommender):
+    """A recommender that generates the Semantic ID of the next item by beam search under the trie."""
+
+    generative: ClassVar[bool] = True
+
+    @property
+    def scorings(self) -> tuple[str, ...]:
+        """Rankings that the recommender offers; the first is the default."""
+        return ("sid",)
+
+    def level_losses(self, examples: EvaluationSet) -> list[float]:
+        """Measure the loss of each token of the next item, given the tokens before it.
+
+        Args:
+            examples: histories of at least one item, and their targets.
+
+        Returns:
+            Natural-log losses, one per level: the mean over the examples. Their sum is the loss of an item.
+        """
+        self._check_fitted()
+        assert self.sids_ is not None
+        return level_losses(self.network_, self.sids_.tokens, examples)
+
+    def with_sids(self: Self, sids: SidTable) -> Self:
+        """Return a copy that recommends the items of another table of Semantic IDs.
+
+        Args:
+            sids: Semantic IDs of the same codebook sizes. Items that were in the training keep their
+                popularity.
+
+        Raises:
+            ConfigError: if the network has one vector per item, or the table has other codebook sizes.
+        """
+        self._check_fitted()
+        if self.network_.inputs != "tokens":
+            return super().with_sids(sids)
+        if tuple(sids.layout.sizes) != self.network_.sizes:
+            raise ConfigError(
+                f"`sids` do not fit `{self.method}`: expected tokens of sizes {self.network_.sizes}, got "
+                f"{tuple(sids.layout.sizes)}. Append the items with the tokenizer and layout of the training."
+            )
+        other = self._copy()
+        rows = ItemIndex(self.item_ids_).rows(sids.item_ids)
+        other.item_counts_ = np.where(rows >= 0, self.item_counts_[rows], 0)
+        other.item_ids_, other.sids_ = sids.item_ids.rename("item_id"), sids
+        return other
+
+    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+        trie = self.trie_
+        assert self.sids_ is not None
+        options = SearchOptions(
+            users=query.users,
+            exclude=query.exclude,
+            allow=item_sets(trie, query.allow),
+            batch_size=query.batch_size,
+            on_progress=query.on_progress,
+        )
+        beam = max(query.beam, k)
+        return beam_search(self.network_, trie, self.sids_.tokens, histories, beam=beam, k=k, options=options)
+
+    @staticmethod
+    def _rank_on_validation(sids: SidTable) -> Callable[[Any, EvaluationSet], Ranked]:
+        def rank(network: Any, examples: EvaluationSet) -> Ranked:
+            options = SearchOptions(users=examples.users)
+            return beam_search(
+                network,
+                sids.trie,
+                sids.tokens,
+                examples.histories,
+                beam=_VALIDATION_BEAM,
+                k=VALIDATION_K,
+                options=options,
+            )
+
+        return rank
+
+    def _regularization(self) -> dict[str, float]:
+        """Return the regularization of the tokens, as arguments of the network."""
+        return {"label_smoothing": self.label_smoothing, "token_masking": self.token_masking}  # type: ignore[attr-defined]
+
+
+def check_heads(d_model: int, heads: int) -> None:
+    """Check that attention heads divide the width.
+
+    Raises:
+        ConfigError: if they do not.
+    """
+    if heads < 1 or d_model % heads:
+        raise ConfigError(f"`d_model` must be a multiple of `heads`, got {d_model} with {heads} heads")
+
+
+def rank_options(query: Query) -> RankOptions:
+    """Return the options of a ranking of the whole catalogue."""
+    return RankOptions(
+        exclude=query.exclude,
+        allow=query.allow,
+        batch_size=query.batch_size,
+        on_progress=query.on_progress,
+    )
