@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sidkit.run.opened import open_run
     from sidkit.tokenizers import (
         LSH,
+        OPQ,
         PQ,
         RQVAE,
         RVQ,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LSH",
+    "OPQ",
     "PQ",
     "RQVAE",
     "RVQ",
@@ -118,6 +120,7 @@ _LAZY = {
     "sidkit.run.opened": ("open_run",),
     "sidkit.tokenizers": (
         "LSH",
+        "OPQ",
         "PQ",
         "RQVAE",
         "RVQ",

@@ -20,7 +20,7 @@ def test_ids_come_back_with_their_type():
     assert dataset.item_ids.to_list() == ["a", "b", "c"]
     assert dataset.user_index.tolist() == [0, 0, 1]
     assert dataset.item_index.tolist() == [2, 0, 2]
-    assert [row.tolist() for row in dataset.sequences()] == [[2, 0], [2]]
+    assert [row.tolist() for row in dataset.histories()] == [[2, 0], [2]]
     assert repr(dataset) == "Dataset('d': 2 users, 3 items, 3 interactions)"
 
 
@@ -37,64 +37,83 @@ def test_finding_ids():
     dataset = Dataset("d", ITEMS, EVENTS)
     assert dataset.find_items(["c", "a"]).tolist() == [2, 0]
     assert dataset.find_users([10, "30", np.int64(30)]).tolist() == [1, 0, 0]
-    with pytest.raises(DataError, match="there is no item 'x'; the ids are String, such as 'a', 'b', 'c'"):
+    with pytest.raises(
+        DataError, match="item 'x' does not exist: expected an id of type String such as 'a', 'b', 'c'"
+    ):
         dataset.find_items(["a", "x"])
-    with pytest.raises(DataError, match="there is no user 'x'; the ids are Int64, such as 30, 10"):
+    with pytest.raises(
+        DataError, match="user 'x' does not exist: expected an id of type Int64 such as 30, 10"
+    ):
         dataset.find_users(["x"])
 
 
 @pytest.mark.parametrize(
     ("items", "events", "message"),
     [
-        (ITEMS.drop("item_id"), EVENTS, "`items` has no column `item_id`; it has title"),
-        (ITEMS, EVENTS.drop("user_id"), "`interactions` has no column `user_id`; it has item_id, position"),
-        (ITEMS, EVENTS.drop("position"), "must have `timestamp`, `t_rel` or `position` to order"),
+        (
+            ITEMS.drop("item_id"),
+            EVENTS,
+            "`items` has no column `item_id`: expected it among its columns, got title. Name the one",
+        ),
+        (
+            ITEMS,
+            EVENTS.drop("user_id"),
+            "`interactions` has no column `user_id`: expected it among its columns, got item_id, position",
+        ),
+        (
+            ITEMS,
+            EVENTS.drop("position"),
+            "orders the events of a user: expected `timestamp`, `t_rel` or `position`, got user_id",
+        ),
         (ITEMS.clear(), EVENTS, "`items` is empty"),
         (ITEMS, EVENTS.clear(), "`interactions` is empty"),
         (
             ITEMS,
             EVENTS.cast({"user_id": pl.Float64}),
-            "column `user_id` of `interactions` must hold integers or strings; got Float64",
+            "column `user_id` of `interactions` has an unsupported type: "
+            "expected integers or strings, got Float64",
         ),
         (
             ITEMS,
             EVENTS.with_columns(item_id=pl.Series(["a", None, None])),
-            "column `item_id` of `interactions` is null in 2 rows; the first is row 1",
+            "expected an id in every row, got null in 2 rows, the first of them row 1",
         ),
         (
             ITEMS,
             EVENTS.with_columns(position=pl.Series([0, None, 1])),
-            "column `position` of `interactions` must be a number in every row; row 1 is None",
+            "column `position` of `interactions` has gaps: "
+            "expected a finite number in every row, got None in row 1",
         ),
         (
             ITEMS,
             EVENTS.with_columns(timestamp=pl.Series([0.0, 1.0, float("nan")])),
-            "column `timestamp` of `interactions` must be a number in every row; row 2 is nan",
+            "expected a finite number in every row, got nan in row 2 and 0 more",
         ),
         (
             ITEMS,
-            EVENTS.cast({"position": pl.String}),
-            "column `position` of `interactions` must hold numbers; got String",
+            EVENTS.with_columns(position=pl.Series([[0], [1], [2]])),
+            "column `position` of `interactions` has an unsupported type: expected numbers, got List(Int64)",
         ),
         (
             pl.concat([ITEMS, ITEMS.head(2)]),
             EVENTS,
-            "every item must have one row in `items`; 2 ids have several, such as 'a', 'b'",
+            "expected one row per item, got several for 2 ids, such as 'a', 'b'. Keep one row of each.",
         ),
         (
             ITEMS.head(1),
             EVENTS,
-            "1 items of `interactions` are not in `items`, such as 'c'; add them, or leave such events out: "
-            "--set data.unknown_items=drop (in Python: load_dataset(..., unknown_items='drop'))",
+            "`interactions` has items that are not in `items`: expected only known ids, got 1 others, such "
+            "as 'c'. Add them to `items`, or drop their events with unknown_items=\"drop\" "
+            "(--set data.unknown_items=drop).",
         ),
         (
             ITEMS,
             EVENTS.with_columns(item_id=pl.Series([1, 2, 3])),
-            "`item_id` must have one type; it is Int64 in `interactions` and String in `items`",
+            "the same type in both tables: expected String as in `items`, got Int64 in `interactions`",
         ),
     ],
 )
-def test_what_is_no_dataset(items, events, message):
+def test_invalid_tables(items, events, message):
     with pytest.raises(DataError, match=re.escape(message)):
         Dataset("d", items, events)
 

@@ -71,19 +71,19 @@ def test_parquet_integers_and_csv(folder):
 
 def test_events_of_unknown_items_can_be_dropped(folder):
     path = folder(interactions=EVENTS + "9,3,1,1\n")
-    with pytest.raises(DataError, match="1 items of `interactions` are not in `items`, such as 3"):
+    with pytest.raises(DataError, match="expected only known ids, got 1 others, such as 3"):
         load_dataset(path)
     assert load_dataset(path, unknown_items="drop").user_ids.to_list() == [7, 8]
-    with pytest.raises(ConfigError, match="unknown_items must be `error` or `drop`; got 'keep'"):
+    with pytest.raises(ConfigError, match="unknown_items is invalid: expected `error` or `drop`, got 'keep'"):
         load_dataset(path, unknown_items="keep")
 
 
 @pytest.mark.parametrize("least", [-1, 1.5, "2", None, True])
 @pytest.mark.parametrize("name", ["min_user_events", "min_item_events"])
 def test_a_number_of_events_that_is_none(folder, name, least):
-    with pytest.raises(ConfigError, match=f"{name} must be an integer of at least 0, not {least!r}"):
+    with pytest.raises(ConfigError, match=f"{name} is invalid: expected an integer >= 0, got {least!r}"):
         load_dataset(folder(), **{name: least})
-    with pytest.raises(ConfigError, match=f"{name} must be an integer of at least 0"):
+    with pytest.raises(ConfigError, match=f"{name} is invalid: expected an integer >= 0"):
         load_dataset(folder()).filtered(**{name: least})
 
 
@@ -102,30 +102,46 @@ def test_the_name_is_the_folders(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("items", "events", "message"),
     [
-        (None, EVENTS, "has no items.parquet or items.csv; it holds interactions.csv"),
-        (ITEMS, None, "has no interactions.parquet or interactions.csv; it holds items.csv"),
-        (ITEMS, "", "interactions.csv` is empty: there must be a header and at least one row"),
-        (ITEMS, "user_id,item_id,timestamp\n", "`interactions` is empty: there must be at least one row"),
+        (None, EVENTS, "has no items: expected items.parquet or items.csv, got interactions.csv"),
+        (
+            ITEMS,
+            None,
+            "has no interactions: expected interactions.parquet or interactions.csv, got items.csv",
+        ),
+        (ITEMS, "", "interactions.csv` is empty: expected a header and at least one row"),
+        (ITEMS, "user_id,item_id,timestamp\n", "`interactions` is empty: expected at least one row"),
         ("item_id\n", EVENTS, "`items` is empty"),
-        ("id\n1\n", EVENTS, "`items` has no column `item_id`; it has id"),
+        (
+            "id\n1\n",
+            EVENTS,
+            "`items` has no column `item_id`: expected it among its columns, got id. Name the one that holds",
+        ),
         (
             ITEMS,
             "user_id,timestamp\n1,2\n",
-            "`interactions` has no column `item_id`; it has user_id, timestamp",
+            "`interactions` has no column `item_id`: expected it among its columns, got user_id, timestamp",
         ),
         (ITEMS, "item_id,timestamp\n1,2\n", "`interactions` has no column `user_id`"),
         (
             ITEMS,
             "user_id,item_id,timestamp\n1,1,5\n1,1,yesterday\n",
-            "column `timestamp` of `interactions` must hold numbers; row 1 is 'yesterday'",
+            "expected ISO 8601 such as 2024-01-31T09:30:00 or Unix seconds, got '5' in row 0 and 1 more",
         ),
-        (ITEMS, "user_id,item_id,timestamp\n1,,5\n", "column `item_id` of `interactions` is null in 1 rows"),
-        (ITEMS, "user_id,item_id,timestamp\n1,1,\n", "must be a number in every row; row 0 is None"),
+        (
+            ITEMS,
+            "user_id,item_id,timestamp\n1,,5\n",
+            "`item_id` of `interactions` has missing ids: expected an id in every row, got null in 1 rows",
+        ),
+        (
+            ITEMS,
+            "user_id,item_id,timestamp\n1,1,\n",
+            "expected a finite number in every row, got None in row 0",
+        ),
         (ITEMS, "user_id,item_id\n1,1,5\n", "interactions.csv` is not a readable csv file"),
         (
             "item_id\n1\n1\n2\n",
             EVENTS,
-            "every item must have one row in `items`; 1 ids have several, such as 1",
+            "expected one row per item, got several for 1 ids, such as 1",
         ),
     ],
 )
@@ -145,7 +161,9 @@ def test_a_parquet_that_is_none(folder, content):
 def test_a_csv_in_utf_16(folder):
     path = folder()
     (path / "items.csv").write_text(ITEMS, encoding="utf-16")
-    with pytest.raises(DataError, match=r"items.csv` is not text in UTF-8: it holds zero bytes; save it as"):
+    with pytest.raises(
+        DataError, match=r"items.csv` is not a text file: expected UTF-8, got zero bytes. Save it as"
+    ):
         load_dataset(path)
 
 
@@ -157,7 +175,8 @@ def test_a_hint_of_another_library_is_left_out(folder):
 
 def test_neither_folder_nor_name():
     with pytest.raises(
-        DataError, match=r"`nowhere` is neither a folder .* nor a data set that we know: ml-100k, am"
+        DataError,
+        match=r"there is no dataset `nowhere`: expected a folder with .* or one of the names .*ml-100k",
     ):
         load_dataset("nowhere")
 

@@ -55,14 +55,22 @@ def test_a_row_is_a_view():
 @pytest.mark.parametrize(
     ("values", "offsets", "message"),
     [
-        ([1, 2], [], "offsets of sequences must start at 0, never fall, and end at the number of values, 2"),
-        ([1, 2], [0, 1], "must start at 0, never fall, and end at the number of values, 2; got [0 1]"),
-        ([1, 2], [0, 3, 2], "never fall"),
-        ([1, 2], [1, 2], "must start at 0"),
-        ([1, -2], [0, 2], "values of sequences must not be negative; value 1 is -2"),
-        ([1.0], [0, 1], "one-dimensional array of integers; got float64 of shape (1,)"),
-        ([[1]], [0, 1], "one-dimensional array of integers; got int64 of shape (1, 1)"),
-        ([2**31], [0, 1], "values of sequences must fit int32; got up to 2147483648"),
+        (
+            [1, 2],
+            [],
+            "offsets of sequences are invalid: expected them to start at 0, never decrease, and end at 2",
+        ),
+        ([1, 2], [0, 1], "never decrease, and end at 2, the number of values, got [0 1]"),
+        ([1, 2], [0, 3, 2], "never decrease"),
+        ([1, 2], [1, 2], "expected them to start at 0"),
+        ([1, -2], [0, 2], "values of sequences are invalid: expected integers >= 0, got -2 at place 1"),
+        ([1.0], [0, 1], "expected a one-dimensional array of integers, got float64 of shape (1,)"),
+        ([[1]], [0, 1], "expected a one-dimensional array of integers, got int64 of shape (1, 1)"),
+        (
+            [2**31],
+            [0, 1],
+            "values of sequences are too large: expected integers that fit int32, got up to 2147483648",
+        ),
     ],
 )
 def test_what_is_no_sequences(values, offsets, message):
@@ -72,7 +80,7 @@ def test_what_is_no_sequences(values, offsets, message):
 
 @pytest.mark.parametrize("row", [[1.5], ["a"], [[1]], [True], [float("nan")], [None], [2**70]])
 def test_rows_of_something_else(row):
-    with pytest.raises(DataError, match="row 1 of sequences must be integers"):
+    with pytest.raises(DataError, match="row 1 of sequences is invalid: expected integers"):
         Sequences.from_rows([[1], row])
 
 

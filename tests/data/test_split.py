@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.data import Dataset, EvaluationSet, Sequences, cyclic_world, split_dataset
+from sidkit.data import Dataset, EvaluationSet, Sequences, cyclic_world
 from sidkit.errors import ConfigError, DataError
 
 
@@ -18,7 +18,7 @@ def dataset_of(events):
     )
 
 
-def questions(part):
+def examples(part):
     rows = zip(part.users, part.histories, part.targets, strict=True)
     return [(int(user), history.tolist(), int(target)) for user, history, target in rows]
 
@@ -34,21 +34,23 @@ def walks(events):
 
 
 @given(EVENTS)
-def test_leave_last_out_is_as_said(events):
+def test_leave_last_out(events):
     rows = [[item for item, _ in row] for row in walks(events)]
     asked = [(user, row) for user, row in enumerate(rows) if len(row) >= 3]
     if not asked:
-        with pytest.raises(DataError, match="no user to ask about in validation"):
-            split_dataset(dataset_of(events))
+        with pytest.raises(
+            DataError, match="has no validation examples: expected users with three events or more, got none"
+        ):
+            dataset_of(events).split()
         return
-    split = split_dataset(dataset_of(events))
+    split = dataset_of(events).split()
     assert [row.tolist() for row in split.train] == [row[:-2] if len(row) >= 3 else row for row in rows]
-    assert questions(split.validation) == [(user, row[:-2], row[-2]) for user, row in asked]
-    assert questions(split.test) == [(user, row[:-1], row[-1]) for user, row in asked]
+    assert examples(split.validation) == [(user, row[:-2], row[-2]) for user, row in asked]
+    assert examples(split.test) == [(user, row[:-1], row[-1]) for user, row in asked]
 
 
 @given(EVENTS)
-def test_global_time_is_as_said(events):
+def test_global_time(events):
     times = sorted(time for _, _, time in events)
     first, second = (times[int(np.ceil(share * (len(times) - 1)))] for share in (0.5, 0.75))
     rows = walks(events)
@@ -60,23 +62,23 @@ def test_global_time_is_as_said(events):
             if past and period:
                 expected.append((user, past, period[0]))
     try:
-        split = split_dataset(dataset_of(events), kind="global_time", validation_share=0.25, test_share=0.25)
+        split = dataset_of(events).split("global_time", validation_share=0.25, test_share=0.25)
     except DataError as error:
-        assert "no user to ask about" in str(error)
+        assert "expected users with events both before and in the period, got none" in str(error)
         assert not (expected_valid and expected_test)
         return
     assert [row.tolist() for row in split.train] == [[i for i, time in row if time < first] for row in rows]
-    assert questions(split.validation) == expected_valid
-    assert questions(split.test) == expected_test
+    assert examples(split.validation) == expected_valid
+    assert examples(split.test) == expected_test
 
 
 def test_shuffled_ties_stay_within_their_time():
     dataset = dataset_of([(0, item, 0 if item < 5 else 1) for item in range(10)])
-    rows = [dataset.sequences("shuffle", seed)[0].tolist() for seed in range(5)]
+    rows = [dataset.histories("shuffle", seed)[0].tolist() for seed in range(5)]
     assert all(sorted(row[:5]) == [0, 1, 2, 3, 4] for row in rows)
     assert len({tuple(row) for row in rows}) > 1
-    assert rows[3] == dataset.sequences("shuffle", 3)[0].tolist()
-    assert dataset.sequences("source", 3)[0].tolist() == list(range(10))
+    assert rows[3] == dataset.histories("shuffle", 3)[0].tolist()
+    assert dataset.histories("source", 3)[0].tolist() == list(range(10))
 
 
 def test_position_orders_events_of_one_time():
@@ -84,12 +86,12 @@ def test_position_orders_events_of_one_time():
         {"user_id": [1, 1, 1], "item_id": [7, 8, 9], "t_rel": [0, 0, 5], "position": [1, 0, 2]}
     )
     dataset = Dataset("made-up", pl.DataFrame({"item_id": [9, 8, 7]}), interactions)
-    assert dataset.sequences()[0].tolist() == [1, 2, 0]
+    assert dataset.histories()[0].tolist() == [1, 2, 0]
 
 
-def test_the_ring_is_visible_in_every_question():
+def test_the_ring_is_visible_in_every_example():
     world = cyclic_world()
-    split = split_dataset(world.dataset)
+    split = world.dataset.split()
     for part in (split.validation, split.test):
         last = part.histories.tail(1).values
         assert np.array_equal(part.targets, world.successors[last])
@@ -98,36 +100,40 @@ def test_the_ring_is_visible_in_every_question():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"kind": "random"}, ConfigError, "kind must be `leave_last_out` or `global_time`; got 'random'"),
-        ({"ties": "id"}, ConfigError, "ties must be `source` or `shuffle`; got 'id'"),
+        ({"kind": "random"}, ConfigError, "expected one of leave_last_out, global_time, given, got 'random'"),
+        ({"ties": "id"}, ConfigError, "ties is invalid: expected `source` or `shuffle`, got 'id'"),
         (
             {"kind": "global_time", "validation_share": 0.6, "test_share": 0.6},
             ConfigError,
-            "must be above 0 and together below 1; got 0.6 and 0.6",
+            "expected numbers above 0 whose sum is below 1, got 0.6 and 0.6",
         ),
     ],
 )
-def test_settings_that_make_no_sense(settings, error, message):
+def test_invalid_settings(settings, error, message):
     with pytest.raises(error, match=message):
-        split_dataset(cyclic_world().dataset, **settings)
+        cyclic_world().dataset.split(**settings)
 
 
 def test_global_time_needs_absolute_time():
     dataset = cyclic_world().dataset
     relative = Dataset("made-up", dataset.items, dataset.interactions.rename({"timestamp": "t_rel"}))
-    with pytest.raises(DataError, match=r"needs a column `timestamp`.*`made-up` has only `t_rel`"):
-        split_dataset(relative, kind="global_time")
+    with pytest.raises(
+        DataError, match=r"users of `made-up`: expected a column `timestamp`, got only `t_rel`"
+    ):
+        relative.split("global_time")
 
 
-def test_an_eval_set_has_one_answer_per_question():
-    with pytest.raises(DataError, match=r"must be equally many; got \(1,\), \(2,\), \(2,\)"):
+def test_an_evaluation_set_has_one_target_per_example():
+    with pytest.raises(
+        DataError, match=r"differ in length: expected one of each per example, got \(1,\), \(2,\), \(2,\)"
+    ):
         EvaluationSet(np.array([0]), Sequences.from_rows([[1], [2]]), np.array([3, 4]))
 
 
-def test_take_questions():
+def test_take_examples():
     part = EvaluationSet(np.array([4, 5, 6]), Sequences.from_rows([[1], [2, 3], []]), np.array([7, 8, 9]))
-    assert questions(part.take([2, 1])) == [(6, [], 9), (5, [2, 3], 8)]
-    assert questions(part.take(np.array([True, False, False]))) == [(4, [1], 7)]
+    assert examples(part.take([2, 1])) == [(6, [], 9), (5, [2, 3], 8)]
+    assert examples(part.take(np.array([True, False, False]))) == [(4, [1], 7)]
 
 
 def one_day_each(users=400):
@@ -141,7 +147,7 @@ def one_day_each(users=400):
 def test_an_order_that_only_the_file_has_is_gone_after_the_shuffle():
     dataset = one_day_each()
     for ties, share in (("source", 1.0), ("shuffle", 0.5)):
-        test = split_dataset(dataset, ties=ties, seed=7).test
+        test = dataset.split(ties=ties, seed=7).test
         rises = test.targets > test.histories.tail(1).values
         # With the order of the file the next item is always a higher one; a fair coin of 400 throws is
         # within 0.1 of a half but for once in 20,000.
@@ -150,8 +156,8 @@ def test_an_order_that_only_the_file_has_is_gone_after_the_shuffle():
 
 def test_a_shuffle_loses_no_event_and_moves_the_parts_together():
     dataset = one_day_each(50)
-    whole = [sorted(row.tolist()) for row in dataset.sequences()]
-    split = split_dataset(dataset, ties="shuffle", seed=3)
+    whole = [sorted(row.tolist()) for row in dataset.histories()]
+    split = dataset.split(ties="shuffle", seed=3)
     for user, train, valid, test in zip(
         range(50), split.train, split.validation.targets, split.test.targets, strict=True
     ):

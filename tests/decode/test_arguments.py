@@ -67,7 +67,7 @@ def test_a_history_with_an_unknown_item_is_named(rank):
 
 @every
 def test_lists_are_no_histories(rank):
-    with pytest.raises(DataError, match="histories must be `Sequences`, not list; hint: "):
+    with pytest.raises(DataError, match="histories has the wrong type: expected Sequences, got list"):
         rank([[1], [2]])
 
 

@@ -203,7 +203,7 @@ def test_what_makes_no_sense(habit):
         habit.encode([4])
     with pytest.raises(DataError, match="must be integers; got float64"):
         habit.encode([1.5])
-    with pytest.raises(DataError, match="histories must be `Sequences`, not list; hint: "):
+    with pytest.raises(DataError, match="histories has the wrong type: expected Sequences, got list"):
         habit.encode_all([[0, 1]])
     with pytest.raises(DataError, match="tokens must be integers"):
         habit.expand([11])

@@ -19,7 +19,7 @@ from sidkit.errors import ConfigError, DataError
 
 __all__ = ["load_dataset", "read_items"]
 
-# Without leading zeros, plus signs or spaces: an integer that is written back as it came.
+# Without leading zeros, plus signs or spaces, so that conversion to an integer is reversible.
 CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 
 
@@ -68,11 +68,11 @@ def load_dataset(
 
 
 def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame:
-    """Read a table of items alone.
+    """Read a table of items without interactions.
 
     Args:
-        path: a Parquet or CSV file, or a folder with `items.parquet` or `items.csv`.
-        like: ids of a catalogue; those of a CSV file become integers if these are.
+        path: Parquet or CSV file, or a folder with `items.parquet` or `items.csv`.
+        like: ids of a catalogue; the ids of a CSV file become integers if these are integers.
 
     Returns:
         The table, with distinct `item_id` of the type of `like`.
@@ -84,21 +84,37 @@ def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame
     if path.is_dir():
         path = _find_table(path, "items")
     if path.suffix not in (".parquet", ".csv") or not path.is_file():
-        raise DataError(f"`{path}` is no .parquet or .csv file of items, nor a folder with one")
+        raise DataError(
+            f"`{path}` has no items: expected a .parquet or .csv file, or a folder with items.parquet or "
+            "items.csv. Correct the path."
+        )
     items = _read_table(path)
     if "item_id" not in items.columns or not len(items):
-        raise DataError(f"`{path}` must have a column `item_id` and at least one row")
+        raise DataError(
+            f"`{path}` has no item ids: expected a column `item_id` and at least one row, "
+            f"got {', '.join(items.columns)} and {len(items)} rows. Add them."
+        )
     ids = items["item_id"]
     if path.suffix == ".csv" and like.dtype.is_integer() and _is_plain(ids):
         ids = ids.cast(pl.Int64)
     if ids.dtype.is_integer() != like.dtype.is_integer():
-        raise DataError(f"`item_id` is {ids.dtype} in `{path}` and {like.dtype} in the catalogue")
+        raise DataError(
+            f"`item_id` of `{path}` has the wrong type: expected {like.dtype} as in the catalogue, "
+            f"got {ids.dtype}. Cast it."
+        )
     try:
         ids = ids.cast(like.dtype)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(f"an `item_id` of `{path}` does not fit {like.dtype}") from error
+        raise DataError(
+            f"an `item_id` of `{path}` is too large: expected ids that fit {like.dtype} as in the catalogue. "
+            "Correct the ids."
+        ) from error
     if ids.null_count() or ids.n_unique() < len(ids):
-        raise DataError(f"`item_id` of `{path}` has missing or repeated ids; each must be there once")
+        raise DataError(
+            f"`item_id` of `{path}` has missing or repeated ids: expected every id once, got "
+            f"{ids.null_count()} nulls and {ids.drop_nulls().n_unique()} distinct ids in {len(ids)} rows. "
+            "Drop these rows."
+        )
     return items.with_columns(ids)
 
 
@@ -127,7 +143,9 @@ def _find_table(folder: Path, name: str) -> Path:
         if (path := folder / f"{name}{suffix}").is_file():
             return path
     there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-    raise DataError(f"`{folder}` has no {name}.parquet or {name}.csv; it holds {there}")
+    raise DataError(
+        f"`{folder}` has no {name}: expected {name}.parquet or {name}.csv, got {there}. Add the file."
+    )
 
 
 def _read_table(path: Path) -> pl.DataFrame:
@@ -137,18 +155,22 @@ def _read_table(path: Path) -> pl.DataFrame:
             return pl.read_csv(path, infer_schema=False)
         return pl.read_parquet(path)
     except pl.exceptions.NoDataError:
-        raise DataError(f"`{path}` is empty: there must be a header and at least one row") from None
+        raise DataError(
+            f"`{path}` is empty: expected a header and at least one row, got none. Add them."
+        ) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        # polars goes on with hints about arguments of its own.
+        # The lines after the first are hints about arguments of polars.
         first_line = str(error).partition("\n")[0]
-        raise DataError(f"`{path}` is not a readable {path.suffix[1:]} file: {first_line}") from error
+        raise DataError(
+            f"`{path}` is not a readable {path.suffix[1:]} file: {first_line}. Write it again."
+        ) from error
 
 
 def _check_text(path: Path) -> None:
-    """Refuse UTF-16 and binary files, which would be read as one odd column."""
+    """Reject UTF-16 and binary files, which polars would read as one column."""
     with path.open("rb") as file:
         if b"\0" in file.read(4096):
-            raise DataError(f"`{path}` is not text in UTF-8: it holds zero bytes; save it as UTF-8")
+            raise DataError(f"`{path}` is not a text file: expected UTF-8, got zero bytes. Save it as UTF-8.")
 
 
 def _integers_if_plain(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
@@ -163,7 +185,7 @@ def _is_plain(texts: pl.Series) -> bool:
 def _one_item_id_type(
     items: pl.DataFrame, interactions: pl.DataFrame, items_are_text: bool, interactions_are_text: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give `item_id` of tables that came as text the type that both tables together ask for."""
+    """Convert `item_id` of CSV tables to integers if the ids of both tables allow it."""
     if "item_id" not in items.columns or "item_id" not in interactions.columns:
         return items, interactions
     ids, used = items["item_id"], interactions["item_id"]

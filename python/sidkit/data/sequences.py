@@ -30,11 +30,11 @@ class Sequences:
         array([2, 2, 5], dtype=int32)
 
     Attributes:
-        values: int32 (nnz,), never negative.
-        offsets: int64 (rows + 1,), starts at 0, never falls, ends at nnz.
+        values: int32 (nnz,), >= 0.
+        offsets: int64 (rows + 1,), from 0 to nnz, never decreasing.
 
     Raises:
-        DataError: if the arrays are not so. Other integer types are converted when every number fits.
+        DataError: if the arrays are invalid. Other integer types are converted if every number fits.
     """
 
     values: npt.NDArray[np.int32]
@@ -50,12 +50,15 @@ class Sequences:
             or np.any(offsets[1:] < offsets[:-1])
         ):
             raise DataError(
-                "offsets of sequences must start at 0, never fall, and end at the number of values, "
-                f"{len(values)}; got {_excerpt(offsets)}"
+                "offsets of sequences are invalid: expected them to start at 0, never decrease, and end at "
+                f"{len(values)}, the number of values, got {_excerpt(offsets)}. Use Sequences.from_lengths."
             )
         if len(values) and values.min() < 0:
             row = int(np.argmax(values < 0))
-            raise DataError(f"values of sequences must not be negative; value {row} is {values[row]}")
+            raise DataError(
+                f"values of sequences are invalid: expected integers >= 0, got {values[row]} at place {row}. "
+                "Pass rows of items."
+            )
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "offsets", offsets)
 
@@ -64,13 +67,14 @@ class Sequences:
         """Build from one iterable of integers per row.
 
         Raises:
-            DataError: if a row holds something else.
+            DataError: if a row holds anything else.
         """
         arrays = [np.asarray(list(row)) for row in rows]
         for number, row in enumerate(arrays):
             if row.ndim != 1 or (row.dtype.kind not in "iu" and row.size):
                 raise DataError(
-                    f"row {number} of sequences must be integers; got {row.dtype} of shape {row.shape}"
+                    f"row {number} of sequences is invalid: expected integers, got {row.dtype} of shape "
+                    f"{row.shape}. Pass rows of items; Histories.from_ids takes ids."
                 )
         values = np.concatenate([np.empty(0, np.int64), *(row.astype(np.int64) for row in arrays)])
         return Sequences.from_lengths(values, np.array([len(row) for row in arrays], dtype=np.int64))
@@ -82,14 +86,14 @@ class Sequences:
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """The length of each row, int64 (rows,)."""
+        """Length of each row, int64 (rows,)."""
         return np.diff(self.offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> npt.NDArray[np.int32]:
-        """Give a view of one row, int32 (length,); negative numbers count from the end."""
+        """Return a view of one row, int32 (length,); negative numbers count from the end."""
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of {len(self)} sequences")
         row %= len(self)
@@ -130,7 +134,7 @@ class Sequences:
         return self._slices(self.offsets[:-1], np.clip(asked, 0, self.lengths))
 
     def parts(self, length: int) -> Sequences:
-        """Cut every row into parts of `length` values (1 or more), the last one shorter; empty rows go."""
+        """Cut every row into parts of `length` values (1 or more), the last one shorter; drop empty rows."""
         counts = -(-self.lengths // length)
         lengths = np.full(counts.sum(), length, np.int64)
         filled = counts > 0
@@ -138,7 +142,7 @@ class Sequences:
         return Sequences.from_lengths(self.values, lengths)
 
     def padded(self, filling: int) -> npt.NDArray[np.int64]:
-        """All rows side by side, int64 (rows, longest), the shorter filled up on the right."""
+        """Return all rows as one array, int64 (rows, longest), padded with `filling` on the right."""
         lengths = self.lengths
         filled = np.full((len(self), int(lengths.max(initial=0))), filling, np.int64)
         filled[np.arange(filled.shape[1]) < lengths[:, None]] = self.values
@@ -156,10 +160,11 @@ class Sequences:
 
 
 def check_sequences(name: str, given: object) -> Sequences:
-    """Return what was given as `name`, or raise DataError if it is something else, such as a list."""
+    """Return `given`, or raise DataError if it is not a `Sequences`; `name` names it in the message."""
     if not isinstance(given, Sequences):
         raise DataError(
-            f"{name} must be `Sequences`, not {type(given).__name__}; hint: Sequences.from_rows(rows)"
+            f"{name} has the wrong type: expected Sequences, got {type(given).__name__}. "
+            "Convert it with Sequences.from_rows."
         )
     return given
 
@@ -180,12 +185,15 @@ def _integers(name: str, array: Any, dtype: type[np.integer[Any]]) -> npt.NDArra
     given = np.asarray(array)
     if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):
         raise DataError(
-            f"{name} of sequences must be a one-dimensional array of integers; "
-            f"got {given.dtype} of shape {given.shape}"
+            f"{name} of sequences are invalid: expected a one-dimensional array of integers, "
+            f"got {given.dtype} of shape {given.shape}. Convert them."
         )
     bounds = np.iinfo(dtype)
     if given.size and (int(given.max()) > bounds.max or int(given.min()) < bounds.min):
-        raise DataError(f"{name} of sequences must fit {np.dtype(dtype)}; got up to {given.max()}")
+        raise DataError(
+            f"{name} of sequences are too large: expected integers that fit {np.dtype(dtype)}, "
+            f"got up to {given.max()}. Pass rows of items, not ids."
+        )
     return np.ascontiguousarray(given, dtype=dtype)
 
 

@@ -1,4 +1,4 @@
-"""A dataset in numbers."""
+"""Statistics of a dataset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Spread", "Statistics", "statistics"]
 
 @dataclass(frozen=True)
 class Spread:
-    """The least, the median, the mean and the most of some counts."""
+    """Minimum, median, mean and maximum of counts."""
 
     min: int
     median: float
@@ -25,23 +25,23 @@ class Spread:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What `statistics` counts; `dataclasses.asdict` makes it JSON.
+    """Statistics of a dataset; `dataclasses.asdict` makes them JSON.
 
     Attributes:
-        name: of the dataset.
-        users: with at least one event.
-        items: in the catalogue.
-        interactions: all events.
-        unused_items: items without an event.
-        short_users: users with fewer than three events, whom a leave-last-out split only trains on.
+        name: name of the dataset.
+        users: number of users with at least one event.
+        items: number of items in the catalogue.
+        interactions: number of events.
+        unused_items: number of items without an event.
+        short_users: number of users with fewer than three events, which a leave-last-out split uses for
+            training only.
         user_events: events per user.
-        item_events: events per item, those without one included.
-        density: different pairs of user and item that met, of all possible pairs.
-        repeats: share of the events in which the user had met the item before.
-        order_column: what orders the events: `timestamp`, `t_rel` or `position`.
-        ties: share of the events at the same moment as the user's event before, so that their order is the
-            source's, not time's.
-        text_coverage: share of the items with text, for each column of text.
+        item_events: events per item, items without one included.
+        density: distinct pairs of user and item with an event, as a share of all possible pairs.
+        repeats: share of the events whose user had an earlier event with the same item.
+        order_column: column that orders the events: `timestamp`, `t_rel` or `position`.
+        ties: share of the events with the same time as the user's previous event.
+        text_coverage: share of the items with text, by column.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Statistics:
 
 
 def statistics(dataset: Dataset) -> Statistics:
-    """Count users, items and events: how long, how dense, how well ordered and how well described."""
+    """Compute the statistics of a dataset."""
     users, items = len(dataset.user_ids), len(dataset.items)
     user_events = np.bincount(dataset.user_index, minlength=users)
     item_events = np.bincount(dataset.item_index, minlength=items)

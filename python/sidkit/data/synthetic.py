@@ -1,4 +1,4 @@
-"""A tiny world whose right answers are visible by eye."""
+"""Synthetic dataset in which the right recommendations are known."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ COLOURS = (
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A dataset with the answers.
+    """A dataset with known answers.
 
     Attributes:
         dataset: item ids are strings (`item-07`), user ids integers from 1000 on.
-        vectors: f32 (items, dim), one tight heap of points per cluster.
+        vectors: float32 (items, dim), one tight group of points per cluster.
         clusters: int32 (items,), the cluster of each item.
         successors: int32 (items,), the item that always follows.
     """
@@ -55,24 +55,24 @@ def cyclic_world(
     max_events: int = 10,
     seed: int = 0,
 ) -> World:
-    """Make a world in which item 5 follows item 4, item 6 follows item 5, and item 0 follows the last.
+    """Make a dataset in which item 5 follows item 4, item 6 follows item 5, and item 0 follows the last.
 
-    Every user starts somewhere and walks that ring for 5 to `max_events` steps, one a minute. Neighbours on
-    the ring are in one cluster: with 24 items and 4 clusters, items 0 to 5 are red, 6 to 11 green. So all
-    items are about equally popular, and only who has understood the order knows what comes next.
+    Every user starts at a random item and moves along this ring for 5 to `max_events` events, one per minute.
+    Neighbours on the ring are in one cluster: with 24 items and 4 clusters, items 0 to 5 are red, 6 to 11
+    green. All items are about equally popular, so that only the order of events predicts the next item.
 
     Args:
-        users: how many walk.
-        items: how many there are on the ring.
-        clusters: how many heaps the vectors form; at most `items`.
-        dim: of the vectors; heaps are about 10 apart, their items about 1.
-        max_events: the longest walk, at least 5.
-        seed: the same seed, the same world.
+        users: number of users.
+        items: number of items.
+        clusters: number of clusters of the vectors; at most `items`.
+        dim: width of the vectors; clusters are about 10 apart, items of one cluster about 1.
+        max_events: length of the longest history, at least 5.
+        seed: seed of all random numbers.
     """
     if not (users >= 1 and 1 <= clusters <= items and dim >= 1 and max_events >= 5):
         raise ConfigError(
-            "a world needs users >= 1, 1 <= clusters <= items, dim >= 1, max_events >= 5; "
-            f"got {users=}, {items=}, {clusters=}, {dim=}, {max_events=}"
+            "a synthetic dataset cannot be made: expected users >= 1, 1 <= clusters <= items, dim >= 1, "
+            f"max_events >= 5, got {users=}, {items=}, {clusters=}, {dim=}, {max_events=}. Correct them."
         )
     rng = np.random.default_rng(seed)
     cluster = (np.arange(items) * clusters // items).astype(np.int32)

@@ -67,7 +67,7 @@ def _by_magnitude(values: pl.Series) -> pl.Series:
         odd |= (sizes >= RECENT) & (sizes < LIMIT)
     if odd.any():
         raise DataError(
-            f"column `{values.name}` of `interactions` mixes time units: expected all timestamps in one unit, "
+            f"column `{values.name}` of `interactions` mixes time units: expected one unit for all, "
             f"got {median:.0f} as the median and {sizes.filter(odd)[0]:.0f}. "
             "Convert the column to seconds."
         )
