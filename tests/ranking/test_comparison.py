@@ -78,7 +78,9 @@ def test_semantic_ids_know_new_items_and_a_random_hash_does_not(world):
 
 def part(name, value, **settings):
     result = Result(name, 0, "all", "auc", value, 10)
-    return Comparison([result], {"seeds": [0], "num_embeddings": 5, "codebook_sizes": [2]} | settings, {name: 10})
+    return Comparison(
+        [result], {"seeds": [0], "num_embeddings": 5, "codebook_sizes": [2]} | settings, {name: 10}
+    )
 
 
 def test_comparisons_are_combined_under_different_names():

@@ -67,7 +67,9 @@ def test_a_label_is_taken_as_it_is():
 @pytest.mark.parametrize("nothing", [None, float("nan")])
 def test_an_event_that_nobody_judged_is_not_disliked(column, nothing):
     rows = [("a", 10, 1, 1.0), ("a", 11, 2, nothing), ("b", 10, 3, 0.0), ("b", 12, 4, nothing)]
-    with pytest.raises(DataError, match=f"`{column}` is missing in 2 of 4 interactions.*Drop these interactions"):
+    with pytest.raises(
+        DataError, match=f"`{column}` is missing in 2 of 4 interactions.*Drop these interactions"
+    ):
         impressions(dataset(rows, ("user_id", "item_id", "timestamp", column)))
 
 

@@ -50,7 +50,9 @@ def test_user_auc_does_not_see_that_one_user_likes_more_than_another():
 @given(events)
 def test_log_loss_is_that_of_scikit_learn(pairs):
     labels, probabilities = zip(*pairs, strict=True)
-    assert log_loss(labels, probabilities) == pytest.approx(sklearn_log_loss(labels, probabilities, labels=[0, 1]))
+    assert log_loss(labels, probabilities) == pytest.approx(
+        sklearn_log_loss(labels, probabilities, labels=[0, 1])
+    )
 
 
 def test_bad_input_is_refused():

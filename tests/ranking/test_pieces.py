@@ -75,7 +75,7 @@ def test_pieces_come_back_from_json():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ConfigError, match="at least 12 pieces.* got 11"):
+    with pytest.raises(ConfigError, match=r"at least 12 pieces.* got 11"):
         Pieces(LAYOUT, 11)
     with pytest.raises(ConfigError, match="too many base symbols: expected at most 131,070, got 196,608"):
         Pieces(SidLayout([65536] * 3), 300_000)

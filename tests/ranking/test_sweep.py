@@ -33,7 +33,7 @@ def test_the_grid_is_every_shape_in_order():
         "rqvae-1x4",
         "rqvae-2x4",
     ]
-    with pytest.raises(ConfigError, match="unknown tokenizer: .* got lsh"):
+    with pytest.raises(ConfigError, match=r"unknown tokenizer: .* got lsh"):
         sweep_grid(["lsh"], [1], [4])
     with pytest.raises(ConfigError, match="without duplicates"):
         sweep_grid(["pq"], [], [4])

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from sidkit.data import Dataset, split_dataset
+from sidkit.data import Dataset
 from sidkit.evaluate import Metrics, Predictions, Protocol, measure, user_slices
 from sidkit.ids import SidTable
 
@@ -56,18 +56,25 @@ def tokenizer_only(tmp_path, dataset):
 def finished(tokenizer_only, dataset):
     """A run that has everything."""
     run = tokenizer_only
-    test = split_dataset(dataset).test
+    test = dataset.split().test
     metrics = None
     for place, model in enumerate(["popularity", "sasrec", "tiger"]):
-        made = predict(model, test, hits=0.2 * place)
-        made.save(run / "predictions" / f"{model}.parquet")
         slices = user_slices(test.histories.lengths)
         protocol = Protocol(
-            candidates=40, users=len(test), dataset="<i>shop</i>", beam=20 if model == "tiger" else None
+            candidates=40,
+            users=len(test),
+            dataset="<i>shop</i>",
+            beam=20 if model == "tiger" else None,
+            exclude_seen=(True, False),
         )
+        results = []
+        for exclude_seen in protocol.exclude_seen:
+            made = predict(model, test, hits=0.2 * place, exclude_seen=exclude_seen)
+            made.save(run / "predictions" / made.file_name)
+            results += measure(made, 40, ks=(5, 10), slices=slices, popularity=np.arange(40))
         found = Metrics(
             protocol,
-            measure(made, 40, ks=(5, 10), slices=slices, popularity=np.arange(40)),
+            results,
             machine={"cpu": "<cpu>", "cores": 2, "memory_bytes": 8_000_000_000, "system": "Linux"},
             versions={"sidkit": "0.1.0"},
             slices={"all": len(test)} | {name: int(mask.sum()) for name, mask in slices.items()},
@@ -81,14 +88,14 @@ def finished(tokenizer_only, dataset):
     return run
 
 
-def predict(model, test, hits):
-    random = np.random.default_rng(1)
+def predict(model, test, hits, exclude_seen):
+    random = np.random.default_rng(1 if exclude_seen else 2)
     items = np.array([random.permutation(40)[:10] for _ in range(len(test))], np.int32)
     for row in np.flatnonzero(random.random(len(test)) < hits):
         if test.targets[row] not in items[row]:
             items[row, random.integers(10)] = test.targets[row]
     scores = np.tile(-np.arange(10, dtype=np.float32), (len(test), 1))
-    return Predictions(model, test.users, items, scores, test.targets)
+    return Predictions(model, test.users, items, scores, test.targets, exclude_seen)
 
 
 def write_history(run, model):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.report.maps import fullest_codes, item_map, principal_plane, squarified, treemap
+from sidkit.report.html.maps import fullest_codes, item_map, principal_plane, squarified, treemap
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=60))
@@ -29,7 +29,7 @@ def test_the_plane_shows_the_two_widest_directions():
     assert principal_plane(np.ones((3, 1))) == (pytest.approx(np.zeros((3, 2))), 0.0)
 
 
-def test_pictures_tell_their_numbers():
+def test_drawings_describe_their_numbers():
     codes = np.array([[0, 0], [0, 1], [0, 1], [2, 0]])
     assert fullest_codes(codes[:, 0]) == [0, 2]
     picture = treemap(codes)
@@ -37,4 +37,4 @@ def test_pictures_tell_their_numbers():
         "0: 3 items under 2 second codes" in picture and "Treemap of 4 items: 2 first codes in use" in picture
     )
     drawn = item_map(np.zeros((4, 2)), codes[:, 0], "map", {0: "soap <b>"})
-    assert "soap &lt;b&gt;" in drawn and drawn.count("h0") == 4
+    assert "soap &lt;b&gt;" in drawn and drawn.count("h0") == 8  # wide and narrow

@@ -18,10 +18,11 @@ SECTIONS = [
     "Accuracy",
     "Recommendations",
     "Semantic IDs",
-    "Under a prefix",
+    "Items by prefix",
     "Training",
     "Data",
-    "How it was made",
+    "Provenance",
+    "Glossary",
 ]
 VOID = {"meta", "br", "hr"}
 
@@ -53,7 +54,7 @@ class Reader(HTMLParser):
 
 
 def headings(html):
-    return re.findall(r"<h2>(.*?)</h2>", html)
+    return re.findall(r"<h2 id=[^>]*>(.*?)</h2>", html)
 
 
 def test_a_finished_run_has_every_section(finished, dataset):
@@ -68,6 +69,8 @@ def test_a_finished_run_has_every_section(finished, dataset):
         "NDCG@10",
         "12,345",
         "beam 20",
+        "seen items excluded and included",
+        "Seen items included:",
         "TIGER − SASRec",
         "<cpu>",
     ):
@@ -85,11 +88,14 @@ def test_no_text_of_the_catalogue_becomes_markup(finished, dataset):
     assert not re.search("[\u0000-\u0009\u000b-\u001f\u202a-\u202e\u2066-\u2069]", text)
 
 
-def test_the_page_asks_for_nothing(finished, dataset):
+def test_the_page_makes_no_requests(finished, dataset):
     reader = Reader(page(read_run(finished, dataset=dataset)))
     policy = [meta["content"] for meta in reader.all("meta") if "http-equiv" in meta]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
-    assert not [key for _, attributes in reader.elements for key in attributes if key in ("src", "href")]
+    assert not [key for _, attributes in reader.elements for key in attributes if key == "src"]
+    targets = {attributes.get("id") for _, attributes in reader.elements}
+    links = [link["href"] for link in reader.all("a")]
+    assert len(links) == len(SECTIONS) and all(link[1:] in targets for link in links)
 
 
 def test_every_plot_is_described(finished, dataset):
@@ -107,14 +113,31 @@ def test_equal_runs_give_equal_pages(finished, dataset):
 def test_a_run_that_has_only_a_tokenizer(tokenizer_only, dataset):
     html = page(read_run(tokenizer_only, dataset=dataset))
     Reader(html)
-    assert headings(html) == ["Semantic IDs", "Under a prefix", "Data", "How it was made"]
+    assert headings(html) == ["Semantic IDs", "Items by prefix", "Data", "Provenance", "Glossary"]
 
 
 def test_a_run_whose_data_has_gone(finished):
     html = page(read_run(finished))
     Reader(html)
-    assert headings(html) == ["Accuracy", "Semantic IDs", "Training", "Data", "How it was made"]
+    assert headings(html) == ["Accuracy", "Semantic IDs", "Training", "Data", "Provenance", "Glossary"]
     assert "titles and histories are missing" in html and "nowhere" in html
+
+
+def test_the_conclusion_compares_the_best_model_with_the_others(finished, dataset):
+    run = read_run(finished, dataset=dataset)
+    best = run.metrics.find("tiger", "ndcg@10")
+    (said,) = re.findall(r'<p class="conclusion">(.*?)</p>', page(run))
+    assert said.startswith(f"TIGER is the most accurate model, with NDCG@10 {best.value:.4f} (95 % interval")
+    assert "above SASRec (" in said and said.endswith("times popularity.")
+
+
+def test_both_settings_are_shown_and_the_served_one_first(finished, dataset):
+    html = page(read_run(finished, dataset=dataset))
+    excluded, included = html.index("Seen items excluded:"), html.index("Seen items included:")
+    assert excluded < included
+    metrics = read_run(finished, dataset=dataset).metrics
+    for setting in (True, False):
+        assert f"{metrics.find('tiger', 'ndcg@10', exclude_seen=setting).value:.4f}" in html
 
 
 @pytest.mark.parametrize(
@@ -127,19 +150,20 @@ def test_any_part_may_be_missing(finished, dataset, gone):
     Reader(page(read_run(finished, dataset=dataset)))
 
 
-def test_users_are_shown_with_what_they_took(finished, dataset):
+def test_users_are_shown_with_their_next_item(finished, dataset):
     run = read_run(finished, dataset=dataset)
     reader = Reader(page(run))
     text = " ".join(reader.texts)
     assert text.count("history, latest first") == 4
-    assert "what came next, at rank" in text and "what came next, not among the first 10" in text
+    assert "next item, at rank" in text and "next item, not among the first 10" in text
+    assert len(reader.all("ol")) == 3 * 4 and "seen items excluded, for four" in text
     assert len([1 for a in reader.all("li") if a.get("class") == "taken"]) >= 4
     assert run.table is not None
     first = dataset.item_ids[0]
     assert run.table[first] in "".join(reader.texts)
 
 
-def test_the_file_is_written_beside_the_run(finished, dataset):
+def test_the_file_is_written_to_the_run_directory(finished, dataset):
     path = write_page(finished, dataset=dataset)
     assert path == finished / "report.html"
     assert path.read_text().startswith('<!doctype html>\n<html lang="en">')
@@ -147,24 +171,24 @@ def test_the_file_is_written_beside_the_run(finished, dataset):
     assert other.read_bytes() == path.read_bytes()
 
 
-def test_recorded_facts_of_the_tokenizer_win(tokenizer_only, dataset):
+def test_recorded_figures_of_the_tokenizer_take_precedence(tokenizer_only, dataset):
     facts = {
-        "kind": "rqvae",
+        "method": "rqvae",
         "unique_rate": 0.875,
         "random_unique_rate": 0.5,
         "collisions": {"1": 30, "2": 3, "40": 1},
-        "levels": [{"size": 4, "used": 3, "perplexity": 2.5, "mse": 0.125}],
+        "levels": [{"codebook_size": 4, "used": 3, "perplexity": 2.5, "mse": 0.125}],
     }
     (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"tokenize": {"facts": facts}}}))
     text = " ".join(Reader(page(read_run(tokenizer_only, dataset=dataset))).texts)
-    for expected in ("RQ-VAE", "87.5%", "0.125", "50.0%", "8+", "fullest code holds 40 items"):
+    for expected in ("RQ-VAE", "87.5%", "0.125", "50.0%", "8+", "largest collision has 40 items"):
         assert expected in text
 
 
 def test_no_run(tmp_path):
     with pytest.raises(RunDirectoryError, match="no run directory at"):
         read_run(tmp_path / "nothing")
-    with pytest.raises(RunDirectoryError, match="holds nothing of a run"):
+    with pytest.raises(RunDirectoryError, match="is not a run directory"):
         read_run(tmp_path)
 
 
@@ -174,7 +198,7 @@ def test_no_run(tmp_path):
         ("run.toml", "[data\n", "not a TOML file of settings"),
         ("stages.json", "{", "not a JSON file, or a truncated one"),
         ("stages.json", "[]", "expected a JSON object, got list"),
-        ("stages.json", '{"stages": {"data": 3}}', "expected one object a stage"),
+        ("stages.json", '{"stages": {"data": 3}}', "expected one object per stage"),
         ("metrics.json", "{}", "`protocol` must be an object"),
         (
             "models/tiger/history.json",
@@ -202,17 +226,17 @@ def test_a_diverged_training_is_drawn_as_far_as_it_went(finished, dataset):
         step["loss"] = float("nan")
     file.write_text(json.dumps(history))
     html = page(read_run(finished, dataset=dataset))
-    assert "TIGER: training loss" in html and "nan" not in html
+    assert "TIGER: training loss" in html and not re.search(r"\bnan\b", html)
 
 
-def test_damaged_facts_are_named(tokenizer_only, dataset):
-    facts = {"levels": [{"size": 4, "used": "many"}]}
+def test_damaged_figures_are_named(tokenizer_only, dataset):
+    facts = {"levels": [{"codebook_size": 4, "used": "many"}]}
     (tokenizer_only / "stages.json").write_text(json.dumps({"stages": {"tokenize": {"facts": facts}}}))
-    with pytest.raises(FormatError, match="the recorded facts of a tokenizer's level are damaged"):
+    with pytest.raises(FormatError, match="the recorded figures of a tokenizer level are damaged"):
         page(read_run(tokenizer_only, dataset=dataset))
 
 
-def test_vectors_and_tokenizer_show_what_a_prefix_says(tokenizer_only, dataset):
+def test_vectors_and_tokenizer_show_similarity_under_prefixes(tokenizer_only, dataset):
     x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     tokenizer = RQKMeans(2, 4).fit(x)
     tokenizer.save(tokenizer_only / "tokenizer.safetensors")
@@ -225,9 +249,9 @@ def test_vectors_and_tokenizer_show_what_a_prefix_says(tokenizer_only, dataset):
     html = page(run)
     assert html == page(read_run(tokenizer_only, dataset=run.dataset))
     text = " ".join(Reader(html).texts)
-    for expected in ("tokens shared", "mean cosine", "one category", "Map of the vectors", ": <b>x</b>"):
+    for expected in ("tokens shared", "mean cosine", "purity by chance", "Map of the vectors", ": <b>x</b>"):
         assert expected in text
-    assert f"{run.inspection.neighbours.recall:.1%} are among the 10" in text
+    assert f"{run.inspection.neighbours.recall:.1%} are among the" in text
 
     save_file({"embeddings": x[:5]}, tokenizer_only / "embeddings.safetensors")
     with pytest.raises(FormatError, match=r"expected `embeddings`, float32 \(40, dim\)"):

@@ -5,8 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.report.charts import Board, Scale, number, short
-from sidkit.report.plots import Estimate, Series, bars, code_use, curves, doubling_bins, histogram, intervals
+from sidkit.report.charts import Board, Scale
+from sidkit.report.html.plots import (
+    Estimate,
+    Series,
+    bars,
+    code_use,
+    curves,
+    doubling_bins,
+    histogram,
+    intervals,
+)
+from sidkit.report.numbers import number, short
 
 
 @pytest.mark.parametrize(
@@ -25,15 +35,15 @@ def test_short_numbers(value, text):
     assert short(value) == text
 
 
-def test_metrics_have_four_tokens():
+def test_metrics_have_four_decimals():
     assert number(0.03456) == "0.0346"
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 8))
-def test_ticks_are_round_and_inside(low, span, wanted):
+def test_ticks_are_round_and_inside(low, span, target):
     scale = Scale(low, low + span, 0, 100)
-    ticks = scale.ticks(wanted)
-    assert len(ticks) <= wanted + 1
+    ticks = scale.ticks(target)
+    assert len(ticks) <= target + 1
     for value in ticks:
         assert low - 1e-6 * span <= value <= low + span * (1 + 1e-6)
     steps = np.diff(ticks)
@@ -82,11 +92,11 @@ def test_plots_of_odd_numbers_stay_on_the_board(svg):
     assert "nan" not in svg and "inf" not in svg
 
 
-def test_what_is_read_out():
+def test_descriptions_for_screen_readers():
     assert 'aria-label="NDCG with 95 % intervals: a 0.0500 (0.0400 to 0.0600)"' in intervals(
         [Estimate("a", "s0", 0.05, 0.04, 0.06)], "NDCG"
     )
-    assert "2 of 3 codes in use, the fullest has 5 items" in code_use(np.array([5, 0, 1]), 7)
+    assert "2 of 3 codes in use, the most frequent has 5 items" in code_use(np.array([5, 0, 1]), 7)
 
 
 def test_the_longest_bar_is_the_highest_count():
@@ -95,10 +105,25 @@ def test_the_longest_bar_is_the_highest_count():
     assert heights[0] == pytest.approx(2 * heights[1], rel=0.01)
 
 
-def test_names_at_line_ends_do_not_overlap():
-    svg = curves([Series(name, "s0", [(0, 0.0), (1, 1.0)]) for name in "abc"], "t", "x")
-    places = sorted(float(y) for y in re.findall(r'y="([\d.]+)" class="name ink', svg))
-    assert min(np.diff(places)) >= 14
+@pytest.mark.parametrize("last", [1.0, 0.0])
+def test_names_of_lines_do_not_overlap_and_are_outside_of_the_plot(last):
+    lines = [Series(name, "s0", [(0, 0.5), (1 + place, last)]) for place, name in enumerate("abcd")]
+    svg = curves(lines, "t", "x", from_zero=True)
+    names = [(float(x), float(y)) for x, y in re.findall(r'x="([\d.]+)" y="([\d.]+)" class="name ink', svg)]
+    assert len(names) == 4 and min(np.diff(sorted(y for _, y in names))) >= 14
+    drawn = [
+        float(place.split(",")[0])
+        for line in re.findall(r'points="([^"]*)" class="curve', svg)
+        for place in line.split()
+    ]
+    assert min(x for x, _ in names) > max(drawn) and all(0 < y < 200 for _, y in names)
+
+
+def test_margins_hold_the_longest_label():
+    long = "train.rqtransformer-fused-of-a-run"
+    for svg in (bars({long: 1.0, "a": 2.0}, "t"), intervals([Estimate(long, "s0", 0.2, 0.1, 0.3)], "t")):
+        (end,) = {float(x) for x in re.findall(r'x="([\d.]+)"[^>]* class="name"', svg)}
+        assert end >= 6.5 * len(long)
 
 
 @given(st.lists(st.integers(0, 5000), min_size=1))

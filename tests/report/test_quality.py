@@ -5,8 +5,8 @@ import pytest
 from tests.report.test_tables import with_users
 
 from sidkit.errors import DataError
-from sidkit.report.quality import main, quality_over_time, quality_plot
-from sidkit.report.stored import stored_runs
+from sidkit.report.tables.quality import main, quality_over_time, quality_plot
+from sidkit.report.tables.stored import stored_runs
 
 ROOT = Path(__file__).parents[2]
 HISTORY = {
@@ -18,7 +18,7 @@ HISTORY = {
 }
 
 
-def test_time_holds_the_evaluations_too():
+def test_time_includes_evaluations():
     assert quality_over_time(HISTORY) == [(7.0, 0.02), (14.0, 0.03)]
     assert quality_over_time(HISTORY, cpu=True) == [(6.0, 0.02), (12.0, 0.03)]
     unmeasured = {**HISTORY, "evaluations": [dict(HISTORY["evaluations"][0], cpu_seconds=0.0)]}

@@ -7,7 +7,7 @@ from rich.console import Console
 from sidkit.evaluate import Metrics, Protocol, Result
 from sidkit.report import print_report
 from sidkit.report.collect import RunData
-from sidkit.report.page import page
+from sidkit.report.html.page import page
 from sidkit.report.remarks import remarks
 
 
@@ -46,10 +46,10 @@ def test_twice_popularity_is_enough_and_a_little_less_is_not():
     [
         (
             (1000, 900, 0.03),
-            "still improving on validation near its end (best at step 900 of 1,000)",
+            "still improving on validation near the end (best at step 900 of 1,000)",
         ),
         ((1000, 300, 0.03), "best at step 300 of 1,000: more steps do not help"),
-        ((1000, 900, 0.06), "On validation it reached 0.0600: the last event of a user is harder to foresee"),
+        ((1000, 900, 0.06), "On validation it reached 0.0600: the last event of a user is harder to predict"),
     ],
 )
 def test_the_course_of_the_training_names_the_cause(history, cause):
@@ -59,16 +59,16 @@ def test_the_course_of_the_training_names_the_cause(history, cause):
 
 def test_a_model_without_a_course_is_said_to_fall_short_and_no_more():
     (said,) = remarks(run_of({"tiger": 0.03, "popularity": 0.02}))
-    assert said.endswith("where 2 times is expected.")
+    assert said.endswith("2 times is expected.")
 
 
 def test_a_split_by_time_has_no_last_event_of_a_user():
     run = run_of({"tiger": 0.03, "popularity": 0.02}, history=(1000, 900, 0.06), split="global_time")
     (said,) = remarks(run)
-    assert "it reached 0.0600: the events of the test period are harder" in said and "last event" not in said
+    assert "it reached 0.0600: the events of the test set are harder" in said and "last event" not in said
 
 
-def test_every_ranking_of_one_training_has_its_course_but_validation_is_of_the_joined_one():
+def test_every_ranking_of_one_training_has_its_course_but_validation_is_of_the_fused_one():
     values = {"rqtransformer": 0.03, "rqtransformer-fused": 0.03, "popularity": 0.02}
     tokens, fused = remarks(run_of(values, history=(1000, 900, 0.06), trained="rqtransformer"))
     assert tokens.startswith("RQTransformer ") and fused.startswith("RQ fused ")
@@ -84,8 +84,8 @@ def test_every_ranking_of_one_training_has_its_course_but_validation_is_of_the_j
 @pytest.mark.parametrize(
     ("sasrec", "cause"),
     [
-        (0.045, "2.25 times popularity: there is little to learn"),
-        (0.09, "the data holds more than"),
+        (0.045, "2.25 times popularity: the order of events has little information"),
+        (0.09, "more information than this model uses"),
     ],
 )
 def test_other_models_show_what_there_is_to_learn(sasrec, cause):
@@ -100,7 +100,7 @@ def test_lists_that_are_the_same_for_everyone():
             distinct={"tiger": 549, "sasrec": 8000, "popularity": 20},
         )
     )
-    assert "All lists of TIGER together hold 549 different items, those of SASRec 8,000" in said
+    assert "All lists of TIGER together have 549 distinct items, those of SASRec 8,000" in said
 
 
 def test_nothing_to_compare_with():
@@ -119,12 +119,12 @@ def test_page_and_terminal_show_the_remarks():
 
 def diagnosed(level_loss, bigram_loss):
     results = [Result("tiger", "all", "ndcg@10", 0.05)]
-    told = {"tiger": {"level_loss": level_loss, "bigram_loss": bigram_loss}}
-    metrics = Metrics(Protocol(candidates=100, users=10, dataset="world"), results, diagnostics=told)
+    losses = {"tiger": {"level_loss": level_loss, "bigram_loss": bigram_loss}}
+    metrics = Metrics(Protocol(candidates=100, users=10, dataset="world"), results, diagnostics=losses)
     return RunData(path=Path("run"), metrics=metrics)
 
 
-def test_levels_that_a_table_of_pairs_foretells_as_well():
+def test_levels_that_a_bigram_baseline_predicts_as_well():
     assert remarks(diagnosed([1.0, 2.0], [3.0, 2.5])) == []
     (said,) = remarks(diagnosed([1.0, 2.6], [3.0, 2.5]))
     assert "level 1 (2.60 against 2.50)" in said and "the first level is learned" in said
@@ -138,12 +138,12 @@ def test_lists_that_would_do_for_anyone():
         for metric, value in (
             ("ndcg@10", 0.05),
             ("recall@10", 0.1),
-            ("swapped@10", 0.06),
-            ("overlap@10", 0.4),
+            ("shuffled_history_recall@10", 0.06),
+            ("list_overlap@10", 0.4),
         )
     ]
     protocol = Protocol(candidates=100, users=10, dataset="world")
     (said,) = remarks(RunData(path=Path("run"), metrics=Metrics(protocol, results)))
-    assert "a Recall@10 of 0.0600 (its own is 0.1000), and two users share 40% of their lists" in said
-    results[2] = Result("tiger", "all", "swapped@10", 0.04)
+    assert "a Recall@10 of 0.0600 (with their own 0.1000), and two users share 40% of their lists" in said
+    results[2] = Result("tiger", "all", "shuffled_history_recall@10", 0.04)
     assert remarks(RunData(path=Path("run"), metrics=Metrics(protocol, results))) == []

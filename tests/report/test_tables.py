@@ -7,15 +7,28 @@ import pytest
 
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate import Metrics, Protocol, Result, TargetRanks, bootstrap_interval
-from sidkit.report.stored import settings_of, stored_name, stored_runs
-from sidkit.report.tables import main, results_tables, update_tables
+from sidkit.report.tables.__main__ import KINDS, main
+from sidkit.report.tables.documents import update_documents
+from sidkit.report.tables.results import results_tables
+from sidkit.report.tables.stored import settings_of, stored_name, stored_runs
 
 ROOT = Path(__file__).parents[2]
 
-PROTOCOL = Protocol(candidates=100, users=50, dataset="beauty")
+PROTOCOL = Protocol(candidates=100, users=50, dataset="beauty", exclude_seen=False)
+SERVED = dataclasses.replace(PROTOCOL, exclude_seen=True)
 
-TABLE = """\
-**Nothing masked, equal times as in the source**
+PROTOCOLS = "all 100 items are candidates; 50 users; {}; 95 % bootstrap intervals over users, 1,000 samples."
+TABLE = f"""\
+**Seen items excluded, tied timestamps in source order**
+
+| model | seeds | Recall@10 | training, s | CPU, s |
+| --- | ---: | ---: | ---: | ---: |
+| TIGER | 0 | 0.0613 (0.0580–0.0650) | – | – |
+
+Evaluation protocol: beauty, test set; leave-last-out split; tied timestamps in source order; \
+seen items excluded; {PROTOCOLS.format("seed 0")}
+
+**Seen items included, tied timestamps in source order**
 
 | model | seeds | Recall@10 | NDCG@10 | training, s | CPU, s |
 | --- | ---: | ---: | ---: | ---: | ---: |
@@ -24,24 +37,17 @@ TABLE = """\
 | TIGER, beam50 | 0 | 0.0613 (0.0580–0.0650) | – | – | – |
 | SASRec | 1 | 0.0613 (0.0580–0.0650) | 0.0317 | – | – |
 
-Measured on: beauty, test part; leave-last-out split; equal times as in the source; nothing masked; \
-all 100 items are candidates; 50 users; seeds 0, 1; 95 % bootstrap intervals over users, 1,000 samples.
-
-**Seen items masked, equal times as in the source**
-
-| model | seeds | Recall@10 | training, s | CPU, s |
-| --- | ---: | ---: | ---: | ---: |
-| TIGER | 0 | 0.0613 (0.0580–0.0650) | – | – |
-
-Measured on: beauty, test part; leave-last-out split; equal times as in the source; seen items masked; \
-all 100 items are candidates; 50 users; seed 0; 95 % bootstrap intervals over users, 1,000 samples.
+Evaluation protocol: beauty, test set; leave-last-out split; tied timestamps in source order; \
+seen items included; {PROTOCOLS.format("seeds 0, 1")}
 """
 
 
 def store(results, name, *models, ndcg=None, seconds=None, protocol=PROTOCOL):
-    found = [Result(model, "all", "recall@10", 0.0613, (0.058, 0.065)) for model in models]
-    if ndcg is not None:
-        found += [Result(model, "all", "ndcg@10", ndcg, None) for model in models]
+    found = []
+    for setting in protocol.exclude_seen:
+        found += [Result(model, "all", "recall@10", 0.0613, (0.058, 0.065), setting) for model in models]
+        if ndcg is not None:
+            found += [Result(model, "all", "ndcg@10", ndcg, None, setting) for model in models]
     folder = results / "beauty" / name
     folder.mkdir(parents=True)
     seed = int(name.rpartition("-seed")[2])
@@ -54,8 +60,7 @@ def store(results, name, *models, ndcg=None, seconds=None, protocol=PROTOCOL):
 @pytest.fixture
 def results(tmp_path):
     path = tmp_path / "results"
-    masked = dataclasses.replace(PROTOCOL, exclude_seen=True)
-    store(path, "tiger-masked-seed0", "tiger", protocol=masked)
+    store(path, "tiger-seed0", "tiger", protocol=SERVED)
     store(path, "tiger-beam50-seed0", "tiger")
     store(path, "sasrec-seed1", "sasrec", ndcg=0.0317)
     ways = ("rqtransformer", "rqtransformer-dense")
@@ -68,8 +73,11 @@ def with_users(results, name, model, places, seconds=None):
     seed = int(name.rpartition("-seed")[2])
     places = np.array(places)
     users = np.arange(len(places), dtype=np.int32)
-    ranks = TargetRanks(users, users, {model: places}, {model: 10})
-    found = [Result(model, "all", m, float(ranks.metric(model, m).mean())) for m in ("recall@10", "ndcg@10")]
+    ranks = TargetRanks(users, users, {(model, False): places}, {(model, False): 10})
+    found = [
+        Result(model, "all", m, float(ranks.metric(model, m).mean()), None, False)
+        for m in ("recall@10", "ndcg@10")
+    ]
     folder = results / "beauty" / name
     folder.mkdir(parents=True)
     protocol = dataclasses.replace(PROTOCOL, users=len(places), seeds=(seed,))
@@ -95,7 +103,7 @@ def test_seeds_are_averaged_user_by_user(tmp_path):
     assert f"| SASRec | 0, 1 | {cell} | {cell} | 150 | 75 |" in table
     gain = "+0.5000 (+0.5000 to +0.5000) | ≤ 0.001"
     assert f"| TIGER | 0 against 0, 1 | {gain} | {gain} |" in table
-    assert "| less SASRec | seeds | Recall@10 | p | NDCG@10 | p |" in table
+    assert "| Δ vs SASRec | seeds | Recall@10 | p | NDCG@10 | p |" in table
 
 
 def test_a_pairing_finds_what_two_intervals_hide(tmp_path):
@@ -125,41 +133,55 @@ def test_seeds_without_ranks_have_no_interval(tmp_path):
 def test_runs_of_other_users_are_not_averaged(tmp_path):
     with_users(tmp_path, "sasrec-seed0", "sasrec", [1, 0])
     with_users(tmp_path, "sasrec-seed1", "sasrec", [1, 0])
-    ranks = TargetRanks(*(np.array([0, 7], np.int32),) * 2, {"sasrec": np.array([1, 0])}, {"sasrec": 10})
+    ranks = TargetRanks(
+        *(np.array([0, 7], np.int32),) * 2, {("sasrec", False): np.array([1, 0])}, {("sasrec", False): 10}
+    )
     ranks.save(tmp_path / "beauty" / "sasrec-seed1" / "ranks.parquet")
-    with pytest.raises(
-        DataError, match="sasrec-seed1: `sasrec` and `sasrec` were measured on different users"
-    ):
+    with pytest.raises(DataError, match="sasrec-seed1: `sasrec` and `sasrec` have different users"):
         results_tables(stored_runs(tmp_path, "beauty"))
 
 
-def test_names_of_folders():
-    masked = dataclasses.replace(PROTOCOL, exclude_seen=True, ties="shuffle", tie_seed=4)
-    assert stored_name("rqtransformer", "joint", masked, 3) == "rqtransformer-joint-shuffled-masked-seed3"
+def test_names_of_directories():
+    shuffled = dataclasses.replace(PROTOCOL, ties="shuffle", tie_seed=4)
+    assert stored_name("rqtransformer", "joint", shuffled, 3) == "rqtransformer-joint-shuffled-seed3"
     assert stored_name("sasrec", "", PROTOCOL, 0) == "sasrec-seed0"
-    for variant in ("masked", "a b", "a-b"):
-        with pytest.raises(ConfigError, match="a variant is one word"):
+    for variant in ("shuffled", "a b", "a-b"):
+        with pytest.raises(ConfigError, match="invalid variant: expected one word"):
             stored_name("sasrec", variant, PROTOCOL, 0)
 
 
-def test_a_name_that_says_otherwise_than_its_file(results):
-    (results / "beauty" / "sasrec-seed1").rename(results / "beauty" / "sasrec-masked-seed1")
-    with pytest.raises(DataError, match="its name must hold `masked` exactly if seen items were masked"):
+def test_a_name_that_contradicts_its_file(results):
+    (results / "beauty" / "sasrec-seed1").rename(results / "beauty" / "sasrec-shuffled-seed1")
+    with pytest.raises(DataError, match="must have `shuffled` exactly if tied timestamps were shuffled"):
         stored_runs(results, "beauty")
-    (results / "beauty" / "sasrec-masked-seed1").rename(results / "beauty" / "sasrec-seed2")
-    with pytest.raises(DataError, match=r"its metrics.json is of the seeds \[1\]"):
+    (results / "beauty" / "sasrec-shuffled-seed1").rename(results / "beauty" / "sasrec-seed2")
+    with pytest.raises(DataError, match=r"expected results of seed 2, got \[1\]"):
         stored_runs(results, "beauty")
 
 
-def test_a_document_is_renewed_once(results, tmp_path):
+def test_a_run_with_both_settings_is_in_two_tables(tmp_path):
+    both = dataclasses.replace(PROTOCOL, exclude_seen=(True, False))
+    folder = store(tmp_path, "sasrec-seed0", "sasrec", ndcg=0.03, protocol=both)
+    users = np.arange(4, dtype=np.int32)
+    places = {("sasrec", True): np.array([1, 1, 1, 0]), ("sasrec", False): np.array([1, 0, 0, 0])}
+    TargetRanks(users, users, places, dict.fromkeys(places, 10)).save(folder / "ranks.parquet")
+    excluded, included = settings_of(stored_runs(tmp_path, "beauty"))
+    assert excluded.title.startswith("Seen items excluded") and included.title.startswith(
+        "Seen items included"
+    )
+    assert excluded.entries[0].per_user("recall@10").tolist() == [1, 1, 1, 0]
+    assert included.entries[0].per_user("recall@10").tolist() == [1, 0, 0, 0]
+
+
+def test_a_document_is_updated_once(results, tmp_path):
     document = tmp_path / "README.md"
     document.write_text("# A\n\n<!-- results:beauty -->\nold | numbers\n<!-- /results -->\n\nafter\n")
-    assert update_tables(results, [document], check=True) == [document]
+    assert update_documents(KINDS, results, [document], check=True) == [document]
     assert "old | numbers" in document.read_text()
-    assert update_tables(results, [document]) == [document]
-    wanted = f"# A\n\n<!-- results:beauty -->\n\n{TABLE}\n<!-- /results -->\n\nafter\n"
-    assert document.read_text() == wanted
-    assert update_tables(results, [document]) == []
+    assert update_documents(KINDS, results, [document]) == [document]
+    expected = f"# A\n\n<!-- results:beauty -->\n\n{TABLE}\n<!-- /results -->\n\nafter\n"
+    assert document.read_text() == expected
+    assert update_documents(KINDS, results, [document]) == []
 
 
 def test_the_command(results, tmp_path, capsys):
@@ -168,41 +190,39 @@ def test_the_command(results, tmp_path, capsys):
     assert main([str(results), str(document), "--check"]) == 1
     assert main([str(results), str(document)]) == 0
     assert main([str(results), str(document), "--check"]) == 0
-    assert capsys.readouterr().out == f"{document}: out of date\n{document}: renewed\n"
+    assert capsys.readouterr().out == f"{document}: out of date\n{document}: updated\n"
 
 
 def test_a_mark_without_an_end(results, tmp_path):
     document = tmp_path / "README.md"
     document.write_text("<!-- results:beauty -->\n")
-    with pytest.raises(DataError, match="needs a line `<!-- /results -->` after its table"):
-        update_tables(results, [document])
+    with pytest.raises(DataError, match="must have a line `<!-- /results -->` after its table"):
+        update_documents(KINDS, results, [document])
 
 
 def test_a_dataset_without_runs(results, tmp_path, capsys):
     document = tmp_path / "README.md"
     document.write_text("<!-- results:toys -->\n<!-- /results -->\n")
     with pytest.raises(DataError, match="no stored run of `toys`"):
-        update_tables(results, [document])
+        update_documents(KINDS, results, [document])
     with pytest.raises(SystemExit) as caught:
         main([str(results), str(document)])
     assert caught.value.code == 2
     assert "no stored run of `toys`" in capsys.readouterr().err
 
 
-def test_a_folder_with_a_wrong_name(results):
+def test_a_directory_with_an_invalid_name(results):
     (results / "beauty" / "sasrec-seed1").rename(results / "beauty" / "sasrec")
-    with pytest.raises(DataError, match="must be named <model>-<setting>-seed<n>"):
+    with pytest.raises(DataError, match=r"invalid name: expected <model>\[-<variant>\]\[-shuffled\]-seed<n>"):
         stored_runs(results, "beauty")
 
 
-def test_a_folder_of_another_model(results):
+def test_a_directory_of_another_model(results):
     (results / "beauty" / "sasrec-seed1").rename(results / "beauty" / "popularity-seed1")
-    with pytest.raises(
-        DataError, match=r"expected results of `popularity`, as the folder says, got \['sasrec'\]"
-    ):
+    with pytest.raises(DataError, match=r"expected results of `popularity`, got \['sasrec'\]"):
         stored_runs(results, "beauty")
 
 
 def test_the_tables_of_this_project_equal_what_its_stored_runs_give():
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    assert update_tables(ROOT / "benches" / "results", documents, check=True) == []
+    assert update_documents(KINDS, ROOT / "benches" / "results", documents, check=True) == []

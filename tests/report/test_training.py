@@ -5,7 +5,8 @@ import json
 import pytest
 
 from sidkit.report import read_run
-from sidkit.report.training import cost_rows, operations, share
+from sidkit.report.costs import cost_rows
+from sidkit.report.numbers import operations, share
 
 
 def test_costs_of_old_and_new_histories(finished, dataset):
@@ -17,10 +18,10 @@ def test_costs_of_old_and_new_histories(finished, dataset):
     }
     file.write_text(json.dumps(new))
     titles, *rows = cost_rows(read_run(finished, dataset=dataset))
-    told = {row[0]: dict(zip(titles, row, strict=True)) for row in rows}
+    found = {row[0]: dict(zip(titles, row, strict=True)) for row in rows}
     shown = ("tokens per second", "Tflop", "share of matmul speed")
-    assert [told["TIGER"][title] for title in shown] == ["1,234", "56", "31 %"]
-    assert [told["SASRec"][title] for title in shown] == ["900", "–", "–"]
+    assert [found["TIGER"][title] for title in shown] == ["1,234", "56", "31 %"]
+    assert [found["SASRec"][title] for title in shown] == ["900", "–", "–"]
 
 
 @pytest.mark.parametrize(

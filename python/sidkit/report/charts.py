@@ -1,7 +1,7 @@
-"""A small drawing board for plots: scales, axes and marks as inline SVG, coloured by the page's style sheet.
+"""Scales, axes and marks of plots as inline SVG.
 
-A mark has a class instead of a colour (`s0`, `s1`, … for series), so that one drawing serves a light page,
-a dark one and a printed one.
+Marks have classes (`s0`, `s1`, … for series) instead of colours. The style sheet of the page sets the colours
+for light, dark and printed pages.
 """
 
 import math
@@ -9,35 +9,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sidkit.report.markup import Markup, tag
+from sidkit.report.numbers import short
 
-__all__ = ["Board", "Point", "Scale", "number", "short"]
+__all__ = ["Board", "Point", "Scale", "text_width"]
 
 Point = tuple[float, float]
 
 
-def number(value: float, tokens: int = 4) -> str:
-    """Write a metric: `0.0384`."""
-    return f"{value:.{tokens}f}"
-
-
-def short(value: float) -> str:
-    """Write a tick or a count in few characters: `0.05`, `12k`, `3M`."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if unit == 'k' else size):.4g}{unit}"
-    return f"{value:.4g}"
+def text_width(texts: Iterable[str]) -> int:
+    """Estimate the width of the longest text in pixels, at the font size of names."""
+    return max((round(7.2 * len(text)) for text in texts), default=0)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to places on the board.
+    """Map from values to coordinates.
 
     Attributes:
         low: the value at `start`.
         high: the value at `end`.
         start: a coordinate in pixels.
         end: a coordinate in pixels; less than `start` for an upward axis.
-        log: whether equal ratios, rather than differences, are equally long.
+        log: whether the scale is logarithmic.
     """
 
     low: float
@@ -47,21 +40,21 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Give the coordinate of a value."""
+        """Return the coordinate of a value."""
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         place = math.log(max(value, self.low)) if self.log else value
         share = (place - low) / (high - low) if high > low else 0.5
         return self.start + share * (self.end - self.start)
 
-    def ticks(self, wanted: int = 5) -> list[float]:
-        """Give round values between the ends."""
+    def ticks(self, target: int = 5) -> list[float]:
+        """Return about `target` round values between the ends."""
         if self.log:
             powers = range(
                 math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1
             )
-            every = max(1, math.ceil(len(powers) / wanted))
+            every = max(1, math.ceil(len(powers) / target))
             return [10.0**power for power in powers][::every]
-        step = _round_step((self.high - self.low) / max(1, wanted))
+        step = _round_step((self.high - self.low) / max(1, target))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [index * step for index in range(first, last + 1)]
 
@@ -77,12 +70,12 @@ class Board:
     """One plot.
 
     Args:
-        width: in pixels of the page.
-        height: in pixels of the page.
-        left: room for the labels of the vertical axis.
-        right: room right of the plot.
-        top: room above the plot.
-        bottom: room for the labels of the horizontal axis.
+        width: width in pixels of the page.
+        height: height in pixels of the page.
+        left: left margin, for the labels of the vertical axis.
+        right: right margin.
+        top: top margin.
+        bottom: bottom margin, for the labels of the horizontal axis.
     """
 
     def __init__(
@@ -94,18 +87,18 @@ class Board:
         self._marks: list[Markup] = []
 
     def across(self, low: float, high: float, *, log: bool = False) -> Scale:
-        """Make a horizontal scale over the whole plot."""
+        """Create a horizontal scale over the whole plot."""
         return Scale(low, high, self.left, self.right, log)
 
     def upward(self, low: float, high: float, *, log: bool = False) -> Scale:
-        """Make a vertical scale over the whole plot."""
+        """Create a vertical scale over the whole plot."""
         return Scale(low, high, self.bottom, self.top, log)
 
     def horizontal_axis(
-        self, scale: Scale, label: str = "", *, wanted: int = 5, write: Callable[[float], str] = short
+        self, scale: Scale, label: str = "", *, target: int = 5, write: Callable[[float], str] = short
     ) -> None:
-        """Draw ticks below the plot, with thin lines up through it."""
-        for value in scale.ticks(wanted):
+        """Draw ticks below the plot, with vertical grid lines."""
+        for value in scale.ticks(target):
             x = scale(value)
             self.line([(x, self.top), (x, self.bottom)], "grid")
             self.text(x, self.bottom + 14, write(value), "tick", anchor="middle")
@@ -113,10 +106,10 @@ class Board:
             self.text((self.left + self.right) / 2, self.height - 4, label, "label", anchor="middle")
 
     def vertical_axis(
-        self, scale: Scale, label: str = "", *, wanted: int = 4, write: Callable[[float], str] = short
+        self, scale: Scale, label: str = "", *, target: int = 4, write: Callable[[float], str] = short
     ) -> None:
-        """Draw ticks left of the plot, with thin lines across it; the label stands on top."""
-        for value in scale.ticks(wanted):
+        """Draw ticks left of the plot, with horizontal grid lines; the label is above the plot."""
+        for value in scale.ticks(target):
             y = scale(value)
             self.line([(self.left, y), (self.right, y)], "grid")
             self.text(self.left - 6, y + 3.5, write(value), "tick", anchor="end")
@@ -128,12 +121,12 @@ class Board:
         self._add("polyline", points=" ".join(f"{_px(x)},{_px(y)}" for x, y in points), class_=class_)
 
     def area(self, points: Sequence[Point], base: float, class_: str) -> None:
-        """Fill what lies between a line and a level."""
+        """Fill the area between a line and a horizontal base."""
         around = [(points[0][0], base), *points, (points[-1][0], base)]
         self._add("polygon", points=" ".join(f"{_px(x)},{_px(y)}" for x, y in around), class_=class_)
 
     def bar(self, x0: float, y0: float, x1: float, y1: float, class_: str, hint: str = "") -> None:
-        """Fill the rectangle between two corners; `hint` is shown under a pointer."""
+        """Fill the rectangle between two corners; `hint` is a tooltip."""
         self._add(
             "rect",
             tag("title", hint) if hint else None,
@@ -146,33 +139,33 @@ class Board:
         )
 
     def dot(self, x: float, y: float, class_: str, *, radius: float = 4.5, hint: str = "") -> None:
-        """Draw a filled circle; `hint` is shown under a pointer."""
+        """Draw a filled circle; `hint` is a tooltip."""
         self._add(
             "circle", tag("title", hint) if hint else None, cx=_px(x), cy=_px(y), r=radius, class_=class_
         )
 
     def dots(self, points: Iterable[Point], class_: str) -> None:
-        """Draw many dots as one path; the style sheet gives their size, as the width of the stroke."""
+        """Draw many dots as one path; the style sheet sets their size as a stroke width."""
         path = "".join(f"M{_px(x)} {_px(y)}h0" for x, y in points)
         if path:
             self._add("path", d=path, class_=class_)
 
-    def partings(self, boxes: Iterable[tuple[float, float, float, float]], class_: str) -> None:
-        """Draw the lower and right edges of boxes (left, top, right, bottom) as one path, to whole pixels."""
+    def edges(self, boxes: Iterable[tuple[float, float, float, float]], class_: str) -> None:
+        """Draw the lower and right edges of boxes (left, top, right, bottom) as one path of whole pixels."""
         path = "".join(f"M{x1:.0f} {y0:.0f}V{y1:.0f}H{x0:.0f}" for x0, y0, x1, y1 in boxes)
         if path:
             self._add("path", d=path, class_=class_)
 
     def text(self, x: float, y: float, text: str, class_: str, *, anchor: str = "start") -> None:
-        """Write a text that starts, ends or has its middle at a place."""
+        """Draw text; `anchor` is `start`, `middle` or `end`."""
         self._add("text", text, x=_px(x), y=_px(y), class_=class_, text_anchor=anchor)
 
     def marks(self) -> list[Markup]:
-        """Give what has been drawn so far, to be put into a larger drawing."""
+        """Return the marks drawn so far, for use in a larger drawing."""
         return list(self._marks)
 
-    def svg(self, description: str) -> Markup:
-        """Give the plot; `description` is read to those who do not see it."""
+    def svg(self, description: str, class_: str | None = None) -> Markup:
+        """Return the plot; `description` is its text for screen readers."""
         return tag(
             "svg",
             tag("title", description),
@@ -182,6 +175,7 @@ class Board:
             height=self.height,
             role="img",
             aria_label=description,
+            class_=class_,
         )
 
     def _add(self, name: str, *children: Markup | str | None, **attributes: str | float | None) -> None:

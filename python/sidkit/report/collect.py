@@ -1,4 +1,4 @@
-"""What a run directory holds, read through the loaders of the stages that wrote it; any part may be missing."""
+"""Contents of a run directory for a report; any part may be missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,12 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from sidkit.data import Dataset, EvaluationSet, item_categories, load_dataset, split_dataset
+from sidkit.data import Dataset, EvaluationSet, item_categories, load_dataset
 from sidkit.errors import FormatError, RunDirectoryError, SidkitError
 from sidkit.evaluate import Metrics, Predictions
 from sidkit.ids import SidTable
-
-if TYPE_CHECKING:
-    from sidkit.tokenizers import Inspection
+from sidkit.tokenizers import load_tokenizer
+from sidkit.tokenizers.quality.inspection import Inspection, inspect_codes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,7 +31,7 @@ else:
 
 __all__ = ["READ", "RunData", "read_history", "read_run"]
 
-#: Patterns of the files in a run directory that stages wrote and `read_run` believes.
+#: Patterns of the files in a run directory that `read_run` reads.
 READ = (
     "embeddings.safetensors",
     "quantized.safetensors",
@@ -44,23 +43,24 @@ READ = (
 )
 
 _TITLE_COLUMNS = ("title", "name", "text", "description")
-_LONGEST_TITLE = 140
+_LONGEST_TITLE = 250
 
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """The parts of a run that a report shows.
+    """Contents of a run for a report.
 
     Attributes:
         path: the run directory.
-        settings: `run.toml`, one table a stage.
-        stages: of each finished stage: `seconds`, `peak_memory_bytes`, `facts`.
+        settings: `run.toml`, one table per stage.
+        stages: `seconds`, `peak_memory_bytes` and `facts` of each finished stage.
         table: the Semantic IDs.
         metrics: the results.
-        histories: the course of each model's training, as `history.json` holds it.
-        predictions: what each model recommended.
-        dataset: items and users; None if it cannot be loaded here.
-        missing_data: why not.
+        histories: training history of each model, see `read_history`.
+        predictions: the lists of each model with seen items excluded.
+        seen_included: the lists of each model with seen items included.
+        dataset: items and users; None if it cannot be loaded.
+        missing_data: the reason why it cannot be loaded.
     """
 
     path: Path
@@ -70,12 +70,17 @@ class RunData:
     metrics: Metrics | None = None
     histories: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    seen_included: Mapping[str, Predictions] = field(default_factory=dict)
     dataset: Dataset | None = None
     missing_data: str | None = None
 
+    def lists(self, exclude_seen: bool) -> Mapping[str, Predictions]:
+        """Lists of each model under one `exclude_seen` setting."""
+        return self.predictions if exclude_seen else self.seen_included
+
     @property
     def name(self) -> str:
-        """What the run is about: the name of the dataset, else that of the folder."""
+        """Name of the dataset, or of the directory if the dataset is unknown."""
         if self.dataset is not None:
             return self.dataset.name
         if self.metrics is not None and self.metrics.protocol.dataset:
@@ -83,30 +88,30 @@ class RunData:
         return str(self.facts("data").get("name") or self.path.resolve().name)
 
     def facts(self, stage: str) -> Mapping[str, Any]:
-        """The small figures that a stage left."""
+        """Figures recorded by a stage."""
         facts = self.stages.get(stage, {}).get("facts", {})
         return facts if isinstance(facts, Mapping) else {}
 
     @property
     def tokenizer(self) -> Mapping[str, Any]:
-        """Facts of the tokenizer, from its stage or else from `metrics.json`."""
+        """Figures of the tokenizer, recorded by its stage or in `metrics.json`."""
         return self.facts("tokenize") or (self.metrics.tokenizer if self.metrics else {})
 
     @property
     def flat_settings(self) -> dict[str, str]:
-        """Every setting by its dotted name, its value written as JSON."""
+        """Every setting by its dotted name, with values as JSON."""
         return _flattened(self.settings)
 
     @property
     def seconds(self) -> dict[str, float]:
-        """The wall time of each stage."""
+        """Wall time of each stage."""
         timed = {name: stage.get("seconds") for name, stage in self.stages.items()}
         known = {name: float(value) for name, value in timed.items() if isinstance(value, int | float)}
         return known or dict(self.metrics.seconds if self.metrics else {})
 
     @cached_property
     def test(self) -> EvaluationSet | None:
-        """The users that were measured, with their histories."""
+        """Evaluation examples of the run, with histories."""
         if self.dataset is None:
             return None
         data = self.settings.get("data", {})
@@ -115,16 +120,16 @@ class RunData:
             for option, key in (("kind", "split"), ("ties", "ties"), ("seed", "seed"))
             if key in data
         }
-        split = split_dataset(self.dataset, **options)
-        part = self.metrics.protocol.part if self.metrics else "test"
-        return split.validation if part == "valid" else split.test
+        split = self.dataset.split(**options)
+        evaluated_on = self.metrics.protocol.evaluated_on if self.metrics else "test"
+        return split.validation if evaluated_on == "validation" else split.test
 
     @cached_property
     def vectors(self) -> npt.NDArray[np.float32] | None:
-        """The vectors that were quantized, f32 (n, dim), in the order of the table; None without them or it.
+        """Vectors that were tokenized, float32 (n, dim), in the order of the table; None if missing.
 
         Raises:
-            FormatError: if the file is damaged or has not one finite vector for each item of the table.
+            FormatError: if the file is damaged or does not have one finite vector per item.
         """
         content = self.settings.get("tokenize", {}).get("vectors", "content") == "content"
         file = self.path / ("embeddings.safetensors" if content else "quantized.safetensors")
@@ -134,7 +139,7 @@ class RunData:
 
     @cached_property
     def inspection(self) -> Inspection | None:
-        """How codes follow content and categories; None without vectors, tokenizer and table.
+        """Agreement of codes with content and categories; None without vectors, tokenizer and table.
 
         Raises:
             FormatError: if the tokenizer's file is damaged.
@@ -143,16 +148,14 @@ class RunData:
         if self.table is None or self.vectors is None or not file.is_file():
             return None
         if not np.all(self.vectors.any(axis=1)):
-            return None  # a zero vector has no direction, so there are no cosines
-        from sidkit.tokenizers import inspect_codes, load_tokenizer
-
+            return None  # cosines are undefined for a zero vector
         return inspect_codes(
             load_tokenizer(file), self.vectors, codes=self.table.codes, categories=self.categories
         )
 
     @cached_property
     def categories(self) -> list[list[str]] | None:
-        """The categories of each item of the table; None if there are none or the data is not here."""
+        """Categories of each item of the table; None if there are none or the dataset is missing."""
         if self.dataset is None or self.table is None:
             return None
         found = item_categories(self.dataset.items)
@@ -163,7 +166,7 @@ class RunData:
 
     @cached_property
     def titles(self) -> list[str] | None:
-        """A short text for each item: its title, or what else it has."""
+        """Title or other text of each item, shortened."""
         if self.dataset is None:
             return None
         items = self.dataset.items
@@ -176,44 +179,49 @@ class RunData:
 
 
 def read_run(path: str | os.PathLike[str], *, dataset: Dataset | None = None) -> RunData:
-    """Read all that a run directory holds so far.
+    """Read the contents of a run directory.
 
     Args:
-        path: the run directory; it may lack any of its files, but not all.
-        dataset: the run's dataset if it is at hand; otherwise it is loaded from where `run.toml` says, and
-            if that fails, the report does without titles and histories.
+        path: the run directory; some of its files may be missing.
+        dataset: the dataset of the run if it is loaded already; otherwise it is loaded from the source in
+            `run.toml`. If that fails, the report has no titles and histories.
 
     Raises:
-        RunDirectoryError: if there is no such folder, or nothing of a run in it.
-        FormatError: if a file is truncated or foreign; the message names it.
+        RunDirectoryError: if there is no such directory, or it has no file of a run.
+        FormatError: if a file is damaged; the message names it.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise RunDirectoryError(f"no run directory at {folder}; `sidkit run DATA --out {folder}` makes one")
-    settings = _toml(folder / "run.toml")
-    stages = _stages(folder / "stages.json")
+    directory = Path(path)
+    if not directory.is_dir():
+        raise RunDirectoryError(
+            f"no run directory at {directory}. Create one with `sidkit run DATA --out {directory}`"
+        )
+    settings = _toml(directory / "run.toml")
+    stages = _stages(directory / "stages.json")
     missing = None
     if dataset is None:
         dataset, missing = _load_dataset(settings, stages)
-    sids, metrics = folder / "sids.parquet", folder / "metrics.json"
+    sids, metrics = directory / "sids.parquet", directory / "metrics.json"
+    lists = [Predictions.load(file) for file in sorted(directory.glob("predictions/*.parquet"))]
+    included = {each.model: each for each in lists if not each.exclude_seen}
+    excluded = {each.model: each for each in lists if each.exclude_seen}
     run = RunData(
-        path=folder,
+        path=directory,
         settings=settings,
         stages=stages,
         table=SidTable.load(sids) if sids.is_file() else None,
         metrics=Metrics.load(metrics) if metrics.is_file() else None,
         histories={
-            file.parent.name: read_history(file) for file in sorted(folder.glob("models/*/history.json"))
+            file.parent.name: read_history(file) for file in sorted(directory.glob("models/*/history.json"))
         },
-        predictions={
-            file.stem: Predictions.load(file) for file in sorted(folder.glob("predictions/*.parquet"))
-        },
+        predictions=excluded,
+        seen_included=included,
         dataset=dataset,
         missing_data=missing,
     )
     if not (settings or stages or run.table or run.metrics or run.histories):
         raise RunDirectoryError(
-            f"{folder} holds nothing of a run: no run.toml, no sids.parquet, no metrics.json"
+            f"{directory} is not a run directory: expected run.toml, sids.parquet or metrics.json, got none. "
+            "Create one with `sidkit run`"
         )
     return run
 
@@ -222,11 +230,11 @@ def _load_dataset(
     settings: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Dataset | None, str | None]:
     data = settings.get("data", {})
-    # The stage noted the place as seen from anywhere; the setting may be relative to where the run began.
+    # The stage records an absolute path; the setting may be relative to the directory of the first call.
     source = stages.get("data", {}).get("facts", {}).get("source") or data.get("source")
     if source is None:
-        return None, "the run directory does not say where the data is"
-    names = ("min_user_events", "min_item_events", "unknown_items")
+        return None, "`data.source` is not set in the run directory"
+    names = ("columns", "min_user_events", "min_item_events", "unknown_items")
     options = {name: data[name] for name in names if name in data}
     try:
         return load_dataset(source, **options), None
@@ -273,7 +281,7 @@ def _stages(path: Path) -> dict[str, Mapping[str, Any]]:
     contents = _json(path)
     records = contents.get("stages", contents.get("records", {}))
     if not isinstance(records, dict) or not all(isinstance(record, dict) for record in records.values()):
-        raise FormatError(f"{path}: expected one object a stage")
+        raise FormatError(f"{path}: expected one object per stage")
     return records
 
 
@@ -291,7 +299,7 @@ def _vectors(path: Path, items: int) -> npt.NDArray[np.float32]:
 
 
 def read_history(path: Path) -> dict[str, Any]:
-    """Read the `history.json` of a training.
+    """Read and validate the `history.json` of a training.
 
     Raises:
         FormatError: if it is damaged or another file.

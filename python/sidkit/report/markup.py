@@ -1,4 +1,4 @@
-"""HTML that cannot be injected into: text is escaped when it enters, and only tags come out unescaped."""
+"""HTML elements with escaped text: only elements made by `tag` are inserted unescaped."""
 
 import html
 import unicodedata
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 __all__ = ["Child", "Markup", "clean", "tag"]
 
-# These have no end tag in HTML.
+# Elements without an end tag.
 _VOID = frozenset({"br", "hr", "meta"})
 
-# Controls, formats (which hold the marks that turn the direction of text) and lone surrogates.
+# Control characters, format characters such as direction marks, and lone surrogates.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs"})
 _JOINERS = frozenset("\u200c\u200d")
 
 
 class Markup(str):
-    """Text that is HTML already, because `tag` made it."""
+    """HTML made by `tag`."""
 
     __slots__ = ()
 
@@ -24,12 +24,13 @@ Child = str | int | None | Iterable["Child"]
 
 
 def tag(name: str, /, *children: Child, **attributes: str | int | float | None) -> Markup:
-    """Make an element.
+    """Create an element.
 
     Args:
-        name: of the element.
-        children: elements made by `tag`, and text, which is escaped; lists are joined, None is nothing.
-        attributes: escaped too; None leaves one out, a last underscore is dropped, others become hyphens.
+        name: name of the element.
+        children: elements made by `tag`, text (escaped), or iterables of these; None is ignored.
+        attributes: escaped values; None omits an attribute. A trailing underscore is removed from names,
+            other underscores become hyphens.
 
     Example:
         >>> tag("b", "a < b", class_="x")
@@ -45,7 +46,7 @@ def tag(name: str, /, *children: Child, **attributes: str | int | float | None) 
 
 
 def clean(text: str) -> str:
-    """Drop characters that are not seen but change what is, and make every white space a blank."""
+    """Remove invisible characters, and replace every run of white space by one space."""
     seen = "".join(
         c for c in text if c.isspace() or c in _JOINERS or unicodedata.category(c) not in _INVISIBLE
     )
@@ -59,7 +60,7 @@ def _join(children: Iterable[Child]) -> str:
             parts.append(child)
         elif isinstance(child, str | int):
             text = str(child)
-            # Blanks at the ends separate a text from its neighbours.
+            # Spaces at the ends separate text from neighbouring elements.
             head, tail = " " * text[:1].isspace(), " " * text[-1:].isspace()
             parts.append(head + html.escape(clean(text), quote=False) + tail * bool(text.strip()))
         elif child is not None:

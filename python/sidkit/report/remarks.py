@@ -1,44 +1,103 @@
-"""What stands out in a run, in words: models that fell short of what they should reach, and the likely cause.
+"""Remarks on a run: a one-sentence conclusion, and models that fall short with the likely cause.
 
-Each remark comes from stored figures alone, so that it can be checked against them.
+Every statement is computed from stored figures.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sidkit.evaluate import Metrics
-from sidkit.report.accuracy import headline_metric
-from sidkit.report.charts import number
+from sidkit.errors import SidkitError
+from sidkit.evaluate import Comparison, Metrics, Result, compare
 from sidkit.report.collect import RunData
-from sidkit.report.markup import Markup, tag
-from sidkit.report.vocabulary import baseline_last, metric_name, model_name
+from sidkit.report.headline import headline_metric
+from sidkit.report.names import baseline_last, metric_name, model_name
+from sidkit.report.numbers import number
 
-__all__ = ["remarks", "remarks_section"]
+__all__ = ["best_result", "conclusion", "paired_comparisons", "remarks"]
 
 _BASELINE = "popularity"
-_ENOUGH = 2.0  # times the metric of popularity: less, and a model has learned little of its users
-_EARLY = 0.7  # share of the training after which the best weights are "late"
-_DRIFT = 0.8  # test below this share of validation: the last events differ from those before
-_BLIND = 0.5  # share of a model's Recall that it would have with other users' lists
-_FEW = 0.5  # share of the distinct items of the most varied model
+_ENOUGH = 2.0  # times the metric of popularity; below this a model has learned little about its users
+_EARLY = 0.7  # fraction of the training after which the best weights count as late
+_DRIFT = 0.8  # ratio of test to validation below which the test targets are harder
+_BLIND = 0.5  # fraction of a model's Recall that it reaches with lists of other users
+_FEW = 0.5  # fraction of the distinct items of the most varied model
 
 
-def remarks_section(run: RunData) -> list[Markup]:
-    """Show the remarks, if there are any."""
-    found = remarks(run)
-    if not found:
+def conclusion(run: RunData) -> str | None:
+    """State which model is best, and by how much, in one sentence; None without results."""
+    metrics = run.metrics
+    best = best_result(metrics) if metrics is not None else None
+    if metrics is None or best is None:
+        return None
+    interval = f" (95 % interval {number(best.ci95[0])}–{number(best.ci95[1])})" if best.ci95 else ""
+    text = f"{model_name(best.model)} is the most accurate model, with {metric_name(best.metric)} "
+    text += f"{number(best.value)}{interval}"
+    rivals = [
+        result
+        for model in metrics.models
+        if model not in (best.model, _BASELINE)
+        and (result := metrics.find(model, best.metric, exclude_seen=best.exclude_seen))
+    ]
+    clauses = []
+    second = max(rivals, key=lambda result: result.value, default=None)
+    if second is not None and second.value > 0:
+        gain = f"{best.value / second.value - 1:.0%}".replace("%", " %")
+        clauses.append(f"{gain} above {model_name(second.model)}{_certainty(run, best, second.model)}")
+    base = metrics.find(_BASELINE, best.metric, exclude_seen=best.exclude_seen)
+    if base is not None and base.value > 0 and best.model != _BASELINE:
+        clauses.append(f"{best.value / base.value:.1f} times popularity")
+    return ": ".join([text, " and ".join(clauses)] if clauses else [text]) + "."
+
+
+def best_result(metrics: Metrics) -> Result | None:
+    """Return the highest headline metric; None without results."""
+    metric = headline_metric(metrics)
+    found = [metrics.find(model, metric) for model in metrics.models] if metric is not None else []
+    return max((each for each in found if each is not None), key=lambda each: each.value, default=None)
+
+
+def paired_comparisons(
+    run: RunData, first: str, others: Sequence[str], metric: str, *, exclude_seen: bool
+) -> list[Comparison]:
+    """Compare one model with others user by user; models without comparable lists are omitted."""
+    lists = run.lists(exclude_seen)
+    if run.metrics is None or first not in lists:
         return []
-    return [tag("h3", "What stands out"), *(tag("p", text) for text in found)]
+    found = []
+    for other in others:
+        if other not in lists:
+            continue
+        try:
+            pairs = compare(
+                lists[first],
+                lists[other],
+                run.metrics.protocol.candidates,
+                ks=[int(metric.partition("@")[2])],
+            )
+        except SidkitError:
+            # Lists of another dataset or shorter lists: the metrics themselves remain valid.
+            continue
+        found += [pair for pair in pairs if pair.metric == metric]
+    return found
+
+
+def _certainty(run: RunData, best: Result, other: str) -> str:
+    pairs = paired_comparisons(run, best.model, [other], best.metric, exclude_seen=best.exclude_seen)
+    if not pairs:
+        return ""
+    return " (significant)" if pairs[0].significant else " (not significant)"
 
 
 def remarks(run: RunData) -> list[str]:
-    """Say of every trained model that falls short why that is likely.
+    """Describe every trained model that falls short, and the likely cause.
 
-    A model falls short if its headline metric is less than twice that of popularity, or if all its lists
-    together hold less than half the items of the most varied model, or if they would be half as good dealt
-    out to other users, or if a token of the next item is foretold no better than by a table of token pairs.
+    A model falls short if its headline metric is less than twice that of popularity, if its lists have less
+    than half the distinct items of the most varied model, if its lists would be half as good for other users,
+    or if it predicts a token of the next item no better than a bigram baseline.
     """
     metrics = run.metrics
+    if metrics is not None:
+        metrics = metrics.under(metrics.protocol.exclude_seen[0])
     headline = headline_metric(metrics) if metrics is not None else None
     if metrics is None or headline is None:
         return []
@@ -54,36 +113,36 @@ def _weak(run: RunData, metrics: Metrics, model: str, headline: str) -> Iterator
     ours, base = metrics.find(model, headline), metrics.find(_BASELINE, headline)
     if ours is None or base is None or base.value <= 0 or ours.value >= _ENOUGH * base.value:
         return
-    # One training may rank in several ways; its validation asked the one that joins the others, if any does.
+    # One training may offer several rankings; validation uses the fused one where there is one.
     trained = model.partition("-")[0]
-    joined = f"{trained}-fused"
-    validated = model == (joined if joined in metrics.models else trained)
+    fused = f"{trained}-fused"
+    validated = model == (fused if fused in metrics.models else trained)
     causes = [*_course(run.histories.get(trained, {}), ours.value if validated else None, headline, metrics)]
     others = [
         (result.value, other)
         for other in metrics.models
-        # What was trained together with this model falls short for the same reasons.
+        # Rankings of the same training fall short for the same reasons.
         if other.partition("-")[0] not in (trained, _BASELINE) and (result := metrics.find(other, headline))
     ]
     best = max(others, default=None)
     if best is not None:
-        share = best[0] / base.value
-        reach = f"The best other model, {model_name(best[1])}, reaches {share:.2f} times popularity"
+        ratio = best[0] / base.value
+        reach = f"The best other model, {model_name(best[1])}, reaches {ratio:.2f} times popularity"
         causes.append(
-            f"{reach}: there is little to learn from the order of events here"
+            f"{reach}: the order of events has little information in this dataset"
             if best[0] < 1.25 * _ENOUGH * base.value
-            else f"{reach}, so the data holds more than this model found"
+            else f"{reach}, so the dataset has more information than this model uses"
         )
     times = ours.value / base.value
     found = (
         f"{model_name(model)} reaches {metric_name(headline)} {number(ours.value)}, {times:.2f} times "
-        f"that of popularity ({number(base.value)}), where {_ENOUGH:.0f} times is expected"
+        f"that of popularity ({number(base.value)}); {_ENOUGH:.0f} times is expected"
     )
     yield ". ".join([found, *causes]) + "."
 
 
 def _course(history: Mapping[str, Any], test: float | None, headline: str, metrics: Metrics) -> Iterator[str]:
-    """What the course of a training says; `test` is None for a ranking that its validation did not ask."""
+    """Describe the course of a training; `test` is None for a ranking that validation does not use."""
     steps = history.get("steps") or [{}]
     last, best = steps[-1].get("step", 0), history.get("best_step", 0)
     measured = [entry["metrics"].get(headline) for entry in history.get("evaluations", [])]
@@ -92,19 +151,19 @@ def _course(history: Mapping[str, Any], test: float | None, headline: str, metri
         return
     if best >= _EARLY * last:
         yield (
-            f"It was still improving on validation near its end (best at step {best:,} of {last:,}): "
+            f"It was still improving on validation near the end (best at step {best:,} of {last:,}): "
             "train it longer"
         )
     else:
         yield (
             f"On validation it was best at step {best:,} of {last:,}: more steps do not help, "
-            "more dropout or other sizes may"
+            "try more dropout or other sizes"
         )
     if test is not None and test < _DRIFT * max(values):
         harder = (
-            "the last event of a user is harder to foresee than the one before it"
+            "the last event of a user is harder to predict than the one before it"
             if metrics.protocol.split == "leave_last_out"
-            else "the events of the test period are harder to foresee than those of validation"
+            else "the events of the test set are harder to predict than those of validation"
         )
         yield f"On validation it reached {number(max(values))}: {harder}, for every model"
 
@@ -117,42 +176,41 @@ def _narrow(metrics: Metrics, model: str, headline: str) -> Iterator[str]:
     widest = max(distinct, key=lambda other: distinct[other], default=model)
     if model in distinct and distinct[model] < _FEW * distinct[widest]:
         yield (
-            f"All lists of {model_name(model)} together hold {distinct[model]:,.0f} different items, "
-            f"those of {model_name(widest)} {distinct[widest]:,.0f}: it recommends nearly the same to "
-            "everyone, as a model does that is not trained to its end."
+            f"All lists of {model_name(model)} together have {distinct[model]:,.0f} distinct items, "
+            f"those of {model_name(widest)} {distinct[widest]:,.0f}: it recommends similar items to all "
+            "users, which is typical of incomplete training."
         )
 
 
 def _blind(metrics: Metrics, model: str, headline: str) -> Iterator[str]:
     k = headline.partition("@")[2]
-    recall, swapped = metrics.find(model, f"recall@{k}"), metrics.find(model, f"swapped@{k}")
-    if recall is None or swapped is None or recall.value <= 0 or swapped.value < _BLIND * recall.value:
+    recall = metrics.find(model, f"recall@{k}")
+    shuffled = metrics.find(model, f"shuffled_history_recall@{k}")
+    if recall is None or shuffled is None or recall.value <= 0 or shuffled.value < _BLIND * recall.value:
         return
-    overlap = metrics.find(model, f"overlap@{k}")
+    overlap = metrics.find(model, f"list_overlap@{k}")
     alike = f", and two users share {overlap.value:.0%} of their lists" if overlap is not None else ""
     yield (
-        f"Dealt out to other users, the lists of {model_name(model)} would still have a Recall@{k} of "
-        f"{number(swapped.value)} (its own is {number(recall.value)}){alike}: it goes by what is popular "
-        "more than by the history it reads, as a model does that is not trained to its end, or whose "
-        "histories do not reach it in the right order."
+        f"With the lists of other users, {model_name(model)} would still have a Recall@{k} of "
+        f"{number(shuffled.value)} (with their own {number(recall.value)}){alike}: it depends on popularity "
+        "more than on histories, which is typical of incomplete training or of histories in a wrong order."
     )
 
 
 def _unlearned(metrics: Metrics, model: str) -> Iterator[str]:
-    """Name the levels at which a generator is no better than a table of token pairs."""
-    told = metrics.diagnostics.get(model, {})
-    losses = list(zip(told.get("level_loss", []), told.get("bigram_loss", []), strict=False))
-    worse = [level for level, (ours, table) in enumerate(losses) if ours >= table]
+    """Name the levels at which a generative model is no better than the bigram baseline."""
+    figures = metrics.diagnostics.get(model, {})
+    losses = list(zip(figures.get("level_loss", []), figures.get("bigram_loss", []), strict=False))
+    worse = [level for level, (ours, bigram) in enumerate(losses) if ours >= bigram]
     if not worse:
         return
     which = ", ".join(f"{level} ({losses[level][0]:.2f} against {losses[level][1]:.2f})" for level in worse)
     cause = (
-        "it has not learned what follows what: train it longer, or with another learning rate"
+        "it has not learned the order of items: train it longer, or with another learning rate"
         if 0 in worse
-        else "the first level is learned, those below it are not: their tokens say little that recurs, so "
-        "fewer codes a level or more training may help"
+        else "the first level is learned, the lower ones are not: use a smaller codebook or train longer"
     )
     yield (
-        f"On validation {model_name(model)} foretells the token of level {which} no better than a table of "
-        f"which token follows which: {cause}."
+        f"On validation {model_name(model)} predicts the token of level {which} no better than a bigram "
+        f"baseline: {cause}."
     )

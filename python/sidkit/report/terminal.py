@@ -1,4 +1,4 @@
-"""The report in a terminal: what the models reach, and how well the codes are used."""
+"""Report in the terminal: accuracy of the models and code usage of the tokenizer."""
 
 import os
 
@@ -8,22 +8,22 @@ from rich.table import Table
 from rich.text import Text
 
 from sidkit.data import Dataset
-from sidkit.evaluate import Result
-from sidkit.report.accuracy import shown_metrics
-from sidkit.report.charts import number
+from sidkit.evaluate import Metrics, Result
 from sidkit.report.collect import RunData, read_run
-from sidkit.report.identifiers import level_facts, unique_rate
+from sidkit.report.headline import shown_metrics
+from sidkit.report.levels import level_facts, unique_rate
 from sidkit.report.markup import clean
-from sidkit.report.remarks import remarks
-from sidkit.report.vocabulary import baseline_last, metric_name, model_name
+from sidkit.report.names import baseline_last, metric_name, model_name
+from sidkit.report.numbers import number
+from sidkit.report.remarks import conclusion, remarks
 from sidkit.tokenizers import random_unique_rate
 
-__all__ = ["accuracy_table", "print_report", "tokenizer_table"]
+__all__ = ["accuracy_tables", "print_report", "tokenizer_table"]
 
 _MODEL_WIDTH = 14
-# An interval such as 0.0468–0.0511, and the blanks around it.
+# Width of an interval such as 0.0468–0.0511 with padding.
 _METRIC_WIDTH = 16
-# A table of levels with all its columns.
+# Width of the table of levels with all columns.
 _WIDE = 78
 _KINDS = ("ndcg", "recall", "mrr", "coverage")
 
@@ -34,35 +34,41 @@ def print_report(
     """Print the tables of a run.
 
     Args:
-        run: the run directory, or what `read_run` gave.
-        console: where to print; standard output if not given.
-        dataset: the run's dataset if it is at hand, see `read_run`.
+        run: the run directory, or the result of `read_run`.
+        console: the console; standard output if None.
+        dataset: the dataset of the run if it is loaded already, see `read_run`.
     """
     data = run if isinstance(run, RunData) else read_run(run, dataset=dataset)
     out = console or Console()
-    for table in (tokenizer_table(data, out.width), accuracy_table(data, out.width)):
+    for table in (tokenizer_table(data, out.width), *accuracy_tables(data, out.width)):
         if table is not None:
             out.print(table)
             out.print()
     if data.metrics is not None:
         out.print(Text(data.metrics.protocol.sentence(), style="dim"))
-    for remark in remarks(data):
+    summary = conclusion(data)
+    for remark in [*([summary] if summary else []), *remarks(data)]:
         out.print()
         out.print(Text(remark))
 
 
-def accuracy_table(run: RunData, width: int = 120) -> Table | None:
-    """Lay out models against metrics, each with its interval; None without results.
+def accuracy_tables(run: RunData, width: int = 120) -> list[Table]:
+    """Lay out models and metrics with intervals, one table per `exclude_seen` setting.
 
     Args:
-        run: what `read_run` gave.
-        width: the characters there are; metrics that do not fit are left out, the main ones last.
+        run: the result of `read_run`.
+        width: available characters; metrics that do not fit are omitted, the main ones last.
     """
     metrics = run.metrics
     if metrics is None or not metrics.results:
-        return None
+        return []
+    each = [metrics.under(setting) for setting in metrics.protocol.exclude_seen]
+    return [_accuracy_table(run, one, width) for one in each if one.results]
+
+
+def _accuracy_table(run: RunData, metrics: Metrics, width: int) -> Table:
     names = _fitting(shown_metrics(metrics), width)
-    table = _table(f"Accuracy on {clean(run.name)}")
+    table = _table(f"Accuracy on {clean(run.name)}, {metrics.protocol.seen_phrase()}")
     table.add_column("model", no_wrap=True, max_width=_MODEL_WIDTH)
     for name in names:
         table.add_column(metric_name(name), justify="right", no_wrap=True)
@@ -78,11 +84,11 @@ def accuracy_table(run: RunData, width: int = 120) -> Table | None:
 def _fitting(names: list[str], width: int) -> list[str]:
     room = max(1, (width - _MODEL_WIDTH - 2) // _METRIC_WIDTH)
     cutoff = names[-1].partition("@")[2] if names else ""
-    # What is reported most often is given up last.
-    wanted = sorted(
+    # The metrics that are reported most often are omitted last.
+    kept = sorted(
         names, key=lambda name: (_KINDS.index(name.partition("@")[0]) // 2, not name.endswith(f"@{cutoff}"))
     )[:room]
-    return [name for name in names if name in wanted]
+    return [name for name in names if name in kept]
 
 
 def _cell(result: Result | None, best: float) -> Text:
@@ -106,11 +112,11 @@ def _table(title: str) -> Table:
 
 
 def tokenizer_table(run: RunData, width: int = 120) -> Table | None:
-    """Lay out what each level of the codes is worth; None without Semantic IDs.
+    """Lay out the code usage of each level; None without Semantic IDs.
 
     Args:
-        run: what `read_run` gave.
-        width: the characters there are; entropy and Gini are left out where they do not fit.
+        run: the result of `read_run`.
+        width: available characters; entropy and Gini are omitted where they do not fit.
     """
     levels = level_facts(run)
     if not levels:
@@ -118,16 +124,16 @@ def tokenizer_table(run: RunData, width: int = 120) -> Table | None:
     rate = unique_rate(run)
     title = "Semantic IDs"
     if rate is not None and run.table is not None:
-        random = random_unique_rate(len(run.table), [level.size for level in levels])
-        title += f": {rate:.1%} unique codes, random ones {random:.1%}"
+        random = random_unique_rate(len(run.table), [level.codebook_size for level in levels])
+        title += f": {rate:.1%} unique codes, {random:.1%} for random codes"
     table = _table(title)
     wide = width >= _WIDE
     uneven = ("entropy", "Gini") if wide else ()
-    for heading in ("level", "codebook_size", "in use", "perplexity", *uneven, "unexplained variance"):
+    for heading in ("level", "codebook size", "in use", "perplexity", *uneven, "unexplained variance"):
         table.add_column(heading, justify="right")
     for place, level in enumerate(levels):
         mse = "–" if level.mse is None else f"{level.mse:.3f}"
         gini = "–" if level.gini is None else f"{level.gini:.3f}"
-        counts = (f"{level.size:,}", f"{level.used:,}", f"{level.perplexity:.1f}")
+        counts = (f"{level.codebook_size:,}", f"{level.used:,}", f"{level.perplexity:.1f}")
         table.add_row(str(place), *counts, *((f"{level.entropy:.2f}", gini) if wide else ()), mse)
     return table

@@ -1,12 +1,13 @@
-"""A sweep as one drawing: a panel for each tokenizer and slice, a line for each number of levels."""
+"""Plot of a sweep: one panel per tokenizer and slice, one line per number of levels."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
 from sidkit.ranking import Sweep
-from sidkit.report.charts import Board, Scale, number, short
+from sidkit.report.charts import Board, Scale
 from sidkit.report.markup import Markup, tag
+from sidkit.report.numbers import number, short
 
 __all__ = ["sweep_plot"]
 
@@ -15,7 +16,7 @@ WIDTH, HEIGHT, HEAD = 262, 228, 80
 NAMES = {"rqkmeans": "residual k-means", "rqvae": "RQ-VAE", "pq": "product quantization"}
 METRICS = {"auc": "AUC", "user_auc": "AUC within users", "log_loss": "log-loss"}
 
-# The drawing stands alone, so it brings the colours that a page would give it.
+# The drawing is a separate file, so it includes its colours.
 STYLE = """
 svg { font: 11.5px ui-sans-serif, system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif;
   --paper: #fcfcfa; --ink: #22252b; --soft: #646a76; --hair: #e4e6ea;
@@ -37,12 +38,12 @@ text { fill: var(--soft); } .title { fill: var(--ink); font-size: 13px; font-wei
 
 
 def sweep_plot(sweep: Sweep, metric: str = "auc", slices: Sequence[str] = ("all", "new items")) -> str:
-    """Draw a sweep as SVG: codes across, `metric` upward with 95 % intervals over the seeds.
+    """Draw a sweep as SVG: codebook size on the x-axis, a metric with 95 % intervals on the y-axis.
 
     Args:
-        sweep: what to draw.
+        sweep: the results.
         metric: `auc`, `user_auc` or `log_loss`.
-        slices: a row of panels each; those that the sweep does not have are left out.
+        slices: slices with one row of panels each; missing slices are omitted.
     """
     table = sweep.table().filter(pl.col("metric") == metric, pl.col("mean").is_finite())
     shown = [part for part in slices if part in table["slice"]]
@@ -54,20 +55,21 @@ def sweep_plot(sweep: Sweep, metric: str = "auc", slices: Sequence[str] = ("all"
         rows = table.filter(pl.col("slice") == part)
         scale = _vertical(rows)
         for column, tokenizer in enumerate(tokenizers):
-            title = f"{NAMES.get(tokenizer, tokenizer)}, {part}"
+            name = f"{NAMES.get(tokenizer, tokenizer)}, {part}"
             board = Board(WIDTH, HEIGHT, left=46, right=14, top=38, bottom=48)
-            _panel(board, rows, tokenizer, levels, scale, title, METRICS.get(metric, metric))
-            drawn = board.svg(title)
+            _panel(board, rows, tokenizer, levels, scale, name, METRICS.get(metric, metric))
+            drawn = board.svg(name)
             panels.append(tag("g", drawn, transform=f"translate({WIDTH * column} {HEAD + HEIGHT * row})"))
     settings = sweep.baselines.settings
-    told = f"{METRICS.get(metric, metric)} of {sweep.representation} n-grams by shape of the Semantic ID"
-    budget = f"{settings['num_embeddings']:,} embeddings of {settings['dim']}, {len(settings['seeds'])} seeds, 95 % intervals"
+    title = f"{METRICS.get(metric, metric)} of {sweep.representation} n-grams by shape of the Semantic ID"
+    size = f"{settings['num_embeddings']:,} embeddings of {settings['dim']}"
+    budget = f"{size}, {len(settings['seeds'])} seeds, 95 % intervals"
     return tag(
         "svg",
-        tag("title", told),
+        tag("title", title),
         Markup(f"<style>{STYLE}</style>"),
         tag("rect", width=width, height=height, class_="paper"),
-        _head(told, budget, levels),
+        _head(title, budget, levels),
         panels,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {width} {height}",
@@ -78,16 +80,16 @@ def sweep_plot(sweep: Sweep, metric: str = "auc", slices: Sequence[str] = ("all"
 
 
 def _vertical(rows: pl.DataFrame) -> tuple[float, float]:
-    """The values that the panels of a slice have in common."""
+    """Return the common vertical range of the panels of a slice."""
     half = pl.col("half_width").fill_nan(0).fill_null(0)
     low, high = rows.select(low=(pl.col("mean") - half).min(), high=(pl.col("mean") + half).max()).row(0)
     room = 0.06 * (high - low) or 0.01
     return low - room, high + room
 
 
-def _head(told: str, budget: str, levels: Sequence[int]) -> list[Markup]:
+def _head(title: str, budget: str, levels: Sequence[int]) -> list[Markup]:
     board = Board(0, 0)
-    board.text(12, 20, told, "title")
+    board.text(12, 20, title, "title")
     board.text(12, 38, budget, "tick")
     x = 12.0
     for place, count in enumerate(levels):
@@ -112,7 +114,7 @@ def _panel(
     label: str,
 ) -> None:
     sizes = sorted(set(rows["codebook_size"].drop_nulls()))
-    # Ends at equal distances, and a scale that can be divided by when there is one size alone.
+    # Equal margins; the range is positive even if there is one size only.
     x = Scale(sizes[0] / 1.4, sizes[-1] * 1.4, board.left, board.right, log=True)
     y = board.upward(*ends)
     board.text(12, 14, title, "title")
@@ -120,13 +122,13 @@ def _panel(
     for size in sizes:
         board.line([(x(size), board.top), (x(size), board.bottom)], "grid")
         board.text(x(size), board.bottom + 14, str(size), "tick", anchor="middle")
-    board.text((board.left + board.right) / 2, board.height - 16, "codes a level", "label", anchor="middle")
+    board.text((board.left + board.right) / 2, board.height - 16, "codebook size", "label", anchor="middle")
     for name in ("random", "content"):
         for mean in rows.filter(pl.col("name") == name)["mean"]:
             board.line([(board.left, y(mean)), (board.right, y(mean))], name)
     for place, count in enumerate(levels):
         line = rows.filter(pl.col("tokenizer") == tokenizer, pl.col("levels") == count).sort("codebook_size")
-        # Intervals of one size stand beside one another.
+        # Intervals of one size are offset horizontally.
         aside = 5 * (place - (len(levels) - 1) / 2)
         points = [(x(row["codebook_size"]) + aside, y(row["mean"])) for row in line.to_dicts()]
         board.line(points, f"curve s{place % 5}")

@@ -1,8 +1,8 @@
-"""Runs kept as results: `<results>/<dataset>/<model>[-<variant>][-shuffled][-masked]-seed<n>/`.
+"""Stored results: `<results>/<dataset>/<model>[-<variant>][-shuffled]-seed<n>/`.
 
-A folder holds `metrics.json`, the `run.toml` that made it, `history.json` where the model was trained in
-steps, and `ranks.parquet`, from which metrics of each user come. The last two may be missing: runs kept
-before there was such a file stay readable, and are only not compared user by user.
+A directory has `metrics.json` and the `run.toml` of the run, `history.json` if the model was trained in
+steps, and `ranks.parquet`, the source of metrics of each user. The last two may be missing; results without
+ranks have no paired comparisons.
 """
 
 import dataclasses
@@ -19,29 +19,29 @@ import numpy.typing as npt
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate import Metrics, Protocol, TargetRanks, bootstrap_interval
 from sidkit.report.collect import read_history
-from sidkit.report.vocabulary import baseline_last, model_name
+from sidkit.report.names import baseline_last, model_name
 
 __all__ = ["Entry", "Setting", "StoredRun", "settings_of", "stored_name", "stored_runs"]
 
 _FOLDER = re.compile(r"(?P<model>[^-]+)(?:-(?P<setting>.+?))?-seed(?P<seed>\d+)$")
-#: What the protocol tells too; anything else in a folder's name is a variant of the model.
-_SHUFFLED, _MASKED = "shuffled", "masked"
+#: Part of the name of a directory that follows from the protocol; other parts are a variant of the model.
+_SHUFFLED = "shuffled"
 _RESAMPLES = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class StoredRun:
-    """One stored result.
+    """One stored result under one `exclude_seen` setting.
 
     Attributes:
-        path: its folder.
-        dataset: the name of the folder above.
-        model: the first part of the folder's name.
-        variant: what sets this model apart from its default, such as `joint`; empty for the default.
-        seed: of the training.
-        metrics: the contents of its `metrics.json`.
-        history: those of `history.json`; empty where there is none.
-        ranks: where the targets stood; None where that was not kept.
+        path: the directory.
+        dataset: name of the dataset.
+        model: name of the model.
+        variant: difference from the default settings of the model, such as `joint`; empty for the default.
+        seed: seed of the training.
+        metrics: contents of `metrics.json` under the setting.
+        history: contents of `history.json`; empty if missing.
+        ranks: ranks of the targets under the setting; None if missing.
     """
 
     path: Path
@@ -55,29 +55,29 @@ class StoredRun:
 
     @property
     def rankings(self) -> list[str]:
-        """The ways in which its model ranks."""
+        """Rankings of the model, such as `rqtransformer` and `rqtransformer-dense`."""
         return [name for name in self.metrics.models if name.partition("-")[0] == self.model]
 
     @property
     def seconds(self) -> float | None:
-        """Wall seconds of the training, over all resumed parts where that is known."""
+        """Wall seconds of the training, including resumed parts where known."""
         return _known(self.history.get("seconds")) or self.metrics.seconds.get(f"train.{self.model}")
 
     @property
     def cpu_seconds(self) -> float | None:
-        """Processor seconds of the training; None where they were not measured."""
+        """Processor seconds of the training; None if not recorded."""
         measured = self.metrics.cpu_seconds.get(f"train.{self.model}")
         return _known(self.history.get("cpu_seconds")) or _known(measured)
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One way in which one model ranks, over all its stored seeds.
+    """One ranking of one model, over all stored seeds.
 
     Attributes:
-        ranking: such as `rqtransformer-dense`.
-        variant: of the model, empty for the default.
-        runs: by seed, at least one.
+        ranking: name, such as `rqtransformer-dense`.
+        variant: variant of the model, empty for the default.
+        runs: at least one, by seed.
     """
 
     ranking: str
@@ -86,21 +86,21 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """How a table names it."""
+        """Name in a table."""
         return model_name(self.ranking) + (f", {self.variant}" if self.variant else "")
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds, rising."""
+        """Seeds in increasing order."""
         return [run.seed for run in self.runs]
 
     def values(self, metric: str) -> list[float]:
-        """The metric of each seed that has it."""
+        """Return the metric of each seed that has it."""
         found = [run.metrics.find(self.ranking, metric) for run in self.runs]
         return [result.value for result in found if result is not None]
 
     def per_user(self, metric: str) -> npt.NDArray[np.float64] | None:
-        """Average a metric over the seeds for each user, float64 (m,); None if a seed has no ranks kept."""
+        """Average a metric over the seeds for each user, float64 (m,); None if a seed has no ranks."""
         columns = [_of_users(run.ranks, self.ranking, metric) for run in self.runs]
         kept = [column for column in columns if column is not None]
         if len(kept) < len(self.runs):
@@ -111,7 +111,7 @@ class Entry:
         return average
 
     def interval(self, metric: str) -> tuple[float, float] | None:
-        """Give the 95 % interval over users of the mean over seeds; None if it cannot be known."""
+        """Compute the 95 % interval over users of the mean over seeds; None without ranks."""
         if len(self.runs) == 1:
             result = self.runs[0].metrics.find(self.ranking, metric)
             return None if result is None else result.ci95
@@ -119,13 +119,13 @@ class Entry:
         return None if values is None else bootstrap_interval(values, resamples=_RESAMPLES)
 
     def gain_over(self, other: "Entry", metric: str) -> npt.NDArray[np.float64] | None:
-        """Subtract the metric of another entry user by user, both averaged over their seeds first.
+        """Compute the difference from another entry for each user, after averaging both over seeds.
 
         Returns:
-            float64 (m,); None if one of the two has no ranks kept.
+            float64 (m,); None if one of the two has no ranks.
 
         Raises:
-            DataError: if the two were asked about different users or targets.
+            DataError: if the two have different users or targets.
         """
         ours, theirs = self.per_user(metric), other.per_user(metric)
         if ours is None or theirs is None:
@@ -136,12 +136,12 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What was measured under the same rules: one table.
+    """Results under the same protocol: one table.
 
     Attributes:
-        title: the rules in which tables of a dataset differ, in words.
-        protocols: what they were in full, seeds united.
-        entries: generators first, popularity last.
+        title: the part of the protocol in which the tables of a dataset differ.
+        protocols: full protocols, with united seeds.
+        entries: generative models first, popularity last.
     """
 
     title: str
@@ -152,41 +152,45 @@ class Setting:
 def stored_runs(results: str | os.PathLike[str], dataset: str) -> list[StoredRun]:
     """Read the stored runs of a dataset, ordered by model, variant and seed.
 
+    A run that was evaluated with both `exclude_seen` settings appears twice.
+
     Raises:
-        DataError: if there is none, or a folder is not named as above, or does not hold what its name says.
+        DataError: if there is none, or the name of a directory is invalid or contradicts its contents.
         FormatError: if a file is damaged.
     """
-    runs = [_read(dataset, path.parent) for path in sorted(Path(results, dataset).glob("*/metrics.json"))]
+    paths = sorted(Path(results, dataset).glob("*/metrics.json"))
+    runs = [run for path in paths for run in _read(dataset, path.parent)]
     if not runs:
         raise DataError(f"no stored run of `{dataset}`: expected {Path(results, dataset)}/*/metrics.json")
     return sorted(runs, key=lambda run: (run.model, run.variant, run.seed))
 
 
 def stored_name(model: str, variant: str, protocol: Protocol, seed: int) -> str:
-    """Give the name of a run's folder.
+    """Return the name of the directory of a result.
 
     Raises:
-        ConfigError: if `variant` has other characters than letters, tokens, `_` and `.`, or is a word that
-            the protocol tells.
+        ConfigError: if `variant` is not one word of letters, numbers, `_` and `.`, or is reserved.
     """
-    if variant and (not re.fullmatch(r"[\w.]+", variant) or variant in (_SHUFFLED, _MASKED)):
+    if variant and (not re.fullmatch(r"[\w.]+", variant) or variant == _SHUFFLED):
         raise ConfigError(
-            f"a variant is one word of letters, tokens, `_` and `.`, it was `{variant}`; masking and "
-            "shuffled ties are named by themselves"
+            f"invalid variant: expected one word of letters, numbers, `_` and `.`, got `{variant}`. "
+            f"The word `{_SHUFFLED}` is added automatically"
         )
-    told = [_SHUFFLED] * (protocol.ties == "shuffle") + [_MASKED] * protocol.exclude_seen
-    return "-".join([model, *([variant] if variant else []), *told, f"seed{seed}"])
+    words = [model, *([variant] if variant else []), *[_SHUFFLED] * (protocol.ties == "shuffle")]
+    return "-".join([*words, f"seed{seed}"])
 
 
 def settings_of(runs: Iterable[StoredRun]) -> list[Setting]:
-    """Group runs by the rules they were measured under, and within these by model, variant and ranking."""
+    """Group runs by protocol, and within a protocol by ranking and variant."""
     groups: dict[Protocol, list[StoredRun]] = {}
     for run in runs:
         rules = dataclasses.replace(
             run.metrics.protocol, seeds=(), beam=None, collisions=None, reassign="first"
         )
         groups.setdefault(rules, []).append(run)
-    ordered = sorted(groups.items(), key=lambda group: (group[0].ties != "source", group[0].exclude_seen))
+    ordered = sorted(
+        groups.items(), key=lambda group: (group[0].ties != "source", not group[0].exclude_seen[0])
+    )
     return [Setting(_title(rules), _united(runs), _entries(runs)) for rules, runs in ordered]
 
 
@@ -201,14 +205,13 @@ def _entries(runs: Sequence[StoredRun]) -> list[Entry]:
 
 
 def _title(rules: Protocol) -> str:
-    seen = "Seen items masked" if rules.exclude_seen else "Nothing masked"
-    ties = "as in the source" if rules.ties == "source" else f"shuffled (seed {rules.tie_seed})"
-    split = "" if rules.split == "leave_last_out" else f", split by {rules.split.replace('_', ' ')}"
-    return f"{seen}, equal times {ties}{split}"
+    split = "" if rules.split == "leave_last_out" else f", {rules.split.replace('_', '-')} split"
+    title = f"{rules.seen_phrase()}, {rules.ties_phrase()}{split}"
+    return title[0].upper() + title[1:]
 
 
 def _united(runs: Sequence[StoredRun]) -> list[Protocol]:
-    """Unite the protocols that differ in no more than seeds and in what some models do not have."""
+    """Combine protocols that differ only in seeds, beam and collisions."""
     united: list[Protocol] = []
     for run in sorted(runs, key=lambda run: run.metrics.protocol.beam is None):
         for place, protocol in enumerate(united):
@@ -222,35 +225,40 @@ def _united(runs: Sequence[StoredRun]) -> list[Protocol]:
     return united
 
 
-def _read(dataset: str, folder: Path) -> StoredRun:
-    name = _FOLDER.fullmatch(folder.name)
+def _read(dataset: str, directory: Path) -> list[StoredRun]:
+    name = _FOLDER.fullmatch(directory.name)
     if name is None:
-        raise DataError(f"{folder}: a stored run must be named <model>-<setting>-seed<n>")
+        raise DataError(f"{directory}: invalid name: expected <model>[-<variant>][-{_SHUFFLED}]-seed<n>")
     model, seed = name["model"], int(name["seed"])
-    metrics = Metrics.load(folder / "metrics.json")
+    metrics = Metrics.load(directory / "metrics.json")
     if model not in metrics.models:
-        raise DataError(f"{folder}: expected results of `{model}`, as the folder says, got {metrics.models}")
+        raise DataError(f"{directory}: expected results of `{model}`, got {metrics.models}")
     words = (name["setting"] or "").split("-") if name["setting"] else []
-    variant = "-".join(word for word in words if word not in (_SHUFFLED, _MASKED))
+    variant = "-".join(word for word in words if word != _SHUFFLED)
     protocol = metrics.protocol
-    if (_MASKED in words, _SHUFFLED in words) != (protocol.exclude_seen, protocol.ties == "shuffle"):
+    if (_SHUFFLED in words) != (protocol.ties == "shuffle"):
         raise DataError(
-            f"{folder}: its name must hold `{_MASKED}` exactly if seen items were masked and `{_SHUFFLED}` "
-            f"if ties were shuffled; its metrics.json says: {protocol.sentence()}"
+            f"{directory}: the name must have `{_SHUFFLED}` exactly if tied timestamps were shuffled, got "
+            f"{protocol.ties_phrase()} in metrics.json"
         )
     if seed not in protocol.seeds:
-        raise DataError(f"{folder}: its metrics.json is of the seeds {list(protocol.seeds)}")
-    history, ranks = folder / "history.json", folder / "ranks.parquet"
-    return StoredRun(
-        folder,
-        dataset,
-        model,
-        variant,
-        seed,
-        metrics,
-        read_history(history) if history.is_file() else {},
-        TargetRanks.load(ranks) if ranks.is_file() else None,
-    )
+        raise DataError(f"{directory}: expected results of seed {seed}, got {list(protocol.seeds)}")
+    history, ranks = directory / "history.json", directory / "ranks.parquet"
+    course = read_history(history) if history.is_file() else {}
+    stored = TargetRanks.load(ranks) if ranks.is_file() else None
+    return [
+        StoredRun(
+            path=directory,
+            dataset=dataset,
+            model=model,
+            variant=variant,
+            seed=seed,
+            metrics=metrics.under(setting),
+            history=course,
+            ranks=None if stored is None else stored.under(setting),
+        )
+        for setting in protocol.exclude_seen
+    ]
 
 
 def _of_users(ranks: TargetRanks | None, ranking: str, metric: str) -> npt.NDArray[np.float64] | None:
@@ -261,7 +269,7 @@ def _check_same(first: StoredRun, second: StoredRun) -> None:
     if first.ranks is None or second.ranks is None:
         return
     try:
-        first.ranks.check_same_questions(second.ranks)
+        first.ranks.check_same_examples(second.ranks)
     except ConfigError as error:
         raise DataError(f"{first.path} and {second.path}: {error}") from error
 

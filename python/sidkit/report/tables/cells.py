@@ -1,21 +1,21 @@
-"""What the cells of tables of stored runs say."""
+"""Cells of tables of stored runs."""
 
 import statistics
 from collections.abc import Iterable, Sequence
 
-from sidkit.report.charts import number
-from sidkit.report.stored import Entry
+from sidkit.report.numbers import number
+from sidkit.report.tables.stored import Entry
 
 __all__ = ["accuracy_cell", "cost_cell", "gain_cell", "p_cell", "seeds_cell"]
 
 
 def seeds_cell(entry: Entry) -> str:
-    """Write the seeds: `0, 1, 2`."""
+    """Format the seeds: `0, 1, 2`."""
     return ", ".join(map(str, entry.seeds))
 
 
 def accuracy_cell(entry: Entry, metric: str) -> str:
-    """Write the mean of a metric over the seeds, its deviation and its 95 % interval over users, as known.
+    """Format the mean of a metric over seeds, its standard deviation and its 95 % interval over users.
 
     For example `0.0384 ± 0.0005 (0.0371–0.0397)`.
     """
@@ -29,19 +29,19 @@ def accuracy_cell(entry: Entry, metric: str) -> str:
 
 
 def gain_cell(difference: float, ci95: Sequence[float]) -> str:
-    """Write a difference and its interval: `+0.0012 (−0.0003 to +0.0027)`."""
+    """Format a difference and its interval: `+0.0012 (−0.0003 to +0.0027)`."""
     low, high = map(_signed, ci95)
     return f"{_signed(difference)} ({low} to {high})"
 
 
 def cost_cell(seconds: Iterable[float | None]) -> str:
-    """Write the mean of the seconds that are known: `1,234`."""
+    """Format the mean of the known seconds: `1,234`."""
     known = [value for value in seconds if value is not None]
     return f"{statistics.fmean(known):,.0f}" if known else "–"
 
 
 def p_cell(p: float, resamples: int) -> str:
-    """Write a bootstrap's p-value; below what so many samples can tell, that bound: `≤ 0.001`."""
+    """Format a bootstrap p-value, or the smallest one that the number of samples allows: `≤ 0.001`."""
     least = 2 / (resamples + 1)
     return f"≤ {least:.3f}" if p <= least else f"{p:.3f}"
 

@@ -1,4 +1,4 @@
-"""Tables in Markdown."""
+"""Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,12 +6,12 @@ __all__ = ["markdown_table"]
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 1) -> str:
-    """Write a table: columns of names on the left, those of figures to the right.
+    """Format a table with left-aligned names and right-aligned figures.
 
     Args:
-        heads: of the columns.
-        rows: a cell for every column.
-        names: how many columns, from the first on, are not figures.
+        heads: titles of the columns.
+        rows: one cell per column.
+        names: number of columns, from the left, that hold names.
     """
     rule = ["---"] * names + ["---:"] * (len(heads) - names)
     return "\n".join(map(_row, (heads, rule, *rows)))

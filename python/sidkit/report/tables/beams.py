@@ -1,4 +1,4 @@
-"""The table of beam widths, from what `sidkit beams` measured."""
+"""Table of accuracy and speed by beam width, from `beams.json`."""
 
 import json
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from sidkit.errors import DataError, FormatError
-from sidkit.report.cells import gain_cell
-from sidkit.report.charts import number, short
-from sidkit.report.markdown import markdown_table
-from sidkit.report.vocabulary import metric_name, model_name
+from sidkit.report.names import metric_name, model_name
+from sidkit.report.numbers import number, short
+from sidkit.report.tables.cells import gain_cell
+from sidkit.report.tables.markdown import markdown_table
 
 __all__ = ["beams_table", "read_beams"]
 
@@ -18,15 +18,15 @@ _METRICS = ("recall@10", "ndcg@10")
 
 
 def read_beams(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a `beams.json`.
+    """Read and validate a `beams.json`.
 
     Raises:
         DataError: if there is no such file.
-        FormatError: if it is damaged or another file.
+        FormatError: if it is not a complete `beams.json`.
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError(f"no beams at {file}; `sidkit beams RUN --out {file}` measures them")
+        raise DataError(f"no file {file}. Create it with `sidkit beams RUN --out {file}`")
     try:
         found = json.loads(file.read_bytes())
         beams_table(found)
@@ -36,12 +36,12 @@ def read_beams(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def beams_table(found: Mapping[str, Any]) -> str:
-    """Write a Markdown table: a row for each search, and what it was measured on."""
+    """Format a Markdown table with one row per search, and the conditions of the measurement."""
     exact = found["against"] == "exact"
-    less, truth = ("less_exact", "exact") if exact else ("less_widest", found["against"])
+    key, reference = ("delta_exact", "exact") if exact else ("delta_widest", found["against"])
     head = ["search"]
     for metric in _METRICS:
-        head += [metric_name(metric), f"less {truth}", "p"]
+        head += [metric_name(metric), f"Δ vs {reference}", "p"]
     rows = []
     for row in found["rows"]:
         cells = [row["search"]]
@@ -49,11 +49,11 @@ def beams_table(found: Mapping[str, Any]) -> str:
             figures = row[metric]
             low, high = figures["ci95"]
             cells.append(f"{number(figures['value'])} ({number(low)}–{number(high)})")
-            gain = figures[less]
-            told = gain_cell(gain["difference"], gain["ci95"])
-            cells += ["", ""] if row["search"] == found["against"] else [told, f"{gain['p']:.3f}"]
+            gain = figures[key]
+            difference = gain_cell(gain["difference"], gain["ci95"])
+            cells += ["", ""] if row["search"] == found["against"] else [difference, f"{gain['p']:.3f}"]
         speeds = (short(round(row[name])) for name in ("users_per_second", "users_per_cpu_second"))
         rows.append([*cells, *speeds])
-    seen = "seen items masked" if found["exclude_seen"] else "nothing masked"
+    seen = "seen items excluded" if found["exclude_seen"] else "seen items included"
     note = f"{model_name(found['model'])}, {found['users']:,} test users, {seen}, {found['machine']['cpu']}."
     return f"{markdown_table([*head, 'users/s', 'users/CPU s'], rows)}\n\n{note}\n"

@@ -4,19 +4,19 @@ from pathlib import Path
 import pytest
 
 from sidkit.errors import DataError
-from sidkit.experiments.sweep import Cell, Sweep, Swept
-from sidkit.ranking import Comparison, Result
-from sidkit.report.rank_tables import main, update_rank_tables
-from sidkit.report.sweep_plot import sweep_plot
+from sidkit.ranking import Cell, Comparison, Result, Sweep, Swept
+from sidkit.report.tables.__main__ import KINDS, main
+from sidkit.report.tables.documents import update_documents
+from sidkit.report.tables.sweep_plot import sweep_plot
 from sidkit.tokenizers.quality.coherence import coherence_json, prefix_coherence
 
 ROOT = Path(__file__).parents[2]
 
 TABLE = """\
-<!-- rank:comparison toys/small -->
+<!-- ranking:comparison toys/small -->
 
-**toys, 1,000 rows of 4**: 2,500 items, so 2.5 a row for the random hash; 90 test \
-events, 9 of them on new items; Semantic IDs of 8×8; mean of 2 seeds, 95 % intervals (Student's t).
+**toys, 1,000 embeddings of 4**: 2,500 items, so 2.5 per embedding of the random hash; 90 test \
+events, 9 on new items; Semantic IDs of 8×8; mean of 2 seeds, 95 % intervals (Student's t).
 
 | representation | AUC, all | AUC within users, all | log-loss, all | AUC, new items \
 | AUC within users, new items | log-loss, new items |
@@ -24,14 +24,14 @@ events, 9 of them on new items; Semantic IDs of 8×8; mean of 2 seeds, 95 % inte
 | random | 0.550 ± 0.635 | – | – | 0.500 ± 0.000 | – | – |
 | all | 0.700 ± 0.000 | – | – | – | – | – |
 
-Paired difference to `random`, seed by seed:
+Paired differences from `random`, by seed:
 
 | representation | AUC, all | AUC within users, all | log-loss, all | AUC, new items \
 | AUC within users, new items | log-loss, new items |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 | all | +0.150 ± 0.635 | – | – | – | – | – |
 
-<!-- /rank -->
+<!-- /ranking -->
 """
 
 
@@ -41,13 +41,20 @@ def comparison(figures, events):
         for (name, part), values in figures.items()
         for seed, value in enumerate(values)
     ]
-    settings = {"seeds": [0, 1], "rows": 1000, "dim": 4, "items": 2500, "test": 90, "sizes": [8, 8]}
+    settings = {
+        "seeds": [0, 1],
+        "num_embeddings": 1000,
+        "dim": 4,
+        "items": 2500,
+        "test": 90,
+        "codebook_sizes": [8, 8],
+    }
     return Comparison(results, settings, dict.fromkeys((name for name, _ in figures), 4000))
 
 
 @pytest.fixture
 def results(tmp_path):
-    run = tmp_path / "results" / "toys" / "small"
+    run = tmp_path / "results" / "ranking" / "toys" / "small"
     run.mkdir(parents=True)
     nan = float("nan")
     found = comparison(
@@ -68,42 +75,42 @@ def results(tmp_path):
 
 def test_the_table_of_a_comparison(results, tmp_path, capsys):
     page = tmp_path / "rank.md"
-    page.write_text("before\n\n<!-- rank:comparison toys/small -->\nold\n<!-- /rank -->\n\nafter\n")
+    page.write_text("before\n\n<!-- ranking:comparison toys/small -->\nold\n<!-- /ranking -->\n\nafter\n")
     assert main([str(results), str(page), "--check"]) == 1
     assert main([str(results), str(page)]) == 0
     assert page.read_text() == f"before\n\n{TABLE}\nafter\n"
     assert main([str(results), str(page), "--check"]) == 0
-    assert capsys.readouterr().out == f"{page}: out of date\n{page}: renewed\n"
+    assert capsys.readouterr().out == f"{page}: out of date\n{page}: updated\n"
 
 
 def test_the_table_of_prefixes(results, tmp_path):
     page = tmp_path / "rank.md"
-    page.write_text("<!-- rank:coherence toys/small -->\n<!-- /rank -->\n")
-    assert update_rank_tables(results, [page]) == [page]
+    page.write_text("<!-- ranking:coherence toys/small -->\n<!-- /ranking -->\n")
+    assert update_documents(KINDS, results, [page]) == [page]
     assert "| 0 | 1 | 3 | 3 | 0.333 |\n| 1 | 1 | 2 | 1 | 1.000 |\n" in page.read_text()
 
 
 @pytest.mark.parametrize(
     ("mark", "wrong"),
     [
-        ("<!-- rank:comparison toys/large -->\n<!-- /rank -->", "no stored run `toys/large`"),
-        ("<!-- rank:plots toys/small -->\n<!-- /rank -->", "no table of kind `plots`"),
-        ("<!-- rank:comparison -->\n<!-- /rank -->", "must name a stored run"),
-        ("<!-- rank:comparison toys/small -->", "needs a line `<!-- /rank -->`"),
+        ("<!-- ranking:comparison toys/large -->\n<!-- /ranking -->", "no stored run `toys/large`"),
+        ("<!-- ranking:plots toys/small -->\n<!-- /ranking -->", "unknown table `plots`"),
+        ("<!-- ranking:comparison -->\n<!-- /ranking -->", "must name a stored run"),
+        ("<!-- ranking:comparison toys/small -->", "must have a line `<!-- /ranking -->`"),
     ],
 )
-def test_marks_that_lead_nowhere(results, tmp_path, mark, wrong):
+def test_invalid_marks(results, tmp_path, mark, wrong):
     page = tmp_path / "rank.md"
     page.write_text(f"{mark}\n")
     with pytest.raises(DataError, match=wrong):
-        update_rank_tables(results, [page])
+        update_documents(KINDS, results, [page])
     with pytest.raises(SystemExit):
         main([str(results), str(page)])
 
 
 def test_the_tables_of_this_project_equal_what_its_stored_runs_give():
     pages = sorted((ROOT / "docs" / "results").glob("ranking*.md"))
-    assert pages and update_rank_tables(ROOT / "benches" / "results" / "rank", pages, check=True) == []
+    assert pages and update_documents(KINDS, ROOT / "benches" / "results", pages, check=True) == []
 
 
 def test_a_sweep_is_drawn_with_a_mark_for_every_shape():

@@ -1,17 +1,18 @@
-"""The sections on what went in and how it was made: the data, the settings, the machine, the seconds."""
+"""Sections on the data and on provenance: settings, machine, versions and time of each stage."""
 
 import numpy as np
 
 from sidkit.report.collect import RunData
+from sidkit.report.html.blocks import section
+from sidkit.report.html.plots import bars, doubling_bins, histogram
 from sidkit.report.markup import Markup, tag
-from sidkit.report.plots import bars, doubling_bins, histogram
-from sidkit.report.training import memory
+from sidkit.report.numbers import memory
 
-__all__ = ["data_facts", "data_section", "origin"]
+__all__ = ["data_facts", "data_section", "provenance"]
 
 
 def data_facts(run: RunData) -> dict[str, int]:
-    """Count users, items and interactions, as far as they are known."""
+    """Count users, items and interactions; unknown counts are omitted."""
     if run.dataset is not None:
         return {
             "users": len(run.dataset.user_ids),
@@ -27,33 +28,32 @@ def data_facts(run: RunData) -> dict[str, int]:
 
 
 def data_section(run: RunData) -> list[Markup]:
-    """Show how the events are spread over users and items."""
-    heading = tag("h2", "Data")
+    """Show the distribution of events over users and items."""
     if run.dataset is None:
-        reason = f"The data could not be read here, so titles and histories are missing: {run.missing_data}"
-        return [heading, tag("p", reason, class_="note")]
+        reason = f"The dataset could not be loaded, so titles and histories are missing: {run.missing_data}"
+        return section("Data", tag("p", reason, class_="note"))
     dataset = run.dataset
     users = np.bincount(dataset.user_index, minlength=len(dataset.user_ids))
     items = np.bincount(dataset.item_index, minlength=len(dataset.items))
     density = len(dataset.interactions) / max(1, len(users) * len(items))
     text = (
         f"{len(users):,} users, {len(items):,} items, {len(dataset.interactions):,} interactions: "
-        f"{density:.3%} of all pairs. Half of the users have at most {int(np.median(users))} events, "
-        f"half of the items at most {int(np.median(items))}."
+        f"{density:.3%} of all pairs. The median user has {int(np.median(users))} events, "
+        f"the median item {int(np.median(items))}."
     )
     plots = [
-        histogram(doubling_bins(users), "Users", "events of a user", class_="s0"),
-        histogram(doubling_bins(items), "Items", "events of an item", class_="s2"),
+        histogram(doubling_bins(users), "Users", "events per user", class_="s0"),
+        histogram(doubling_bins(items), "Items", "events per item", class_="s2"),
     ]
-    return [heading, tag("p", text), tag("div", plots, class_="row")]
+    return section("Data", tag("p", text), tag("div", plots, class_="row"))
 
 
-def origin(run: RunData) -> list[Markup]:
-    """Show how the run was made, so that it can be made again."""
-    parts: list[Markup] = [tag("h2", "How it was made")]
+def provenance(run: RunData) -> list[Markup]:
+    """Show everything that is needed to repeat the run."""
+    parts: list[Markup] = []
     timed = {name: value for name, value in run.seconds.items() if value >= 0.05}
     if timed:
-        parts.append(tag("div", bars(timed, "Seconds of each stage"), class_="row"))
+        parts.append(tag("div", bars(timed, "Time of each stage"), class_="row"))
     facts = _machine_rows(run)
     if facts:
         rows = [tag("tr", tag("th", name, scope="row"), tag("td", value)) for name, value in facts]
@@ -64,7 +64,7 @@ def origin(run: RunData) -> list[Markup]:
         for line in lines:
             separated += [line, tag("br")]
         parts.append(tag("details", tag("summary", "All settings"), tag("pre", separated)))
-    return parts
+    return section("Provenance", *parts)
 
 
 def _machine_rows(run: RunData) -> list[tuple[str, str]]:

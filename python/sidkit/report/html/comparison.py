@@ -1,21 +1,24 @@
-"""A page that sets several runs side by side: what differs in their settings, and what that is worth."""
+"""Page that compares several runs: differing settings and their effect on accuracy."""
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sidkit._files import write_text
 from sidkit.errors import ConfigError, SidkitError
 from sidkit.evaluate import Comparison, Metrics, Result, compare
-from sidkit.report.accuracy import difference_table, headline_metric, metric_cell, shown_metrics
 from sidkit.report.collect import RunData, read_run
-from sidkit.report.identifiers import level_facts, unique_rate
-from sidkit.report.markup import Markup, tag
-from sidkit.report.page import document
-from sidkit.report.plots import Estimate, intervals
-from sidkit.report.training import duration
-from sidkit.report.vocabulary import baseline_last, metric_name, model_classes, model_name
+from sidkit.report.headline import headline_metric, shown_metrics
+from sidkit.report.html.accuracy import difference_table, metric_cell, protocol_note
+from sidkit.report.html.blocks import contents, data_table, section
+from sidkit.report.html.glossary import glossary
+from sidkit.report.html.page import document
+from sidkit.report.html.plots import Estimate, intervals
+from sidkit.report.levels import level_facts, unique_rate
+from sidkit.report.markup import Child, Markup, tag
+from sidkit.report.names import baseline_last, metric_name, model_classes, model_name
+from sidkit.report.numbers import duration
 
 __all__ = ["comparison_page", "write_comparison"]
 
@@ -35,17 +38,17 @@ class _Entry:
 
 
 def write_comparison(runs: Sequence[str | os.PathLike[str] | RunData], path: str | os.PathLike[str]) -> Path:
-    """Write a page that compares runs; the first one is what the others are compared with.
+    """Write a page that compares runs; the first run is the baseline.
 
     Args:
-        runs: two or more run directories, or what `read_run` gave.
+        runs: two or more run directories, or results of `read_run`.
         path: the HTML file.
 
     Returns:
         The path.
 
     Raises:
-        ConfigError: if fewer than two runs are given, or none has results.
+        ConfigError: if there are fewer than two runs, or none has results.
         RunDirectoryError, FormatError: as `read_run`.
     """
     data = [run if isinstance(run, RunData) else read_run(run) for run in runs]
@@ -54,14 +57,22 @@ def write_comparison(runs: Sequence[str | os.PathLike[str] | RunData], path: str
 
 
 def comparison_page(runs: Sequence[RunData]) -> str:
-    """Give the page that compares runs as HTML; see `write_comparison`."""
+    """Return the comparison page as HTML, see `write_comparison`."""
     if len(runs) < 2:
         raise ConfigError(f"a comparison needs at least two runs, got {len(runs)}")
     names = _names(runs)
     entries = _entries(runs, names)
     if not entries:
-        raise ConfigError(f"none of the runs {', '.join(names)} has results to compare; evaluate them first")
+        raise ConfigError(f"none of the runs {', '.join(names)} has results to compare. Evaluate them first")
     title = " and ".join(names) if len(names) == 2 else f"{len(names)} runs"
+    sections = {
+        "Accuracy": _accuracy(entries),
+        "Differences": _differences(entries),
+        "Settings": _settings(runs, names),
+        "Semantic IDs": _identifiers(runs, names),
+        "Glossary": glossary(),
+    }
+    present = {name: made for name, made in sections.items() if made}
     return document(
         f"{title} · sidkit",
         tag(
@@ -70,15 +81,13 @@ def comparison_page(runs: Sequence[RunData]) -> str:
             tag("h1", title),
             tag("p", ", ".join(dict.fromkeys(run.name for run in runs)), class_="lead"),
         ),
-        _accuracy(entries),
-        _differences(entries),
-        _settings(runs, names),
-        _identifiers(runs, names),
+        contents(list(present)),
+        *present.values(),
     )
 
 
 def _names(runs: Sequence[RunData]) -> list[str]:
-    """Name runs by their folders; equal names get the folder above in front."""
+    """Name runs by their directories; equal names are preceded by the parent directory."""
     short = [run.path.resolve().name for run in runs]
     return [
         f"{run.path.resolve().parent.name}/{name}" if short.count(name) > 1 else name
@@ -98,31 +107,46 @@ def _entries(runs: Sequence[RunData], names: Sequence[str]) -> list[_Entry]:
     ]
 
 
+def _common_settings(entries: Sequence[_Entry]) -> list[bool]:
+    """List the `exclude_seen` settings that all runs were evaluated with."""
+    return [
+        setting
+        for setting in (True, False)
+        if all(setting in entry.metrics.protocol.exclude_seen for entry in entries)
+    ]
+
+
+def _under(entries: Sequence[_Entry], setting: bool) -> list[_Entry]:
+    return [replace(entry, metrics=entry.metrics.under(setting)) for entry in entries]
+
+
 def _accuracy(entries: Sequence[_Entry]) -> list[Markup]:
-    names = list(dict.fromkeys(name for entry in entries for name in shown_metrics(entry.metrics)))
-    head = tag(
-        "tr", tag("th", "run and model", scope="col"), [tag("th", metric_name(n), scope="col") for n in names]
+    common = [_under(entries, setting) for setting in _common_settings(entries)]
+    tables = common or [entries]
+    protocols = list(dict.fromkeys(entry.metrics.protocol.sentence() for entry in tables[0]))
+    warning = "The runs were measured under different protocols: their metrics are not comparable."
+    return section(
+        "Accuracy",
+        tag("p", warning) if len(protocols) > 1 else None,
+        [protocol_note(protocol) for protocol in protocols],
+        _plot(tables[0]),
+        [_table(each, captioned=bool(common)) for each in tables],
     )
+
+
+def _table(entries: Sequence[_Entry], *, captioned: bool) -> Markup:
+    names = list(dict.fromkeys(name for entry in entries for name in shown_metrics(entry.metrics)))
     best = {name: max((r.value for e in entries if (r := e.find(name))), default=None) for name in names}
-    rows = [
-        tag(
-            "tr",
-            tag("th", tag("span", class_=f"dot {entry.class_}"), entry.label, scope="row"),
-            [metric_cell(entry.find(name), best[name]) for name in names],
-        )
+    rows: list[list[Child]] = [
+        [
+            [tag("span", class_=f"dot {entry.class_}"), entry.label],
+            *(metric_cell(entry.find(name), best[name]) for name in names),
+        ]
         for entry in entries
     ]
-    protocols = list(dict.fromkeys(entry.metrics.protocol.sentence() for entry in entries))
-    warning = "The runs were measured under different protocols: their numbers do not compare." * (
-        len(protocols) > 1
-    )
-    return [
-        tag("h2", "Accuracy"),
-        *([tag("p", warning)] if warning else []),
-        *(tag("p", protocol, ".", class_="note protocol") for protocol in protocols),
-        *_plot(entries),
-        tag("div", tag("table", tag("thead", head), tag("tbody", rows)), class_="scroll"),
-    ]
+    phrase = entries[0].metrics.protocol.seen_phrase()
+    caption = f"{phrase[0].upper()}{phrase[1:]}." if captioned else None
+    return data_table(["run and model", *map(metric_name, names)], rows, caption=caption)
 
 
 def _plot(entries: Sequence[_Entry]) -> list[Markup]:
@@ -134,38 +158,28 @@ def _plot(entries: Sequence[_Entry]) -> list[Markup]:
     ]
     if metric is None or not estimates:
         return []
-    # About 7 pixels a character; what is longer runs to the left, off the drawing, but stays readable.
-    label_width = min(320, 24 + 7 * max(len(estimate.label) for estimate in estimates))
-    return [
-        tag(
-            "div",
-            intervals(estimates, metric_name(metric), 420 + label_width, label_width=label_width),
-            class_="row",
-        )
-    ]
+    return [tag("div", intervals(estimates, metric_name(metric)), class_="row")]
 
 
 def _differences(entries: Sequence[_Entry]) -> list[Markup]:
     first = [entry for entry in entries if entry.run is entries[0].run]
+    setting = next(iter(_common_settings(entries)), True)
     found, problems = [], []
     for entry in entries[len(first) :]:
         baseline = next((own for own in first if own.model == entry.model), first[0])
         try:
-            found.append((entry.label, baseline.label, _paired(entry, baseline)))
+            found.append((entry.label, baseline.label, _paired(entry, baseline, setting)))
         except (SidkitError, KeyError) as error:
             reason = f"predictions of {error} are missing" if isinstance(error, KeyError) else str(error)
             problems.append(tag("p", f"{entry.label} − {baseline.label}: {reason}.", class_="note"))
-    if not found and not problems:
-        return []
-    table = [difference_table(found)] if found else []
-    return [tag("h2", "Differences"), *table, *problems]
+    return section("Differences", difference_table(found) if found else None, problems)
 
 
-def _paired(entry: _Entry, baseline: _Entry) -> Comparison:
+def _paired(entry: _Entry, baseline: _Entry, setting: bool) -> Comparison:
     metric = headline_metric(baseline.metrics) or "ndcg@10"
     pairs = compare(
-        entry.run.predictions[entry.model],
-        baseline.run.predictions[baseline.model],
+        entry.run.lists(setting)[entry.model],
+        baseline.run.lists(setting)[baseline.model],
         max(entry.metrics.protocol.candidates, baseline.metrics.protocol.candidates),
         ks=[int(metric.partition("@")[2])],
     )
@@ -176,38 +190,29 @@ def _settings(runs: Sequence[RunData], names: Sequence[str]) -> list[Markup]:
     flat = [run.flat_settings for run in runs]
     keys = list(dict.fromkeys(key for settings in flat for key in settings))
     differing = [key for key in keys if len({settings.get(key) for settings in flat}) > 1]
-    rows = [
-        tag("tr", tag("th", key, scope="row"), [tag("td", settings.get(key, "–")) for settings in flat])
-        for key in differing
-    ]
-    rows.append(
-        tag(
-            "tr",
-            tag("th", "time of all stages", scope="row"),
-            [tag("td", duration(sum(run.seconds.values())) if run.seconds else "–") for run in runs],
-        )
+    rows = [[key, *(settings.get(key, "–") for settings in flat)] for key in differing]
+    times = [duration(sum(run.seconds.values())) if run.seconds else "–" for run in runs]
+    caption = "Settings that differ between the runs, and the time of all stages."
+    return section(
+        "Settings",
+        data_table(["setting", *names], [*rows, ["time of all stages", *times]], caption=caption),
     )
-    head = tag("tr", [tag("th", title, scope="col") for title in ("setting", *names)])
-    caption = tag("caption", "Settings in which the runs differ, and what they took.")
-    table = tag("table", caption, tag("thead", head), tag("tbody", rows))
-    return [tag("h2", "What differs"), tag("div", table, class_="scroll")]
 
 
 def _identifiers(runs: Sequence[RunData], names: Sequence[str]) -> list[Markup]:
     facts = [(name, level_facts(run), unique_rate(run)) for run, name in zip(runs, names, strict=True)]
     if not any(levels for _, levels, _ in facts):
         return []
-    titles = ("run", "unique codes", "codebook_size", "in use", "perplexity", "unexplained variance")
-    head = tag("tr", [tag("th", title, scope="col") for title in titles])
-    rows = []
-    for name, levels, rate in facts:
-        cells = (
+    titles = ("run", "unique codes", "codebook size", "in use", "perplexity", "unexplained variance")
+    rows = [
+        (
+            name,
             "–" if rate is None else f"{rate:.1%}",
-            " / ".join(f"{level.size:,}" for level in levels),
+            " / ".join(f"{level.codebook_size:,}" for level in levels),
             " / ".join(f"{level.used:,}" for level in levels),
             " / ".join(f"{level.perplexity:.0f}" for level in levels),
             " / ".join("–" if level.mse is None else f"{level.mse:.3f}" for level in levels),
         )
-        rows.append(tag("tr", tag("th", name, scope="row"), [tag("td", cell) for cell in cells]))
-    table = tag("table", tag("thead", head), tag("tbody", rows))
-    return [tag("h2", "Semantic IDs"), tag("div", table, class_="scroll")]
+        for name, levels, rate in facts
+    ]
+    return section("Semantic IDs", data_table(titles, rows))

@@ -1,7 +1,6 @@
-"""Quality against seconds: how good each stored model was on validation, and how long it had trained by then.
+"""Plot of validation quality over training time, from the `history.json` files of stored runs.
 
-`python -m sidkit.report.quality benches/results beauty docs/plots/quality-beauty.svg` draws it from the
-`history.json` files of the stored runs; a test holds the drawing to them.
+python -m sidkit.report.tables.quality benches/results beauty docs/plots/quality-beauty.svg
 """
 
 import argparse
@@ -14,8 +13,8 @@ from typing import Any
 from sidkit._files import write_text
 from sidkit.errors import DataError, SidkitError
 from sidkit.report.charts import Board, Point
-from sidkit.report.stored import StoredRun, stored_runs
-from sidkit.report.vocabulary import metric_name, model_name
+from sidkit.report.names import metric_name, model_name
+from sidkit.report.tables.stored import StoredRun, stored_runs
 
 __all__ = ["quality_over_time", "quality_plot"]
 
@@ -33,12 +32,12 @@ _LINE = 15  # pixels between two names
 
 
 def quality_over_time(history: Mapping[str, Any], metric: str = _METRIC, *, cpu: bool = False) -> list[Point]:
-    """Give (seconds, metric on validation) at each evaluation of a training, evaluations included.
+    """List (seconds, metric on validation) at each evaluation of a training, evaluations included.
 
     Args:
-        history: the contents of a `history.json`.
-        metric: of the evaluations.
-        cpu: processor seconds instead of wall seconds; an empty list if they were not measured.
+        history: contents of a `history.json`.
+        metric: the metric.
+        cpu: whether to use processor seconds instead of wall seconds; an empty list if not recorded.
     """
     points, evaluating = [], 0.0
     for entry in history.get("evaluations", []):
@@ -51,12 +50,12 @@ def quality_over_time(history: Mapping[str, Any], metric: str = _METRIC, *, cpu:
 
 
 def quality_plot(runs: Sequence[StoredRun], metric: str = _METRIC) -> str:
-    """Draw one line a model and variant, its lowest seed, as a whole SVG file.
+    """Draw one line per model and variant (lowest seed) as an SVG file.
 
-    The axis is processor time if that was measured of every one of them, and wall time otherwise.
+    The axis is processor time if it was recorded for all of them, and wall time otherwise.
 
     Raises:
-        DataError: if no run has a course of training.
+        DataError: if no run has a training history.
     """
     chosen: dict[str, StoredRun] = {}
     for run in sorted(runs, key=lambda run: run.seed):
@@ -64,7 +63,7 @@ def quality_plot(runs: Sequence[StoredRun], metric: str = _METRIC) -> str:
             title = model_name(run.model) + (f", {run.variant}" if run.variant else "")
             chosen.setdefault(title, run)
     if not chosen:
-        raise DataError("no stored run has a history.json with evaluations, so there is nothing to draw")
+        raise DataError("nothing to draw: expected a stored run with evaluations in history.json, got none")
     cpu = all(quality_over_time(run.history, metric, cpu=True) for run in chosen.values())
     lines = {title: quality_over_time(run.history, metric, cpu=cpu) for title, run in chosen.items()}
     board = Board(760, 360, left=56, right=170, top=44, bottom=44)
@@ -84,22 +83,25 @@ def quality_plot(runs: Sequence[StoredRun], metric: str = _METRIC) -> str:
         class_ = f"k{place % len(_COLOURS)}"
         board.line([(x(a), y(b)) for a, b in line], f"curve {class_}")
         end_x, end_y = x(line[-1][0]), y(line[-1][1])
-        lowest = max(end_y + 4, lowest + _LINE)  # names must not lie on one another
+        lowest = max(end_y + 4, lowest + _LINE)  # names must not overlap
         board.dot(end_x, end_y, f"mark {class_}", radius=3)
         board.text(board.right + 10, lowest, title, f"name {class_}")
-    told = "; ".join(f"{title} {line[-1][1]:.4f} after {line[-1][0]:,.0f} s" for title, line in lines.items())
-    drawing = board.svg(f"{metric_name(metric)} on validation by {clock} seconds: {told}")
+    described = "; ".join(
+        f"{title} {line[-1][1]:.4f} after {line[-1][0]:,.0f} s" for title, line in lines.items()
+    )
+    drawing = board.svg(f"{metric_name(metric)} on validation by {clock} seconds: {described}")
     head, _, body = drawing.partition(">")
     return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{_STYLE}</style>{body}\n'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw or check the plot; give the exit status."""
+    """Draw or check the plot; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m sidkit.report.quality", description="Draw validation quality by seconds of training."
+        prog="python -m sidkit.report.tables.quality",
+        description="Draw validation quality over training time.",
     )
-    parser.add_argument("results", type=Path, help="folder of stored runs, such as benches/results")
-    parser.add_argument("dataset", help="which of its datasets")
+    parser.add_argument("results", type=Path, help="directory of stored runs, such as benches/results")
+    parser.add_argument("dataset", help="name of a dataset in it")
     parser.add_argument("out", type=Path, help="the SVG file")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if it is out of date")
     options = parser.parse_args(arguments)
@@ -111,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SidkitError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
     if there != drawing:
-        sys.stdout.write(f"{options.out}: {'out of date' if options.check else 'renewed'}\n")
+        sys.stdout.write(f"{options.out}: {'out of date' if options.check else 'updated'}\n")
     return 1 if options.check and there != drawing else 0
 
 

@@ -1,4 +1,4 @@
-"""How the report calls and colours things, the same in every table and plot."""
+"""Display names and colour classes of models and metrics, the same in every table and plot."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -23,33 +23,33 @@ _METRICS = {
     "mrr": "MRR",
     "coverage": "Coverage",
     "distinct": "Distinct items",
-    "filled": "Filled places",
+    "filled": "Filled positions",
     "popular": "Popular items",
-    "overlap": "Overlap of two lists",
-    "swapped": "Recall of swapped lists",
+    "list_overlap": "List overlap",
+    "shuffled_history_recall": "Shuffled-history recall",
 }
 _SERIES = 5
 
 
 def model_name(model: str) -> str:
-    """Write a model's name as its paper does."""
+    """Return the display name of a model, such as `RQTransformer`."""
     return _MODELS.get(model, model)
 
 
 def metric_name(metric: str) -> str:
-    """Write a metric's name: `NDCG@10`."""
+    """Return the display name of a metric, such as `NDCG@10`."""
     kind, at, k = metric.partition("@")
     return f"{_METRICS.get(kind, kind)}{at}{k}"
 
 
 def baseline_last(models: Sequence[str]) -> list[str]:
-    """Order models for a table: generators first, popularity last, others in between as they come."""
+    """Order models for a table: generative models first, popularity last, others in the given order."""
     place = {model: index for index, model in enumerate(_FIRST)} | {"popularity": len(_FIRST) + 1}
     return sorted(models, key=lambda model: place.get(model, len(_FIRST)))
 
 
 def model_classes(models: Sequence[str]) -> dict[str, str]:
-    """Give each model its colour class; popularity is quiet."""
+    """Assign a colour class to each model; popularity is grey."""
     number = count()
     return {
         model: "quiet" if model == "popularity" else f"s{next(number) % _SERIES}"

@@ -1,68 +1,55 @@
-"""Tables of the ranking wing in documents, rewritten from stored figures.
+"""Tables of Semantic IDs in ranking models, from stored files.
 
-The blocks, marked as `sidkit.report.documents` says, name a table and the stored runs it is of, such as
-`rank:comparison ml-100k/rows-1024`.
+The subject of a block names a table and stored runs, such as `comparison ml-100k/embeddings-1024`.
 
-| table | of the files that |
-|---|---|
-| `comparison`, `deciles` | `sidkit rank --out` wrote: `rank.json` |
-| `coherence` | the same: `coherence.json`; several runs stand side by side |
-| `sweep` | `sidkit sweep` wrote: `sweep.json` |
-| `moved`, `retraining` | `sidkit drift --out` wrote: `drift.json` |
-
-Run it with `python -m sidkit.report.rank_tables benches/results/rank docs/rank*.md`.
+| table | file | written by |
+|---|---|---|
+| `comparison`, `deciles` | `rank.json` | `sidkit rank --out` |
+| `coherence` | `coherence.json`; one table per run | `sidkit rank --out` |
+| `sweep` | `sweep.json` | `sidkit sweep` |
+| `moved`, `retraining` | `drift.json` | `sidkit drift --out` |
 """
 
-import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from sidkit.errors import DataError
 from sidkit.ranking import Comparison, Retraining, Sweep
-from sidkit.report.documents import Write, renew_documents, run_renewal
-from sidkit.report.markdown import markdown_table
+from sidkit.report.tables.markdown import markdown_table
 from sidkit.tokenizers.quality.coherence import coherence_from_json
 
-__all__ = ["update_rank_tables"]
+__all__ = ["ranking_table"]
 
 METRICS = {"auc": "AUC", "user_auc": "AUC within users", "log_loss": "log-loss"}
 PARTS = ("all", "new items")
 
 
-def update_rank_tables(
-    results: str | os.PathLike[str], documents: Iterable[str | os.PathLike[str]], *, check: bool = False
-) -> list[Path]:
-    """Rewrite the marked tables of documents, of the runs in a folder, by custom `benches/results/rank`.
+def ranking_table(results: Path, subject: str) -> str:
+    """Format the Markdown table of a subject.
 
-    Arguments and what is returned are those of `renew_documents`.
+    Args:
+        results: directory of stored runs, by convention `benches/results/ranking`.
+        subject: name of the table and stored runs.
 
     Raises:
-        DataError: if a mark has no end, or names a table or a run that there is not.
+        DataError: if there is no such table or run.
         FormatError: if a stored file is damaged.
     """
-    return renew_documents(KINDS, results, documents, check=check)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Rewrite or check the tables of documents; give the exit status."""
-    return run_renewal(KINDS, arguments, prog="python -m sidkit.report.rank_tables", of="ranking")
-
-
-def _block(results: Path, subject: str) -> str:
     table, *runs = subject.split()
     if table not in _TABLES:
-        raise DataError(f"no table of kind `{table}`; there are {', '.join(_TABLES)}")
+        raise DataError(f"unknown table `{table}`: expected one of {', '.join(_TABLES)}")
     if not runs:
-        raise DataError(f"`rank:{table}` must name a stored run, as in `rank:{table} ml-100k/rows-1024`")
+        raise DataError(
+            f"`ranking:{table}` must name a stored run, as in `ranking:{table} ml-100k/embeddings-1024`"
+        )
     file, write = _TABLES[table]
     texts = {}
     for run in runs:
         path = results / run / file
         if not path.is_file():
-            raise DataError(f"there is no stored run `{run}`: expected {path}")
+            raise DataError(f"no stored run `{run}`: expected {path}")
         texts[run] = path.read_text(encoding="utf-8")
     return write(texts)
 
@@ -82,7 +69,7 @@ def _comparison(texts: dict[str, str]) -> str:
         [
             _conditions(run, found, summary),
             markdown_table(["representation", *heads], means),
-            "Paired difference to `random`, seed by seed:",
+            "Paired differences from `random`, by seed:",
             markdown_table(["representation", *heads], apart),
         ]
     )
@@ -102,8 +89,8 @@ def _deciles(texts: dict[str, str]) -> str:
             if name != "random":
                 rows.append([name, *(_apart(_at(summary, name, part, metric)) for part in parts)])
         written.append(
-            f"{title} by tenth of the items, from the least to the most met in training; "
-            "below `random`, paired differences to it:"
+            f"{title} by decile of item popularity in training; rows below `random` are paired differences "
+            "from it:"
         )
         written.append(markdown_table(["", *(part.removeprefix("decile ") for part in parts)], rows))
     return "\n\n".join(written)
@@ -114,9 +101,9 @@ def _conditions(run: str, found: Comparison, summary: pl.DataFrame) -> str:
     sizes = "×".join(map(str, settings["codebook_sizes"]))
     events = {row["slice"]: row["events"] for row in summary.to_dicts()}
     return (
-        f"**{run.partition('/')[0]}, {settings['num_embeddings']:,} rows of {settings['dim']}**: "
-        f"{settings['items']:,} items, so {settings['items'] / settings['num_embeddings']:.1f} a row for the random "
-        f"hash; {settings['test']:,} test events, {events.get('new items', 0):,} of them on new items; "
+        f"**{run.partition('/')[0]}, {settings['num_embeddings']:,} embeddings of {settings['dim']}**: "
+        f"{settings['items']:,} items, so {settings['items'] / settings['num_embeddings']:.1f} per embedding "
+        f"of the random hash; {settings['test']:,} test events, {events.get('new items', 0):,} on new items; "
         f"Semantic IDs of {sizes}; mean of {len(settings['seeds'])} seeds, 95 % intervals (Student's t)."
     )
 
@@ -212,8 +199,3 @@ _TABLES: dict[str, tuple[str, Callable[[dict[str, str]], str]]] = {
     "moved": ("drift.json", _moved),
     "retraining": ("drift.json", _retraining),
 }
-#: The kind of blocks, and what writes it.
-KINDS: dict[str, Write] = {"rank": _block}
-
-if __name__ == "__main__":
-    sys.exit(main())

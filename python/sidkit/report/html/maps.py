@@ -1,4 +1,4 @@
-"""Plots of a whole catalogue: its prefixes as a treemap, its vectors as a map."""
+"""Plots of a catalogue: prefixes as a treemap, vectors as a map."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,35 +6,40 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit.report.charts import Board
-from sidkit.report.markup import Markup
+from sidkit.report.markup import Markup, tag
 
 __all__ = ["fullest_codes", "item_map", "principal_plane", "treemap"]
 
 Box = tuple[float, float, float, float]
 
-#: First codes that have a colour of their own; the others are grey.
+#: Number of coloured first codes; the others are grey.
 _COLOURED = 6
-# Smaller boxes, in square pixels, are not named, not parted further, not drawn: the page stays small.
-_NAMED, _PARTED, _DRAWN = 420, 90, 12
+# Smaller boxes, in square pixels, have no label, are not divided, are not drawn: this limits the file size.
+_NAMED, _DIVIDED, _DRAWN = 420, 90, 12
 
 
 def fullest_codes(first: npt.NDArray[np.integer]) -> list[int]:
-    """The first codes with the most items, at most six, fullest first; on a tie the lower one."""
+    """Return the most frequent first codes, at most six; ties: the lower code."""
     counts = np.bincount(first)
     order = np.argsort(-counts, kind="stable")[:_COLOURED]
     return [int(code) for code in order if counts[code]]
 
 
-def treemap(codes: npt.NDArray[np.integer], *, width: int = 884, height: int = 340) -> Markup:
-    """Draw each first code as a box as large as its items, parted by the second codes.
+def treemap(codes: npt.NDArray[np.integer]) -> Markup:
+    """Draw each first code as a box divided by second codes, with areas proportional to items.
+
+    The result has a wide and a narrow drawing; the style sheet shows one of them.
 
     Args:
         codes: (n, levels), n at least 1.
-        width: in pixels.
-        height: in pixels.
     """
+    wide, narrow = _treemap(codes, 1020, 380, "wide"), _treemap(codes, 364, 520, "narrow")
+    return tag("div", wide, narrow, class_="drawing")
+
+
+def _treemap(codes: npt.NDArray[np.integer], width: int, height: int, class_: str) -> Markup:
     board = Board(width, height, left=0, right=0, top=26, bottom=0)
-    board.text(0, 14, "Prefixes: each box a first code, parted by the second, areas by items", "title")
+    board.text(0, 14, "Items by first code, divided by second code", "title")
     first, counts = np.unique(codes[:, 0], return_counts=True)
     order = np.argsort(-counts, kind="stable")
     coloured = fullest_codes(codes[:, 0])
@@ -47,15 +52,16 @@ def treemap(codes: npt.NDArray[np.integer], *, width: int = 884, height: int = 3
         hint = f"{code}: {count:,} items under {len(seconds):,} second codes"
         board.bar(x0 + 0.5, y0 + 0.5, x1 - 0.5, y1 - 0.5, f"cell {class_}", hint)
         area = (x1 - x0) * (y1 - y0)
-        if len(seconds) > 1 and area >= _PARTED:
+        if len(seconds) > 1 and area >= _DIVIDED:
             inner = squarified(np.sort(seconds)[::-1].tolist(), box)
-            board.partings([each for each in inner if _area(each) >= _DRAWN], "parting")
+            board.edges([each for each in inner if _area(each) >= _DRAWN], "parting")
         if area >= _NAMED and x1 - x0 > 7 * len(str(code)) + 4:
             on = "code" if class_ == "quiet" else "code on"
             board.text((x0 + x1) / 2, (y0 + y1) / 2 + 4, str(code), on, anchor="middle")
     return board.svg(
         f"Treemap of {len(codes):,} items: {len(first):,} first codes in use, "
-        f"the fullest, {coloured[0]}, has {int(counts.max()):,} items"
+        f"the most frequent, {coloured[0]}, has {int(counts.max()):,} items",
+        class_,
     )
 
 
@@ -65,15 +71,37 @@ def item_map(
     title: str,
     coloured: Mapping[int, str],
 ) -> Markup:
-    """Draw items as dots, those of some first codes coloured.
+    """Draw items as dots, coloured by first code.
+
+    The result has a wide and a narrow drawing; the style sheet shows one of them.
 
     Args:
-        points: (n, 2) places.
-        first: (n,) the first code of each.
-        title: of the plot.
-        coloured: the codes that get a colour each, at most six, with their names for the legend.
+        points: (n, 2), coordinates of the items.
+        first: (n,), first code of each item.
+        title: title of the plot.
+        coloured: the coloured codes, at most six, with their names for the legend.
     """
-    board = Board(884, 440, left=4, right=230, top=28, bottom=6)
+    wide, narrow = (
+        Board(1020, 460, left=4, right=230, top=28, bottom=6),
+        Board(364, 560, left=4, right=4, top=28, bottom=200),
+    )
+    return tag(
+        "div",
+        _item_map(wide, points, first, title, coloured, (wide.right + 20, wide.top + 12), "wide"),
+        _item_map(narrow, points, first, title, coloured, (8, narrow.bottom + 30), "narrow"),
+        class_="drawing",
+    )
+
+
+def _item_map(
+    board: Board,
+    points: npt.NDArray[np.floating],
+    first: npt.NDArray[np.integer],
+    title: str,
+    coloured: Mapping[int, str],
+    legend: tuple[float, float],
+    class_: str,
+) -> Markup:
     board.text(0, 14, title, "title")
     spread = np.ptp(points, axis=0).max() or 1.0
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
@@ -85,25 +113,25 @@ def item_map(
     board.dots([(x(a), y(b)) for a, b in points[rest].tolist()], "specks quiet")
     for place, (code, name) in enumerate(coloured.items()):
         board.dots([(x(a), y(b)) for a, b in points[first == code].tolist()], f"specks bold d{place}")
-        top = board.top + 12 + 22 * place
-        board.dot(board.right + 20, top - 4, f"mark d{place}", radius=4.5)
-        board.text(board.right + 32, top, name, "name")
+        top = legend[1] + 22 * place
+        board.dot(legend[0], top - 4, f"mark d{place}", radius=4.5)
+        board.text(legend[0] + 12, top, name, "name")
     if rest.any():
-        top = board.top + 12 + 22 * len(coloured)
-        board.dot(board.right + 20, top - 4, "mark quiet", radius=3)
-        board.text(board.right + 32, top, "all other first codes", "name")
-    return board.svg(f"{title}: {len(points):,} items; coloured: {'; '.join(coloured.values())}")
+        top = legend[1] + 22 * len(coloured)
+        board.dot(legend[0], top - 4, "mark quiet", radius=3)
+        board.text(legend[0] + 12, top, "all other first codes", "name")
+    return board.svg(f"{title}: {len(points):,} items; coloured: {'; '.join(coloured.values())}", class_)
 
 
 def principal_plane(x: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], float]:
-    """Project vectors on their first two principal components.
+    """Project vectors onto their first two principal components.
 
     Args:
         x: (n, dim), finite.
 
     Returns:
-        Places, float64 (n, 2), each component with the sign that makes its largest entry positive, zeros
-        where there are fewer components; and the share of the variance that they show, 0.0 if there is none.
+        Coordinates, float64 (n, 2), zero for missing components; the largest entry of each component is
+        positive. And the share of the variance that they have, 0.0 if there is no variance.
     """
     centred = x - x.mean(axis=0, dtype=np.float64)
     values, components = np.linalg.eigh(centred.T @ centred)
@@ -116,14 +144,14 @@ def principal_plane(x: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64
 
 
 def squarified(sizes: Sequence[float], box: Box) -> list[Box]:
-    """Part a box into boxes of given sizes that are as square as may be (Bruls, Huizing and van Wijk 2000).
+    """Divide a box into nearly square boxes with given areas (Bruls, Huizing and van Wijk 2000).
 
     Args:
-        sizes: positive, in descending order; they are scaled to fill the box.
+        sizes: positive, in descending order; scaled to fill the box.
         box: left, top, right, bottom.
 
     Returns:
-        One box a size, in that order.
+        One box per size, in that order.
     """
     scale = _area(box) / sum(sizes)
     areas = [size * scale for size in sizes]
@@ -154,7 +182,7 @@ def squarified(sizes: Sequence[float], box: Box) -> list[Box]:
 
 
 def _worst(largest: float, smallest: float, total: float, side: float) -> float:
-    """The ratio of the sides of the least square box in a strip along `side`."""
+    """Return the largest ratio of sides of the boxes in a strip along `side`."""
     if side <= 0 or smallest <= 0:
         return float("inf")
     return max(side**2 * largest / total**2, total**2 / (side**2 * smallest))

@@ -1,0 +1,1 @@
+"""HTML pages: one self-contained file per run or comparison, without scripts."""

@@ -1,0 +1,11 @@
+"""Markdown tables and plots of stored results, and the command that updates them in documents.
+
+python -m sidkit.report.tables benches/results docs/results/*.md [--check]
+
+stored      stored results, grouped by protocol; `sidkit store` writes them
+results     accuracy of all models of a dataset
+beams       accuracy and speed by beam width
+tokenizers  comparison of tokenizers
+ranking     Semantic IDs in ranking models
+documents   marked blocks of Markdown files
+"""
