@@ -559,7 +559,10 @@ def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences, pl
         item_ids = pl.Series("item_id", np.arange(known)) if sids is None else sids.item_ids
         return ItemIndex(item_ids).parse(histories).rows, item_ids
     if sids is not None:
-        return ItemIndex(sids.item_ids).parse(histories).rows, sids.item_ids
+        parsed = ItemIndex(sids.item_ids).parse(histories)
+        if parsed.single:
+            raise DataError("`fit` needs many histories: expected one list of item ids per user, got one list")
+        return parsed.rows, sids.item_ids
     made = Histories.from_ids(histories if isinstance(histories, pl.Series) else _rows_of(histories))
     return made, made.item_ids.rename("item_id")
 
@@ -571,7 +574,7 @@ def _rows_of(histories: Any) -> Sequence[Any]:
         return pl.Series(histories).to_list()
     rows = list(histories)
     if any(isinstance(row, str) or not hasattr(row, "__iter__") for row in rows):
-        raise DataError("`fit` needs many histories: expected one list of item ids per user, got a flat list")
+        raise DataError("`fit` needs many histories: expected one list of item ids per user, got one list")
     return rows
 
 

@@ -3,7 +3,6 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -182,7 +181,7 @@ class NeuralRecommender(TrainingOptions, Recommender):
 
     def _load_state(self, path: Path) -> None:
         self.network_ = load_network(self.network_class, path / storage.WEIGHTS)
-        with suppress(FileNotFoundError):
+        if (path / _HISTORY).exists():  # recommendations do not need it
             self.history_ = History.load(path / _HISTORY)
 
 

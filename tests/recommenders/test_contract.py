@@ -1,0 +1,41 @@
+"""All built-in recommenders keep the contract."""
+
+from functools import partial
+
+import pytest
+from tests.contracts.recommender_contract import Case, RecommenderContract
+from tests.worlds import SMALL, small_recommender, small_world
+
+from sidkit.recommenders import RECOMMENDERS
+
+STEPS = (("max_steps", 2), ("evaluate_every_steps", 2))
+VECTORS = {"sasrec", "gru4rec", "rqtransformer"}
+
+#: All tests of a method go to one process, which trains it once.
+METHODS = [pytest.param(method, marks=pytest.mark.xdist_group(method)) for method in SMALL]
+
+
+@pytest.mark.parametrize("method", METHODS, scope="class")
+class TestContract(RecommenderContract):
+    @pytest.fixture
+    def case(self, method):
+        return Case(
+            make=partial(small_recommender, method),
+            world=small_world(),
+            knows_order=method != "popularity",
+            quick=() if method == "popularity" else STEPS,
+            has_vectors=method in VECTORS,
+        )
+
+    @pytest.fixture
+    def fitted(self, method, fitted_recommender):
+        return fitted_recommender(method)
+
+
+def test_every_recommender_is_tested():
+    assert set(SMALL) == set(RECOMMENDERS)
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_a_recommender_is_registered_under_its_method(method):
+    assert RECOMMENDERS[method].method == method
