@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sidkit import SidLayout, ngram_rows
 from sidkit.errors import CollisionError, ConfigError, DataError
-from sidkit.ids import SidTable, append_items, group_sizes
+from sidkit.ids import Reassignment, SidTable, append_items, group_sizes
 
 PAIRS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12)
 EVERYTHING = np.array([(a, b) for a in range(3) for b in range(3)], np.uint16)
@@ -21,9 +21,9 @@ def near(rows):
 
 
 @given(PAIRS, PAIRS, st.sampled_from(["suffix", "reassign", "share"]))
-def test_old_rows_stay_and_all_are_told_apart(old, new, policy):
+def test_existing_rows_stay_and_sids_are_distinct(old, new, policy):
     old, new = some_codes(old), some_codes(new)
-    given_to = {"alternatives": near} if policy == "reassign" else {}
+    given_to = {"reassignment": Reassignment(near)} if policy == "reassign" else {}
     try:
         table = SidTable.from_codes(old, np.arange(len(old)), (3, 3), collisions=policy, **given_to)
         larger = append_items(table, new, np.arange(len(old), len(old) + len(new)), alternatives=near)
@@ -54,18 +54,20 @@ def test_appended_items_have_features():
     assert rows[2, :2].tolist() == rows[1, :2].tolist() and rows[2, 2] != rows[1, 2]
 
 
-def test_what_does_not_fit_is_refused():
-    table = SidTable.from_codes([[0, 0]], [5], (3, 3), collisions="reassign", alternatives=near)
+def test_items_that_do_not_fit():
+    table = SidTable.from_codes([[0, 0]], [5], (3, 3), collisions="reassign", reassignment=Reassignment(near))
     with pytest.raises(ConfigError, match="1 new items must move"):
         append_items(table, [[0, 0]], [6])
-    with pytest.raises(DataError, match="item id 5 stands at 2 rows"):
+    with pytest.raises(DataError, match="expected distinct ids, got 5 in 2 rows"):
         append_items(table, [[1, 0]], [5])
-    with pytest.raises(DataError, match="new item ids are String"):
+    with pytest.raises(
+        DataError, match="new item ids have the wrong type: expected Int64 as in the table, got String"
+    ):
         append_items(table, [[1, 0]], ["six"])
     with pytest.raises(CollisionError, match="find no free code"):
         append_items(table, [[0, 0]], [6], alternatives=lambda rows: np.zeros((len(rows), 2, 2), np.uint16))
     odd = SidTable(pl.Series(["a"]), [[0, 1]], SidLayout([3, 2]), collisions="suffix")
-    with pytest.raises(CollisionError, match="do not count from 0"):
+    with pytest.raises(CollisionError, match="expected the collision tokens of the table to count from 0"):
         append_items(odd, [[0]], ["b"])
 
 
@@ -77,5 +79,7 @@ def test_alternatives_as_an_array():
 
 def test_ids_beyond_the_type_of_the_table():
     table = SidTable.from_codes([[0, 0]], np.array([5], np.int8), (3, 3))
-    with pytest.raises(DataError, match=r"new item ids do not fit those of the table: .*300"):
+    with pytest.raises(
+        DataError, match=r"new item ids have the wrong type: expected ids that fit Int8 .*300"
+    ):
         append_items(table, [[1, 0]], [300])

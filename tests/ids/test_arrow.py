@@ -29,13 +29,13 @@ def test_a_column_of_the_same_name_is_replaced():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(DataError, match="2 Semantic IDs for 3 rows"):
+    with pytest.raises(DataError, match="expected 3, one per row, got 2"):
         with_sid_column(TABLE, CODES[:2], LAYOUT)
     with pytest.raises(ValueError, match="row 0, level 1: token 299 is not below 4"):
         with_sid_column(TABLE, CODES, SidLayout([4, 4]))
-    with pytest.raises(DataError, match="there is no column `sid`; there are item"):
+    with pytest.raises(DataError, match="there is no column `sid`: expected one of item"):
         read_sid_column(TABLE)
-    with pytest.raises(FormatError, match="the metadata of column `item` describes no Semantic IDs"):
+    with pytest.raises(FormatError, match="the metadata of column `item` does not describe Semantic IDs"):
         read_sid_column(TABLE, "item")
 
 
@@ -43,7 +43,7 @@ def test_a_column_that_contradicts_its_layout_is_refused():
     good = with_sid_column(TABLE, CODES, LAYOUT)
     field = good.schema.field("sid")
     for tokens, message in [
-        ([[4, 0]] * 3, "contradicts its layout"),
+        ([[4, 0]] * 3, "does not fit its layout"),
         ([[1, 2], None, [0, 0]], "2 tokens in every row"),
     ]:
         column = pa.array(tokens, field.type)

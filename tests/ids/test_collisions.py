@@ -7,8 +7,15 @@ from hypothesis import strategies as st
 
 from sidkit._core import place_codes
 from sidkit.errors import CollisionError, ConfigError, DataError
-from sidkit.ids import SidTable, add_collision_token, group_sizes, reassign, resolve_collisions
-from sidkit.tokenizers import LSH, PQ, RQKMeans, decoding_costs
+from sidkit.ids import (
+    Reassignment,
+    SidTable,
+    add_collision_token,
+    group_sizes,
+    reassign,
+    resolve_collisions,
+)
+from sidkit.tokenizers import LSH, PQ, RQKMeans
 
 
 def small_codes():
@@ -65,9 +72,9 @@ def test_reassign_equals_the_slow_version(codes, capacity, choices, random):
     expected = slow_reassign(codes, alternatives, capacity)
     if expected is None:
         with pytest.raises(CollisionError, match="find no free code"):
-            reassign(codes, (3, 3), alternatives, capacity=capacity)
+            reassign(codes, (3, 3), Reassignment(alternatives, capacity=capacity))
         return
-    moved = reassign(codes, (3, 3), alternatives, capacity=capacity)
+    moved = reassign(codes, (3, 3), Reassignment(alternatives, capacity=capacity))
     assert list(map(tuple, moved.tolist())) == expected
     if len(codes):
         assert group_sizes(moved, (3, 3)).max() <= capacity
@@ -81,7 +88,7 @@ def test_reassign_asks_only_for_the_surplus_items():
         asked.append(rows.tolist())
         return np.broadcast_to(np.array([[0], [1], [2], [3]], dtype=np.uint16), (len(rows), 4, 1))
 
-    assert reassign(codes, (4,), alternatives).ravel().tolist() == [0, 1, 2, 3]
+    assert reassign(codes, (4,), Reassignment(alternatives)).ravel().tolist() == [0, 1, 2, 3]
     assert asked == [[2, 3]]
     assert codes.ravel().tolist() == [0, 1, 0, 0]
 
@@ -94,7 +101,7 @@ def test_two_word_layouts_work_alike():
     assert size == 2
     assert group_sizes(codes, sizes).tolist() == [1, 1, 2]
     other = np.tile(np.array([[2047] * 7 + [0], [2047] * 7 + [5]], dtype=np.uint16), (4, 1, 1))
-    assert reassign(codes, sizes, other)[2].tolist() == [2047] * 7 + [5]
+    assert reassign(codes, sizes, Reassignment(other))[2].tolist() == [2047] * 7 + [5]
 
 
 def test_a_million_items_take_seconds():
@@ -108,8 +115,8 @@ def test_too_many_items_under_one_code():
     with pytest.raises(CollisionError) as caught:
         resolve_collisions(codes, (3, 3), policy="suffix", collision_size=2)
     assert str(caught.value) == (
-        "3 items have the code `1-2`, but the collision token tells only 2 apart; "
-        "hint: a collision size of at least 3, more or larger levels, or the policy `reassign` or `share`"
+        "too many items have the code `1-2`: expected at most 2, the size of the collision token, got 3. "
+        "Use a collision size of at least 3, more or larger levels, or the policy `reassign` or `share`."
     )
     tokens, sizes = resolve_collisions(codes, (3, 3), policy="suffix", collision_size=3)
     assert sizes == (3, 3, 3)
@@ -120,14 +127,17 @@ def test_a_full_catalogue_says_how_many_are_left_over():
     codes = np.zeros((5, 1), dtype=np.uint16)
     everything = np.tile(np.arange(3, dtype=np.uint16)[:, None], (5, 1, 1))
     with pytest.raises(CollisionError) as caught:
-        resolve_collisions(codes, (3,), policy="reassign", alternatives=everything)
+        resolve_collisions(codes, (3,), policy="reassign", reassignment=Reassignment(everything))
     assert str(caught.value) == (
-        "2 of 5 items find no free code among their 3 alternatives (the first is row 3 with the code `0`); "
-        "hint: more alternatives, a larger capacity, more or larger levels, or the policy `suffix` or `share`"
+        "items find no free code: expected one among 3 alternatives per item, got none for 2 of 5 items "
+        "(the first is row 3 with the code `0`). Use more alternatives, a larger capacity, more or larger "
+        "levels, or the policy `suffix` or `share`."
     )
-    with pytest.raises(CollisionError, match="among their 3 alternatives"):
-        reassign(codes, (3,), everything, method="nearest")
-    tokens, _ = resolve_collisions(codes, (3,), policy="reassign", alternatives=everything, capacity=2)
+    with pytest.raises(CollisionError, match="expected one among 3 alternatives per item"):
+        reassign(codes, (3,), Reassignment(everything, "nearest"))
+    tokens, _ = resolve_collisions(
+        codes, (3,), policy="reassign", reassignment=Reassignment(everything, capacity=2)
+    )
     assert tokens.ravel().tolist() == [0, 0, 1, 1, 2]
 
 
@@ -140,45 +150,31 @@ def test_share_keeps_the_codes():
 @pytest.mark.parametrize(
     ("codes", "sizes", "arguments", "error", "message"),
     [
-        ([[0, 3]], (4, 3), {}, DataError, "the code of row 0 at level 1 is 3, but that level has 3 codes"),
-        ([[0, -1]], (4, 3), {}, DataError, "the code of row 0 at level 1 is -1"),
-        ([[0.5, 1.0]], (4, 3), {}, DataError, r"codes must be an integer array \(n, levels\), not float64"),
-        ([0, 1], (4, 3), {}, DataError, "codes must be an integer array"),
-        ([[0, 1]], (4,), {}, DataError, r"codes have 2 levels, but 1 sizes are given: \(4,\)"),
-        ([[0, 1]], (4, 0), {}, ConfigError, r"sizes must be in 1..65536, not \(4, 0\)"),
-        ([[0]], (4,), {"policy": "drop"}, ConfigError, "unknown collision policy `drop`; hint: one of token"),
-        ([[0]], (4,), {"policy": "reassign"}, ConfigError, "hint: alternatives=lambda rows"),
-        ([[0]], (4,), {"collision_size": 0}, ConfigError, "size must be in 1..65536, not 0"),
+        ([[0, 3]], (4, 3), {}, DataError, r"row 0 at level 1 is out of range: expected 0..2, got 3"),
+        ([[0, -1]], (4, 3), {}, DataError, r"row 0 at level 1 is out of range: expected 0..2, got -1"),
+        ([[0.5, 1.0]], (4, 3), {}, DataError, r"expected an integer array \(n, levels\), got float64"),
+        ([0, 1], (4, 3), {}, DataError, "codes are invalid: expected an integer array"),
+        ([[0, 1]], (4,), {}, DataError, r"expected one size for each of the 2 levels, got 1: \(4,\)"),
+        ([[0, 1]], (4, 0), {}, ConfigError, r"expected integers in 1..65536, got \(4, 0\)"),
+        ([[0]], (4,), {"policy": "drop"}, ConfigError, "expected one of suffix, reassign, share, got `drop`"),
+        ([[0]], (4,), {"policy": "reassign"}, ConfigError, "expected `reassignment`, got None. Pass Reass"),
+        ([[0]], (4,), {"collision_size": 0}, ConfigError, r"invalid size: expected 1..65536, got 0"),
         (
             [[0], [0]],
             (4,),
-            {"policy": "reassign", "alternatives": np.zeros((2, 3), np.uint16)},
+            {"policy": "reassign", "reassignment": Reassignment(np.zeros((2, 3), np.uint16))},
             DataError,
-            r"alternatives must be an array \(2, choices, 1\) of one choice or more, but it is \(2, 3\)",
+            r"expected an array \(2, choices, 1\) with one choice or more, got shape \(2, 3\)",
         ),
         (
             [[0], [0]],
             (4,),
-            {"policy": "reassign", "alternatives": np.zeros((2, 3, 1), np.uint16), "capacity": 0},
-            ConfigError,
-            "capacity must be at least 1, not 0",
-        ),
-        (
-            [[0], [0]],
-            (4,),
-            {"policy": "reassign", "alternatives": np.zeros((2, 0, 1), np.uint16)},
+            {"policy": "reassign", "reassignment": Reassignment(np.zeros((2, 0, 1), np.uint16))},
             DataError,
-            r"of one choice or more, but it is \(2, 0, 1\)",
+            r"with one choice or more, got shape \(2, 0, 1\)",
         ),
-        ([[0]], (4,), {"method": "nearest"}, ConfigError, "the policy is `suffix`"),
+        ([[0]], (4,), {"reassignment": Reassignment(len)}, ConfigError, "the policy is `suffix`"),
         ([[0]], (4,), {"policy": "share", "collision_size": 2}, ConfigError, "the policy is `share`"),
-        (
-            [[0], [0]],
-            (4,),
-            {"policy": "reassign", "alternatives": np.zeros((2, 3, 1), np.uint16), "costs": len},
-            ConfigError,
-            "but the method is `first`",
-        ),
         ([[0] * 9], (65536,) * 9, {}, ConfigError, "the levels take 144 bits together"),
         ([[0] * 8] * 2, (65536,) * 8, {}, ConfigError, "the levels take 129 bits together"),
     ],
@@ -223,9 +219,9 @@ def test_nearest_equals_deferred_acceptance(codes, capacity, random):
     arguments = {"capacity": capacity, "method": "nearest", "costs": lambda rows, _: costs[rows]}
     if expected is None:
         with pytest.raises(CollisionError, match="find no free code"):
-            reassign(codes, (3, 3), alternatives, **arguments)
+            reassign(codes, (3, 3), Reassignment(alternatives, **arguments))
         return
-    moved = reassign(codes, (3, 3), alternatives, **arguments)
+    moved = reassign(codes, (3, 3), Reassignment(alternatives, **arguments))
     assert list(map(tuple, moved.tolist())) == expected
 
 
@@ -235,16 +231,17 @@ def test_who_is_nearer_keeps_the_code_and_transport_lowers_the_cost():
     costs = np.array([[0.5, 0.6, 0.7], [0.1, 9, 9], [0.4, 0.5, 9]])
     paid = lambda rows, wishes: np.take_along_axis(costs[rows], wishes[:, :, 0].astype(int), axis=1)  # noqa: E731
     for method, expected in (("first", [0, 1, 2]), ("nearest", [2, 0, 1]), ("sinkhorn", [2, 0, 1])):
-        moved = reassign(codes, (3,), alternatives, method=method, costs=paid)
+        costs_of = None if method == "first" else paid
+        moved = reassign(codes, (3,), Reassignment(alternatives, method, costs=costs_of))
         assert moved.ravel().tolist() == expected
 
 
-def test_settled_items_stay_and_take_room():
+def test_items_that_keep_their_codes_take_room():
     codes = np.array([[0], [1]], np.uint16)
     alternatives = np.tile(np.array([[0], [1], [2], [3]], np.uint16), (2, 1, 1))
-    settled = np.array([[0], [2]], np.uint16)
+    occupied = np.array([[0], [2]], np.uint16)
     for method in ("first", "nearest", "sinkhorn"):
-        moved = reassign(codes, (4,), alternatives, settled=settled, method=method)
+        moved = reassign(codes, (4,), Reassignment(alternatives, method), occupied=occupied)
         assert moved.ravel().tolist() == [3, 1], method
 
 
@@ -257,23 +254,41 @@ def test_methods_work_on_two_words_and_on_a_tokenizer(method):
             np.arange(300),
             tokenizer.codebook_sizes,
             collisions="reassign",
-            alternatives=lambda rows, tokenizer=tokenizer: tokenizer.alternatives(x[rows], 200),
-            method=method,
-            costs=decoding_costs(tokenizer, x),
+            reassignment=Reassignment(
+                lambda rows, tokenizer=tokenizer: tokenizer.alternatives(x[rows], 200),
+                method,
+                costs=tokenizer.decoding_costs(x),
+            ),
         )
         assert group_sizes(table.tokens, table.sizes).max() == 1
     wide = np.zeros((2, 8), np.uint16)
     others = np.tile(np.array([[0] * 8, [0] * 7 + [9]], np.uint16), (2, 1, 1))
-    moved = reassign(wide, (2048,) * 8, others, method=method)
+    moved = reassign(wide, (2048,) * 8, Reassignment(others, method))
     assert sorted(moved[:, -1].tolist()) == [0, 9]
 
 
 def test_costs_that_do_not_fit():
     codes, alternatives = np.zeros((2, 1), np.uint16), np.zeros((2, 3, 1), np.uint16)
     with pytest.raises(DataError, match=r"finite floats \(2, 4\)"):
-        reassign(codes, (4,), alternatives, method="nearest", costs=lambda rows, _: np.zeros(len(rows)))
-    with pytest.raises(ConfigError, match="unknown method of `reassign`: `best`"):
-        reassign(codes, (4,), alternatives, method="best")
+        reassign(
+            codes, (4,), Reassignment(alternatives, "nearest", costs=lambda rows, _: np.zeros(len(rows)))
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"method": "best"},
+            "unknown method of `reassign`: expected one of first, nearest, sinkhorn, got `best`",
+        ),
+        ({"capacity": 0}, "capacity is invalid: expected an integer >= 1, got 0"),
+        ({"costs": len}, "`costs` do not apply to the method `first`"),
+    ],
+)
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Reassignment(np.zeros((2, 3, 1), np.uint16), **options)
 
 
 @pytest.mark.parametrize(

@@ -28,5 +28,8 @@ def test_drift_to_chance_has_no_information():
 
 
 def test_tokens_of_other_shapes_are_refused():
-    with pytest.raises(DataError, match="tokens of the same items"):
+    with pytest.raises(
+        DataError,
+        match=r"expected two arrays \(n, levels\) for the same items, got shapes \(1, 2\) and \(1, 1\)",
+    ):
         drift([[0, 1]], [[0]])

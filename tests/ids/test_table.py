@@ -101,12 +101,15 @@ def test_an_empty_catalogue(tmp_path):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (["a", "b", "a", "d"], "item id 'a' stands at 2 rows; ids must be distinct"),
-        (["a", "b"], "there are 4 rows of tokens, but 2 item ids"),
-        (pl.Series(["a", None, "c", "d"]), "1 item ids are missing, the first at row 1"),
-        ([], "there are 4 rows of tokens, but 0 item ids"),
-        ([0.5, 1.5, 2.5, 3.5], "item ids must be integers or strings, not Float64"),
-        (["a", 7, "c", "d"], "item ids must be all integers or all strings, but 7 stands among strings"),
+        (["a", "b", "a", "d"], "item ids are repeated: expected distinct ids, got 'a' in 2 rows"),
+        (["a", "b"], "expected 4 ids, one per row, got 2"),
+        (
+            pl.Series(["a", None, "c", "d"]),
+            "item ids are missing: expected an id in every row, got 1 nulls, the first in row 1",
+        ),
+        ([], "expected 4 ids, one per row, got 0"),
+        ([0.5, 1.5, 2.5, 3.5], "expected integers or strings, got Float64"),
+        (["a", 7, "c", "d"], "mixed types: expected only integers or only strings, got 7 among strings"),
     ],
 )
 def test_bad_ids(ids, message):
@@ -116,22 +119,30 @@ def test_bad_ids(ids, message):
 
 @pytest.mark.parametrize("codes", [5, [1, 2], [["a"]], None])
 def test_codes_that_are_no_table(codes):
-    with pytest.raises(DataError, match=r"codes must be an integer array \(n, levels\), not "):
+    with pytest.raises(DataError, match=r"codes are invalid: expected an integer array \(n, levels\), got "):
         SidTable.from_codes(codes, ["a"], sizes=[16])
 
 
 def test_bad_lookups(table):
-    with pytest.raises(DataError, match="item 'z' is not among the 4 items of the table"):
+    with pytest.raises(
+        DataError, match="item 'z' is not in the table: expected one of its 4 items, whose ids are String"
+    ):
         table["z"]
     for wrong in ("12-", "a-b", "-1", "1-2-0-0", " 1", "²"):
-        with pytest.raises(DataError, match="is not a Semantic ID of at most 3 tokens"):
+        with pytest.raises(DataError, match="is not a Semantic ID: expected at most 3 tokens"):
             table.items(wrong)
     for long in ("9" * 5000, "1-" * 5000):
-        with pytest.raises(DataError, match=r"^`.{80}\.\.\.` is not a Semantic ID of at most 3 tokens"):
+        with pytest.raises(
+            DataError, match=r"^`.{80}\.\.\.` is not a Semantic ID: expected at most 3 tokens"
+        ):
             table.items(long)
-    with pytest.raises(DataError, match=r"token 16 of `16-0` is beyond level 0, which has 16: 0\.\.15"):
+    with pytest.raises(
+        DataError, match=r"token 16 of `16-0` is out of range: expected 0\.\.15 at level 0, got 16"
+    ):
         table.items("16-0")
-    with pytest.raises(DataError, match="unknown collision policy `x`"):
+    with pytest.raises(
+        DataError, match="unknown collision policy: expected one of suffix, reassign, share, got `x`"
+    ):
         SidTable(IDS, CODES, [16, 16], collisions="x")
 
 
@@ -145,37 +156,37 @@ def _with_metadata(frame, described):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not a whole Parquet file"),
-        (lambda path: path.write_bytes(b""), "is not a whole Parquet file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not a complete Parquet file"),
+        (lambda path: path.write_bytes(b""), "is not a complete Parquet file"),
         (lambda path: pl.DataFrame({"a": [1]}).write_parquet(path), "not a table of Semantic IDs"),
-        (_with_metadata(pl.DataFrame({"a": [1]}), "{"), "has a damaged `sidkit.sids`"),
+        (_with_metadata(pl.DataFrame({"a": [1]}), "{"), "has damaged metadata `sidkit.sids`"),
         (
             _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 9, "sizes": [2], "collisions": "suffix"}'),
-            "is a table of version 9, but this sidkit reads version 1",
+            "has an unknown version: expected 1, got 9",
         ),
         (
             _with_metadata(pl.DataFrame({"a": [1]}), ONE_LEVEL.replace("1", "true", 1)),
-            "is a table of version True, but this sidkit reads version 1",
+            "has an unknown version: expected 1, got True",
         ),
         (
             _with_metadata(pl.DataFrame({"a": [1]}), '{"version": 1, "sizes": 2, "collisions": "suffix"}'),
-            "has a damaged `sidkit.sids`",
+            "has damaged metadata `sidkit.sids`",
         ),
         (
             _with_metadata(pl.DataFrame({"item_id": [1]}), ONE_LEVEL),
-            "contradicts its own description",
+            "does not match its own metadata",
         ),
         (
             _with_metadata(
                 pl.DataFrame({"item_id": [1], "c0": [2]}), ONE_LEVEL
             ),
-            "contradicts its own description.*the code of row 0 at level 0 is 2",
+            "does not match its own metadata.*row 0 at level 0 is out of range: expected 0..1, got 2",
         ),
         (
             _with_metadata(
                 pl.DataFrame({"item_id": [1, 2], "c0": [1, 1]}), ONE_LEVEL
             ),
-            "says that its Semantic IDs are distinct, but some are repeated",
+            "has repeated Semantic IDs: expected distinct ones under the policy `suffix`",
         ),
     ],
 )  # fmt: skip
@@ -195,11 +206,13 @@ def test_a_written_id_that_is_not_that_of_the_tokens(tmp_path, table, wrong):
     frame, metadata = table.to_polars(), pl.read_parquet_metadata(path)
     described = {"sidkit.sids": metadata["sidkit.sids"]}
     frame.with_columns(written).write_parquet(path, metadata=described)
-    with pytest.raises(FormatError, match=f"`sid` of row 1 is {wrong!r}, but its tokens say '12-7-1'"):
+    with pytest.raises(
+        FormatError, match=f"expected '12-7-1' as the `sid` of row 1, from its tokens, got {wrong!r}"
+    ):
         SidTable.load(path)
     for without in (frame.drop("sid"), frame.with_columns(sid=pl.lit(7))):
         without.write_parquet(path, metadata=described)
-        with pytest.raises(FormatError, match="has no column `sid` of strings; it has item_id, c0, c1, c2"):
+        with pytest.raises(FormatError, match="has no column `sid` of strings: got item_id, c0, c1, c2"):
             SidTable.load(path)
 
 
@@ -211,7 +224,7 @@ def test_a_file_that_makes_the_reader_panic(tmp_path, table, monkeypatch):
         raise pl.exceptions.PanicException("assertion failed")
 
     monkeypatch.setattr(pl, "read_parquet", panic)
-    with pytest.raises(FormatError, match="is not a whole Parquet file: assertion failed"):
+    with pytest.raises(FormatError, match="is not a complete Parquet file: assertion failed"):
         SidTable.load(path)
 
 
@@ -233,3 +246,28 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, table, monkeypatch):
         SidTable.from_codes([[0]], ["x"], sizes=[2]).save(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["sids.parquet"]
+
+
+def test_a_table_is_a_mapping_of_ids(table):
+    assert list(table) == IDS and len(table) == 4
+    assert "a" in table and "z" not in table and 7 not in table and ["a"] not in table
+    assert table.rows(["d", "a"]).tolist() == [3, 0] == table.rows(pl.Series(["d", "a"])).tolist()
+    assert table.rows([]).dtype == np.int64
+    with pytest.raises(DataError, match="item 'z' is not in the table"):
+        table.rows(each for each in ["a", "z"])
+    numbers = SidTable.from_codes(CODES, [5, 6, 7, 8], sizes=[16, 16])
+    assert numbers[np.int64(6)] == numbers[6] == "12-7-1"
+
+
+def test_the_trie_of_a_table_has_its_rows_as_items(table):
+    trie = table.trie
+    assert trie is table.trie and trie.item_count == 4
+    assert sorted(trie.items(trie.find(table.packed[2:3]))[0].tolist()) == [2]
+
+
+def test_frames(table):
+    frame = table.to_polars()
+    assert frame["sid"].to_list() == [table[item] for item in IDS]
+    assert frame["item_id"].to_list() == IDS
+    pytest.importorskip("pandas")
+    assert table.to_pandas()["sid"].tolist() == frame["sid"].to_list()

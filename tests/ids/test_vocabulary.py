@@ -1,4 +1,4 @@
-"""Tokens and token_ids."""
+"""Tokens of Semantic IDs and token ids of models."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ sizes_lists = st.lists(st.integers(1, 300), min_size=1, max_size=5)
 
 
 @given(sizes_lists, st.integers(0, 50), st.randoms(use_true_random=False))
-def test_tokens_and_tokens_are_inverse(sizes, user_tokens, random):
+def test_tokens_and_token_ids_are_inverse(sizes, user_tokens, random):
     vocabulary = Vocabulary(sizes, user_tokens=user_tokens)
     tokens = np.array([[random.randrange(size) for size in sizes] for _ in range(7)], dtype=np.uint16)
     token_ids = vocabulary.encode(tokens)
@@ -58,15 +58,17 @@ def _slow_user(user, token_ids):
 
 def test_bad_input():
     vocabulary = Vocabulary([4, 2])
-    with pytest.raises(DataError, match=r"token 2 at level 1 is not in 0\.\.1"):
+    with pytest.raises(DataError, match=r"a token is out of range: expected 0\.\.1 at level 1, got 2"):
         vocabulary.encode([[0, 2]])
-    with pytest.raises(DataError, match=r"token_id 3 at level 1 is not in 7\.\.8"):
+    with pytest.raises(DataError, match=r"a token id is out of range: expected 7\.\.8 at level 1, got 3"):
         vocabulary.decode([[3, 3]])
-    with pytest.raises(DataError, match=r"integers with a last axis of 2 levels, not int64 \(1, 3\)"):
+    with pytest.raises(
+        DataError, match=r"integers with a last axis of 2 levels, got int64 of shape \(1, 3\)"
+    ):
         vocabulary.encode(np.zeros((1, 3), dtype=np.int64))
-    with pytest.raises(DataError, match="token_id 9 is not in a vocabulary of 9"):
+    with pytest.raises(DataError, match=r"a token id is out of range: expected 0\.\.8, got 9"):
         vocabulary.name(9)
     with pytest.raises(ConfigError, match="has no user tokens"):
         vocabulary.users([1])
-    with pytest.raises(ConfigError, match="must not be negative"):
+    with pytest.raises(ConfigError, match="user_tokens is invalid: expected an integer >= 0, got -1"):
         Vocabulary([4], user_tokens=-1)

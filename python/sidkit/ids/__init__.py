@@ -19,6 +19,7 @@ from sidkit.ids.append import append_items
 from sidkit.ids.collisions import (
     METHODS,
     POLICIES,
+    Reassignment,
     add_collision_token,
     group_sizes,
     reassign,
@@ -34,6 +35,7 @@ __all__ = [
     "Drift",
     "ItemSet",
     "LiveTrie",
+    "Reassignment",
     "SidLayout",
     "SidTable",
     "Trie",

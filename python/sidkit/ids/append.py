@@ -1,4 +1,4 @@
-"""Further items in a table of Semantic IDs, whose old rows stay as they are."""
+"""New items in an existing table of Semantic IDs."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,7 +6,7 @@ import polars as pl
 
 from sidkit._core import code_ranks
 from sidkit.errors import CollisionError, ConfigError, DataError
-from sidkit.ids.collisions import Alternatives, check_codes, group_sizes, reassign
+from sidkit.ids.collisions import Alternatives, Reassignment, check_codes, group_sizes, reassign
 from sidkit.ids.table import SidTable
 
 __all__ = ["append_items"]
@@ -26,16 +26,16 @@ def append_items(
     have a free one. Under `reassign` it moves if its codes are taken; under `share` it shares them.
 
     Args:
-        table: the table so far.
-        codes: integers (m, levels), what the table's tokenizer makes of the new items.
-        item_ids: m new ids, of the type of the table's.
-        alternatives: the next-nearest codes of the new items, as for `reassign`; needed if one must move.
+        table: existing table of n items.
+        codes: integers (m, levels), codes of the new items from the tokenizer of the table.
+        item_ids: m new ids of the same type as those of the table.
+        alternatives: next-nearest codes of the new items, see `Reassignment`; needed if an item must move.
 
     Returns:
-        A new table of n + m rows, the old ones first.
+        A new table of n + m rows, the existing ones first.
 
     Raises:
-        DataError: if codes or ids do not fit the table, or an id is in it already.
+        DataError: if codes or ids do not fit the table, or an id is already in it.
         ConfigError: if an item must move and there are no `alternatives`.
         CollisionError: if an item finds no room.
     """
@@ -43,16 +43,22 @@ def append_items(
     new = check_codes(codes, sizes)
     ids = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
     if len(ids) and table.item_ids.dtype.is_integer() != ids.dtype.is_integer():
-        raise DataError(f"new item ids are {ids.dtype}, but those of the table are {table.item_ids.dtype}")
+        raise DataError(
+            f"new item ids have the wrong type: expected {table.item_ids.dtype} as in the table, "
+            f"got {ids.dtype}. Cast them."
+        )
     try:
         ids = ids.rename("item_id").cast(table.item_ids.dtype)
     except pl.exceptions.InvalidOperationError as error:
-        raise DataError(f"new item ids do not fit those of the table: {error}") from error
+        raise DataError(
+            f"new item ids have the wrong type: expected ids that fit {table.item_ids.dtype} ({error}). "
+            "Correct them."
+        ) from error
     both = pl.concat([table.item_ids, ids])
     if table.collisions != "share":
         room = table.sizes[-1] if table.collisions == "suffix" else 1
         near = _none if alternatives is None else alternatives
-        new = reassign(new, sizes, near, capacity=room, settled=table.codes)
+        new = reassign(new, sizes, Reassignment(near, capacity=room), occupied=table.codes)
     if not len(new):
         return table
     tokens = np.concatenate([table.codes, new])
@@ -63,14 +69,14 @@ def append_items(
         tokens = np.column_stack([tokens, ranks])
         if len(group_sizes(tokens, table.sizes)) < len(tokens):
             raise CollisionError(
-                "the collision tokens of the table do not count from 0 on, so the next free ones are "
-                "unknown; hint: make the table with SidTable.from_codes"
+                "the next free collision tokens are unknown: expected the collision tokens of the table to "
+                "count from 0. Make the table with SidTable.from_codes."
             )
     return SidTable(both, tokens, table.layout, collisions=table.collisions)
 
 
 def _none(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
     raise ConfigError(
-        f"{len(rows)} new items must move to other codes, but `alternatives` is None; "
-        "hint: alternatives=lambda rows: tokenizer.alternatives(x[rows])"
+        f"{len(rows)} new items must move to other codes: expected `alternatives`, got None. "
+        "Pass alternatives=lambda rows: tokenizer.alternatives(x[rows])."
     )

@@ -1,14 +1,15 @@
-"""What to do with items whose codes are equal.
+"""Collision policies: ways to handle items with equal codes.
 
-    token      a further token counts the items under one code (TIGER, Rajput et al. 2023, section 3.1)
-    reassign   all but the first, or the nearest, items of a code move to a near code that is free
-    share      nothing: several items have one Semantic ID, and whoever reads it gets them all
+    suffix     append a token that counts the items of one code (TIGER, Rajput et al. 2023, section 3.1)
+    reassign   move all but the first, or the nearest, items of a code to a near free code
+    share      keep the codes: several items have one Semantic ID
 
-All three are deterministic: they depend on the codes and on the order of the items only. Ranks and places are
-computed in Rust, in the sorted order of packed codes and in one table of those taken.
+All policies are deterministic: they depend only on the codes and the order of the items. Ranks and moves are
+computed in Rust, in the sorted order of packed codes.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ from sidkit.errors import CollisionError, ConfigError, DataError
 __all__ = [
     "METHODS",
     "POLICIES",
+    "Reassignment",
     "add_collision_token",
     "check_codes",
     "group_sizes",
@@ -28,19 +30,55 @@ __all__ = [
 ]
 
 POLICIES = ("suffix", "reassign", "share")
-#: Ways to choose who moves where under `reassign`.
+#: Methods of the policy `reassign`.
 METHODS = ("first", "nearest", "sinkhorn")
 
 Codes: TypeAlias = npt.NDArray[np.uint16]
-#: Gives, for m row numbers, their codes in the order of preference, uint16 (m, choices, levels);
-#: or that array for all rows.
+#: Function of row numbers, int64 (m,), that returns codes in the order of preference, uint16
+#: (m, choices, levels); or that array for all rows.
 Alternatives: TypeAlias = Callable[[npt.NDArray[np.int64]], Codes] | Codes
 
-#: Gives, for m row numbers and their codes uint16 (m, choices, levels), what each costs, float (m, choices).
+#: Function of row numbers, int64 (m,), and codes, uint16 (m, choices, levels), that returns costs, float
+#: (m, choices).
 Costs: TypeAlias = Callable[[npt.NDArray[np.int64], Codes], npt.NDArray[np.floating]]
 
-_MOST_DIGITS = 1 << 16
+_LARGEST_LEVEL = 1 << 16
 _NONE = (1 << 32) - 1
+
+
+@dataclass(frozen=True)
+class Reassignment:
+    """Options of the policy `reassign`; see the function `reassign`.
+
+    Attributes:
+        alternatives: next-nearest codes of the items: `lambda rows: tokenizer.alternatives(x[rows])`, or an
+            array uint16 (n, choices, levels).
+        method: `first`, `nearest` or `sinkhorn`.
+        capacity: maximum number of items per code.
+        costs: costs of codes, not for `first`: `tokenizer.decoding_costs(x)`. Without them, the place of a
+            code among the alternatives is its cost.
+    """
+
+    alternatives: Alternatives
+    method: str = "first"
+    capacity: int = 1
+    costs: Costs | None = None
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1:
+            raise ConfigError(
+                f"capacity is invalid: expected an integer >= 1, got {self.capacity}. Correct it."
+            )
+        if self.method not in METHODS:
+            raise ConfigError(
+                f"unknown method of `reassign`: expected one of {', '.join(METHODS)}, got `{self.method}`. "
+                "Correct it."
+            )
+        if self.costs is not None and self.method == "first":
+            raise ConfigError(
+                "`costs` do not apply to the method `first`: expected `nearest` or `sinkhorn`, got `first`. "
+                'Leave them out, or set method="nearest".'
+            )
 
 
 def resolve_collisions(
@@ -49,60 +87,50 @@ def resolve_collisions(
     *,
     policy: str = "suffix",
     collision_size: int | None = None,
-    alternatives: Alternatives | None = None,
-    capacity: int = 1,
-    method: str = "first",
-    costs: Costs | None = None,
+    reassignment: Reassignment | None = None,
 ) -> tuple[Codes, tuple[int, ...]]:
     """Turn codes into the tokens of Semantic IDs.
 
     Args:
         codes: integers (n, levels), `codes[:, l]` in `0..sizes[l]`.
-        sizes: number of codes of each level.
+        sizes: number of codes of each level, such as the `codebook_sizes` of a tokenizer.
         policy: `suffix`, `reassign` or `share`.
-        collision_size: `suffix` only: size of the further token; without it, that of the largest group.
-        alternatives: `reassign` only: see `reassign`.
-        capacity: `reassign` only: how many items may keep one code.
-        method: `reassign` only: who moves where: `first`, `nearest` or `sinkhorn`.
-        costs: `reassign` only: see `reassign`.
+        collision_size: size of the collision token, for `suffix`; by default that of the largest group.
+        reassignment: options of `reassign`.
 
     Returns:
         The tokens, uint16 (n, levels) or for `suffix` (n, levels + 1), and their sizes.
 
     Raises:
-        ConfigError: if the policy is unknown, its arguments are missing or senseless, or there are arguments
-            of another one (`alternatives` alone may be given to any).
+        ConfigError: if the policy is unknown, or an argument is missing or belongs to another policy.
         DataError: if the codes do not fit the sizes.
-        CollisionError: if the policy cannot tell all items apart.
+        CollisionError: if the policy cannot give every item a Semantic ID.
     """
     codes = check_codes(codes, sizes)
     if policy not in POLICIES:
-        raise ConfigError(f"unknown collision policy `{policy}`; hint: one of {', '.join(POLICIES)}")
+        raise ConfigError(
+            f"unknown collision policy: expected one of {', '.join(POLICIES)}, got `{policy}`. Correct it."
+        )
     if collision_size is not None and policy != "suffix":
         raise ConfigError(
-            f"`collision_size` is of the policy `suffix`, but the policy is `{policy}`; leave one of them out"
+            f"`collision_size` belongs to the policy `suffix`, but the policy is `{policy}`. "
+            "Leave one of them out."
         )
-    if policy != "reassign" and (capacity != 1 or method != "first" or costs is not None):
+    if reassignment is not None and policy != "reassign":
         raise ConfigError(
-            f"`capacity`, `method` and `costs` are of the policy `reassign`, but the policy is `{policy}`; "
-            'leave them out, or set the policy to "reassign"'
-        )
-    if costs is not None and method == "first":
-        raise ConfigError(
-            "`costs` are of the methods `nearest` and `sinkhorn`, but the method is `first`; leave them out, "
-            'or set method="nearest"'
+            f"`reassignment` belongs to the policy `reassign`, but the policy is `{policy}`. "
+            'Leave it out, or set the policy to "reassign".'
         )
     if policy == "suffix":
         tokens, size = add_collision_token(codes, sizes, size=collision_size)
         return tokens, (*sizes, size)
     if policy == "reassign":
-        if alternatives is None:
+        if reassignment is None:
             raise ConfigError(
-                "`reassign` needs the next-nearest codes of an item, but `alternatives` is None; "
-                "hint: alternatives=lambda rows: tokenizer.alternatives(x[rows])"
+                "the policy `reassign` needs the next-nearest codes of the items: expected `reassignment`, "
+                "got None. Pass Reassignment(lambda rows: tokenizer.alternatives(x[rows]))."
             )
-        moved = reassign(codes, sizes, alternatives, capacity=capacity, method=method, costs=costs)
-        return moved, tuple(sizes)
+        return reassign(codes, sizes, reassignment), tuple(sizes)
     return codes, tuple(sizes)
 
 
@@ -113,32 +141,33 @@ def group_sizes(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[np.int64]:
 
 
 def add_collision_token(codes: Codes, sizes: Sequence[int], *, size: int | None = None) -> tuple[Codes, int]:
-    """Append a token that counts the items under one code, in the order of the items, from 0 on.
+    """Append a token that counts the items of one code from 0, in the order of the items.
 
     Args:
         codes: uint16 (n, levels).
         sizes: number of codes of each level.
-        size: of the new token; without it, the number of items of the largest group (at least 1).
+        size: size of the new token; by default the number of items of the largest group, at least 1.
 
     Returns:
         The tokens, uint16 (n, levels + 1), and the size of the last one.
 
     Raises:
-        CollisionError: if more than `size` items have one code; the message says which and how many.
-        ConfigError: if `size` is not in 1..65536, or the tokens take more than 128 bits together.
+        CollisionError: if more than `size` items have one code; the message names the code.
+        ConfigError: if `size` is not in 1..65536, or the tokens need more than 128 bits together.
     """
-    if size is not None and not 1 <= size <= _MOST_DIGITS:
-        raise ConfigError(f"the collision token's size must be in 1..{_MOST_DIGITS}, not {size}")
+    if size is not None and not 1 <= size <= _LARGEST_LEVEL:
+        raise ConfigError(
+            f"the collision token has an invalid size: expected 1..{_LARGEST_LEVEL}, got {size}. Correct it."
+        )
     ranks = code_ranks(_words(_layout(sizes), codes))
     largest = int(ranks.max(initial=0)) + 1
-    limit = _MOST_DIGITS if size is None else size
+    limit = _LARGEST_LEVEL if size is None else size
     if largest > limit:
         worst = int(ranks.argmax())
         raise CollisionError(
-            f"{largest} items have the code `{_written(codes[worst])}`, "
-            f"but the collision token tells only {limit} apart; "
-            f"hint: a collision size of at least {largest}, more or larger levels, "
-            "or the policy `reassign` or `share`"
+            f"too many items have the code `{_written(codes[worst])}`: expected at most {limit}, the size of "
+            f"the collision token, got {largest}. Use a collision size of at least {largest}, more or larger "
+            "levels, or the policy `reassign` or `share`."
         )
     size = largest if size is None else size
     _layout((*sizes, size))
@@ -148,86 +177,73 @@ def add_collision_token(codes: Codes, sizes: Sequence[int], *, size: int | None 
 def reassign(
     codes: Codes,
     sizes: Sequence[int],
-    alternatives: Alternatives,
+    options: Reassignment,
     *,
-    capacity: int = 1,
-    method: str = "first",
-    costs: Costs | None = None,
-    settled: Codes | None = None,
+    occupied: Codes | None = None,
 ) -> Codes:
-    """Move surplus items of a code to a near code with room. Who is not surplus stays.
+    """Move surplus items of a code to near codes with room; all other items keep their code.
 
-    `first`: the first `capacity` items of each code keep it. The others ask, round by round, for their 1st,
-    2nd, … alternative; a code with room takes those who ask in the order of the items.
+    `first`: the first `capacity` items of each code keep it. The others try their 1st, 2nd, … alternative,
+    round by round; a code with room accepts them in the order of the items.
 
-    `nearest`: all items of a code with too many compete, and a code keeps those to whom it costs the least
+    `nearest`: all items of a code with a surplus compete, and a code keeps the items with the lowest costs
     (deferred acceptance, Gale and Shapley 1962, College admissions and the stability of marriage).
 
-    `sinkhorn`: likewise, but all wishes are weighed at once by entropic transport, as LC-Rec does for its
-    last level (Zheng et al., arXiv 2311.09049), and granted by weight, which makes the sum of the costs
-    small. Its weights go through `exp`, so machines may differ in the last bit, and with it in ties.
+    `sinkhorn`: as `nearest`, but entropic optimal transport weighs all preferences together, as LC-Rec does
+    for its last level (Zheng et al., arXiv 2311.09049), which lowers the sum of the costs. Its weights use
+    `exp`, so that machines may differ in the last bit, and therefore in ties.
 
     Args:
         codes: uint16 (n, levels).
         sizes: number of codes of each level.
-        alternatives: codes in the order of preference, uint16 (m, choices, levels), for the m rows asked for,
-            or an array for all n rows. An item's own code may be among them.
-        capacity: how many items may have one code.
-        method: `first`, `nearest` or `sinkhorn`.
-        costs: not of `first`: what codes cost items, float (m, choices), of m row numbers and their codes
-            uint16 (m, choices, levels), such as the squared distance to what they decode to. Without
-            it, the place of a code in the order of preference.
-        settled: uint16 (k, levels), codes of further items, which stay and take room.
+        options: alternatives, method, capacity and costs. Alternatives are in the order of preference; the
+            own code of an item may be among them.
+        occupied: uint16 (k, levels), codes of further items that keep their codes and take up room.
 
     Returns:
         New codes, uint16 (n, levels), none of them more often than `capacity`.
 
     Raises:
         CollisionError: if an item finds no room among its alternatives.
-        ConfigError: if `capacity` is less than 1, or there is no such method.
-        DataError: if the alternatives have another shape or do not fit the sizes, or the costs do not fit
-            them.
+        DataError: if alternatives or costs have the wrong shape or do not fit the sizes.
     """
-    if capacity < 1:
-        raise ConfigError(f"capacity must be at least 1, not {capacity}")
-    if method not in METHODS:
-        raise ConfigError(f"unknown method of `reassign`: `{method}`; hint: one of {', '.join(METHODS)}")
+    method, capacity = options.method, options.capacity
     layout = _layout(sizes)
     keys = _words(layout, codes)
-    others = np.empty((0, keys.shape[1]), np.uint64) if settled is None else _words(layout, settled)
+    others = np.empty((0, keys.shape[1]), np.uint64) if occupied is None else _words(layout, occupied)
     before = code_ranks(np.concatenate([others, keys]))[len(others) :]
     surplus = before >= capacity
     if method != "first" and surplus.any():
-        # Those that came first have no right of their own here: all of an overfull code compete.
+        # The first items have no priority here: all items of an overfull code compete.
         sortable = _keys(codes, sizes)
         surplus = np.isin(sortable, sortable[surplus])
-    homeless = np.flatnonzero(surplus)
-    if not len(homeless):
+    moving = np.flatnonzero(surplus)
+    if not len(moving):
         return codes
-    wishes = _wishes(alternatives, homeless, codes, sizes)
+    preferred = _choices(options.alternatives, moving, codes, sizes)
     if method != "first":
-        wishes = np.concatenate([codes[homeless, None], wishes], axis=1)
-    choices = wishes.shape[1]
+        preferred = np.concatenate([codes[moving, None], preferred], axis=1)
+    choices = preferred.shape[1]
     granted = place_codes(
         np.concatenate([others, keys[~surplus]]),
-        _words(layout, wishes.reshape(-1, codes.shape[1])),
+        _words(layout, preferred.reshape(-1, codes.shape[1])),
         choices=choices,
         capacity=min(capacity, _NONE - 1),
         method=method,
-        costs=None if method == "first" else _costs(costs, homeless, wishes),
+        costs=None if method == "first" else _costs(options.costs, moving, preferred),
     )
     lost = np.flatnonzero(granted == _NONE)
     if len(lost):
         given = choices - (method != "first")
-        first = int(homeless[lost[0]])
+        first = int(moving[lost[0]])
         raise CollisionError(
-            f"{len(lost)} of {len(codes)} items find no free code among their {given} alternatives "
-            f"(the first is row {first} with the code `{_written(codes[first])}`); "
-            "hint: more alternatives, a larger capacity, more or larger levels, "
-            "or the policy `suffix` or `share`"
+            f"items find no free code: expected one among {given} alternatives per item, got none for "
+            f"{len(lost)} of {len(codes)} items (the first is row {first} with the code "
+            f"`{_written(codes[first])}`). Use more alternatives, a larger capacity, more or larger levels, "
+            "or the policy `suffix` or `share`."
         )
     result = codes.copy()
-    result[homeless] = wishes[np.arange(len(homeless)), granted]
+    result[moving] = preferred[np.arange(len(moving)), granted]
     return result
 
 
@@ -235,32 +251,38 @@ def check_codes(codes: npt.ArrayLike, sizes: Sequence[int]) -> Codes:
     """Return `codes` as uint16 if they are integers (n, levels) with `codes[:, l]` in `0..sizes[l]`."""
     array = np.asarray(codes)
     if array.ndim != 2 or array.dtype.kind not in "iu":
-        raise DataError(f"codes must be an integer array (n, levels), not {array.dtype} {array.shape}")
+        raise DataError(
+            f"codes are invalid: expected an integer array (n, levels), got {array.dtype} of shape "
+            f"{array.shape}. Pass the result of tokenizer.encode."
+        )
     if array.shape[1] != len(sizes) or not len(sizes):
         raise DataError(
-            f"codes have {array.shape[1]} levels, but {len(sizes)} sizes are given: {tuple(sizes)}"
+            f"codes and sizes do not match: expected one size for each of the {array.shape[1]} levels, "
+            f"got {len(sizes)}: {tuple(sizes)}. Pass tokenizer.codebook_sizes."
         )
-    if any(not 1 <= size <= _MOST_DIGITS for size in sizes):
-        raise ConfigError(f"sizes must be in 1..{_MOST_DIGITS}, not {tuple(sizes)}")
+    if any(not 1 <= size <= _LARGEST_LEVEL for size in sizes):
+        raise ConfigError(
+            f"sizes are invalid: expected integers in 1..{_LARGEST_LEVEL}, got {tuple(sizes)}. Correct them."
+        )
     if len(array) and ((array.min(axis=0) < 0) | (array.max(axis=0) >= np.asarray(sizes))).any():
         wrong = np.argwhere((array < 0) | (array >= np.asarray(sizes)))
         row, level = (int(part) for part in wrong[0])
         raise DataError(
-            f"the code of row {row} at level {level} is {array[row, level]}, "
-            f"but that level has {sizes[level]} codes: 0..{sizes[level] - 1}"
+            f"the code of row {row} at level {level} is out of range: expected 0..{sizes[level] - 1}, "
+            f"got {array[row, level]}. Check codes and sizes."
         )
     return np.ascontiguousarray(array, dtype=np.uint16)
 
 
-def _wishes(
+def _choices(
     alternatives: Alternatives, rows: npt.NDArray[np.int64], codes: Codes, sizes: Sequence[int]
 ) -> Codes:
     given = np.asarray(alternatives(rows) if callable(alternatives) else alternatives)
     expected = len(rows) if callable(alternatives) else len(codes)
     if given.ndim != 3 or given.shape[::2] != (expected, codes.shape[1]) or not given.shape[1]:
         raise DataError(
-            f"alternatives must be an array ({expected}, choices, {codes.shape[1]}) of one choice or more, "
-            f"but it is {given.shape}"
+            f"alternatives are invalid: expected an array ({expected}, choices, {codes.shape[1]}) with one "
+            f"choice or more, got shape {given.shape}. Pass the result of tokenizer.alternatives."
         )
     if not callable(alternatives):
         given = given[rows]
@@ -271,11 +293,14 @@ def _layout(sizes: Sequence[int]) -> SidLayout:
     try:
         return SidLayout(list(sizes))
     except ValueError as error:
-        raise ConfigError(f"Semantic IDs of the sizes {tuple(sizes)} cannot be: {error}") from error
+        raise ConfigError(
+            f"Semantic IDs cannot be packed: expected sizes of at most 128 bits together, got {tuple(sizes)} "
+            f"({error}). Use fewer or smaller levels."
+        ) from error
 
 
 def _keys(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[Any]:
-    """One sortable scalar per row; the order is that of the codes."""
+    """Return one sortable scalar per row, in the order of the codes."""
     packed: npt.NDArray[np.uint64] = _layout(sizes).pack(codes)
     if packed.ndim == 1:
         return packed
@@ -284,18 +309,19 @@ def _keys(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[Any]:
 
 
 def _words(layout: SidLayout, codes: Codes) -> npt.NDArray[np.uint64]:
-    """Packed codes as rows of one word or two."""
+    """Return packed codes as rows of one word or two."""
     packed = layout.pack(np.ascontiguousarray(codes))
     return packed.reshape(len(codes), -1) if len(codes) else packed.reshape(0, layout.words)
 
 
-def _costs(costs: Costs | None, rows: npt.NDArray[np.int64], wishes: Codes) -> npt.NDArray[np.float64]:
+def _costs(costs: Costs | None, rows: npt.NDArray[np.int64], preferred: Codes) -> npt.NDArray[np.float64]:
     if costs is None:
-        return np.tile(np.arange(wishes.shape[1], dtype=np.float64), len(rows))
-    given = np.ascontiguousarray(costs(rows, wishes), dtype=np.float64)
-    if given.shape != wishes.shape[:2] or not np.isfinite(given).all():
+        return np.tile(np.arange(preferred.shape[1], dtype=np.float64), len(rows))
+    given = np.ascontiguousarray(costs(rows, preferred), dtype=np.float64)
+    if given.shape != preferred.shape[:2] or not np.isfinite(given).all():
         raise DataError(
-            f"costs must be finite floats {wishes.shape[:2]}, one a wish; got shape {given.shape}"
+            f"costs are invalid: expected finite floats {preferred.shape[:2]}, one per alternative, "
+            f"got shape {given.shape}. Pass tokenizer.decoding_costs(x)."
         )
     return given.reshape(-1)
 

@@ -1,4 +1,4 @@
-"""How Semantic IDs move when the tokenizer is trained anew, on a later part of the catalogue."""
+"""Changes of Semantic IDs after the tokenizer is trained again."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from sidkit.errors import DataError
 
 __all__ = ["Drift", "drift"]
 
-# Old times new prefixes; the expected mutual information is a sum over all such pairs.
+# Pairs of old and new prefixes; the expected mutual information is a sum over them.
 _MOST_CELLS = 2_000_000
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How prefixes of one length moved.
+    """Changes of the prefixes of one length.
 
     Attributes:
-        depth: tokens of the prefix.
-        agreement: share of the items whose prefix is the same; near zero after any retraining, since the
-            numbers of codes are arbitrary.
-        remapped: share of the items that the remap table takes to their new prefix.
-        information: adjusted mutual information of old and new prefixes: 1 if they group the items
-            alike, 0 as if by chance (Vinh, Epps and Bailey 2010, JMLR 11). NaN where there are so many
-            prefixes that its expectation by chance would take minutes.
-        remap: for each old prefix, the new prefix that most of its items went to: `old`, `new`, `items`,
-            and the `share` of them that went there.
+        depth: number of tokens of the prefix.
+        agreement: share of the items whose prefix is unchanged; near zero after any retraining, since the
+            numbering of codes is arbitrary.
+        remapped: share of the items whose new prefix is the one that `remap` gives for their old prefix.
+        information: adjusted mutual information of old and new prefixes: 1 if they group the items in the
+            same way, 0 at chance level (Vinh, Epps and Bailey 2010, JMLR 11). NaN if there are so many
+            prefixes that computing the chance level would take minutes.
+        remap: for each old prefix, the new prefix of most of its items: `old`, `new`, `items`, and the
+            `share` of the items with that new prefix.
     """
 
     depth: int
@@ -41,14 +41,14 @@ class Drift:
 
 
 def drift(earlier: npt.ArrayLike, later: npt.ArrayLike) -> list[Drift]:
-    """Compare the Semantic IDs that two tokenizers give the same items.
+    """Compare the Semantic IDs of the same items from two tokenizers.
 
     Args:
-        earlier: (n, levels), the tokens by the earlier tokenizer.
-        later: (n, levels), the tokens of the same items by the later one.
+        earlier: integers (n, levels), tokens from the earlier tokenizer.
+        later: integers (n, levels), tokens of the same items from the later one.
 
     Returns:
-        One entry for each depth from 1 to the number of levels.
+        One entry per depth, from 1 to the number of levels.
 
     Raises:
         DataError: if the shapes differ or there are no items.
@@ -57,7 +57,8 @@ def drift(earlier: npt.ArrayLike, later: npt.ArrayLike) -> list[Drift]:
     old, new = np.asarray(earlier), np.asarray(later)
     if old.ndim != 2 or old.shape != new.shape or len(old) == 0:
         raise DataError(
-            f"both must be tokens of the same items, (n, levels); got {old.shape} and {new.shape}"
+            f"tokens do not match: expected two arrays (n, levels) for the same items, "
+            f"got shapes {old.shape} and {new.shape}. Select the common items first."
         )
     return [_at(depth, old[:, :depth], new[:, :depth]) for depth in range(1, old.shape[1] + 1)]
 

@@ -15,26 +15,28 @@ from sidkit._core import SidLayout, Trie
 from sidkit._extras import require
 from sidkit._files import atomic_path
 from sidkit.errors import DataError, FormatError
-from sidkit.ids.collisions import POLICIES, Alternatives, Costs, check_codes, group_sizes, resolve_collisions
+from sidkit.ids.collisions import POLICIES, Reassignment, check_codes, group_sizes, resolve_collisions
 
 __all__ = ["SidTable"]
 
 _METADATA_KEY = "sidkit.sids"
 _VERSION = 1
-#: Characters that a token is written with, at most; more than any token needs.
+#: Maximum number of characters of a written token; more than any token needs.
 _LONGEST = 20
 
 
 class SidTable:
     """Items and their Semantic IDs, in the order of the catalogue.
 
-    Build one with `from_codes`, or read one with `load`; the constructor takes tokens as they are.
+    `tokenizer.semantic_ids(x, item_ids)` and `from_codes` make a table, `load` reads one; the constructor
+    takes finished tokens. The table is a mapping of item ids to written Semantic IDs: `table[item_id]`,
+    `item_id in table`, `len(table)`, and iteration over the ids.
 
     Attributes:
-        item_ids: polars Series (n,), the users' ids, of the type they came in (any integer, or strings).
-        tokens: uint16 (n, levels), one Semantic ID a row.
+        item_ids: polars Series (n,), ids of the items in their original type (integers or strings).
+        tokens: uint16 (n, levels), one Semantic ID per row.
         layout: `SidLayout` of the tokens.
-        collisions: the policy that made the tokens: `suffix`, `reassign` or `share`.
+        collisions: policy that made the tokens: `suffix`, `reassign` or `share`.
 
     Example:
         >>> table = SidTable.from_codes([[12, 7], [12, 7], [3, 0]], ["a", "b", "c"], sizes=[16, 16])
@@ -51,7 +53,10 @@ class SidTable:
         collisions: str = "share",
     ) -> None:
         if collisions not in POLICIES:
-            raise DataError(f"unknown collision policy `{collisions}`; hint: one of {', '.join(POLICIES)}")
+            raise DataError(
+                f"unknown collision policy: expected one of {', '.join(POLICIES)}, got `{collisions}`. "
+                "Correct it."
+            )
         self.layout = layout if isinstance(layout, SidLayout) else SidLayout(list(layout))
         self.tokens = check_codes(tokens, self.sizes)
         self.item_ids = _checked_ids(item_ids, len(self.tokens))
@@ -66,41 +71,28 @@ class SidTable:
         *,
         collisions: str = "suffix",
         collision_size: int | None = None,
-        alternatives: Alternatives | None = None,
-        capacity: int = 1,
-        method: str = "first",
-        costs: Costs | None = None,
+        reassignment: Reassignment | None = None,
     ) -> "SidTable":
-        """Make Semantic IDs of codes.
+        """Make Semantic IDs from codes.
 
         Args:
-            codes: integers (n, levels), such as a tokenizer's `encode(x)`.
-            item_ids: n distinct integers or strings, one a row of `codes`.
-            sizes: number of codes of each level, such as a tokenizer's `sizes`.
-            collisions: what to do with equal codes: `suffix`, `reassign` or `share`.
-            collision_size: `suffix` only: size of the collision token; else that of the largest group.
-            alternatives: `reassign` only: `lambda rows: tokenizer.alternatives(x[rows])`, or an array
-                uint16 (n, choices, levels).
-            capacity: `reassign` only: how many items may have one code.
-            method: `reassign` only: who moves where: `first`, `nearest` or `sinkhorn`, see `reassign`.
-            costs: `reassign` only: what codes cost items; see `reassign`.
+            codes: integers (n, levels), such as `tokenizer.encode(x)`.
+            item_ids: n distinct integers or strings, one per row of `codes`.
+            sizes: number of codes of each level, such as `tokenizer.codebook_sizes`.
+            collisions: policy for equal codes: `suffix`, `reassign` or `share`.
+            collision_size: size of the collision token, for `suffix`; by default that of the largest group.
+            reassignment: options of `reassign`, such as
+                `Reassignment(lambda rows: tokenizer.alternatives(x[rows]))`.
 
         Raises:
             DataError: if codes, ids and sizes do not fit together.
-            ConfigError: if the policy is unknown, or its arguments are missing or senseless.
-            CollisionError: if the policy cannot tell all items apart.
+            ConfigError: if the policy is unknown, or an argument is missing or belongs to another policy.
+            CollisionError: if the policy cannot give every item a Semantic ID.
         """
         codes = check_codes(codes, sizes)
         ids = _checked_ids(item_ids, len(codes))
         tokens, all_sizes = resolve_collisions(
-            codes,
-            sizes,
-            policy=collisions,
-            collision_size=collision_size,
-            alternatives=alternatives,
-            capacity=capacity,
-            method=method,
-            costs=costs,
+            codes, sizes, policy=collisions, collision_size=collision_size, reassignment=reassignment
         )
         return cls(ids, tokens, all_sizes, collisions=collisions)
 
@@ -112,12 +104,12 @@ class SidTable:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of tokens of each level."""
+        """Number of possible tokens of each level."""
         return tuple(self.layout.sizes)
 
     @property
     def codes(self) -> npt.NDArray[np.uint16]:
-        """The tokens that are codes, uint16 (n, levels): all but the token the policy `suffix` has added."""
+        """Codes, uint16 (n, levels): the tokens without the collision token of the policy `suffix`."""
         return self.tokens[:, :-1] if self.collisions == "suffix" else self.tokens
 
     @cached_property
@@ -127,7 +119,7 @@ class SidTable:
 
     @cached_property
     def sids(self) -> list[str]:
-        """Written Semantic IDs, such as `12-200-7-0`, one an item."""
+        """Written Semantic IDs such as `12-200-7-0`, one per item."""
         return _written(self.tokens).to_list()
 
     @cached_property
@@ -156,9 +148,10 @@ class SidTable:
         Raises:
             DataError: if an item is not in the table; the message names it.
         """
-        found = [self._rows.get(item_id, -1) for item_id in item_ids]
+        given = list(item_ids)
+        found = [self._rows.get(item_id, -1) for item_id in given]
         if -1 in found:
-            missing = list(item_ids)[found.index(-1)]
+            missing = given[found.index(-1)]
             raise DataError(
                 f"item {missing!r} is not in the table: expected one of its {len(self)} items, "
                 f"whose ids are {self.item_ids.dtype}. Check the id and its type."
@@ -202,18 +195,18 @@ class SidTable:
         return self.to_polars().to_pandas()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table to Parquet (item_id, c0, c1, …, sid), with layout and policy in the metadata."""
+        """Write the table to a Parquet file (item_id, c0, c1, …, sid) with layout and policy as metadata."""
         described = {"version": _VERSION, "sizes": list(self.sizes), "collisions": self.collisions}
         with atomic_path(path) as temporary:
             self.to_polars().write_parquet(temporary, metadata={_METADATA_KEY: json.dumps(described)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SidTable":
-        """Read a table that `save` wrote.
+        """Read a table written by `save`.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            FormatError: if the file is truncated, is no table of Semantic IDs, or contradicts itself.
+            FormatError: if the file is truncated, not a table of Semantic IDs, or inconsistent.
         """
         path = Path(path)
         if not path.is_file():
@@ -222,15 +215,20 @@ class SidTable:
             metadata = pl.read_parquet_metadata(path)
             frame = pl.read_parquet(path)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise FormatError(f"{path} is not a whole Parquet file: {error}") from error
+            raise FormatError(f"{path} is not a complete Parquet file: {error}. Write it again.") from error
         described = _described(path, metadata)
         try:
             tokens = frame.select(f"c{level}" for level in range(len(described["sizes"]))).to_numpy()
             table = cls(frame["item_id"], tokens, described["sizes"], collisions=described["collisions"])
         except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
-            raise FormatError(f"{path} contradicts its own description {described}: {error}") from error
+            raise FormatError(
+                f"{path} does not match its own metadata {described}: {error}. Write it again."
+            ) from error
         if described["collisions"] == "suffix" and len(group_sizes(table.tokens, table.sizes)) < len(table):
-            raise FormatError(f"{path} says that its Semantic IDs are distinct, but some are repeated")
+            raise FormatError(
+                f"{path} has repeated Semantic IDs: expected distinct ones under the policy `suffix`. "
+                "Write it again."
+            )
         _check_written(path, frame, table.tokens)
         return table
 
@@ -240,7 +238,7 @@ class SidTable:
 
     @cached_property
     def _order(self) -> npt.NDArray[np.int64]:
-        """Rows in the order of their Semantic IDs; equal ones in the order of the table."""
+        """Rows sorted by Semantic ID, int64 (n,); equal ones in the order of the table."""
         return np.lexsort(self.tokens.T[::-1]).astype(np.int64)
 
     def _parse(self, sid: str) -> list[int]:
@@ -250,38 +248,51 @@ class SidTable:
         ):
             shown = sid if len(sid) <= 80 else f"{sid[:80]}..."
             raise DataError(
-                f"`{shown}` is not a Semantic ID of at most {len(self.sizes)} tokens joined by `-`"
+                f"`{shown}` is not a Semantic ID: expected at most {len(self.sizes)} tokens joined by `-`. "
+                "Write it like `12-200-7`."
             )
         tokens = [int(part) for part in parts]
         for level, (token, size) in enumerate(zip(tokens, self.sizes, strict=False)):
             if token >= size:
                 raise DataError(
-                    f"token {token} of `{sid}` is beyond level {level}, which has {size}: 0..{size - 1}"
+                    f"token {token} of `{sid}` is out of range: expected 0..{size - 1} at level {level}, "
+                    f"got {token}. Correct the Semantic ID."
                 )
         return tokens
 
 
 def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
     if isinstance(item_ids, (list, tuple)) and not item_ids:
-        item_ids = np.zeros(0, np.int64)  # NumPy would take no ids for floats
+        item_ids = np.zeros(0, np.int64)  # NumPy makes an empty list a float array
     series = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
     series = series.rename("item_id")
     if series.dtype == pl.String and isinstance(item_ids, (list, tuple)):
         odd = next((each for each in item_ids if not isinstance(each, str)), None)
-        if odd is not None:  # NumPy would have made it a string
-            raise DataError(f"item ids must be all integers or all strings, but {odd!r} stands among strings")
+        if odd is not None:  # NumPy has converted it to a string
+            raise DataError(
+                f"item ids have mixed types: expected only integers or only strings, got {odd!r} among "
+                "strings. "
+                "Convert them to one type."
+            )
     if not (series.dtype.is_integer() or series.dtype == pl.String):
-        raise DataError(f"item ids must be integers or strings, not {series.dtype}")
+        raise DataError(
+            f"item ids have the wrong type: expected integers or strings, got {series.dtype}. Cast them."
+        )
     if len(series) != rows:
-        raise DataError(f"there are {rows} rows of tokens, but {len(series)} item ids")
+        raise DataError(
+            f"item ids do not match the tokens: expected {rows} ids, one per row, got {len(series)}. "
+            "Pass one id per row."
+        )
     if series.null_count():
         raise DataError(
-            f"{series.null_count()} item ids are missing, the first at row {series.is_null().arg_max()}"
+            f"item ids are missing: expected an id in every row, got {series.null_count()} nulls, the first "
+            f"in row {series.is_null().arg_max()}. Drop these rows."
         )
     if series.n_unique() < rows:
         repeated = series.filter(series.is_duplicated())[0]
         raise DataError(
-            f"item id {repeated!r} stands at {(series == repeated).sum()} rows; ids must be distinct"
+            f"item ids are repeated: expected distinct ids, got {repeated!r} in "
+            f"{(series == repeated).sum()} rows. Keep one of them."
         )
     return series
 
@@ -292,35 +303,43 @@ def _written(tokens: npt.NDArray[np.uint16]) -> pl.Series:
 
 
 def _check_written(path: Path, frame: pl.DataFrame, tokens: npt.NDArray[np.uint16]) -> None:
-    """Raise FormatError if the column `sid` of a file is not what its tokens say."""
+    """Raise FormatError if the column `sid` of a file does not match its tokens."""
     if frame.schema.get("sid") != pl.String:
-        raise FormatError(f"{path} has no column `sid` of strings; it has {', '.join(frame.columns)}")
+        raise FormatError(
+            f"{path} has no column `sid` of strings: got {', '.join(frame.columns)}. Write it again."
+        )
     expected = _written(tokens)
     wrong = frame["sid"].ne_missing(expected)
     if wrong.any():
         row = wrong.arg_max() or 0
         raise FormatError(
-            f"{path} contradicts itself: `sid` of row {row} is {frame['sid'][row]!r}, but its tokens say "
-            f"{expected[row]!r}"
+            f"{path} is inconsistent: expected {expected[row]!r} as the `sid` of row {row}, from its tokens, "
+            f"got {frame['sid'][row]!r}. Write it again."
         )
 
 
 def _described(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     if _METADATA_KEY not in metadata:
         raise FormatError(
-            f"{path} is a Parquet file, but not a table of Semantic IDs (no `{_METADATA_KEY}` in it)"
+            f"{path} is not a table of Semantic IDs: expected metadata `{_METADATA_KEY}`, got none. "
+            "Write it with SidTable.save."
         )
     try:
         described = json.loads(metadata[_METADATA_KEY])
         version, sizes, policy = described["version"], described["sizes"], described["collisions"]
     except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path} has a damaged `{_METADATA_KEY}`: {error!r}") from error
+        raise FormatError(
+            f"{path} has damaged metadata `{_METADATA_KEY}`: {error!r}. Write it again."
+        ) from error
     if type(version) is not int or version != _VERSION:
-        raise FormatError(f"{path} is a table of version {version}, but this sidkit reads version {_VERSION}")
+        raise FormatError(
+            f"{path} has an unknown version: expected {_VERSION}, got {version}. "
+            "Use the sidkit that wrote it."
+        )
     if (
         not isinstance(sizes, list)
         or not all(isinstance(size, int) for size in sizes)
         or not isinstance(policy, str)
     ):
-        raise FormatError(f"{path} has a damaged `{_METADATA_KEY}`: {described}")
+        raise FormatError(f"{path} has damaged metadata `{_METADATA_KEY}`: {described}. Write it again.")
     return {"sizes": sizes, "collisions": policy}

@@ -1,4 +1,4 @@
-"""Tokens of Semantic IDs as the token_ids of a sequence model."""
+"""Vocabulary of a sequence model over Semantic IDs."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ __all__ = ["Vocabulary"]
 
 
 class Vocabulary:
-    """Token of a level ↔ token_id number.
+    """Mapping between the tokens of Semantic IDs and the token ids of a model.
 
-    Each level has token_ids of its own, so token 7 of level 0 and token 7 of level 1 are two words::
+    Levels do not share token ids: token 7 of level 0 and token 7 of level 1 are different::
 
         0 PAD   1 BOS   2 EOS   3 … tokens of level 0 | tokens of level 1 | … | user tokens (if any)
 
     Args:
         layout: sizes of the levels, a `SidLayout` or integers.
-        user_tokens: how many token_ids users are hashed into (TIGER has 2,000); 0 for none.
+        user_tokens: number of token ids for hashed users (TIGER has 2,000); 0 for none.
 
     Attributes:
-        sizes: tokens of each level.
-        offsets: int32 (levels,), the token_id of token 0 of each level.
-        pad, bos, eos: the special token_ids. `eos` also separates items where a model wants that.
-        size: number of token_ids.
+        sizes: number of tokens of each level.
+        offsets: int32 (levels,), token id of token 0 of each level.
+        pad, bos, eos: special token ids; models that separate items use `eos` for it.
+        size: number of token ids.
     """
 
     pad = 0
@@ -35,7 +35,9 @@ class Vocabulary:
 
     def __init__(self, layout: SidLayout | Sequence[int], *, user_tokens: int = 0) -> None:
         if user_tokens < 0:
-            raise ConfigError(f"user_tokens must not be negative, but it is {user_tokens}")
+            raise ConfigError(
+                f"user_tokens is invalid: expected an integer >= 0, got {user_tokens}. Correct it."
+            )
         self.layout = layout if isinstance(layout, SidLayout) else SidLayout(list(layout))
         self.sizes = tuple(self.layout.sizes)
         self.user_tokens = user_tokens
@@ -48,44 +50,47 @@ class Vocabulary:
         return f"Vocabulary(sizes={list(self.sizes)}, user_tokens={self.user_tokens}, size={self.size})"
 
     def encode(self, tokens: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Token numbers, int32 (..., levels), of tokens (..., levels).
+        """Return the token ids, int32 (..., levels), of tokens, integers (..., levels).
 
         Raises:
-            DataError: if the last axis is not that of the levels or a token is not below its level's size.
+            DataError: if the last axis does not have one entry per level, or a token is out of range.
         """
         checked = self._checked(tokens, np.zeros_like(self.offsets), "token")
         return (checked + self.offsets).astype(np.int32)
 
     def decode(self, token_ids: npt.ArrayLike) -> npt.NDArray[np.uint16]:
-        """Tokens, uint16 (..., levels), of token_id numbers (..., levels): the inverse of `token_ids`.
+        """Return the tokens, uint16 (..., levels), of token ids (..., levels): the inverse of `encode`.
 
         Raises:
-            DataError: if a token_id is not a token of the level it stands at.
+            DataError: if a token id does not belong to its level.
         """
-        return (self._checked(token_ids, self.offsets, "token_id") - self.offsets).astype(np.uint16)
+        return (self._checked(token_ids, self.offsets, "token id") - self.offsets).astype(np.uint16)
 
     def level_token_ids(self, level: int) -> range:
-        """The token_id numbers of the tokens of one level."""
+        """Return the token ids of one level."""
         start = int(self.offsets[level])
         return range(start, start + self.sizes[level])
 
     def users(self, users: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Tokens, int32 of the same shape, of user indices: hashed, the same on every machine.
+        """Return the token ids of users, int32 of the same shape: hashed, identical on every machine.
 
         Raises:
             ConfigError: if the vocabulary has no user tokens.
         """
         if not self.user_tokens:
             raise ConfigError(
-                "this vocabulary has no user tokens; hint: Vocabulary(layout, user_tokens=2000)"
+                "the vocabulary has no user tokens: expected user_tokens >= 1, got 0. "
+                "Make it with Vocabulary(layout, user_tokens=2000)."
             )
         hashed = _mix(np.asarray(users).astype(np.uint64))
         return (hashed % np.uint64(self.user_tokens)).astype(np.int32) + np.int32(self._first_user)
 
     def name(self, token_id: int) -> str:
-        """What a token_id stands for, such as `<pad>`, `<1:200>` (token 200 of level 1) or `<user:17>`."""
+        """Return the name of a token id, such as `<pad>`, `<1:200>` (token 200 of level 1) or `<user:17>`."""
         if not 0 <= token_id < self.size:
-            raise DataError(f"token_id {token_id} is not in a vocabulary of {self.size}")
+            raise DataError(
+                f"a token id is out of range: expected 0..{self.size - 1}, got {token_id}. Correct it."
+            )
         if token_id < 3:
             return ("<pad>", "<bos>", "<eos>")[token_id]
         if token_id >= self._first_user:
@@ -99,8 +104,8 @@ class Vocabulary:
         array = np.asarray(values)
         if array.dtype.kind not in "iu" or array.ndim < 1 or array.shape[-1] != len(self.sizes):
             raise DataError(
-                f"{what}s must be integers with a last axis of {len(self.sizes)} levels, "
-                f"not {array.dtype} {array.shape}"
+                f"{what}s are invalid: expected integers with a last axis of {len(self.sizes)} levels, "
+                f"got {array.dtype} of shape {array.shape}. Correct the array."
             )
         wide: npt.NDArray[np.int64] = array.astype(np.int64)
         wrong = np.argwhere((wide < starts) | (wide >= starts + np.asarray(self.sizes)))
@@ -108,12 +113,15 @@ class Vocabulary:
             level = int(wrong[0][-1])
             first, value = int(starts[level]), wide[tuple(wrong[0])]
             last = first + self.sizes[level] - 1
-            raise DataError(f"{what} {value} at level {level} is not in {first}..{last}")
+            raise DataError(
+                f"a {what} is out of range: expected {first}..{last} at level {level}, got {value}. "
+                "Correct the array."
+            )
         return wide
 
 
 def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finalizer of SplitMix64 (Steele, Lea and Flood, 2014): a bijection that spreads neighbours."""
+    """Apply the finalizer of SplitMix64 (Steele, Lea and Flood 2014), a bijection that spreads values."""
     with np.errstate(over="ignore"):
         values = values + np.uint64(0x9E3779B97F4A7C15)
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

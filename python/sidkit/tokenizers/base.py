@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sidkit._params import Parameters
 from sidkit._progress import Progress
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
-from sidkit.ids import SidTable
+from sidkit.ids import Reassignment, SidTable
 from sidkit.tokenizers.parts.arrays import Codes, State, Vectors, check_learnable, check_vectors
 from sidkit.tokenizers.parts.checks import check_sizes
 from sidkit.tokenizers.parts.files import (
@@ -262,16 +262,21 @@ class Tokenizer(Parameters, ABC):
             CollisionError: if the policy cannot give every item a Semantic ID.
         """
         vectors = check_vectors(x, self.dim)
+        reassignment = None
+        if collisions == "reassign" or reassign != "first" or capacity != 1:
+            reassignment = Reassignment(
+                lambda rows: self._alternatives(vectors[rows], 64),
+                reassign,
+                capacity,
+                None if reassign == "first" else self.decoding_costs(vectors),
+            )
         return SidTable.from_codes(
             self._encode_blocks(vectors, progress),
             item_ids,
             self.codebook_sizes,
             collisions=collisions,
             collision_size=collision_size,
-            alternatives=lambda rows: self._alternatives(vectors[rows], 64),
-            capacity=capacity,
-            method=reassign,
-            costs=None if reassign == "first" else self.decoding_costs(vectors),
+            reassignment=reassignment,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
