@@ -54,8 +54,8 @@ def test_a_world_in_which_the_next_token_is_certain():
     assert certain < 0.15 and chance > 0.9 * np.log(24)
 
 
-def test_no_question():
-    with pytest.raises(DataError, match="at least one question"):
+def test_no_example():
+    with pytest.raises(DataError, match="no evaluation examples"):
         bigram_losses(
             np.zeros((2, 1), np.uint16),
             Sequences.from_rows([[0]]),

@@ -73,7 +73,7 @@ def test_blocks_do_not_change_the_draws(monkeypatch):
         ([], {}, DataError, "`values` of a bootstrap must be (m,) with at least one row, got (0,)"),
         ([[1.0]], {}, DataError, "`values` of a bootstrap must be (m,) with at least one row, got (1, 1)"),
         ([1.0, np.nan], {}, DataError, "`values` of a bootstrap must be finite, got NaN or infinity"),
-        ([1.0], {"users": np.array([1, 2])}, DataError, "`users` must be (1,), one a row, got (2,)"),
+        ([1.0], {"users": np.array([1, 2])}, DataError, "`users` must be (1,), one per row, got (2,)"),
         ([1.0], {"resamples": 1}, ConfigError, "expected resamples >= 2, got 1"),
         ([1.0], {"level": 95}, ConfigError, "expected 0 < level < 1, got 95"),
     ],

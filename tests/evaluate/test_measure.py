@@ -79,15 +79,15 @@ def test_other_users_are_not_compared():
     with pytest.raises(ConfigError) as caught:
         compare(predict("a", HITS), predict("b", HITS, seed=1), 51)
     assert str(caught.value) == (
-        "`a` and `b` were measured on different users or targets; "
-        "a paired comparison needs the same data, split and ties for both"
+        "`a` and `b` have different users or targets: expected the same ones for a paired comparison. "
+        "Use the same data, split and order of tied timestamps for both"
     )
 
 
 @pytest.mark.parametrize(
     ("slices", "error", "message"),
     [
-        ({"all": HITS}, ConfigError, "the slice `all` is every user; give yours another name"),
+        ({"all": HITS}, ConfigError, "the slice name `all` is reserved for all users. Use another name"),
         (
             {"few": HITS[:9]},
             DataError,
@@ -129,7 +129,7 @@ def test_slices_without_users_are_left_out():
 
 
 def test_slices_with_wrong_bounds():
-    with pytest.raises(ConfigError, match=r"the bounds of history slices must rise, got \[5, 1\]"):
+    with pytest.raises(ConfigError, match=r"bounds of history slices must be increasing, got \[5, 1\]"):
         user_slices(np.array([1]), history_bounds=(5, 1))
-    with pytest.raises(DataError, match="a history slice starts at 2 at least, got a user with 1"):
+    with pytest.raises(DataError, match="history slices start at 2, got a user with 1"):
         user_slices(np.array([2, 1]), history_bounds=(2, 3))

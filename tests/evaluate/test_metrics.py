@@ -70,8 +70,8 @@ def pairwise(rows, targets, k):
     shared = [len(set(rows[one]) & set(rows[other])) / k for one, other in pairs]
     hits = [targets[one] in rows[other] for one, other in pairs]
     return {
-        f"overlap@{k}": pytest.approx(sum(shared) / len(pairs)),
-        f"swapped@{k}": pytest.approx(sum(hits) / len(pairs)),
+        f"list_overlap@{k}": pytest.approx(sum(shared) / len(pairs)),
+        f"shuffled_history_recall@{k}": pytest.approx(sum(hits) / len(pairs)),
     }
 
 
@@ -118,8 +118,8 @@ def test_padding_never_counts_as_an_item():
         "coverage@10": 0.25,
         "distinct@10": 1.0,
         "filled@10": 0.1,
-        "overlap@10": 0.1,
-        "swapped@10": 0.0,
+        "list_overlap@10": 0.1,
+        "shuffled_history_recall@10": 0.0,
     }
 
 
@@ -128,8 +128,8 @@ def test_a_cutoff_beyond_the_lists(cutoff):
     with pytest.raises(ConfigError) as caught:
         user_metrics(predict([[0, 1, 2]], [0]), 3, [cutoff])
     assert str(caught.value) == (
-        f"the predictions of `m` hold 3 items a user, so a cut-off must be in 1..3, got {cutoff}; "
-        "predict more items or lower the cut-off"
+        f"cut-off beyond the lists of `m`: expected 1..3, got {cutoff}. "
+        "Predict more items per user or lower the cut-off"
     )
 
 
@@ -146,5 +146,5 @@ def test_an_item_outside_the_catalogue(rows, targets, kind):
 
 
 def test_popularity_of_another_catalogue():
-    with pytest.raises(DataError, match=r"`popularity` must be \(3,\), one count an item, got \(2,\)"):
+    with pytest.raises(DataError, match=r"`popularity` must be \(3,\), one count per item, got \(2,\)"):
         catalogue_metrics(predict([[0]], [0]), 3, [1], popularity=np.array([1, 2]))

@@ -36,7 +36,6 @@ def test_the_shape_of_the_file(tmp_path):
     contents = json.loads(path.read_text())
     assert list(contents) == [
         "protocol",
-        "results",
         "tokenizer",
         "seconds",
         "cpu_seconds",
@@ -45,27 +44,34 @@ def test_the_shape_of_the_file(tmp_path):
         "slices",
         "diagnostics",
         "training",
+        "results",
     ]
     assert contents["protocol"] == {
         "split": "leave_last_out",
         "ties": "source",
         "tie_seed": 0,
-        "exclude_seen": False,
+        "exclude_seen": [True],
         "collisions": "suffix",
         "candidates": 12101,
         "beam": 50,
         "seeds": [0, 1],
         "users": 22363,
-        "part": "test",
+        "evaluated_on": "test",
         "dataset": "beauty",
         "resamples": 1000,
     }
-    first = {"model": "tiger", "slice": "all", "metric": "ndcg@10", "value": 0.25, "ci95": [0.2, 0.3]}
-    assert contents["results"][0] == first
+    assert contents["results"][0] == {
+        "model": "tiger",
+        "slice": "all",
+        "metric": "ndcg@10",
+        "exclude_seen": True,
+        "value": 0.25,
+        "ci95": [0.2, 0.3],
+    }
     assert contents["results"][1]["ci95"] is None
 
 
-def test_a_file_from_before_processor_seconds_and_throughput_were_kept(tmp_path):
+def test_processor_seconds_and_throughput_are_optional(tmp_path):
     path = tmp_path / "metrics.json"
     metrics().save(path)
     contents = json.loads(path.read_text())
@@ -96,18 +102,34 @@ def test_merging_keeps_both_models_and_the_newer_of_one():
     assert both.protocol.seeds == (0, 1, 7)
 
 
-def test_results_under_other_rules_do_not_mix():
-    masked = Protocol(candidates=12101, users=22363, dataset="beauty", exclude_seen=True)
+def test_results_of_different_protocols_are_not_combined():
+    shuffled = Protocol(candidates=12101, users=22363, dataset="beauty", ties="shuffle")
     with pytest.raises(ConfigError) as caught:
-        metrics().merged(metrics("sasrec", masked))
+        metrics().merged(metrics("sasrec", shuffled))
     assert str(caught.value) == (
-        "results under different protocols do not go into one file: `exclude_seen` is False and True; "
-        "evaluate both under the same setting"
+        "results of different protocols cannot be combined: `ties` is 'source' and 'shuffle'. "
+        "Evaluate both with the same setting"
     )
 
 
+def test_both_settings_of_exclude_seen_are_in_one_file(tmp_path):
+    included = [dataclasses.replace(r, value=r.value / 2, exclude_seen=False) for r in metrics().results]
+    other = dataclasses.replace(
+        metrics(), protocol=dataclasses.replace(PROTOCOL, exclude_seen=False), results=included
+    )
+    both = other.merged(metrics())
+    assert both.protocol.exclude_seen == (True, False) and len(both.results) == 6
+    assert both.find("tiger", "ndcg@10").value == 0.25
+    assert both.find("tiger", "ndcg@10", exclude_seen=False).value == 0.125
+    assert both.under(False) == other and both.under(True) == metrics()
+    both.save(tmp_path / "metrics.json")
+    assert Metrics.load(tmp_path / "metrics.json") == both
+    with pytest.raises(ConfigError, match=r"no results with exclude_seen=False: expected one of \[True\]"):
+        metrics().under(False)
+
+
 def test_nan_is_not_written(tmp_path):
-    with pytest.raises(ConfigError, match="metrics hold a value that JSON cannot"):
+    with pytest.raises(ConfigError, match="a value of the metrics is not valid JSON"):
         metrics(value=float("nan")).save(tmp_path / "metrics.json")
     assert not list(tmp_path.iterdir())
 
@@ -143,7 +165,17 @@ def broken(path, *keys, value):
             [0.3, 0.2],
             "results[0]: `ci95` must be [low, high] or null, got [0.3, 0.2]",
         ),
-        (("results", 0, "metric"), "coverage@10", "`results` must hold every model, slice and metric once"),
+        (
+            ("results", 0, "metric"),
+            "coverage@10",
+            "`results` must hold every model, slice, metric and `exclude_seen` once",
+        ),
+        (("results", 0, "exclude_seen"), 1, "results[0]: `exclude_seen` must be true or false, got 1"),
+        (
+            ("results", 0, "exclude_seen"),
+            False,
+            "`exclude_seen` of a result must be one of the protocol's [True], got [False, True]",
+        ),
         (("seconds", "embed"), "long", "`seconds` must hold a number for every stage"),
         (("versions", "sidkit"), 1, "`versions` must hold a text for every package"),
         (("training", "tiger", "flops"), "many", "`training` of `tiger` must hold numbers"),
@@ -178,20 +210,23 @@ def test_a_number_that_is_infinite(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"split": "random"}, "protocol: `split` must be one of leave_last_out, global_time, got 'random'"),
+        (
+            {"split": "random"},
+            "protocol: `split` must be one of leave_last_out, global_time, given, got 'random'",
+        ),
         ({"ties": None}, "protocol: `ties` must be one of source, shuffle, got None"),
-        ({"collisions": "drop"}, "protocol: `collisions` must be one of token, reassign, share, got 'drop'"),
+        ({"collisions": "drop"}, "protocol: `collisions` must be one of suffix, reassign, share, got 'drop'"),
         ({"reassign": "best"}, "protocol: `reassign` must be one of first, nearest, sinkhorn, got 'best'"),
         (
             {"collisions": "suffix", "reassign": "nearest"},
-            "protocol: `reassign` 'nearest' needs the policy `reassign`, got 'suffix'",
+            "protocol: `reassign` 'nearest' requires the policy `reassign`, got 'suffix'",
         ),
         ({"beam": 0}, "protocol: `beam` must be an integer of at least 1, got 0"),
         ({"seeds": (-1,)}, "protocol: `seeds` must be an integer of at least 0, got -1"),
-        ({"exclude_seen": 1}, "protocol: `exclude_seen` must be true or false and `dataset` a name"),
+        ({"exclude_seen": 1}, "protocol: `exclude_seen` must be true, false or a list of both, got 1"),
     ],
 )
-def test_a_protocol_that_makes_no_sense(changes, message):
+def test_an_invalid_protocol(changes, message):
     with pytest.raises(ConfigError) as caught:
         Protocol(**({"candidates": 10, "users": 5} | changes))
     assert str(caught.value) == message
@@ -200,16 +235,16 @@ def test_a_protocol_that_makes_no_sense(changes, message):
 @given(
     st.builds(
         Protocol,
-        split=st.sampled_from(["leave_last_out", "global_time"]),
+        split=st.sampled_from(["leave_last_out", "global_time", "given"]),
         ties=st.sampled_from(["source", "shuffle"]),
         tie_seed=st.integers(0, 9),
-        exclude_seen=st.booleans(),
+        exclude_seen=st.sampled_from([True, False, (True,), (False, True)]),
         collisions=st.sampled_from(["suffix", "reassign", "share", None]),
         candidates=st.integers(1, 10**9),
         beam=st.none() | st.integers(1, 1000),
         seeds=st.lists(st.integers(0, 2**63), max_size=3).map(tuple),
         users=st.integers(1, 10**9),
-        part=st.sampled_from(["test", "valid"]),
+        evaluated_on=st.sampled_from(["test", "validation"]),
         dataset=st.text(max_size=5),
     )
 )
@@ -219,29 +254,30 @@ def test_a_protocol_survives_json(protocol):
 
 def test_the_protocol_as_a_sentence():
     assert PROTOCOL.sentence() == (
-        "beauty, test part; leave-last-out split; equal times as in the source; nothing masked; "
-        "all 12,101 items are candidates; 22,363 users; collisions by token; beam 50; seeds 0, 1; "
+        "beauty, test set; leave-last-out split; tied timestamps in source order; seen items excluded; "
+        "all 12,101 items are candidates; 22,363 users; collisions by suffix; beam 50; seeds 0, 1; "
         "95 % bootstrap intervals over users, 1,000 samples"
     )
     other = Protocol(
-        candidates=5, users=3, ties="shuffle", tie_seed=4, exclude_seen=True, split="global_time"
+        candidates=5, users=3, ties="shuffle", tie_seed=4, exclude_seen=(True, False), split="global_time"
     )
     assert other.sentence().startswith(
-        "test part; global-time split; equal times shuffled with seed 4; seen items masked; "
+        "test set; global-time split; tied timestamps shuffled with seed 4; "
+        "seen items excluded and included; "
     )
 
 
-def test_the_method_of_reassign_is_told_if_it_is_not_the_first():
+def test_the_method_of_reassign_is_named_if_it_is_not_the_first():
     first = Protocol(candidates=5, users=3, collisions="reassign")
     nearest = dataclasses.replace(first, reassign="nearest")
     assert "collisions by reassign; " in first.sentence() and "reassign" not in first.as_dict()
     assert "collisions by reassign (nearest); " in nearest.sentence()
     assert Protocol.from_dict(json.loads(json.dumps(nearest.as_dict()))) == nearest
     without = Protocol(candidates=5, users=3)
-    assert without.joined(nearest) == nearest.joined(without) == nearest
-    assert without.joined(first) == first.joined(without) == first
+    assert without.combined(nearest) == nearest.combined(without) == nearest
+    assert without.combined(first) == first.combined(without) == first
     with pytest.raises(ConfigError, match="`reassign` is 'first' and 'nearest'"):
-        first.joined(nearest)
+        first.combined(nearest)
 
 
 def test_facts_of_this_machine_go_into_the_file(tmp_path):

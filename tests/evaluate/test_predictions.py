@@ -42,7 +42,8 @@ def predictions(draw):
         scores[row, :filled] = sorted(values, reverse=True)
     indices = st.lists(st.integers(0, 2**31 - 1), min_size=m, max_size=m)
     users, targets = (np.array(draw(indices), np.int32) for _ in range(2))
-    return Predictions(draw(st.text(min_size=1, max_size=5).filter(_encodes)), users, items, scores, targets)
+    model = draw(st.text(min_size=1, max_size=5).filter(_encodes))
+    return Predictions(model, users, items, scores, targets, draw(st.booleans()))
 
 
 def _encodes(text):
@@ -76,7 +77,8 @@ def test_an_index_without_an_original_id(tmp_path):
     with pytest.raises(DataError) as caught:
         make().save(path, item_ids=["a", "b", "c"])
     assert str(caught.value) == (
-        "item index 3 has no original id: `item_ids` holds 3, one for each item of the dataset is needed"
+        "item index 3 has no original id: expected `item_ids` to hold one id for each item of the dataset, "
+        "got 3"
     )
     assert not path.exists()
 
@@ -84,10 +86,10 @@ def test_an_index_without_an_original_id(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": ""}, "predictions need the name of their model, got ''"),
+        ({"model": ""}, "`model` of predictions must be a name, got ''"),
         ({"users": [1, 2]}, "`users` of predictions must be int32 (m,), got list"),
         ({"users": np.array([1, 2])}, "`users` of predictions must be int32 (m,), got int64 (2,)"),
-        ({"targets": np.array([1], np.int32)}, "`targets` must be (2,), one a user, got (1,)"),
+        ({"targets": np.array([1], np.int32)}, "`targets` must be (2,), one per user, got (1,)"),
         (
             {"users": np.array([1], np.int32)},
             "`items` and `scores` must be (1, k) as there are 1 users, got (2, 3) and (2, 3)",
@@ -99,7 +101,7 @@ def test_an_index_without_an_original_id(tmp_path):
         ({"users": np.array([-1, 2], np.int32)}, "row 0 of the predictions has a negative user index"),
         (
             {"targets": np.array([1, -1], np.int32)},
-            "row 1 of the predictions has a negative target; users without a next item must be left out",
+            "row 1 of the predictions has a negative target; leave out users without a next item",
         ),
         (
             {"items": ((3, 1, -2), (2, 0, 1))},
@@ -157,14 +159,24 @@ def test_a_truncated_file(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (pl.col("user").cast(pl.Int64), "expected the columns model, user, target, items, scores"),
-        (pl.col("items").arr.to_list(), "expected the columns model, user, target, items, scores"),
+        (
+            pl.col("user").cast(pl.Int64),
+            "expected the columns model, exclude_seen, user, target, items, scores",
+        ),
+        (
+            pl.col("items").arr.to_list(),
+            "expected the columns model, exclude_seen, user, target, items, scores",
+        ),
         (pl.Series("model", ["a", "b"]), "expected the predictions of one model, got a, b"),
-        (pl.Series("target", [1, None], dtype=pl.Int32), "has rows and no empty cells"),
+        (pl.Series("exclude_seen", [True, False]), "expected one value of `exclude_seen`, got both"),
+        (
+            pl.Series("target", [1, None], dtype=pl.Int32),
+            "expected at least one row of predictions and no null values",
+        ),
         (pl.Series("target", [1, -1], dtype=pl.Int32), "row 1 of the predictions has a negative target"),
         (
             pl.Series("items", [[3, None, -1], [2, 0, 1]], dtype=pl.Array(pl.Int32, 3)),
-            "has rows and no empty cells",
+            "expected at least one row of predictions and no null values",
         ),
     ],
 )
@@ -181,7 +193,7 @@ def test_a_foreign_or_empty_table(saved):
         Predictions.load(saved)
     make().save(saved)
     pl.read_parquet(saved).clear().write_parquet(saved)
-    with pytest.raises(FormatError, match="has rows and no empty cells"):
+    with pytest.raises(FormatError, match="expected at least one row of predictions and no null values"):
         Predictions.load(saved)
 
 
