@@ -1,4 +1,4 @@
-"""A generator whose probabilities stand in a table, so that everything it does can be enumerated."""
+"""A generative network whose probabilities are drawn per prefix, so that all results are countable."""
 
 import itertools
 
@@ -15,7 +15,7 @@ SIZES = (3, 4, 3)
 class Tables:
     """Random logits for each pair of a history's last item and a prefix."""
 
-    reads, max_items, user_buckets = "items", 5, 0
+    inputs, max_items, user_buckets = "items", 5, 0
 
     def __init__(self, spread=1.5, seed=0):
         self.sizes, self.spread, self.seed, self.known = SIZES, spread, seed, {}

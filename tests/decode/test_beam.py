@@ -6,7 +6,7 @@ import torch
 
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
-from sidkit.decode import beam_search
+from sidkit.decode import SearchOptions, beam_search
 from sidkit.errors import ConfigError
 from sidkit.models import TIGERNetwork
 
@@ -59,7 +59,9 @@ def best_items(log_probs: np.ndarray, k: int, barred=()) -> list[int]:
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared):
     model, trie, tokens = world(shared)
-    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=60, k=ITEMS, batch_size=2)
+    items, scores = beam_search(
+        model, trie, tokens, HISTORIES, beam=60, k=ITEMS, options=SearchOptions(batch_size=2)
+    )
     for row, history in enumerate(HISTORIES):
         log_probs = item_log_probs(model, tokens, history.tolist())
         np.testing.assert_allclose(scores[row], log_probs[items[row]], rtol=1e-4)
@@ -103,7 +105,7 @@ def plain_beam_search(model, tokens, history, beam) -> list[int]:
 def test_excluded_items_never_come_and_the_list_is_still_full(shared):
     model, trie, tokens = world(shared)
     barred = Sequences.from_rows([list(range(row, ITEMS, 2)) for row in range(len(HISTORIES))])
-    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=6, exclude=barred)
+    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=6, options=SearchOptions(exclude=barred))
     assert np.all(items >= 0)
     assert np.all(np.isfinite(scores))
     for row in range(len(HISTORIES)):
@@ -113,7 +115,9 @@ def test_excluded_items_never_come_and_the_list_is_still_full(shared):
 
 def test_a_wide_beam_with_exclusion_equals_the_catalogue_without_those():
     model, trie, tokens = world()
-    items, _ = beam_search(model, trie, tokens, HISTORIES, beam=60, k=ITEMS, exclude=HISTORIES)
+    items, _ = beam_search(
+        model, trie, tokens, HISTORIES, beam=60, k=ITEMS, options=SearchOptions(exclude=HISTORIES)
+    )
     for row, history in enumerate(HISTORIES):
         expected = best_items(item_log_probs(model, tokens, history.tolist()), ITEMS, history.tolist())
         assert items[row].tolist() == expected + [-1] * (ITEMS - len(expected))
@@ -137,7 +141,8 @@ def test_the_batch_changes_nothing():
 def test_user_tokens():
     model, trie, tokens = world(user_buckets=3)
     histories = Sequences.from_rows([[1, 2], [1, 2], [1, 2]])
-    items, scores = beam_search(model, trie, tokens, histories, beam=4, users=np.array([0, 1, 3], np.int32))
+    options = SearchOptions(users=np.array([0, 1, 3], np.int32))
+    items, scores = beam_search(model, trie, tokens, histories, beam=4, options=options)
     assert scores[0].tolist() == scores[2].tolist()  # users 0 and 3 share a bucket
     assert scores[0].tolist() != scores[1].tolist()
     assert items[0].tolist() == items[2].tolist()

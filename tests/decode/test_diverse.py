@@ -5,7 +5,7 @@ import pytest
 from tests.decode.tables import SIZES, Tables, catalogue
 
 from sidkit.data import Sequences
-from sidkit.decode import beam_search, diverse_beam_search
+from sidkit.decode import Diversity, SearchOptions, beam_search, diverse_beam_search
 from sidkit.errors import ConfigError
 
 HISTORIES = Sequences.from_rows([[1], [2, 3], [4], [7, 5], [6]])
@@ -40,7 +40,13 @@ def test_as_a_plain_diverse_search(width, groups, penalty, barred):
     tokens, trie = catalogue()
     exclude = Sequences.from_rows([[2, 3, 4]] * len(HISTORIES)) if barred else None
     items, scores = diverse_beam_search(
-        model, trie, tokens, HISTORIES, beam=width * groups, groups=groups, penalty=penalty, exclude=exclude
+        model,
+        trie,
+        tokens,
+        HISTORIES,
+        beam=width * groups,
+        diversity=Diversity(groups, penalty),
+        options=SearchOptions(exclude=exclude),
     )
     penalties = penalty if isinstance(penalty, tuple) else [penalty] * 3
     for row, history in enumerate(HISTORIES):
@@ -57,7 +63,9 @@ def test_as_a_plain_diverse_search(width, groups, penalty, barred):
 def test_without_a_penalty_it_is_a_plain_beam_search(groups):
     model = Tables()
     tokens, trie = catalogue(shared=4)
-    ours = diverse_beam_search(model, trie, tokens, HISTORIES, beam=4 * groups, groups=groups, penalty=0, k=4)
+    ours = diverse_beam_search(
+        model, trie, tokens, HISTORIES, beam=4 * groups, k=4, diversity=Diversity(groups, 0)
+    )
     theirs = beam_search(model, trie, tokens, HISTORIES, beam=4)
     np.testing.assert_array_equal(ours[0], theirs[0])
     np.testing.assert_array_equal(ours[1], theirs[1])
@@ -65,7 +73,7 @@ def test_without_a_penalty_it_is_a_plain_beam_search(groups):
 
 def test_one_group_is_plain_whatever_the_penalty():
     tokens, trie = catalogue()
-    ours = diverse_beam_search(Tables(), trie, tokens, HISTORIES, beam=5, groups=1, penalty=9.0)
+    ours = diverse_beam_search(Tables(), trie, tokens, HISTORIES, beam=5, diversity=Diversity(1, 9.0))
     theirs = beam_search(Tables(), trie, tokens, HISTORIES, beam=5)
     np.testing.assert_array_equal(ours[0], theirs[0])
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-6)
@@ -77,7 +85,7 @@ def test_a_penalty_on_the_first_token_spreads_the_list():
 
     def firsts(penalty):
         items, _ = diverse_beam_search(
-            model, trie, tokens, HISTORIES, beam=3, groups=3, penalty=(penalty, 0, 0), k=3
+            model, trie, tokens, HISTORIES, beam=3, k=3, diversity=Diversity(3, (penalty, 0, 0))
         )
         return [len({int(tokens[item, 0]) for item in row if item >= 0}) for row in items]
 
@@ -86,12 +94,12 @@ def test_a_penalty_on_the_first_token_spreads_the_list():
 
 
 BAD = {
-    "beam": {"beam": 5, "groups": 2},
-    "groups": {"beam": 5, "groups": 0},
-    "`penalty` is -1": {"penalty": -1},
-    "`penalty` is nan": {"penalty": float("nan")},
-    "each of 3 levels": {"penalty": [1, 2]},
-    "`temperature` is 0": {"temperature": 0},
+    "divide `beam`, got `groups` = 2 and `beam` = 5": {"beam": 5, "diversity": Diversity(2)},
+    "got `groups` = 0": {"beam": 5, "diversity": Diversity(0)},
+    "`penalty` is invalid: .* got -1": {"diversity": Diversity(penalty=-1)},
+    "`penalty` is invalid: .* got nan": {"diversity": Diversity(penalty=float("nan"))},
+    "`penalty` .* each of 3 levels": {"diversity": Diversity(penalty=[1, 2])},
+    "`temperature` is invalid: .* got 0": {"options": SearchOptions(temperature=0)},
 }
 
 
@@ -105,7 +113,9 @@ def test_settings_out_of_range(message):
 @pytest.mark.parametrize("temperature", [0.5, 3, (0.7, 1.0, 2.5)])
 def test_temperature_raises_probabilities_to_a_power(temperature):
     model, (tokens, trie) = Tables(), catalogue()
-    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=14, temperature=temperature)
+    items, scores = beam_search(
+        model, trie, tokens, HISTORIES, beam=14, options=SearchOptions(temperature=temperature)
+    )
     each = temperature if isinstance(temperature, tuple) else [temperature] * 3
     for row, history in enumerate(HISTORIES):
         expected = []
@@ -122,5 +132,5 @@ def test_temperature_raises_probabilities_to_a_power(temperature):
 @pytest.mark.parametrize("temperature", [0, -1, float("inf"), float("nan"), [1, 1], [1, 1, 0]])
 def test_temperatures_out_of_range(temperature):
     tokens, trie = catalogue()
-    with pytest.raises(ConfigError, match="`temperature` is"):
-        beam_search(Tables(), trie, tokens, HISTORIES, temperature=temperature)
+    with pytest.raises(ConfigError, match="`temperature` is invalid"):
+        beam_search(Tables(), trie, tokens, HISTORIES, options=SearchOptions(temperature=temperature))

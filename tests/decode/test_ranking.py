@@ -11,9 +11,10 @@ from sidkit.decode import ranking, top_k
 from sidkit.errors import ConfigError, DataError
 
 
-def oracle(scores, k, excluded):
+def oracle(scores, k, excluded, allowed=None):
     """Sort a row: the higher score first, of equal ones the lower index."""
     left = [i for i, score in enumerate(scores) if i not in excluded and score != -math.inf]
+    left = [i for i in left if allowed is None or i in allowed]
     left = sorted(left, key=lambda i: (-scores[i], i))[:k]
     return left + [-1] * (k - len(left))
 
@@ -27,22 +28,34 @@ def problems(draw):
     shape = draw(st.tuples(st.integers(0, 5), st.integers(1, 40)))
     scores = draw(hnp.arrays(np.float32, shape, elements=VALUES))
     exclude = [draw(st.lists(st.integers(0, shape[1] - 1), max_size=6)) for _ in range(shape[0])]
-    return scores, draw(st.integers(1, 12)), exclude
+    lists = draw(st.sampled_from([0, 1, shape[0]]))
+    allow = [draw(st.lists(st.integers(0, shape[1] - 1), max_size=9)) for _ in range(lists)]
+    return scores, draw(st.integers(1, 12)), exclude, allow
 
 
 @given(problems(), st.booleans(), st.sampled_from([1, 7, 1000]))
 def test_equals_sorting(problem, excluding, block):
-    scores, k, exclude = problem
+    scores, k, exclude, allow = problem
     before = ranking._BLOCK_ELEMENTS
     ranking._BLOCK_ELEMENTS = block
     try:
-        items, best = top_k(scores, k, Sequences.from_rows(exclude) if excluding else None)
+        items, best = top_k(
+            scores,
+            k,
+            Sequences.from_rows(exclude) if excluding else None,
+            Sequences.from_rows(allow) if allow else None,
+        )
     finally:
         ranking._BLOCK_ELEMENTS = before
     assert items.dtype == np.int32 and best.dtype == np.float32
     assert items.shape == best.shape == (len(scores), k)
     for row, found, found_scores in zip(range(len(scores)), items.tolist(), best.tolist(), strict=True):
-        expected = oracle(scores[row].tolist(), k, set(exclude[row]) if excluding else set())
+        expected = oracle(
+            scores[row].tolist(),
+            k,
+            set(exclude[row]) if excluding else set(),
+            allow[row % len(allow)] if allow else None,
+        )
         assert found == expected
         assert found_scores == [scores[row, i] if i >= 0 else -math.inf for i in expected]
 
@@ -97,7 +110,13 @@ def test_the_input_is_left_as_it_was():
             DataError,
             "`exclude` must have one row for each of the 1 rows of scores, got 2",
         ),
-        ([[0.0]], 1, [[1]], DataError, "`exclude` lists items 1..1, the catalogue has 0..0"),
+        (
+            [[0.0]],
+            1,
+            [[1]],
+            DataError,
+            "`exclude` holds items outside the catalogue: expected 0..0, got 1..1",
+        ),
     ],
 )
 def test_bad_input(scores, k, exclude, error, message):

@@ -7,7 +7,7 @@ import pytest
 from tests.decode.tables import Tables, catalogue
 
 from sidkit.data import Sequences
-from sidkit.decode import sample_items
+from sidkit.decode import SearchOptions, sample_items
 from sidkit.errors import ConfigError
 
 
@@ -66,9 +66,9 @@ def test_draws_are_as_frequent_as_without_replacement(k, case):
         Sequences.from_rows([[3]] * DRAWS),
         k=k,
         seed=11,
-        temperature=temperature,
-        exclude=Sequences.from_rows([barred] * DRAWS),
-        batch_size=1000,
+        options=SearchOptions(
+            temperature=temperature, exclude=Sequences.from_rows([barred] * DRAWS), batch_size=1000
+        ),
     )
     chances = probabilities(model, tokens, 3, barred, temperature)
     assert chances.sum() == pytest.approx(1)
@@ -90,7 +90,8 @@ def test_the_seed_decides_and_the_batch_does_not():
     model, (tokens, trie) = Tables(), catalogue()
 
     def draw(seed, batch_size=64):
-        return sample_items(model, trie, tokens, HISTORIES, k=5, seed=seed, batch_size=batch_size)
+        options = SearchOptions(batch_size=batch_size)
+        return sample_items(model, trie, tokens, HISTORIES, k=5, seed=seed, options=options)
 
     for other in (draw(3), draw(3, batch_size=1), draw(3, batch_size=2)):
         np.testing.assert_array_equal(draw(3)[0], other[0])
@@ -100,7 +101,9 @@ def test_the_seed_decides_and_the_batch_does_not():
 
 def test_all_items_are_drawn_once_when_there_are_no_more():
     tokens, trie = catalogue(shared=3)
-    items, scores = sample_items(Tables(), trie, tokens, HISTORIES, k=20, seed=0, exclude=HISTORIES)
+    items, scores = sample_items(
+        Tables(), trie, tokens, HISTORIES, k=20, seed=0, options=SearchOptions(exclude=HISTORIES)
+    )
     for row, history in enumerate(HISTORIES):
         left = sorted(set(range(14)) - set(history.tolist()))
         assert sorted(items[row][items[row] >= 0].tolist()) == left
@@ -113,7 +116,9 @@ def test_all_items_are_drawn_once_when_there_are_no_more():
 def test_nothing_is_left_to_draw():
     tokens, trie = catalogue()
     everything = Sequences.from_rows([list(range(14))] * len(HISTORIES))
-    items, scores = sample_items(Tables(), trie, tokens, HISTORIES, k=2, seed=0, exclude=everything)
+    items, scores = sample_items(
+        Tables(), trie, tokens, HISTORIES, k=2, seed=0, options=SearchOptions(exclude=everything)
+    )
     assert (items == -1).all()
     assert np.isneginf(scores).all()
 
@@ -124,8 +129,9 @@ def test_one_certain_token_and_hopeless_ones():
     assert all(sorted(row) == list(range(36)) for row in items.tolist())
 
 
-@pytest.mark.parametrize("bad", [{"k": 0}, {"seed": -1}, {"temperature": 0}])
-def test_settings_out_of_range(bad):
+@pytest.mark.parametrize("name", ["k", "seed", "temperature"])
+def test_settings_out_of_range(name):
+    bad = {"k": {"k": 0}, "seed": {"seed": -1}, "temperature": {"options": SearchOptions(temperature=0)}}
     tokens, trie = catalogue()
-    with pytest.raises(ConfigError, match=f"`{next(iter(bad))}`"):
-        sample_items(Tables(), trie, tokens, HISTORIES, **({"k": 1, "seed": 0} | bad))
+    with pytest.raises(ConfigError, match=f"`{name}`"):
+        sample_items(Tables(), trie, tokens, HISTORIES, **({"k": 1, "seed": 0} | bad[name]))

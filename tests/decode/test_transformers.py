@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 
 from sidkit import SidLayout, Trie
-from sidkit.decode.transformers import TrieLogitsProcessor
+from sidkit.decode.adapters.transformers import TrieLogitsProcessor
 from sidkit.errors import ConfigError, DataError
 from sidkit.ids import Vocabulary
 
@@ -35,7 +35,7 @@ class DictTrie:
 
     def __init__(self, tokens, prompt=1, shift=0, eos=VOCABULARY.eos, pad=VOCABULARY.pad):
         self.prompt, self.eos, self.pad, self.root = prompt, eos, pad, {}
-        for token_ids in (VOCABULARY.token_ids(tokens) + shift).tolist():
+        for token_ids in (VOCABULARY.encode(tokens) + shift).tolist():
             node = self.root
             for token_id in token_ids:
                 node = node.setdefault(token_id, {})
@@ -53,7 +53,7 @@ class DictTrie:
 def tiny_t5(seed=0) -> T5ForConditionalGeneration:
     torch.manual_seed(seed)
     config = T5Config(
-        vocab_size=VOCABULARY.size + 5,  # some token_ids that are none of the trie's
+        vocab_size=VOCABULARY.size + 5,  # some token ids are not in the trie
         d_model=16,
         d_kv=8,
         d_ff=16,
@@ -134,7 +134,7 @@ def test_every_finished_row_is_an_item_with_eos_behind_it():
     out = generate(tiny_t5(), logits_processor=[processor], num_beams=10, num_return_sequences=10)
     assert out.sequences.shape == (40, 1 + LEVELS + 1)
     assert (out.sequences[:, -1] == VOCABULARY.eos).all()
-    found = VOCABULARY.tokens(out.sequences[:, 1:-1].numpy())
+    found = VOCABULARY.decode(out.sequences[:, 1:-1].numpy())
     values, offsets = processor.trie.lookup(LAYOUT.pack(found))
     assert (np.diff(offsets) == 1).all()
     assert all(len(set(row)) == 10 for row in values.reshape(4, 10).tolist())
@@ -143,19 +143,25 @@ def test_every_finished_row_is_an_item_with_eos_behind_it():
 def test_one_item_is_found_by_any_beam():
     processor = TrieLogitsProcessor(trie_of(catalogue(1)), VOCABULARY)
     out = generate(tiny_t5(), logits_processor=[processor], num_beams=3)
-    assert (VOCABULARY.tokens(out.sequences[:, 1:-1].numpy()) == catalogue(1)).all()
+    assert (VOCABULARY.decode(out.sequences[:, 1:-1].numpy()) == catalogue(1)).all()
 
 
-@pytest.mark.parametrize("in_place", [False, True])
-def test_a_decoder_alone_with_tokens_of_its_own_and_padding_on_the_left(in_place):
+def tiny_gpt2(words, eos):
     torch.manual_seed(0)
-    words, eos, pad = 50, 7, 9
     config = GPT2Config(
         vocab_size=words + VOCABULARY.size, n_embd=16, n_layer=1, n_head=2, bos_token_id=1, eos_token_id=eos
     )
     model = GPT2LMHeadModel(config).eval()
     for weights in model.parameters():
         torch.nn.init.normal_(weights, std=0.3)
+    return model
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("prompt_length", [6, None])
+def test_a_decoder_only_model_with_other_token_ids_and_padding_on_the_left(prompt_length, in_place):
+    words, eos, pad = 50, 7, 9
+    model = tiny_gpt2(words, eos)
     prompts = torch.randint(10, words, (3, 6))
     prompts[1, :4] = pad
     options = {"attention_mask": (prompts != pad).long(), "pad_token_id": pad, "num_beams": 4}
@@ -163,11 +169,33 @@ def test_a_decoder_alone_with_tokens_of_its_own_and_padding_on_the_left(in_place
     tokens = catalogue()
     theirs = model.generate(prompts, prefix_allowed_tokens_fn=DictTrie(tokens, 6, words, eos, pad), **options)
     processor = TrieLogitsProcessor(
-        trie_of(tokens), VOCABULARY, prompt_length=6, first_token=words, eos=eos, pad=pad, in_place=in_place
+        trie_of(tokens),
+        VOCABULARY,
+        prompt_length=prompt_length,
+        first_token=words,
+        eos=eos,
+        pad=pad,
+        in_place=in_place,
     )
     ours = model.generate(prompts, logits_processor=[processor], **options)
     assert torch.equal(ours, theirs)
     assert not processor.dead.any()
+
+
+def test_the_prompt_length_is_inferred_at_every_generate():
+    """Prompts of several lengths one after the other, one of them as long as the former rows would grow."""
+    words, eos, tokens = 50, 7, catalogue()
+    model = tiny_gpt2(words, eos)
+    processor = TrieLogitsProcessor(trie_of(tokens), VOCABULARY, first_token=words, eos=eos, pad=9)
+    for length in (6, 3, 3 + LEVELS + 1, 1, 12):
+        prompts = torch.randint(10, words, (3, length), generator=torch.Generator().manual_seed(length))
+        options = {"attention_mask": torch.ones_like(prompts), "pad_token_id": 9}
+        options |= {"num_beams": 4, "num_return_sequences": 4, "max_new_tokens": LEVELS + 1}
+        oracle = DictTrie(tokens, length, words, eos, 9)
+        expected = model.generate(prompts, prefix_allowed_tokens_fn=oracle, **options)
+        found = model.generate(prompts, logits_processor=[processor], **options)
+        assert torch.equal(found, expected)
+        VOCABULARY.decode(found[:, length:-1].numpy() - words)  # Semantic IDs, not EOS at once
 
 
 def expected_row(oracle: DictTrie, token_ids, scores):
@@ -187,7 +215,7 @@ TOKENS = st.integers(-3, VOCABULARY.size + 8)
 def test_any_rows_are_masked_as_the_dict_trie_says(data, dtype, in_place):
     tokens = catalogue(data.draw(st.integers(1, 30)), seed=1)
     depth = data.draw(st.integers(0, LEVELS + 3))
-    real = VOCABULARY.token_ids(tokens)
+    real = VOCABULARY.encode(tokens)
     tail = [VOCABULARY.eos, VOCABULARY.pad, VOCABULARY.pad]
     rows = st.lists(
         st.lists(TOKENS, min_size=depth, max_size=depth)
@@ -199,7 +227,7 @@ def test_any_rows_are_masked_as_the_dict_trie_says(data, dtype, in_place):
     input_ids = torch.from_numpy(np.pad(written, [(0, 0), (1, 0)], constant_values=VOCABULARY.bos))
     scores = torch.randn(len(written), VOCABULARY.size + 2).to(dtype)
     before = scores.clone()
-    processor = TrieLogitsProcessor(trie_of(tokens), VOCABULARY, in_place=in_place)
+    processor = TrieLogitsProcessor(trie_of(tokens), VOCABULARY, prompt_length=1, in_place=in_place)
     masked = processor(input_ids, scores)
     oracle = DictTrie(tokens)
     for row, token_ids in enumerate(input_ids):
@@ -245,7 +273,7 @@ def test_what_does_not_fit_is_refused(case):
     arguments, error, message = HOSTILE[case]
     before = arguments[1].clone()
     with pytest.raises(error, match=message):
-        TrieLogitsProcessor(trie_of(catalogue()), VOCABULARY, in_place=True)(*arguments)
+        TrieLogitsProcessor(trie_of(catalogue()), VOCABULARY, prompt_length=1, in_place=True)(*arguments)
     assert torch.equal(arguments[1], before)
 
 
@@ -256,12 +284,12 @@ def test_a_vocabulary_of_another_layout():
 
 @pytest.mark.parametrize("name", ["prompt_length", "first_token", "eos", "pad"])
 def test_negative_numbers(name):
-    with pytest.raises(ConfigError, match=f"`{name}` must not be negative, but it is -1"):
+    with pytest.raises(ConfigError, match=f"`{name}` must be 0 or more, got -1"):
         TrieLogitsProcessor(trie_of(catalogue()), VOCABULARY, **{name: -1})
 
 
 def test_the_missing_extra_is_named():
-    code = "import sys; sys.modules['transformers'] = None; import sidkit.decode.transformers"
+    code = "import sys; sys.modules['transformers'] = None; import sidkit.decode.adapters.transformers"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MissingExtraError: `transformers` is not installed" in result.stderr
     assert "pip install 'sidkit[transformers]'" in result.stderr

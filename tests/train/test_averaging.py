@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tests.train.test_fit import SETTINGS, train
+from tests.train.test_loop import SETTINGS, train
 from torch import nn
 
 from sidkit.train.averaging import WeightAverage
@@ -45,11 +45,10 @@ def test_the_models_own_weights_come_back_even_after_an_error():
     assert model.weight.item() == 8.0
 
 
-def test_the_means_are_what_is_judged_and_kept(tmp_path):
+def test_the_means_are_what_is_evaluated_and_kept():
     seen = []
     settings = dataclasses.replace(SETTINGS, weight_averaging=0.5)
-    torch.manual_seed(0)
-    averaged, _ = train(tmp_path / "a", settings, settle=lambda model: seen.append(model.item.weight.clone()))
-    plain, _ = train(tmp_path / "b")
+    averaged, _ = train(None, settings, select=lambda network: seen.append(network.item.weight.clone()))
+    plain, _ = train()
     assert torch.equal(seen[0], averaged.item.weight)
     assert not torch.equal(averaged.item.weight, plain.item.weight)

@@ -10,7 +10,7 @@ from sidkit.train import NextItemBatches, PieceBatches
 
 TOKENS = np.stack(np.unravel_index(np.arange(12), (4, 3)), axis=1).astype(np.uint16)
 HISTORIES = Sequences.from_rows([[0, 1, 2, 3, 4, 5], [], [7], [6, 2, 11], *[[k, 1, 2, k] for k in range(9)]])
-PIECES = ActionPiece(19).fit(HISTORIES, TOKENS, (4, 3)).pieces_
+PIECES = ActionPiece(19).fit(HISTORIES, TOKENS, (4, 3)).vocabulary_
 
 
 def batches(**changes) -> PieceBatches:

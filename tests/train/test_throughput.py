@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.train.test_fit import SETTINGS, interrupt_at, train
+from tests.train.test_loop import SETTINGS, interrupt_at, train
 from torch.utils.flop_counter import FlopCounterMode
 
 from sidkit.models import (
@@ -19,7 +19,7 @@ from sidkit.models import (
 )
 from sidkit.train import History, gemm_peak, step_flops
 from sidkit.train.batches import Batch
-from sidkit.train.checkpoint import Checkpoint
+from sidkit.train.checkpoint import TrainingState
 
 ITEMS, B, T, D = 30, 3, 7, 16
 SIZES = (5, 4, 3)
@@ -135,7 +135,7 @@ def test_rqtransformer(dense, content):
         DecoderOnlyNetwork(SIZES, d_model=D, layers=1, heads=1),
         RQTransformerNetwork.for_items(SIZES, TOKENS, d_model=D, layers=1, heads=1),
     ],
-    ids=lambda model: model.kind,
+    ids=lambda model: type(model).__name__,
 )
 def test_padding_is_no_work(model):
     batch = of_items((2, 7, 1, 4))
@@ -159,6 +159,7 @@ def test_the_speed_of_a_product_is_measured_once_and_draws_nothing():
 
 def test_a_history_tells_what_was_reached(tmp_path):
     _, history = train(tmp_path, dataclasses.replace(SETTINGS, max_steps=50))
+    history.save(tmp_path / "history.json")
     written = json.loads((tmp_path / "history.json").read_text())
     # 40 histories of 5 positions an epoch of 5 steps.
     model = SASRecNetwork(12, d_model=16, layers=1, heads=1, max_items=8)
@@ -174,11 +175,11 @@ def test_a_history_tells_what_was_reached(tmp_path):
 
 def test_the_measurement_can_be_left_out_and_changes_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, on_progress=interrupt_at(7))
-    before = Checkpoint.load(tmp_path / "checkpoint.safetensors", identity(tmp_path))
+        train(tmp_path, callback=interrupt_at(7))
+    before = TrainingState.load(tmp_path / "checkpoint.safetensors", identity(tmp_path))
     assert before.history["pending"]["flops"] > 0
     left_out, history = train(tmp_path, dataclasses.replace(SETTINGS, measure_gemm=False))  # is continued
-    measured, whole = train(tmp_path / "whole")
+    measured, whole = train()
     assert torch.equal(left_out.item.weight, measured.item.weight)
     assert history.gemm_share is None and whole.gemm_share > 0
     assert history.flops == whole.flops > 0
@@ -195,8 +196,8 @@ def test_entries_of_earlier_versions_are_left_out_of_the_sum():
     old = {"step": 20, "seconds": 2.0, "tokens_per_second": 100.0}
     new = {"step": 40, "seconds": 3.0, "tokens_per_second": 400.0, "flops": 7, "gemm_share": 0.5}
     history = History("sasrec", 1, steps=[old, new])
-    history.sum_up()
+    history.summarize()
     assert (history.tokens_per_second, history.flops, history.gemm_share) == (200.0, 7, 0.5)
     history = History("sasrec", 1, steps=[old])
-    history.sum_up()
+    history.summarize()
     assert (history.tokens_per_second, history.flops, history.gemm_share) == (100.0, 0, None)

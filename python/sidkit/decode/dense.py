@@ -89,7 +89,8 @@ def rank_by_rqtransformer(
         k: number of items.
         by: the probability of the Semantic ID, that of the softmax over all items, or a mixture of both
             logarithms.
-        sid_share: weight of the Semantic ID in the mixture, from 0 to 1; None for the one that validation chose.
+        sid_share: weight of the Semantic ID in the mixture, from 0 to 1; None for the one that validation
+            chose.
         options: filters and batch size (256 by default).
 
     Returns:

@@ -27,8 +27,8 @@ class Diversity:
 
     Attributes:
         groups: number of groups; must divide the beam.
-        penalty: in nats, 0 or more, one for all levels or one each. The first token is the broadest: a penalty
-            there alone, such as (2, 0, 0, 0), spreads the list over regions of the catalogue.
+        penalty: in nats, 0 or more, one for all levels or one each. The first token is the broadest: a
+            penalty there alone, such as (2, 0, 0, 0), spreads the list over regions of the catalogue.
     """
 
     groups: int = 5
@@ -64,10 +64,10 @@ def diverse_beam_search(
     """Return the next items after each history, found by groups of beams that avoid each other.
 
     At every level the groups take their steps one after the other, each an exact step of beam search under
-    the trie with `beam / groups` prefixes. In a group's scores, a token loses `penalty` for every prefix of an
-    earlier group that has taken it at this level, and the loss stays in the scores of later levels. The results
-    of all groups are merged: an item found by several groups is listed once, with its log-probability without
-    penalties.
+    the trie with `beam / groups` prefixes. In a group's scores, a token loses `penalty` for every prefix of
+    an earlier group that has taken it at this level, and the loss stays in the scores of later levels. The
+    results of all groups are merged: an item found by several groups is listed once, with its log-probability
+    without penalties.
 
     The first group is a plain beam search of its width. With a penalty of 0, all groups find the same.
 

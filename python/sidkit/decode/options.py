@@ -44,8 +44,8 @@ class SearchOptions:
         exclude: m rows of items that must not be returned.
         allow: items that may be returned, nothing else: an `ItemSet` of the trie, or one per history.
         temperature: one for all levels or one each: probabilities of tokens are raised to the power of
-            1 / temperature and normalized. Below 1 a level concentrates on its best tokens; above 1 it is more
-            even.
+            1 / temperature and normalized. Below 1 a level concentrates on its best tokens; above 1 it is
+            more even.
         batch_size: histories at a time, of equal length; None for 64.
         on_progress: called with the number of histories done.
     """
@@ -93,7 +93,8 @@ def check_arguments(histories: Sequences, known: int, *, k: int, batch_size: int
         place = int(np.argmax(histories.values >= known))
         row = int(np.searchsorted(histories.offsets, place, side="right")) - 1
         raise DataError(
-            f"history {row} holds item {histories.values[place]}, but the model knows items 0 to {known - 1}. "
+            f"history {row} holds item {histories.values[place]}, but the model knows items 0 to "
+            f"{known - 1}. "
             "Remove items that the model was not trained on."
         )
 

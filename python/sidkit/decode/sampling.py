@@ -32,10 +32,10 @@ def sample_items(
 ) -> Ranked:
     """Sample different Semantic IDs after each history, without replacement, and return their items.
 
-    The distribution is that of the network under the trie: at each level, the probabilities of the tokens that
-    lead to an allowed item, normalized to a sum of 1. The result is distributed as if one Semantic ID after the
-    other was drawn and removed; it takes one beam search of width k over scores perturbed by Gumbel noise. The
-    sampling is exact.
+    The distribution is that of the network under the trie: at each level, the probabilities of the tokens
+    that lead to an allowed item, normalized to a sum of 1. The result is distributed as if one Semantic ID
+    after the other was drawn and removed; it takes one beam search of width k over scores perturbed by Gumbel
+    noise. The sampling is exact.
 
     Args:
         network: a generative network in evaluation mode.
@@ -43,7 +43,8 @@ def sample_items(
         tokens: tokens of all items, (items, L), from which histories are encoded.
         histories: m rows of item rows, oldest first.
         k: Semantic IDs to draw.
-        seed: 0 or more. The sample of a history depends on the seed, its row and its scores, not on the batch.
+        seed: 0 or more. The sample of a history depends on the seed, its row and its scores, not on the
+            batch.
         options: users, filters, temperature and batch size; a temperature above 1 draws more evenly.
 
     Returns:
