@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from sidkit._files import atomic_folder, atomic_path, sha256_of, write_bytes, write_text
+from sidkit._files import atomic_directory, atomic_path, sha256_of, write_bytes, write_text
 
 
 def test_a_file_is_whole_or_as_before(tmp_path):
@@ -20,13 +20,13 @@ def test_a_file_is_whole_or_as_before(tmp_path):
 
 def test_a_folder_is_whole_or_as_before(tmp_path):
     folder = tmp_path / "new" / "folder"
-    with atomic_folder(folder) as temporary:
+    with atomic_directory(folder) as temporary:
         (temporary / "a").write_text("first")
-    with pytest.raises(KeyboardInterrupt), atomic_folder(folder) as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic_directory(folder) as temporary:
         (temporary / "b").write_text("half")
         raise KeyboardInterrupt
     assert [path.name for path in folder.iterdir()] == ["a"]
-    with atomic_folder(folder) as temporary:
+    with atomic_directory(folder) as temporary:
         (temporary / "c").write_text("second")
     assert [path.name for path in folder.iterdir()] == ["c"]
     assert list(folder.parent.iterdir()) == [folder]

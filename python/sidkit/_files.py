@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and telling whether they are still the same."""
+"""Atomic writes of files and directories, and digests of files."""
 
 import hashlib
 import os
@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_folder", "atomic_path", "sha256_of", "write_bytes", "write_text"]
+__all__ = ["atomic_directory", "atomic_path", "sha256_of", "write_bytes", "write_text"]
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` once the block has finished without an error.
+    """Yield a temporary path in the same directory, and rename it to `path` when the block succeeds.
 
-    The data is flushed to the disk before the rename, so that after a crash, a full disk or an interrupt
-    the old file is still there, or the new one is, never a part of it.
+    The data is flushed to the disk before the rename: after a crash, a full disk or an interrupt, `path` is
+    either the old file or the complete new one.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, since some writers choose the format by it.
+    # Some writers choose the format by the suffix.
     handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
@@ -33,17 +33,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        refusal = _of_the_system(error, temporary, target)
+        refusal = _system_error(error, temporary, target)
         if refusal is None:
             raise
         raise refusal from error
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; rename it to `path` once the block has ended without an error.
+def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary directory next to `path`, and rename it to `path` when the block succeeds.
 
-    Whatever was at `path` before is removed in that moment, not earlier.
+    An existing directory at `path` is removed just before the rename.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,18 +63,18 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
+    """Write `data` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
+    """Write `text` to `path` as UTF-8, atomically."""
     write_bytes(path, text.encode())
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
@@ -82,18 +82,21 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _of_the_system(error: BaseException, temporary: Path, target: Path) -> OSError | None:
-    """Return the refusal of the system to write `target`; writers in Rust hide it in errors of their own."""
+def _system_error(error: BaseException, temporary: Path, target: Path) -> OSError | None:
+    """Return the error of the operating system for `target`; writers in Rust wrap it in their own types."""
     if isinstance(error, OSError) and error.filename not in (None, str(temporary)):
         return None
     number = error.errno if isinstance(error, OSError) else None
-    if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
-        number = int(told[1])
+    if number is None and (found := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(found[1])
     return None if number is None else OSError(number, os.strerror(number), str(target))
 
 
 def _umask() -> int:
-    # The only way to read the mask is to set it; 0o022 is what we leave for that instant.
+    # The mask can only be read by setting it.
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+atomic_folder = atomic_directory  # until its last caller is renamed

@@ -1,4 +1,4 @@
-"""How long work tells how far it is: one callable, called as often as the worker likes."""
+"""Progress of long work."""
 
 from typing import Protocol
 
@@ -6,17 +6,17 @@ __all__ = ["Progress", "silent"]
 
 
 class Progress(Protocol):
-    """Told what is done, of how much, and the latest figures."""
+    """Callback of long work, called as often as the work likes."""
 
     def __call__(self, done: int, total: int, /, **figures: float) -> None:
-        """Take note.
+        """Report progress.
 
         Args:
-            done: units finished so far, of whatever the worker counts.
-            total: units there will be.
-            figures: what a person would like to watch, such as `loss=2.31`.
+            done: finished units of work; each function defines its unit.
+            total: units of work in total.
+            figures: current figures to show, such as `loss=2.31`.
         """
 
 
 def silent(done: int, total: int, /, **figures: float) -> None:
-    """Take no note."""
+    """Report nothing."""

@@ -1,15 +1,15 @@
-"""What can go wrong, as one tree.
+"""Exceptions of sidkit.
 
     SidkitError
-      ├─ DataError (ValueError)           a dataset, a column, a file of the user's is not as it must be
-      ├─ ConfigError (ValueError)         a setting, or two settings together, make no sense
-      ├─ FormatError (ValueError)         a file of ours is truncated, foreign, or of another version
-      ├─ RunDirectoryError                   a run directory was made with other settings, or lacks an output
-      ├─ CollisionError (ValueError)      more items share a prefix than the policy can tell apart
-      ├─ NotFittedError                   a tokenizer or model is used before it was trained
-      └─ MissingExtraError (ImportError)  an optional dependency is not installed; the message names the extra
+      ├─ DataError (ValueError)           invalid user data: a dataset, a column or a file
+      ├─ ConfigError (ValueError)         an invalid setting, or settings that contradict each other
+      ├─ FormatError (ValueError)         a file of sidkit that is truncated, foreign or of another version
+      ├─ RunDirectoryError                a run directory with other settings, or without an output
+      ├─ CollisionError (ValueError)      more items with one code than the collision policy can handle
+      ├─ NotFittedError                   a tokenizer or recommender used before `fit`
+      └─ MissingExtraError (ImportError)  an optional dependency that is not installed
 
-Every message says what was expected, what came, and what to do.
+Messages have one form: `<what is wrong>: expected <X>, got <Y>. <How to fix it>.`
 """
 
 __all__ = [
@@ -25,36 +25,36 @@ __all__ = [
 
 
 class SidkitError(Exception):
-    """The root of the errors that sidkit raises on purpose.
+    """Base class of the exceptions of sidkit.
 
-    The core answers arrays of another shape, and tokens or items out of range, with a plain ValueError, and
-    arguments of another type with a TypeError, as NumPy does.
+    The compiled core raises a plain ValueError for arrays of the wrong shape and for tokens or items out of
+    range, and a TypeError for arguments of the wrong type, as NumPy does.
     """
 
 
 class DataError(SidkitError, ValueError):
-    """A dataset, a column or a file of the user's does not have the shape it must have."""
+    """Invalid user data: a dataset, a column or a file."""
 
 
 class ConfigError(SidkitError, ValueError):
-    """A setting, or two settings together, make no sense."""
+    """An invalid setting, or settings that contradict each other."""
 
 
 class FormatError(SidkitError, ValueError):
-    """A file of ours is truncated, foreign, or of another version."""
+    """A file of sidkit that is truncated, foreign or of another version."""
 
 
 class RunDirectoryError(SidkitError):
-    """A run directory was made with other settings, or lacks a stage's output."""
+    """A run directory that was made with other settings, or lacks the output of a stage."""
 
 
 class CollisionError(SidkitError, ValueError):
-    """More items share a prefix than the collision policy can tell apart."""
+    """More items with one code than the collision policy can handle."""
 
 
 class NotFittedError(SidkitError):
-    """A tokenizer or model is used before it was trained."""
+    """A tokenizer or recommender that is used before `fit`."""
 
 
 class MissingExtraError(SidkitError, ImportError):
-    """An optional dependency is not installed; the message names the extra to install."""
+    """An optional dependency that is not installed; the message names the extra to install."""

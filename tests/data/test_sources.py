@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from sidkit._files import sha256_of
-from sidkit.data import DATASETS, DatasetSource, SourceTables, cache_folder, fetch, load_dataset
+from sidkit.data import DATASETS, DatasetSource, SourceTables, cache_directory, fetch, load_dataset
 from sidkit.data.sources import amazon, movielens
 from sidkit.data.sources._download import download
 from sidkit.errors import ConfigError, DataError
@@ -127,11 +127,11 @@ def test_a_dataset_of_a_plug_in(tmp_path, monkeypatch):
 
 def test_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("SIDKIT_CACHE", str(tmp_path / "c"))
-    assert cache_folder() == tmp_path / "c"
+    assert cache_directory() == tmp_path / "c"
     monkeypatch.delenv("SIDKIT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
-    assert cache_folder() == tmp_path / "sidkit"
+    assert cache_directory() == tmp_path / "sidkit"
 
 
 def review(user, asin, time, stars=5.0):
@@ -253,7 +253,7 @@ def test_amazon_files_from_an_address(amazon_files, tmp_path, monkeypatch):
         "`amazon-beauty` needs two files of the Amazon product data of 2014: "
         "expected reviews_Beauty_5.json.gz and meta_Beauty.json.gz in "
         f"`{other / 'downloads' / 'amazon-beauty'}`, got none. Put them there, "
-        "or set SIDKIT_AMAZON_URL to the address of the folder that has them."
+        "or set SIDKIT_AMAZON_URL to the address of the directory that has them."
     )
     monkeypatch.setenv("SIDKIT_AMAZON_URL", amazon_files[0].parent.as_uri() + "/")
     assert len(load_dataset(fetch("amazon-beauty", other)).items) == 2

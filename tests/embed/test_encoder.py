@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 from sentence_transformers import SentenceTransformer
 
 import sidkit.embed.encoder
-from sidkit.embed import embed_texts, item_texts, model_folder
+from sidkit.embed import embed_texts, item_texts, model_directory
 from sidkit.embed.cache import text_keys
 from sidkit.embed.model import model_digest
 from sidkit.errors import ConfigError, DataError, FormatError, MissingExtraError
@@ -104,15 +104,18 @@ def test_an_interrupt_loses_one_chunk_at_most(tiny_model, encoded, tmp_path, mon
         (lambda content: content[:-1], "cannot be read"),
         (lambda content: b"", "cannot be read"),
         (lambda content: b"\xff" * 8 + content[8:], "cannot be read"),
-        (lambda content: content.replace(b"vectors", b"vectorz"), "must hold `keys` of uint8 and `vectors`"),
-        (lambda content: content[:-36] + b"\xff" * 4 + content[-32:], "has vectors that are not finite"),
+        (
+            lambda content: content.replace(b"vectors", b"vectorz"),
+            "is foreign: expected `keys` of uint8 and `vectors`",
+        ),
+        (lambda content: content[:-36] + b"\xff" * 4 + content[-32:], "expected finite vectors"),
     ],
 )
-def test_a_damaged_cache_is_told(tiny_model, tmp_path, damage, message):
+def test_a_damaged_cache_is_an_error(tiny_model, tmp_path, damage, message):
     embed_texts(["abc"], model=tiny_model, cache=tmp_path)
     (path,) = tmp_path.glob("*/*.safetensors")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(FormatError, match=f"{message}.*delete it, and its texts are embedded again"):
+    with pytest.raises(FormatError, match=f"{message}.*Delete it; its texts are embedded again"):
         embed_texts(["abc"], model=tiny_model, cache=tmp_path)
 
 
@@ -121,14 +124,12 @@ def test_vectors_of_another_model_are_told(tiny_model, tmp_path):
     (path,) = tmp_path.glob("*/*.safetensors")
     vectors = {"keys": text_keys(["soap"]), "vectors": np.zeros((1, 5), dtype=np.float32)}
     save_file(vectors, path.with_name("other.safetensors"))
-    with pytest.raises(FormatError, match="has vectors of 16 and of 5 numbers"):
+    with pytest.raises(FormatError, match="expected vectors of one width, got 16 and 5"):
         embed_texts(["soap", "abc"], model=tiny_model, cache=tmp_path)
 
 
 def test_settings_that_make_no_sense(tiny_model):
-    with pytest.raises(
-        ConfigError, match="batch_size must be at least 1 and max_tokens at least 3; got batch_size=0"
-    ):
+    with pytest.raises(ConfigError, match="expected batch_size >= 1 and max_tokens >= 3, got batch_size=0"):
         embed_texts(["a"], model=tiny_model, batch_size=0)
     with pytest.raises(ConfigError, match="got batch_size=64, max_tokens=2"):
         embed_texts(["a"], model=tiny_model, max_tokens=2)
@@ -141,15 +142,17 @@ def test_models_that_are_none(tmp_path, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
-    message = r"`nobody/nothing` is neither `minilm` nor a folder, and could not be fetched.*no network; hint"
+    message = (
+        r"`nobody/nothing` is neither `minilm` nor a directory, and cannot be downloaded.*no network. Without"
+    )
     with pytest.raises(ConfigError, match=message):
-        model_folder("nobody/nothing")
-    with pytest.raises(ConfigError, match=r"it has neither modules.json nor config.json"):
-        model_folder(tmp_path)
+        model_directory("nobody/nothing")
+    with pytest.raises(ConfigError, match=r"expected modules.json or config.json, got neither"):
+        model_directory(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"no weights as .safetensors; other formats are pickles"):
-        model_folder(tmp_path)
+    with pytest.raises(ConfigError, match=r"expected .safetensors, got none. Other formats are pickles"):
+        model_directory(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ConfigError, match="cannot be loaded as a sentence-transformers model"):
         embed_texts(["a"], model=tmp_path)
@@ -169,10 +172,10 @@ def test_a_name_on_the_hub_is_fetched_without_pickles(tiny_model, monkeypatch):
 
 
 def test_minilm_is_a_package(monkeypatch):
-    assert (model_folder("minilm") / "model.safetensors").is_file()
+    assert (model_directory("minilm") / "model.safetensors").is_file()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'sidkit\[embed\]'"):
-        model_folder("minilm")
+        model_directory("minilm")
 
 
 @pytest.mark.slow

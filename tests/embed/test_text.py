@@ -72,17 +72,18 @@ def test_the_default_template(columns, template):
     assert default_template(pl.DataFrame({"item_id": range(n), **columns})) == template
 
 
-def test_items_without_text_are_told_of():
+def test_items_without_text_are_a_warning():
     message = (
         "2 of 3 items have no text in `title`, such as 1, 2; they all get the vector of the empty text, "
-        "and so the same Semantic ID: give them text, or vectors of your own"
+        "and therefore the same codes. Add text, or use precomputed vectors."
     )
     with pytest.warns(UserWarning, match=re.escape(message)):
         assert texts(None, title=["a", None, " "]) == ["a", "", ""]
-    with pytest.raises(DataError, match="no item has any text in `title`"):
+    with pytest.raises(DataError, match="no item has any text: expected text in `title`, got none"):
         texts("{title}", title=["", None])
     with pytest.raises(
-        DataError, match=r"`items` has no column of text, only `item_id` \(Int64\), `x` \(Int64\)"
+        DataError,
+        match=r"no text: expected a column such as `title`, got `item_id` \(Int64\), `x` \(Int64\)",
     ):
         texts(None, x=[1])
 
@@ -90,12 +91,15 @@ def test_items_without_text_are_told_of():
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{titel}", "names `titel`, which is no column of `items`; there are item_id, title, deep"),
-        ("{title.x}", "names `title.x`, which is no column"),
-        ("title", "names no column; write for instance `{title}`; there are item_id, title, deep"),
-        ("{title:>10}", "the field `{title}` of a template takes no format"),
-        ("{title", "is broken: expected '}' before end of string; write a brace twice to mean itself"),
-        ("{deep}", "names `deep`, whose type List(List(Int64)) is no text"),
+        ("{titel}", "names an unknown column: expected one of item_id, title, deep, got `titel`"),
+        ("{title.x}", "names an unknown column: expected one of item_id, title, deep, got `title.x`"),
+        (
+            "title",
+            "names no column: expected at least one of item_id, title, deep. Write, for example, `{title}`",
+        ),
+        ("{title:>10}", "has a formatted field: expected `{title}` only"),
+        ("{title", "is malformed: expected '}' before end of string. Write a literal brace twice"),
+        ("{deep}", "names a column without text: expected text or numbers, got List(List(Int64)) in `deep`"),
     ],
 )
 def test_templates_that_make_no_sense(template, message):

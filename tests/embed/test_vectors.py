@@ -43,17 +43,17 @@ def test_fortran_order_and_arrays_of_fixed_length(tmp_path):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (X[:2], "has 2 rows for 3 items; row k must belong to the k-th item"),
-        (X[0], "one row per item; got float32 of shape (2,)"),
-        (X[:, :0], "one row per item; got float32 of shape (3, 0)"),
-        (X.astype(np.int32), "must hold floats of 16, 32 or 64 bits, one row per item; got int32"),
+        (X[:2], "expected 3 rows, row k for the k-th item after any filter, got 2"),
+        (X[0], "expected floats of 16, 32 or 64 bits (items, dim), got float32 of shape (2,)"),
+        (X[:, :0], "got float32 of shape (3, 0)"),
+        (X.astype(np.int32), "expected floats of 16, 32 or 64 bits (items, dim), got int32"),
         (
             np.array([[1, 1], [1, np.nan], [np.inf, 1]]),
-            "2 vectors that are not finite as float32; the first is row 1, item 'b'",
+            "expected finite float32 numbers, got others in 2 rows, the first of them row 1, item 'b'",
         ),
         (
             np.array([[1, 1], [1, 1], [1e300, 1]]),
-            "1 vectors that are not finite as float32; the first is row 2, item 'c'",
+            "expected finite float32 numbers, got others in 1 rows, the first of them row 2, item 'c'",
         ),
         (np.array([[None, {}]]), "is not a readable .npy file"),
     ],
@@ -68,21 +68,33 @@ def test_arrays_that_are_no_vectors(tmp_path, array, message):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"item_id": ["a", "b"], "v": [[1.0], [2.0]]}, "has no vector for 1 items, such as 'c'"),
-        ({"item_id": ["a", "a"], "v": [[1.0], [2.0]]}, "has several vectors for one item, such as 'a'"),
-        ({"item_id": [1, 2], "v": [[1.0], [2.0]]}, "`item_id` is Int64 in"),
+        (
+            {"item_id": ["a", "b"], "v": [[1.0], [2.0]]},
+            "expected a vector for each of 3 items, got none for 1, such as 'c'",
+        ),
+        ({"item_id": ["a", "a"], "v": [[1.0], [2.0]]}, "expected one vector per item, got several for 'a'"),
+        (
+            {"item_id": [1, 2], "v": [[1.0], [2.0]]},
+            "has the wrong type: expected String as in the catalogue, got Int64",
+        ),
         (
             {"id": ["a"], "v": [[1.0]]},
-            "must have a column `item_id` and one column of lists; it has `id` (String)",
+            "expected a column `item_id` and one column of lists, got `id` (String)",
         ),
-        ({"item_id": ["a"], "v": [1.0]}, "one column of lists; it has `item_id` (String), `v` (Float64)"),
+        ({"item_id": ["a"], "v": [1.0]}, "one column of lists, got `item_id` (String), `v` (Float64)"),
         (
             {"item_id": ["a", "b", "c"], "v": [[1.0, 2.0], [1.0], [1.0, 2.0]]},
-            "must be equally long, and not empty; most have 2 numbers, that of item 'b' has 1",
+            "differ in width: expected 2 numbers, as most have, got 1 for item 'b'",
         ),
-        ({"item_id": ["a", "b", "c"], "v": [[1.0], None, [1.0]]}, "that of item 'b' has 0"),
-        ({"item_id": ["a", "b", "c"], "v": [[1.0], [None], [1.0]]}, "has 1 nulls inside its lists"),
-        ({"item_id": ["a", "b", "c"], "v": [[1], [2], [3]]}, "must hold lists of floats; got List(Int64)"),
+        (
+            {"item_id": ["a", "b", "c"], "v": [[1.0], None, [1.0]]},
+            "expected 1 numbers, as most have, got 0 for item 'b'",
+        ),
+        (
+            {"item_id": ["a", "b", "c"], "v": [[1.0], [None], [1.0]]},
+            "expected a number everywhere, got 1 nulls inside its lists",
+        ),
+        ({"item_id": ["a", "b", "c"], "v": [[1], [2], [3]]}, "expected lists of floats, got List(Int64)"),
     ],
 )
 def test_tables_that_are_no_vectors(tmp_path, table, message):
@@ -104,8 +116,8 @@ def test_files_that_are_none(tmp_path, suffix):
 
 
 def test_other_files(tmp_path):
-    with pytest.raises(DataError, match=r"must come as .npy, .safetensors or .parquet; got .*v.csv"):
+    with pytest.raises(DataError, match=r"expected .npy, .safetensors or .parquet, got .*v.csv"):
         load_vectors(tmp_path / "v.csv", IDS)
     save_file({"x": X, "y": X}, tmp_path / "v.safetensors")
-    with pytest.raises(DataError, match="must hold a tensor `embeddings`, or only one; it has"):
+    with pytest.raises(DataError, match="expected `embeddings` or a single tensor, got"):
         load_vectors(tmp_path / "v.safetensors", IDS)

@@ -12,7 +12,7 @@ from sidkit.data.histories import Histories
 from sidkit.data.load import load_dataset, read_items
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import DATASETS, DatasetSource, SourceTables
-from sidkit.data.sources._fetch import cache_folder, fetch
+from sidkit.data.sources._fetch import cache_directory, fetch
 from sidkit.data.split import EvaluationSet, Split, SplitKind, Ties
 from sidkit.data.summary import Spread, Statistics, statistics
 from sidkit.data.synthetic import World, cyclic_world
@@ -32,7 +32,7 @@ __all__ = [
     "Ties",
     "World",
     "built_in_names",
-    "cache_folder",
+    "cache_directory",
     "cyclic_world",
     "fetch",
     "item_categories",
@@ -51,3 +51,6 @@ def split_dataset(dataset: Dataset, **settings: Any) -> Split:
 def built_in_names() -> list[str]:
     """List `DATASETS`; goes away once its callers do that."""
     return DATASETS.names()
+
+
+cache_folder = cache_directory  # until its last caller is renamed

@@ -32,16 +32,16 @@ def load_dataset(
     unknown_items: Literal["error", "drop"] = "error",
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Load a dataset from a folder, or by name.
+    """Load a dataset from a directory, or by name.
 
-    The folder holds `interactions.parquet` or `interactions.csv`, and `items.parquet` or `items.csv`, with
-    the columns of `Dataset`; times may have every form that `Dataset.from_frames` accepts. In CSV files, a
-    column of ids holds integers only if every id is written plainly: `007` makes it a column of strings.
+    The directory holds `interactions.parquet` or `interactions.csv`, and `items.parquet` or `items.csv`,
+    with the columns of `Dataset`; times may have every form that `Dataset.from_frames` accepts. In CSV files,
+    a column of ids holds integers only if every id is written plainly: `007` makes it a column of strings.
     Other columns of an `items.csv` are text.
 
     Args:
-        source: a name such as `ml-100k`, see `DATASETS`, or a folder; `./ml-100k` is always a folder.
-        columns: name in sidkit to name in the files, such as `{"user_id": "reviewerID"}`; for folders only.
+        source: a name such as `ml-100k`, see `DATASETS`, or a directory; `./ml-100k` is always a directory.
+        columns: name in sidkit to name in the files of a directory, such as `{"user_id": "reviewerID"}`.
         min_user_events: drop users with fewer events, see `Dataset.filtered`.
         min_item_events: drop items with fewer events, see `Dataset.filtered`.
         unknown_items: what happens to events whose item is not in `items`: `error`, or `drop` them.
@@ -55,13 +55,13 @@ def load_dataset(
     if isinstance(source, str) and source in DATASETS:
         if columns:
             raise ConfigError(
-                f"`columns` does not apply to the dataset `{source}`: expected a folder as the source, got a "
-                "name. Leave `columns` out."
+                f"`columns` does not apply to the dataset `{source}`: expected a directory as the source, "
+                "got a name. Leave `columns` out."
             )
-        folder = fetch(source, progress=progress)
+        directory = fetch(source, progress=progress)
     else:
-        folder = Path(source)
-    dataset = _read_folder(folder, columns, unknown_items)
+        directory = Path(source)
+    dataset = _read_directory(directory, columns, unknown_items)
     if min_user_events > 0 or min_item_events > 0:
         dataset = dataset.filtered(min_user_events=min_user_events, min_item_events=min_item_events)
     return dataset
@@ -71,7 +71,7 @@ def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame
     """Read a table of items without interactions.
 
     Args:
-        path: Parquet or CSV file, or a folder with `items.parquet` or `items.csv`.
+        path: Parquet or CSV file, or a directory with `items.parquet` or `items.csv`.
         like: ids of a catalogue; the ids of a CSV file become integers if these are integers.
 
     Returns:
@@ -85,7 +85,7 @@ def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame
         path = _find_table(path, "items")
     if path.suffix not in (".parquet", ".csv") or not path.is_file():
         raise DataError(
-            f"`{path}` has no items: expected a .parquet or .csv file, or a folder with items.parquet or "
+            f"`{path}` has no items: expected a .parquet or .csv file, or a directory with items.parquet or "
             "items.csv. Correct the path."
         )
     items = _read_table(path)
@@ -118,16 +118,16 @@ def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame
     return items.with_columns(ids)
 
 
-def _read_folder(
-    folder: Path, columns: Mapping[str, str] | None, unknown_items: Literal["error", "drop"]
+def _read_directory(
+    directory: Path, columns: Mapping[str, str] | None, unknown_items: Literal["error", "drop"]
 ) -> Dataset:
-    if not folder.is_dir():
+    if not directory.is_dir():
         raise DataError(
-            f"there is no dataset `{folder}`: expected a folder with interactions.parquet and items.parquet "
-            f"(or .csv), or one of the names {', '.join(DATASETS)}"
-            f"{nearest(str(folder), DATASETS)}. Correct the path or the name."
+            f"there is no dataset `{directory}`: expected a directory with interactions.parquet and "
+            f"items.parquet (or .csv), or one of the names {', '.join(DATASETS)}"
+            f"{nearest(str(directory), DATASETS)}. Correct the path or the name."
         )
-    items_path, interactions_path = _find_table(folder, "items"), _find_table(folder, "interactions")
+    items_path, interactions_path = _find_table(directory, "items"), _find_table(directory, "interactions")
     interactions, items = rename_columns(_read_table(interactions_path), _read_table(items_path), columns)
     texts = [path for path in (items_path, interactions_path) if path.suffix == ".csv"]
     if interactions_path in texts:
@@ -135,16 +135,18 @@ def _read_folder(
     items, interactions = _one_item_id_type(
         items, interactions, items_path in texts, interactions_path in texts
     )
-    return Dataset.from_frames(interactions, items, name=folder.resolve().name, unknown_items=unknown_items)
+    return Dataset.from_frames(
+        interactions, items, name=directory.resolve().name, unknown_items=unknown_items
+    )
 
 
-def _find_table(folder: Path, name: str) -> Path:
+def _find_table(directory: Path, name: str) -> Path:
     for suffix in (".parquet", ".csv"):
-        if (path := folder / f"{name}{suffix}").is_file():
+        if (path := directory / f"{name}{suffix}").is_file():
             return path
-    there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+    there = ", ".join(sorted(path.name for path in directory.iterdir())) or "nothing"
     raise DataError(
-        f"`{folder}` has no {name}: expected {name}.parquet or {name}.csv, got {there}. Add the file."
+        f"`{directory}` has no {name}: expected {name}.parquet or {name}.csv, got {there}. Add the file."
     )
 
 

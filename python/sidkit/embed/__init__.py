@@ -8,8 +8,8 @@ require("huggingface_hub", extra="embed")
 
 from sidkit.embed.encoder import embed_texts
 from sidkit.embed.items import embed_items
-from sidkit.embed.model import model_folder
+from sidkit.embed.model import model_directory
 from sidkit.embed.text import default_template, item_texts
 from sidkit.embed.vectors import load_vectors
 
-__all__ = ["default_template", "embed_items", "embed_texts", "item_texts", "load_vectors", "model_folder"]
+__all__ = ["default_template", "embed_items", "embed_texts", "item_texts", "load_vectors", "model_directory"]

@@ -1,4 +1,4 @@
-"""Texts to vectors, with any sentence-transformers model."""
+"""Text vectors from sentence-transformers models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from sidkit._extras import require
 from sidkit.embed.cache import VectorCache, text_keys
-from sidkit.embed.model import model_digest, model_folder
+from sidkit.embed.model import model_digest, model_directory
 from sidkit.errors import ConfigError, DataError, FormatError
 
 __all__ = ["embed_texts"]
 
-# Texts between two writes to the cache: the work that an interrupt can lose.
+# Texts between two writes to the cache: an interrupt loses at most this work.
 CHUNK = 2048
 
 Piece = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
@@ -33,51 +33,52 @@ def embed_texts(
     cache: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Embed texts, each distinct one once, texts of about one length together.
+    """Embed texts, each distinct text once, in batches of similar length.
 
-    The vectors are as the model gives them: those of `minilm` and most others have length 1. A text of more
-    tokens than the limit loses its end.
+    The vectors are the output of the model, unchanged; those of `minilm` and most other models have length 1.
 
     Args:
         texts: n texts; the empty text has a vector too.
-        model: `minilm`, a folder, or a name on the Hugging Face hub, see `model_folder`.
-        batch_size: texts in one forward pass.
-        max_tokens: the limit; by default, and at most, the model's own (256 for `minilm`).
-        cache: a folder that keeps the vectors, so that only new texts are embedded next time, and an
-            interrupted call goes on from where it was.
-        progress: called with the number of texts done and of all, as the work goes on.
+        model: `minilm`, a directory, or a name on the Hugging Face hub, see `model_directory`.
+        batch_size: texts per forward pass.
+        max_tokens: length at which a text is truncated, in tokens; by default, and at most, the limit of the
+            model (256 for `minilm`).
+        cache: directory that keeps the vectors, so that only new texts are embedded next time and an
+            interrupted call continues.
+        progress: called as `progress(done, total)` with numbers of distinct texts.
 
     Returns:
-        f32 (n, dim).
+        float32 (n, dim).
 
     Raises:
-        ConfigError: if there is no such model, or a setting makes no sense.
-        DataError: if there are no texts, or the model's vector of one is not finite.
+        ConfigError: if there is no such model, or an argument has an invalid value.
+        DataError: if there are no texts, or a vector of the model is not finite.
         FormatError: if a file of the cache is damaged.
     """
     if batch_size < 1 or (max_tokens is not None and max_tokens < 3):
         raise ConfigError(
-            f"batch_size must be at least 1 and max_tokens at least 3; got {batch_size=}, {max_tokens=}"
+            "embedding settings are invalid: expected batch_size >= 1 and max_tokens >= 3, "
+            f"got {batch_size=}, {max_tokens=}. Correct them."
         )
     if len(texts) == 0:
-        raise DataError("there are no texts to embed")
+        raise DataError("there are no texts to embed: expected at least one, got none. Pass texts.")
     first: dict[str, int] = {}
     original = np.array([first.setdefault(text, row) for row, text in enumerate(texts)])
     rows = np.array(list(first.values()))
-    folder = model_folder(model)
+    directory = model_directory(model)
     store = None
     if cache is not None:
-        key = hashlib.sha256(f"{model_digest(folder)} {max_tokens}".encode()).hexdigest()
+        key = hashlib.sha256(f"{model_digest(directory)} {max_tokens}".encode()).hexdigest()
         store = VectorCache(cache, key)
     out, done = np.empty((0, 0), dtype=np.float32), 0
-    for piece, vectors in _pieces(list(first), folder, batch_size, max_tokens, store):
+    for piece, vectors in _pieces(list(first), directory, batch_size, max_tokens, store):
         if not len(out):
             out = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
         if vectors.shape[1] != out.shape[1]:
             widths = sorted({vectors.shape[1], out.shape[1]}, reverse=True)
             raise FormatError(
-                f"the cache `{cache}` has vectors of {widths[0]} and of {widths[1]} numbers for one model: "
-                "files of another model were put there; delete it, and its texts are embedded again"
+                f"the cache `{cache}` is mixed up: expected vectors of one width, got {widths[0]} and "
+                f"{widths[1]}. Delete it; its texts are embedded again."
             )
         out[rows[piece]] = vectors
         done += len(piece)
@@ -89,9 +90,9 @@ def embed_texts(
 
 
 def _pieces(
-    texts: list[str], folder: Path, batch_size: int, max_tokens: int | None, store: VectorCache | None
+    texts: list[str], directory: Path, batch_size: int, max_tokens: int | None, store: VectorCache | None
 ) -> Iterator[Piece]:
-    """Rows of `texts` and their vectors: first what the cache has, then batch by batch what it has not."""
+    """Yield rows of `texts` and their vectors: first the cached ones, then the others batch by batch."""
     missing = np.ones(len(texts), dtype=bool)
     keys = text_keys(texts) if store else np.empty((0, 32), dtype=np.uint8)
     for rows, vectors in store.find(keys) if store else ():
@@ -99,9 +100,9 @@ def _pieces(
         yield rows, vectors
     if not missing.any():
         return
-    encoder = _load(folder, max_tokens)
+    encoder = _load(directory, max_tokens)
     rest = np.flatnonzero(missing)
-    # The longest first: if they do not fit into memory, that shows at once.
+    # The longest first, so that a batch too large for the memory fails at once.
     rest = rest[np.argsort(-_lengths(encoder, [texts[row] for row in rest]), kind="stable")]
     for start in range(0, len(rest), CHUNK):
         chunk = rest[start : start + CHUNK]
@@ -114,8 +115,8 @@ def _pieces(
             store.add(keys[chunk], np.concatenate(fresh))
 
 
-def _load(folder: Path, max_tokens: int | None) -> Any:
-    # Only now: torch takes seconds to import, and a full cache does without it.
+def _load(directory: Path, max_tokens: int | None) -> Any:
+    # torch takes seconds to import, and a complete cache does not need it.
     require("sentence_transformers", extra="embed")
     import transformers
     from sentence_transformers import SentenceTransformer
@@ -124,9 +125,11 @@ def _load(folder: Path, max_tokens: int | None) -> Any:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        encoder = SentenceTransformer(str(folder), local_files_only=True)
+        encoder = SentenceTransformer(str(directory), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"`{folder}` cannot be loaded as a sentence-transformers model: {error}") from error
+        raise ConfigError(
+            f"`{directory}` cannot be loaded as a sentence-transformers model: {error}. Use another model."
+        ) from error
     finally:
         if shown:
             logging.enable_progress_bar()
@@ -136,9 +139,9 @@ def _load(folder: Path, max_tokens: int | None) -> Any:
 
 
 def _lengths(encoder: Any, texts: list[str]) -> npt.NDArray[np.int64]:
-    """Tokens of each text, int64 (n,), so that the texts of a batch need little padding."""
+    """Return the number of tokens of each text, int64 (n,)."""
     tokenizer = encoder.tokenizer
-    if not callable(tokenizer):  # not one of transformers
+    if not callable(tokenizer):  # not a tokenizer of transformers
         return np.array([len(text) for text in texts])
     lengths: list[int] = []
     for start in range(0, len(texts), CHUNK):
@@ -152,5 +155,8 @@ def _encode(encoder: Any, texts: list[str]) -> npt.NDArray[np.float32]:
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not np.isfinite(vectors).all():
         row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-        raise DataError(f"the model's vector of a text is not finite; the text is {texts[row][:80]!r}")
+        raise DataError(
+            f"a text vector of the model is invalid: expected finite numbers, got others for "
+            f"{texts[row][:80]!r}. Use another model or drop the text."
+        )
     return vectors

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.data import cache_folder
+from sidkit.data import cache_directory
 from sidkit.data.frames import to_polars
 from sidkit.embed.encoder import embed_texts
 from sidkit.embed.text import item_texts
@@ -34,15 +34,15 @@ def embed_items(
     Args:
         items: n items: a DataFrame such as `Dataset.items` (polars, pandas, pyarrow, or any other table with
             the Arrow C stream interface), or a list of n texts.
-        model: `minilm` (all-MiniLM-L6-v2, which needs no network), the folder of a model, or a name on the
+        model: `minilm` (all-MiniLM-L6-v2, which needs no network), the directory of a model, or a name on the
             Hugging Face hub such as `sentence-transformers/sentence-t5-base`.
         template: text of an item with column names in braces, such as `"{title} ({year}). {brand}"`; by
             default title, brand, categories, year, price and description, as far as they exist.
         max_tokens: length at which a text is truncated, in tokens of the model; by default, and at most, the
             model's own limit (256 for `minilm`). Shorter texts embed faster.
         batch_size: texts per forward pass.
-        cache: True keeps the vectors in sidkit's cache folder, so that only new texts are embedded next time;
-            a path names another folder; False keeps nothing.
+        cache: True keeps the vectors in sidkit's cache directory, so that only new texts are embedded next
+            time; a path names another directory; False keeps nothing.
         progress: called as `progress(done, total)` with numbers of distinct texts.
 
     Returns:
@@ -57,7 +57,8 @@ def embed_items(
         >>> x.shape  # doctest: +SKIP
         (2, 384)
     """
-    if isinstance(items, Sequence) and all(isinstance(each, str) for each in items):
+    texts: list[str]
+    if isinstance(items, Sequence) and not isinstance(items, str) and all(isinstance(t, str) for t in items):
         if template is not None:
             raise ConfigError(
                 "`template` needs a table of items: expected a DataFrame as `items`, got a list of texts. "
@@ -67,9 +68,9 @@ def embed_items(
     else:
         texts = item_texts(to_polars(items, "items"), template)
     if isinstance(cache, bool):
-        folder: Path | None = cache_folder() / "vectors" if cache else None
+        directory: Path | None = cache_directory() / "vectors" if cache else None
     else:
-        folder = Path(cache)
+        directory = Path(cache)
     return embed_texts(
-        texts, model=model, batch_size=batch_size, max_tokens=max_tokens, cache=folder, progress=progress
+        texts, model=model, batch_size=batch_size, max_tokens=max_tokens, cache=directory, progress=progress
     )

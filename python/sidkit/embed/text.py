@@ -1,4 +1,4 @@
-"""One line of text per item, from a template over the catalogue's columns."""
+"""Item texts from a template over the columns of a catalogue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sidkit.errors import ConfigError, DataError
 
 __all__ = ["default_template", "item_texts"]
 
-# What each field of a catalogue is called in the data sets we know, in the order in which a text reads well.
+# Names of the fields of a catalogue in common datasets, in the order of a readable text.
 FIELDS = (
     ("title", "name", "product_name", "movie_title"),
     ("brand", "author", "artist", "maker", "manufacturer"),
@@ -23,20 +23,23 @@ FIELDS = (
     ("description", "abstract", "summary", "overview"),
 )
 
-# A literal between two fields: what closes the left one, what stands between, what opens the right one.
+# A literal between two fields: closing part of the left one, separator, opening part of the right one.
 # In "{title} ({year}), by {brand}" that is "" + " " + "(", then ")" + ", " + "by ".
 BETWEEN = re.compile(r"(?s)([)\]}»\u201d\u2019\"'%]*)([^\w(\[{«\u201c\u2018\"'$€£¥#@]*)(.*)")
 
 
 def default_template(items: pl.DataFrame) -> str:
-    """Name the columns with text: title, brand, categories, year, price, description.
+    """Return a template of the columns with text: title, brand, categories, year, price, description.
 
-    Other columns of text stand in only where neither a title nor a description is there, and only those in
-    which most values have several words: more often than not they are codes, addresses or repetitions. Name
-    them in a template of your own to use them.
+    Other text columns are used only if there is neither a title nor a description, and only those in which
+    most values have several words, since the others usually hold codes, addresses or repetitions. Name them
+    in your own template to use them.
+
+    Args:
+        items: table of items.
 
     Raises:
-        DataError: if there is no column of text.
+        DataError: if there is no text column.
     """
     known = [
         name for names in FIELDS for name in names if name in items.columns and _is_text(items[name].dtype)
@@ -47,30 +50,30 @@ def default_template(items: pl.DataFrame) -> str:
         ]
     if not known:
         raise DataError(
-            "`items` has no column of text, only "
+            "`items` has no text: expected a column such as `title`, got "
             + ", ".join(f"`{name}` ({d})" for name, d in items.schema.items())
-            + "; add a title, or give vectors of your own"
+            + ". Add a title, or use precomputed vectors."
         )
     return ". ".join(f"{{{name}}}" for name in known)
 
 
 def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
-    """Write the text of every item.
+    """Return the text of every item.
 
-    A template is text with column names in braces: `{title} ({year}). {brand}. Price: {price}`. A field that
-    is null or blank vanishes with its brackets, its label and the punctuation before it; white space is
-    collapsed, lists are joined with commas. An item in which all fields are missing gets an empty text:
-    nothing is made up for it, and a warning tells how many there are.
+    A template is text with column names in braces: `{title} ({year}). {brand}. Price: {price}`. A null or
+    blank field is dropped together with its brackets, its label and the punctuation before it; white space
+    is collapsed and lists are joined with commas. An item without any of the fields gets an empty text, and
+    a warning reports their number.
 
     Args:
-        items: the catalogue, one row per item.
-        template: by default that of `default_template`.
+        items: table with one row per item.
+        template: template; by default that of `default_template`.
 
     Returns:
         One text per row.
 
     Raises:
-        ConfigError: if the template names no column, or one that is not there.
+        ConfigError: if the template names no column, or a missing one.
         DataError: if no item has any text.
     """
     fields, literals = _parse(default_template(items) if template is None else template, items)
@@ -78,22 +81,24 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
     parts = _Parts(literals)
     texts = [parts.join(values) for values in zip(*columns, strict=True)]
     blank = [row for row, text in enumerate(texts) if not text]
-    asked = ", ".join(f"`{name}`" for name in fields)
+    named = ", ".join(f"`{name}`" for name in fields)
     if len(blank) == len(texts):
-        raise DataError(f"no item has any text in {asked}")
+        raise DataError(
+            f"no item has any text: expected text in {named}, got none. Use other columns in the template."
+        )
     if blank:
         first = ", ".join(repr(items["item_id"][row]) for row in blank[:5])
         warnings.warn(
-            f"{len(blank)} of {len(texts)} items have no text in {asked}, such as {first}; "
-            "they all get the vector of the empty text, and so the same Semantic ID: "
-            "give them text, or vectors of your own",
+            f"{len(blank)} of {len(texts)} items have no text in {named}, such as {first}; "
+            "they all get the vector of the empty text, and therefore the same codes. "
+            "Add text, or use precomputed vectors.",
             stacklevel=2,
         )
     return texts
 
 
 class _Parts:
-    """A template, taken apart so that each field knows its brackets, its label and its separator."""
+    """Parts of a template: brackets, label and separator of each field."""
 
     def __init__(self, literals: list[str]) -> None:
         between = [_cut(literal) for literal in literals[1:]]
@@ -114,13 +119,13 @@ class _Parts:
 
 def _cut(literal: str) -> tuple[str, str, str]:
     match = BETWEEN.fullmatch(literal)
-    # The pattern has only parts that may be empty, the last of which takes anything.
+    # Every part of the pattern may be empty, and the last one matches anything.
     closing, separator, opening = match.groups() if match else ("", literal, "")
     return closing, separator, opening
 
 
 def _parse(template: str, items: pl.DataFrame) -> tuple[list[str], list[str]]:
-    """Field names (n,) and the literals around them (n + 1,)."""
+    """Return the field names (n,) and the literals around them (n + 1,)."""
     fields, literals = [], [""]
     try:
         for literal, name, spec, conversion in string.Formatter().parse(template):
@@ -128,26 +133,32 @@ def _parse(template: str, items: pl.DataFrame) -> tuple[list[str], list[str]]:
             if name is None:
                 continue
             if spec or conversion:
-                raise ConfigError(f"the field `{{{name}}}` of a template takes no format; got {template!r}")
+                raise ConfigError(
+                    f"the template {template!r} has a formatted field: expected `{{{name}}}` only. "
+                    "Leave the format out."
+                )
             fields.append(name)
             literals.append("")
     except ValueError as error:
         raise ConfigError(
-            f"the template {template!r} is broken: {error}; write a brace twice to mean itself"
+            f"the template {template!r} is malformed: {error}. Write a literal brace twice."
         ) from None
     known = ", ".join(items.columns)
     if not fields:
         raise ConfigError(
-            f"the template {template!r} names no column; write for instance `{{title}}`; there are {known}"
+            f"the template {template!r} names no column: expected at least one of {known}. "
+            "Write, for example, `{title}`."
         )
     for name in fields:
         if name not in items.columns:
             raise ConfigError(
-                f"the template {template!r} names `{name}`, which is no column of `items`; there are {known}"
+                f"the template {template!r} names an unknown column: expected one of {known}, got `{name}`. "
+                "Correct the name."
             )
         if not _is_text(items[name].dtype):
             raise ConfigError(
-                f"the template {template!r} names `{name}`, whose type {items[name].dtype} is no text"
+                f"the template {template!r} names a column without text: expected text or numbers, "
+                f"got {items[name].dtype} in `{name}`. Leave it out."
             )
     return fields, literals
 

@@ -38,7 +38,7 @@ class DatasetSource(ABC):
         [project.entry-points."sidkit.datasets"]
         shop = "shop_data:Shop"
 
-    Its tables are converted once and kept in the cache folder.
+    Its tables are converted once and kept in the cache directory.
 
     Attributes:
         names: names of the datasets that are built into sidkit; a plug-in leaves it empty.
@@ -57,7 +57,7 @@ class DatasetSource(ABC):
         """Download what is missing, and convert it.
 
         Args:
-            downloads: folder for downloaded files; it may not exist yet.
+            downloads: directory for downloaded files; it may not exist yet.
             progress: called as `progress(done, total)` with bytes, for each file that is downloaded or read.
 
         Raises:

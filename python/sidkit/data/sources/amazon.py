@@ -105,7 +105,7 @@ class AmazonReviews(DatasetSource):
             raise DataError(
                 f"`{self.name}` needs two files of the Amazon product data of 2014: "
                 f"expected {' and '.join(missing)} in `{downloads}`, got none. Put them there, "
-                "or set SIDKIT_AMAZON_URL to the address of the folder that has them."
+                "or set SIDKIT_AMAZON_URL to the address of the directory that has them."
             )
         return files
 
