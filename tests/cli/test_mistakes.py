@@ -53,9 +53,9 @@ def test_an_empty_file(fails, data, tmp_path):
 def test_users_of_so_few_events_that_there_is_nothing_to_learn(fails, data, tmp_path, model):
     events = pl.read_parquet(data / "interactions.parquet")
     events.group_by("user_id", maintain_order=True).head(3).write_parquet(data / "interactions.parquet")
-    chosen = [*QUICK, f"models.use=['{model}']", f"embed.vectors={data / 'vectors.npy'}"]
+    chosen = [*QUICK, f"recommenders.use=['{model}']", f"embed.vectors={data / 'vectors.npy'}"]
     options = [part for setting in chosen for part in ("--set", setting)]
-    options += ["--set", "train.rqtransformer.evaluate_every_steps=0"]
+    options += ["--set", "recommenders.rqtransformer.evaluate_every_steps=0"]
     assert "no training history has two events" in fails("run", data, "--out", tmp_path / "run", *options)
 
 
@@ -149,7 +149,7 @@ def test_a_full_disk(fails, run, monkeypatch):
 @pytest.mark.slow
 def test_ctrl_c_while_training(world, tmp_path):
     out = tmp_path / "run"
-    sets = [*QUICK, f"embed.vectors={world / 'vectors.npy'}", "train.tiger.max_steps=100000"]
+    sets = [*QUICK, f"embed.vectors={world / 'vectors.npy'}", "recommenders.tiger.max_steps=100000"]
     command = [sys.executable, "-m", "sidkit", "run", world, "--out", out]
     command += [part for setting in sets for part in ("--set", setting)]
     process = subprocess.Popen(
@@ -231,7 +231,9 @@ def test_a_lack_of_memory(fails, run, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("setting", ["train.tiger.learning_rate=inf", "train.sasrec.clip_norm=nan"])
+@pytest.mark.parametrize(
+    "setting", ["recommenders.tiger.learning_rate=inf", "recommenders.sasrec.clip_norm=nan"]
+)
 def test_settings_that_are_no_number(fails, data, setting):
     assert f"error: the settings: `{setting.partition('=')[0]}`: input should be" in fails(
         "run", data, "--set", setting
@@ -242,11 +244,11 @@ def test_settings_beyond_reason(fails, data):
     assert "`tokenize.levels`: input should be less than or equal to 128" in fails(
         "run", data, "--set", "tokenize.levels=1000000000", "--set", "tokenize.codebook_size=1"
     )
-    assert "`models.tiger.d_model`: input should be less than or equal to 65536" in fails(
-        "run", data, "--set", "models.tiger.d_model=1000000000000"
+    assert "`recommenders.tiger.d_model`: input should be less than or equal to 65536" in fails(
+        "run", data, "--set", "recommenders.tiger.d_model=1000000000000"
     )
     assert "`d_model` must be a multiple of `heads`, it is 128 with 3 heads" in fails(
-        "run", data, "--set", "models.sasrec.heads=3"
+        "run", data, "--set", "recommenders.sasrec.heads=3"
     )
     assert "`ks` holds at least one cut-off and each once, it is []" in fails(
         "run", data, "--set", "evaluate.ks=[]"

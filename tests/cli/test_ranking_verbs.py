@@ -11,7 +11,7 @@ from sidkit.experiments.sweep import Sweep
 from sidkit.ranking import Comparison
 from sidkit.tokenizers.quality.coherence import coherence_from_json
 
-SMALL = ["--rows", "64", "--dim", "8", "--epochs", "8", "--batch-size", "128"]
+SMALL = ["--num-embeddings", "64", "--dim", "8", "--epochs", "8", "--batch-size", "128"]
 
 
 @pytest.fixture(scope="module")

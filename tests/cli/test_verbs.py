@@ -60,7 +60,7 @@ def test_a_run_from_the_first_word_to_the_last(sid, world, tmp_path):
     assert (code, wrong) == (0, "")
     assert (out / "sids.parquet").exists() and not (out / "metrics.json").exists()
 
-    code, said, wrong = sid("train", out, "--set", 'models.use=["popularity", "sasrec"]')
+    code, said, wrong = sid("train", out, "--set", 'recommenders.use=["popularity", "sasrec"]')
     assert (code, wrong) == (0, "")
     assert (out / "models" / "sasrec" / "model.safetensors").exists()
 

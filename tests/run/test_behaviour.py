@@ -35,14 +35,14 @@ def stage(config, tmp_path, name="tokenize"):
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-@pytest.mark.parametrize("vectors", ["behaviour", "joined"])
+@pytest.mark.parametrize("vectors", ["behaviour", "hybrid"])
 def test_semantic_ids_of_behaviour(world, tmp_path, vectors, origin):
     needed(origin)
     config = settings(
         world,
         f"tokenize.vectors={vectors}",
-        "tokenize.behaviour_dim=6",
-        f"tokenize.behaviour_from={origin}",
+        "tokenize.collaborative_dim=6",
+        f"tokenize.collaborative_method={origin}",
     )
     folder = run_pipeline(config, tmp_path / "run", until="ids")
     x = load_file(folder.path / "quantized.safetensors")["embeddings"]
@@ -79,8 +79,8 @@ def test_events_of_validation_and_test_do_not_enter(world, tmp_path, origin):
         config = build_config(
             assignments=[
                 *QUICK, f"data.source={source}", f"embed.vectors={world / 'vectors.npy'}",
-                "tokenize.vectors=joined", "tokenize.behaviour_dim=6", f"tokenize.behaviour_from={origin}",
-                "train.sasrec.max_steps=20",
+                "tokenize.vectors=hybrid", "tokenize.collaborative_dim=6", f"tokenize.collaborative_method={origin}",
+                "recommenders.sasrec.max_steps=20",
             ]
         )  # fmt: skip
         folder = run_pipeline(config, tmp_path / f"run-{source.name}", until="tokenize")
@@ -93,33 +93,40 @@ def test_runs_of_content_are_those_they_were(world, tmp_path):
     content = stage(settings(world), tmp_path)
     assert not any("behaviour" in key or key.endswith("vectors") for key in content.settings)
     assert content.inputs == ("embed",)
-    joined = stage(settings(world, "tokenize.vectors=joined"), tmp_path)
-    assert joined.settings["tokenize.behaviour_weight"] == 0.5
-    assert joined.inputs == ("data", "embed")
+    hybrid = stage(settings(world, "tokenize.vectors=hybrid"), tmp_path)
+    assert hybrid.settings["tokenize.collaborative_share"] == 0.5
+    assert hybrid.inputs == ("data", "embed")
 
 
 def test_the_origin_is_among_the_settings_only_if_it_is_another(world, tmp_path):
     """Runs made before there was a choice stay current; SASRec's own settings count where it is trained."""
-    joined, letter = "tokenize.vectors=joined", ["tokenize.method=rqvae", "tokenize.behaviour=letter"]
-    for more in ([joined], letter):
+    hybrid, letter = "tokenize.vectors=hybrid", ["tokenize.method=rqvae", "tokenize.behaviour=letter"]
+    for more in ([hybrid], letter):
         before = stage(settings(world, *more), tmp_path).settings
-        assert not any("behaviour_from" in key or "sasrec" in key for key in before)
-        by_als = stage(settings(world, *more, "tokenize.behaviour_from=als"), tmp_path).settings
-        assert by_als == before | {"tokenize.behaviour_from": "als"}
-    found = stage(settings(world, joined, "tokenize.behaviour_from=sasrec"), tmp_path).settings
-    assert found["train.sasrec.max_steps"] == 120 and "models.sasrec.layers" in found
+        assert not any("collaborative_method" in key or "sasrec" in key for key in before)
+        by_als = stage(settings(world, *more, "tokenize.collaborative_method=als"), tmp_path).settings
+        assert by_als == before | {"tokenize.collaborative_method": "als"}
+    found = stage(settings(world, hybrid, "tokenize.collaborative_method=sasrec"), tmp_path).settings
+    assert found["recommenders.sasrec.max_steps"] == 120 and "recommenders.sasrec.layers" in found
     # What has no effect on the vectors does not make a tokenizer stale.
-    more = ["train.sasrec.seed=5", "train.sasrec.patience=1", "models.sasrec.d_model=64"]
-    assert stage(settings(world, joined, "tokenize.behaviour_from=sasrec", *more), tmp_path).settings == found
+    more = ["recommenders.sasrec.seed=5", "recommenders.sasrec.patience=1", "recommenders.sasrec.d_model=64"]
+    assert (
+        stage(settings(world, hybrid, "tokenize.collaborative_method=sasrec", *more), tmp_path).settings
+        == found
+    )
 
 
 @pytest.mark.parametrize("origin", ["als", "sasrec"])
 def test_letter_of_another_origin(world, tmp_path, origin):
     needed(origin)
     options = ["tokenize.method=rqvae", "tokenize.epochs=12", "tokenize.latent=4", "tokenize.hidden=[8]"]
-    options += ["tokenize.behaviour=letter", "tokenize.behaviour_dim=4", "train.sasrec.max_steps=20"]
+    options += [
+        "tokenize.behaviour=letter",
+        "tokenize.collaborative_dim=4",
+        "recommenders.sasrec.max_steps=20",
+    ]
     prints = set()
-    for number, more in enumerate(([], [f"tokenize.behaviour_from={origin}"])):
+    for number, more in enumerate(([], [f"tokenize.collaborative_method={origin}"])):
         folder = run_pipeline(settings(world, *options, *more), tmp_path / f"{number}", until="tokenize")
         prints.add(load_tokenizer(folder.path / "tokenizer.safetensors").fingerprint)
     assert len(prints) == 2
@@ -127,7 +134,10 @@ def test_letter_of_another_origin(world, tmp_path, origin):
 
 def test_sasrec_is_trained_once_if_its_tokenizer_is_interrupted(world, tmp_path, monkeypatch):
     config = settings(
-        world, "tokenize.vectors=behaviour", "tokenize.behaviour_from=sasrec", "train.sasrec.max_steps=20"
+        world,
+        "tokenize.vectors=collaborative",
+        "tokenize.collaborative_method=sasrec",
+        "recommenders.sasrec.max_steps=20",
     )
 
     def stop(*_, **__):
@@ -147,14 +157,14 @@ def test_sasrec_is_trained_once_if_its_tokenizer_is_interrupted(world, tmp_path,
 
 def test_an_origin_that_nothing_reads(world):
     with pytest.raises(
-        ConfigError, match='`behaviour_from` is "als", but nothing reads vectors of behaviour'
+        ConfigError, match='`collaborative_method` is "als", but nothing reads vectors of behaviour'
     ):
-        settings(world, "tokenize.behaviour_from=als")
-    joined = "tokenize.vectors=joined"
-    with pytest.raises(ConfigError, match='`behaviour_window` belongs to `behaviour_from` "pmi"'):
-        settings(world, joined, "tokenize.behaviour_from=als", "tokenize.behaviour_window=3")
-    with pytest.raises(ConfigError, match=r"multiple of `models.sasrec.heads`, it is 5 with 2 heads"):
-        settings(world, joined, "tokenize.behaviour_from=sasrec", "tokenize.behaviour_dim=5")
+        settings(world, "tokenize.collaborative_method=als")
+    hybrid = "tokenize.vectors=hybrid"
+    with pytest.raises(ConfigError, match='`collaborative_window` belongs to `collaborative_method` "pmi"'):
+        settings(world, hybrid, "tokenize.collaborative_method=als", "tokenize.collaborative_window=3")
+    with pytest.raises(ConfigError, match=r"multiple of `recommenders.sasrec.heads`, it is 5 with 2 heads"):
+        settings(world, hybrid, "tokenize.collaborative_method=sasrec", "tokenize.collaborative_dim=5")
 
 
 @pytest.mark.parametrize("behaviour", ["letter", "cost"])

@@ -15,7 +15,7 @@ def test_tokenizing_anew_leaves_a_report_and_a_remap_table(tmp_path):
         given = [
             "tokenize.levels=2",
             "tokenize.codebook_size=4",
-            'models.use=["popularity"]',
+            'recommenders.use=["popularity"]',
             f"tokenize.seed={seed}",
         ]
         given += [f'embed.vectors="{world / "vectors.npy"}"', f'data.source="{world}"']

@@ -18,7 +18,7 @@ def test_nothing_is_called_shuffled_where_no_times_are_equal(tmp_path, tied):
     if tied:
         events.with_columns(pl.col(order) * 0).write_parquet(path)
     assert (load_dataset(world).tied_share > 0) == tied
-    settings = [f"data.source={world}", "data.ties=shuffle", "data.seed=3", 'models.use=["popularity"]']
+    settings = [f"data.source={world}", "data.ties=shuffle", "data.seed=3", 'recommenders.use=["popularity"]']
     run_pipeline(build_config(assignments=settings), tmp_path / "run", until="evaluate")
     protocol = Metrics.load(tmp_path / "run" / "metrics.json").protocol
     assert (protocol.ties, protocol.tie_seed) == (("shuffle", 3) if tied else ("source", 0))

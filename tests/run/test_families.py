@@ -22,12 +22,12 @@ from sidkit.run import build_config
 from sidkit.run.config.tokenize import TokenizeConfig
 from sidkit.tokenizers import TokenizerFigures, load_tokenizer
 
-SMALL = [setting for setting in QUICK if not setting.startswith("models.use")]
-SHORT = ("train.rqtransformer.max_steps=20", "models.rqtransformer.dense=false")
+SMALL = [setting for setting in QUICK if not setting.startswith("recommenders.use")]
+SHORT = ("recommenders.rqtransformer.max_steps=20", "recommenders.rqtransformer.dense=false")
 
 
 def settings(source, *more, use="rqtransformer"):
-    return build_config(assignments=[f"data.source={source}", f'models.use=["{use}"]', *SMALL, *more])
+    return build_config(assignments=[f"data.source={source}", f'recommenders.use=["{use}"]', *SMALL, *more])
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_comparison_goes_on_where_it_was(compared):
 def test_other_settings_need_force(compared, tmp_path):
     _, config, _ = compared
     other = build_config(
-        config.model_dump(exclude_none=True), assignments=["train.rqtransformer.max_steps=10"]
+        config.model_dump(exclude_none=True), assignments=["recommenders.rqtransformer.max_steps=10"]
     )
     where = tmp_path / "runs", tmp_path / "results"
     once = compare_families(config, *where, families=["random"])

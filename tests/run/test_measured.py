@@ -21,9 +21,13 @@ from sidkit.run.stages.level_losses import level_losses
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured")
     world = write_world(folder / "ring")
-    settings = [*QUICK, 'models.use=["rqtransformer"]', f"data.source={world}"]
+    settings = [*QUICK, 'recommenders.use=["rqtransformer"]', f"data.source={world}"]
     config = build_config(
-        assignments=[*settings, f"embed.vectors={world}/vectors.npy", "models.rqtransformer.dense=false"]
+        assignments=[
+            *settings,
+            f"embed.vectors={world}/vectors.npy",
+            "recommenders.rqtransformer.dense=false",
+        ]
     )
     run_pipeline(config, folder / "run", until="evaluate")
     return folder / "run"

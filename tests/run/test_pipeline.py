@@ -117,24 +117,29 @@ def test_cheap_stages_follow_their_settings_unasked(run):
 
 def test_other_settings_are_refused_and_the_run_stays(run):
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
-    message = "decode.k is 10 there, 5 now; train.sasrec.max_steps is 120 there, 3 now"
+    message = "decode.k is 10 there, 5 now; recommenders.sasrec.max_steps is 120 there, 3 now"
     with pytest.raises(RunDirectoryError, match="was made with other settings"):
-        rerun(run, "decode.k=5", "evaluate.ks=[1]", "train.sasrec.max_steps=3")
+        rerun(run, "decode.k=5", "evaluate.ks=[1]", "recommenders.sasrec.max_steps=3")
     with pytest.raises(RunDirectoryError) as caught:
-        rerun(run, "decode.k=5", "evaluate.ks=[1]", "train.sasrec.max_steps=3")
+        rerun(run, "decode.k=5", "evaluate.ks=[1]", "recommenders.sasrec.max_steps=3")
     assert set(re.findall(r"[\w.]+ is \S+ there, \S+ now", str(caught.value))) >= set(message.split("; "))
     assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
 
 
 def test_force_runs_what_the_change_touches_and_no_more(run):
-    ran = rerun(run, "train.sasrec.max_steps=3", force=True)
+    ran = rerun(run, "recommenders.sasrec.max_steps=3", force=True)
     assert ran == ["train.sasrec", "decode.sasrec", "evaluate", "report"]
 
 
 def test_settings_of_stages_that_have_not_run_may_change(run):
     for stage in ("train.tiger", "decode.tiger"):
         forget(run, stage)
-    assert rerun(run, "train.tiger.max_steps=3") == ["train.tiger", "decode.tiger", "evaluate", "report"]
+    assert rerun(run, "recommenders.tiger.max_steps=3") == [
+        "train.tiger",
+        "decode.tiger",
+        "evaluate",
+        "report",
+    ]
 
 
 def forget(run, stage):
@@ -157,7 +162,7 @@ def test_until_stops_early(world, tmp_path):
 
 
 def test_a_run_without_a_generator_makes_no_semantic_ids(world, tmp_path):
-    config = build_config(assignments=[f"data.source={world}", *QUICK, 'models.use=["popularity"]'])
+    config = build_config(assignments=[f"data.source={world}", *QUICK, 'recommenders.use=["popularity"]'])
     notes = Notes()
     run_pipeline(config, tmp_path / "run", until="evaluate", observer=notes)
     assert notes.ran == ["data", "train.popularity", "decode.popularity", "evaluate"]
@@ -181,7 +186,7 @@ def test_an_interrupt_in_any_stage_loses_nothing(run, stage):
 def test_changed_data_are_refused(world, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(world, data)
-    settings = [f"data.source={data}", *QUICK, 'models.use=["popularity"]']
+    settings = [f"data.source={data}", *QUICK, 'recommenders.use=["popularity"]']
     run_pipeline(build_config(assignments=settings), tmp_path / "run", until="train")
     log = pl.read_parquet(data / "interactions.parquet")
     log.head(-1).write_parquet(data / "interactions.parquet")
@@ -195,7 +200,7 @@ def test_paths_seen_from_another_directory(world, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     relative = ["data.source=data", "embed.vectors=data/vectors.npy"]
-    config = build_config(assignments=[*relative, *QUICK, 'models.use=["popularity"]'])
+    config = build_config(assignments=[*relative, *QUICK, 'recommenders.use=["popularity"]'])
     run_pipeline(config, "run", until="ids")
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert rerun(tmp_path / "run", until="train") == ["train.popularity"]
@@ -211,7 +216,7 @@ def test_events_of_unknown_items_are_left_out_if_wanted(world, tmp_path):
     shutil.copytree(world, tmp_path / "data")
     items = pl.read_parquet(tmp_path / "data" / "items.parquet")
     items.head(-1).write_parquet(tmp_path / "data" / "items.parquet")
-    settings = [f"data.source={tmp_path / 'data'}", *QUICK, 'models.use=["popularity"]']
+    settings = [f"data.source={tmp_path / 'data'}", *QUICK, 'recommenders.use=["popularity"]']
     with pytest.raises(DataError, match=r"leave such events out: --set data\.unknown_items=drop"):
         run_pipeline(build_config(assignments=settings), tmp_path / "run", until="data")
     wanted = build_config(assignments=[*settings, "data.unknown_items=drop"])

@@ -94,9 +94,9 @@ def test_a_run_up_to_the_semantic_ids(method, world, tmp_path):
 @pytest.mark.parametrize("method", ["opq", "atomic"])
 def test_a_generator_writes_codes_of_any_kind(method, world, tmp_path):
     tables = {"data": {"source": str(world)}, "embed": {"vectors": str(world / "vectors.npy")}}
-    quick = [setting for setting in QUICK if not setting.startswith(("models.use", "tokenize"))]
+    quick = [setting for setting in QUICK if not setting.startswith(("recommenders.use", "tokenize"))]
     config = build_config(
-        tables, {"tokenize": settings_of(method)}, assignments=[*quick, "models.use=['rqtransformer']"]
+        tables, {"tokenize": settings_of(method)}, assignments=[*quick, "recommenders.use=['rqtransformer']"]
     )
     folder = run_pipeline(config, tmp_path / "run", until="evaluate")
 

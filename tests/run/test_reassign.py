@@ -28,7 +28,7 @@ def test_who_keeps_a_code(world, tmp_path, method, capsys):
     """Typed by a person, from the data to the report."""
     run = tmp_path / "run"
     given = [*SETTINGS, *CROWDED, "decode.k=10", "evaluate.ks=[10]", f"ids.reassign={method}"]
-    given += [f"embed.vectors={world / 'vectors.npy'}", "train.tiger.evaluate_every_steps=1"]
+    given += [f"embed.vectors={world / 'vectors.npy'}", "recommenders.tiger.evaluate_every_steps=1"]
     with pytest.raises(SystemExit) as ended:
         main(["run", str(world), "--out", str(run), *(part for one in given for part in ("--set", one))])
     assert not ended.value.code, capsys.readouterr().err

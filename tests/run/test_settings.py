@@ -68,13 +68,13 @@ def test_the_paper_preset_is_tiger_as_published():
 
 
 MISTAKES = {
-    "train.tiger.max_step=3": "no setting `train.tiger.max_step`; did you mean `train.tiger.max_steps`?",
+    "recommenders.tiger.max_step=3": "no setting `recommenders.tiger.max_step`; did you mean `recommenders.tiger.max_steps`?",
     "quantise.levels=3": "there is no setting `quantise`; did you mean `tokenize`?",
     "tokenize.levels=three": "`tokenize.levels`: input should be a valid integer, it is 'three'",
     "tokenize.levels=0": "`tokenize.levels`: input should be greater than or equal to 1, it is 0",
     "tokenize.levels=20": "is 20 x 8 = 160, but a Semantic ID holds at most 128 bits",
-    'models.use=["tigr"]': "'tiger', 'actionpiece', 'rqtransformer' or 'decoderonly', it is 'tigr'",
-    "models.use=[]": "names at least one model and each at most once, it is []",
+    'recommenders.use=["tigr"]': "'tiger', 'actionpiece', 'rqtransformer' or 'decoderonly', it is 'tigr'",
+    "recommenders.use=[]": "names at least one model and each at most once, it is []",
     "decode.beam=3": "`beam` is at least `k`, it is 3 against 50",
     "evaluate.ks=[100]": "`evaluate.ks` goes up to 100, but only `decode.k` = 50 items are kept",
     "levels=3": "a setting is written section.key=value, it was `levels=3`",
@@ -120,13 +120,13 @@ def test_differences_name_key_and_both_values():
 
 def test_settings_that_came_later_leave_runs_current_where_they_change_nothing(tmp_path):
     def asked(*assignments):
-        config = build_config(assignments=['models.use=["sasrec", "tiger"]', *assignments])
+        config = build_config(assignments=['recommenders.use=["sasrec", "tiger"]', *assignments])
         stages = plan(config, Work(config, RunDirectory(tmp_path)))
         return {stage.name: stage.settings for stage in stages}["train.tiger"]
 
     assert set(asked()) == {
-        *(f"models.tiger.{key}" for key in TigerConfig.model_fields),
-        *(f"train.tiger.{key}" for key in FIRST_KEYS),
+        *(f"recommenders.tiger.{key}" for key in TigerConfig.model_fields),
+        *(f"recommenders.tiger.{key}" for key in FIRST_KEYS),
     }
-    assert asked("train.tiger.shuffle_ties=true")["train.tiger.shuffle_ties"] is True
-    assert asked("train.tiger.measure_gemm=false") == asked()
+    assert asked("recommenders.tiger.shuffle_ties=true")["recommenders.tiger.shuffle_ties"] is True
+    assert asked("recommenders.tiger.measure_gemm=false") == asked()

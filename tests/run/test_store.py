@@ -11,10 +11,10 @@ from sidkit.report.tables import results_tables
 from sidkit.run import build_config, run_pipeline, store_run
 
 SASREC = (
-    'models.use=["popularity", "sasrec"]',
-    "models.sasrec.d_model=32",
-    "train.sasrec.max_steps=20",
-    "train.sasrec.evaluate_every_steps=10",
+    'recommenders.use=["popularity", "sasrec"]',
+    "recommenders.sasrec.d_model=32",
+    "recommenders.sasrec.max_steps=20",
+    "recommenders.sasrec.evaluate_every_steps=10",
     "evaluate.ks=[5, 10]",
     "decode.k=10",
     "evaluate.bootstrap_samples=50",
@@ -25,7 +25,7 @@ SASREC = (
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     world = write_world(folder / "ring")
-    config = build_config(assignments=[f"data.source={world}", "train.sasrec.seed=3", *SASREC])
+    config = build_config(assignments=[f"data.source={world}", "recommenders.sasrec.seed=3", *SASREC])
     run_pipeline(config, folder / "run", until="evaluate")
     return folder / "run"
 

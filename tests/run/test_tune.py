@@ -66,18 +66,21 @@ def test_another_search_in_the_same_folder(tmp_path):
 def test_spaces(tmp_path):
     file = tmp_path / "space.toml"
     file.write_text(
-        "train.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }\n"
+        "recommenders.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }\n"
         "[models.sasrec]\nd_model = [32, 64]\n"
     )
     assert read_space(file) == {
-        "train.sasrec.learning_rate": Range(1e-4, 1e-2, True),
-        "models.sasrec.d_model": Range(choices=(32, 64)),
+        "recommenders.sasrec.learning_rate": Range(1e-4, 1e-2, True),
+        "recommenders.sasrec.d_model": Range(choices=(32, 64)),
     }
     for text, message in (
-        ("train.sasrec.learning_rat = [1.0]", "there is no setting `train.sasrec.learning_rat`"),
-        ("models.sasrec.layers = 3", "`models.sasrec.layers` is 3; a range is"),
-        ("models.sasrec.layers = { low = 3, high = 1 }", "must have low < high"),
-        ("models.sasrec.layers = { low = 1, high = 3, step = 1 }", "a range is"),
+        (
+            "recommenders.sasrec.learning_rat = [1.0]",
+            "there is no setting `recommenders.sasrec.learning_rat`",
+        ),
+        ("recommenders.sasrec.layers = 3", "`recommenders.sasrec.layers` is 3; a range is"),
+        ("recommenders.sasrec.layers = { low = 3, high = 1 }", "must have low < high"),
+        ("recommenders.sasrec.layers = { low = 1, high = 3, step = 1 }", "a range is"),
         ("", "has no setting to search over"),
     ):
         file.write_text(text)
@@ -92,15 +95,15 @@ def test_trials_are_runs_judged_on_validation(tmp_path):
     world = write_world(tmp_path / "ring")
     config = build_config(assignments=[f"data.source={world}", *SASREC])
     # A rate at which nothing is learned, and one that is known to do.
-    space = {"train.sasrec.learning_rate": Range(choices=(1e-9, 1e-2))}
+    space = {"recommenders.sasrec.learning_rate": Range(choices=(1e-9, 1e-2))}
     found = tune(config, space, tmp_path / "search", model="sasrec", trials=5)
-    rates = {trial.settings["train.sasrec.learning_rate"] for trial in found}
-    assert rates == {1e-9, 1e-2} and found[0].settings["train.sasrec.learning_rate"] == 1e-2
+    rates = {trial.settings["recommenders.sasrec.learning_rate"] for trial in found}
+    assert rates == {1e-9, 1e-2} and found[0].settings["recommenders.sasrec.learning_rate"] == 1e-2
     folder = RunDirectory(found[0].folder)
     assert list(folder.records) == ["data", "train.sasrec"]
     history = json.loads((found[0].folder / "models" / "sasrec" / "history.json").read_text())
     assert found[0].value == max(entry["metrics"]["ndcg@10"] for entry in history["evaluations"])
-    assert read_config(tmp_path / "search" / "best.toml").train.sasrec.learning_rate == 1e-2
+    assert read_config(tmp_path / "search" / "best.toml").recommenders.sasrec.learning_rate == 1e-2
 
 
 def test_what_cannot_be_tuned(tmp_path):

@@ -1,4 +1,4 @@
-"""The command line: `sidkit VERB`, one file per verb."""
+"""The command line: `sidkit VERB`, one file per verb in `daily` and `research`."""
 
 import errno
 import os
@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
+from sidkit._extras import require
 from sidkit.errors import MissingExtraError, SidkitError
 
 __all__ = ["main"]
@@ -27,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if os.environ.get("SIDKIT_DEBUG"):
             raise
-        _fail(_of_the_system(error))
+        _fail(_system_error(error))
     except (MemoryError, RuntimeError) as error:
-        # torch has no exception of its own for the lack of memory.
+        # torch raises a plain RuntimeError if memory is short.
         lacks_memory = isinstance(error, MemoryError) or "allocate memory" in str(error)
         if os.environ.get("SIDKIT_DEBUG") or not lacks_memory:
             raise
@@ -38,8 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _load_and_run(arguments: Sequence[str] | None) -> None:
     try:
-        from sidkit._extras import require
-
         require("typer", extra="cli")
         require("rich", extra="cli")
     except MissingExtraError as error:
@@ -59,17 +58,17 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Say what the warning says; where in our code it was given helps nobody at a terminal."""
+    """Print the message; its place in the code is of no use at a terminal."""
     print(f"warning: {message}", file=sys.stderr)
 
 
-def _of_the_system(error: OSError) -> str:
+def _system_error(error: OSError) -> str:
     if error.errno is None:
         return _first_line(error)
     message = os.strerror(error.errno).lower()
     where = "" if error.filename is None else f": `{error.filename}`"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{message}{where}; finished files are whole: make room and run the same command again"
+        return f"{message}{where}; finished files are complete: make room and run the same command again"
     return f"{message}{where}"
 
 

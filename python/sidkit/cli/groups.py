@@ -1,4 +1,4 @@
-"""Options that several verbs take together, as one dataclass instead of one parameter each."""
+"""Options that several verbs take together, as one dataclass instead of many parameters."""
 
 import inspect
 from collections.abc import Callable
@@ -10,11 +10,11 @@ __all__ = ["with_groups"]
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Show a command to typer as if every field of its dataclasses were a parameter of its own.
+    """Present a command to typer as if every field of its dataclasses were a parameter.
 
-    A parameter that is annotated with a dataclass is a group of options: typer sees the fields, annotated as
-    any option, in its place, and the command is given the dataclass made of them. The fields' defaults are
-    those of the parameter's default, if it has one, and else their own.
+    A parameter annotated with a dataclass is a group of options: typer sees the fields, annotated as any
+    option, in its place, and the command receives the dataclass. Defaults of the fields come from the default
+    of the parameter, if it has one, and otherwise from the dataclass.
     """
     signature = inspect.signature(command)
     groups: dict[str, type[Any]] = {}

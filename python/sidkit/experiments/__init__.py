@@ -1,1 +1,1 @@
-"""Studies over many runs: tuning, tokenizer comparison, beam width, ranking sweep, drift."""
+"""Experiments over many runs: tuning, comparisons of tokenizers and beams, sweeps, and drift."""

@@ -1,4 +1,4 @@
-"""What a wider beam buys: one trained generator, its lists by several beams and by scoring every item."""
+"""Beam width: lists of one generative model by several beams, and by scoring every item."""
 
 import dataclasses
 import json
@@ -13,7 +13,8 @@ import numpy as np
 
 from sidkit._files import write_text
 from sidkit._progress import Progress, silent
-from sidkit.data import EvaluationSet, split_dataset
+from sidkit.data import EvaluationSet
+from sidkit.decode import RankOptions, rank_by_rqtransformer
 from sidkit.errors import ConfigError
 from sidkit.evaluate import (
     Comparison,
@@ -23,14 +24,17 @@ from sidkit.evaluate import (
     machine_facts,
     version_facts,
 )
-from sidkit.run.config import GENERATIVE_MODELS
+from sidkit.recommenders import RECOMMENDERS, RQTransformer
+from sidkit.run.directory import RunDirectory
+from sidkit.run.opened import open_run
+from sidkit.run.stages.context import Context
 
 __all__ = ["EXACT", "measure_beams", "save_beams"]
 
 EXACT = "exact"
 _METRICS = ("recall@10", "ndcg@10")
 _K = 10
-_WARM_UP = 64  # users, before the clock runs
+_WARM_UP = 64  # users, before the timing
 
 
 def measure_beams(
@@ -39,72 +43,46 @@ def measure_beams(
     model: str = "rqtransformer",
     beams: Sequence[int] = (10, 20, 50, 100),
     users: int = 0,
+    exclude_seen: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Recommend ten items to the same test users with every beam, and measure accuracy and speed.
 
-    The truth they are compared with, user by user, is the model without a search: every item of the catalogue
-    scored, which RQTransformer can do. For another generator it is the widest beam.
+    The reference, user by user, is the model without search error: RQTransformer can score every item of the
+    catalogue. For other generative models it is the widest beam.
 
     Args:
         run: a run directory in which the model is trained.
-        model: a generator.
+        model: a generative model.
         beams: prefixes kept at every level, each at least 10.
-        users: how many test users, drawn at random; 0 for all.
-        seed: of the draw and of the bootstrap.
-        progress: told after every beam.
+        users: number of test users, drawn at random; 0 for all.
+        exclude_seen: exclude the items of each history.
+        seed: seed of the draw and of the bootstrap.
+        progress: called after every beam.
 
     Returns:
-        What `beams.json` holds: `model`, `users`, `exclude_seen`, `against`, `machine`, `versions`, and `rows`,
-        one for each search: `search` (`beam 10`, …, `exact`), `beam`, each metric with `value`, `ci95` and
-        its difference from the truth, `less_exact` or `less_widest`, with `ci95` and `p`; `users_per_second`
-        and `users_per_cpu_second`.
+        The content of `beams.json`: `model`, `users`, `exclude_seen`, `against`, `machine`, `versions`, and
+        `rows`, one for each search: `search` (`beam 10`, …, `exact`), `beam`, each metric with `value`, `ci95`
+        and its difference from the reference, `less_exact` or `less_widest`, with `ci95` and `p`;
+        `users_per_second` and `users_per_cpu_second`.
 
     Raises:
-        ConfigError: if the model writes no Semantic IDs, or a beam is below 10.
+        ConfigError: if the model is not generative, or a beam is below 10.
         RunDirectoryError: if the run has no such model.
     """
-    from sidkit.decode import beam_search, rank_by_rqtransformer
-    from sidkit.models import RQTransformerNetwork, load_model
-    from sidkit.run.opened import open_run
-
     widths = sorted(set(beams))
-    if model not in GENERATIVE_MODELS:
-        raise ConfigError(f"`{model}` searches nothing; beams are of {', '.join(sorted(GENERATIVE_MODELS))}")
     if not widths or widths[0] < _K:
         raise ConfigError(f"ten items are recommended, so a beam is at least {_K}; got {widths}")
+    if model in RECOMMENDERS and not RECOMMENDERS[model].generative:
+        raise ConfigError(f"beam search needs a generative model, got `{model}`")
     opened = open_run(run, model=model)
-    data = opened.config.data
-    test = _drawn(
-        split_dataset(opened.dataset, kind=data.split, ties=data.ties, seed=data.seed).test, users, seed
-    )
-    trained: Any = load_model(opened.path / "models" / model)
-    trained.eval()
-    mask, batch_size = opened.config.decode.exclude_seen, opened.config.decode.batch_size
-
-    def search(beam: int, part: EvaluationSet) -> Any:
-        return beam_search(
-            trained,
-            opened.trie,
-            opened.table.tokens,
-            part.histories,
-            beam=beam,
-            k=_K,
-            users=part.users,
-            exclude=part.histories if mask else None,
-            batch_size=batch_size,
-        )
-
-    def exact(part: EvaluationSet) -> Any:
-        seen = part.histories if mask else None
-        return rank_by_rqtransformer(trained, part.histories, _K, exclude=seen, batch_size=batch_size)
-
-    searches: dict[str, Callable[[EvaluationSet], Any]] = {
-        f"beam {beam}": partial(search, beam) for beam in widths
-    }
-    if isinstance(trained, RQTransformerNetwork):
-        searches[EXACT] = exact
+    recommender = opened.recommender()
+    if not recommender.generative:
+        raise ConfigError(f"beam search needs a generative model, got `{model}`")
+    context = Context(opened.config, RunDirectory(opened.path))
+    test = _drawn(context.split.test, users, seed)
+    searches = _searches(recommender, widths, exclude_seen, opened.config.decode.batch_size)
     lists, speeds = [], []
     for done, (name, ranked) in enumerate(searches.items()):
         progress(done, len(searches))
@@ -112,10 +90,10 @@ def measure_beams(
         wall, cpu = time.perf_counter(), time.process_time()
         items, scores = ranked(test)
         spent = time.perf_counter() - wall, time.process_time() - cpu
-        lists.append(Predictions(name, test.users, items, scores, test.targets))
+        lists.append(Predictions(name, test.users, items, scores, test.targets, exclude_seen=exclude_seen))
         speeds.append([len(test) / max(seconds, 1e-9) for seconds in spent])
     progress(len(searches), len(searches))
-    ranks = TargetRanks.of(lists, len(opened.table))
+    ranks = TargetRanks.of(lists, len(recommender.item_ids_))
     against = list(searches)[-1]
     rows = []
     for name, beam, (rate, cpu_rate) in zip(searches, [*widths, None], speeds, strict=False):
@@ -125,7 +103,7 @@ def measure_beams(
     return {
         "model": model,
         "users": len(test),
-        "exclude_seen": mask,
+        "exclude_seen": exclude_seen,
         "against": against,
         "machine": machine_facts(),
         "versions": version_facts(),
@@ -138,6 +116,34 @@ def save_beams(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
+def _searches(
+    recommender: Any, widths: Sequence[int], exclude_seen: bool, batch_size: int
+) -> dict[str, Callable[[EvaluationSet], Any]]:
+    """Return every search by name: one for each beam, and the exact one if the model has it."""
+
+    def search(examples: EvaluationSet, **options: Any) -> Any:
+        return recommender._rank(
+            examples.histories,
+            _K,
+            users=examples.users,
+            exclude=examples.histories if exclude_seen else None,
+            batch_size=batch_size,
+            **options,
+        )
+
+    def exact(examples: EvaluationSet) -> Any:
+        seen = examples.histories if exclude_seen else None
+        options = RankOptions(exclude=seen, batch_size=batch_size)
+        return rank_by_rqtransformer(recommender.network_, examples.histories, _K, options=options)
+
+    searches: dict[str, Callable[[EvaluationSet], Any]] = {
+        f"beam {beam}": partial(search, beam=beam) for beam in widths
+    }
+    if isinstance(recommender, RQTransformer):
+        searches[EXACT] = exact
+    return searches
+
+
 def _drawn(test: EvaluationSet, users: int, seed: int) -> EvaluationSet:
     if not 0 < users < len(test):
         return test
@@ -147,11 +153,11 @@ def _drawn(test: EvaluationSet, users: int, seed: int) -> EvaluationSet:
 def _figures(ranks: TargetRanks, name: str, against: str, metric: str, seed: int) -> dict[str, Any]:
     values = ranks.metric(name, metric)
     gain = Comparison.of(name, against, metric, values - ranks.metric(against, metric), seed=seed)
-    told = {
+    kept = {
         key: value for key, value in dataclasses.asdict(gain).items() if key in ("difference", "ci95", "p")
     }
     return {
         "value": float(values.mean()),
         "ci95": list(bootstrap_interval(values, seed=seed)),
-        "less_exact" if against == EXACT else "less_widest": {**told, "ci95": list(gain.ci95)},
+        "less_exact" if against == EXACT else "less_widest": {**kept, "ci95": list(gain.ci95)},
     }

@@ -1,8 +1,7 @@
-"""Looking for good settings: each trial is a run directory, judged on validation and never on test.
+"""Hyperparameter search: each trial is a run directory, evaluated on validation and never on test.
 
 The search is Optuna's TPE (Bergstra et al., Algorithms for Hyper-Parameter Optimization, NeurIPS 2011).
-Trials are kept in `trials.log` of the folder, so that a search goes on where it was, an interrupted training
-too.
+Trials are recorded in `trials.log`, so that an interrupted search resumes, even within a training.
 """
 
 import json
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from sidkit._extras import require
+from sidkit._registry import nearest
 from sidkit.errors import ConfigError, RunDirectoryError
-from sidkit.run.config import RunConfig
-from sidkit.run.config.settings import build_config, flatten, read_tables, write_config
+from sidkit.run.config import RunConfig, build_config, flatten, read_tables, write_config
 from sidkit.run.engine import Observer
 from sidkit.run.pipeline import run_pipeline
+from sidkit.run.stages.files import model_path
 
 __all__ = ["Range", "Trial", "read_space", "search", "tune"]
 
@@ -26,12 +26,12 @@ Value = int | float | str | bool
 
 @dataclass(frozen=True)
 class Range:
-    """What one setting may be: a number between two, or one of some values.
+    """Range of one setting: numbers between two ends, or a list of choices.
 
     Attributes:
-        low: the least number; whole if `low` and `high` are.
-        high: the greatest number.
-        log: whether equal ratios are equally likely, rather than equal differences.
+        low: least number; an integer if `low` and `high` are integers.
+        high: greatest number.
+        log: draw from a logarithmic scale.
         choices: the values, if it is not a range of numbers.
     """
 
@@ -41,7 +41,7 @@ class Range:
     choices: tuple[Value, ...] = ()
 
     def suggest(self, trial: Any, key: str) -> Value:
-        """Ask an Optuna trial for a value."""
+        """Draw a value by an Optuna trial."""
         if self.choices:
             chosen: Value = trial.suggest_categorical(key, self.choices)
             return chosen
@@ -53,26 +53,31 @@ class Range:
 
 @dataclass(frozen=True)
 class Trial:
-    """One try.
+    """One set of settings and its result.
 
     Attributes:
         number: from 0.
-        settings: what was tried, `{"section.key": value}`.
-        value: the best on validation; None if the settings contradict each other, or it is unfinished.
-        folder: its run directory.
+        settings: the drawn settings, `{"section.key": value}`.
+        value: best value on validation; None if the settings contradict each other, or it is unfinished.
+        directory: its run directory.
     """
 
     number: int
     settings: Mapping[str, Value]
     value: float | None
-    folder: Path
+    directory: Path
 
 
-def read_space(path: str | os.PathLike[str]) -> dict[str, Range]:
+def read_space(path: str | os.PathLike[str], config: RunConfig | None = None) -> dict[str, Range]:
     """Read a search space: a TOML file with a range for each setting.
 
-    `train.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }` is a range of numbers, whole ones
-    if both ends are; `models.sasrec.d_model = [64, 128]` lists choices.
+    `recommenders.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }` is a range of numbers,
+    integers if both ends are; `recommenders.sasrec.d_model = [64, 128]` lists choices.
+
+    Args:
+        path: the file.
+        config: settings of the trials, which must have all settings of the space; by default those of a run
+            without settings.
 
     Raises:
         ConfigError: if there is no file, it is not such a TOML file, or a key is no setting of a run.
@@ -83,39 +88,39 @@ def read_space(path: str | os.PathLike[str]) -> dict[str, Range]:
     _collect(read_tables(path), "", space, Path(path))
     if not space:
         raise ConfigError(f"`{path}` has no setting to search over; {_EXAMPLE}")
-    known = flatten(RunConfig())
+    known = flatten(config or RunConfig())
     for key in space:
         if key not in known:
-            raise ConfigError(f"`{path}`: there is no setting `{key}`")
+            raise ConfigError(f"`{path}`: there is no setting `{key}`{nearest(key, known)}")
     return space
 
 
 def search(
     space: Mapping[str, Range],
     objective: Callable[[int, Mapping[str, Value]], float],
-    folder: str | os.PathLike[str],
+    directory: str | os.PathLike[str],
     *,
     trials: int,
     seed: int = 0,
     identity: str = "",
 ) -> list[Trial]:
-    """Find settings with a high objective; a search in the same folder goes on.
+    """Search for settings with a high objective; a search in the same directory resumes.
 
     Args:
         space: the range of each setting.
-        objective: gives the value of a trial from its number and settings. Its `ConfigError` fails the trial
-            and no more; after any other exception the next call goes on with that very trial.
-        folder: where `trials.log` is kept, and `trial-000`, … are.
-        trials: how many there are to be in all, those of earlier calls counted.
-        seed: of the draws; trial n draws with seed + n, so that an interrupt changes nothing.
-        identity: what is searched for; another search is not continued.
+        objective: returns the value of a trial, given its number and settings. A `ConfigError` fails only the
+            trial; after any other exception the next call repeats the trial.
+        directory: directory of `trials.log` and of the trials, `trial-000`, ….
+        trials: total number of trials, including those of earlier calls.
+        seed: seed of the draws; trial n draws with seed + n, so that an interrupt changes nothing.
+        identity: what is searched for; a search of another identity is refused.
 
     Returns:
         All trials, best first, those without a value last.
 
     Raises:
         ConfigError: if `trials` is below 1.
-        RunDirectoryError: if the folder holds another search.
+        RunDirectoryError: if the directory holds another search.
     """
     require("optuna", extra="tune")
     import optuna
@@ -125,16 +130,16 @@ def search(
     if trials < 1:
         raise ConfigError(f"a search needs at least one trial, got {trials}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    place = Path(folder)
+    place = Path(directory)
     place.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(place / "trials.log")))
     study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
-    told = json.dumps([identity, {key: repr(range_) for key, range_ in sorted(space.items())}, seed])
-    if study.user_attrs.setdefault("search", told) != told:
+    described = json.dumps([identity, {key: repr(range_) for key, range_ in sorted(space.items())}, seed])
+    if study.user_attrs.setdefault("search", described) != described:
         raise RunDirectoryError(
-            f"`{place}` holds a search over another space, data or settings; choose another folder with --out"
+            f"`{place}` holds a search over another space, data or settings; choose another directory with --out"
         )
-    study.set_user_attr("search", told)
+    study.set_user_attr("search", described)
     running = [trial.number for trial in study.trials if not trial.state.is_finished()]
     for number in [*running, *range(len(study.trials), trials)]:
         if number in running:
@@ -151,7 +156,9 @@ def search(
         except ConfigError:
             study.tell(number, state=optuna.trial.TrialState.FAIL)
     found = [
-        Trial(trial.number, trial.user_attrs.get("settings", {}), trial.value, _folder(place, trial.number))
+        Trial(
+            trial.number, trial.user_attrs.get("settings", {}), trial.value, _trial_path(place, trial.number)
+        )
         for trial in study.trials
     ]
     return sorted(found, key=lambda trial: (trial.value is None, -(trial.value or 0.0), trial.number))
@@ -160,7 +167,7 @@ def search(
 def tune(
     config: RunConfig,
     space: Mapping[str, Range],
-    folder: str | os.PathLike[str],
+    directory: str | os.PathLike[str],
     *,
     model: str,
     trials: int = 20,
@@ -168,49 +175,49 @@ def tune(
     seed: int = 0,
     observer: Observer | None = None,
 ) -> list[Trial]:
-    """Train a model under settings drawn from a space, and judge each by its best evaluation on validation.
+    """Train a model with settings drawn from a space, and compare them by the best validation metric.
 
-    Test users are never asked: every trial is a run up to its training. The best settings are written to
-    `best.toml` of the folder, to be run whole.
+    Test users are not used: every trial is a run up to its training. The best settings are written to
+    `best.toml`, which can be run as a configuration.
 
     Args:
-        config: the settings of all trials, but for those of the space.
+        config: settings of all trials, except for those of the space.
         space: see `read_space`.
-        folder: for the search; each trial is a run directory `trial-000`, … in it.
+        directory: directory of the search; each trial is a run directory `trial-000`, … in it.
         model: the model that is trained.
-        trials: how many in all, those of an earlier call in the same folder counted.
-        metric: on validation, `recall@10`, `ndcg@10` or `mrr@10`.
-        seed: of the draws.
-        observer: told of the stages of each trial.
+        trials: total number of trials, including those of an earlier call in the same directory.
+        metric: metric on validation, `recall@10`, `ndcg@10` or `mrr@10`.
+        seed: seed of the draws.
+        observer: notified of the stages of each trial.
 
     Returns:
         All trials, best first.
 
     Raises:
         ConfigError: if the model or the metric is unknown, or no trial got a value.
-        RunDirectoryError: if the folder holds another search.
-        KeyboardInterrupt: after Ctrl-C; the same call goes on.
+        RunDirectoryError: if the directory holds another search.
+        KeyboardInterrupt: after Ctrl-C; the same call resumes.
     """
     if metric not in ("recall@10", "ndcg@10", "mrr@10"):
         raise ConfigError(f"validation measures recall@10, ndcg@10 and mrr@10, not `{metric}`")
-    if model == "popularity":
-        raise ConfigError("`popularity` has nothing to tune; name a model that is trained in steps")
-    base = build_config(config.model_dump(exclude_none=True), {"models": {"use": [model]}})
-    place = Path(folder)
+    base = build_config(config.model_dump(mode="json", exclude_none=True), {"recommenders": {"use": [model]}})
+    if not {"max_steps", "epochs"} & type(base.recommenders[model]).model_fields.keys():
+        raise ConfigError(f"`{model}` has nothing to tune; name a model that is trained in steps")
+    place = Path(directory)
 
     def configured(settings: Mapping[str, Value]) -> RunConfig:
         layers = [_nested(key, value) for key, value in settings.items()]
-        return build_config(base.model_dump(exclude_none=True), *layers)
+        return build_config(base.model_dump(mode="json", exclude_none=True), *layers)
 
     def objective(number: int, settings: Mapping[str, Value]) -> float:
-        run = run_pipeline(configured(settings), _folder(place, number), until="train", observer=observer)
-        history = json.loads(run.output(f"train.{model}", f"models/{model}/history.json").read_bytes())
+        run = run_pipeline(configured(settings), _trial_path(place, number), until="train", observer=observer)
+        history = json.loads(run.output(f"train.{model}", f"{model_path(model)}/history.json").read_bytes())
         return max(float(entry["metrics"][metric]) for entry in history["evaluations"])
 
     identity = json.dumps([flatten(base), model, metric], sort_keys=True)
     found = search(space, objective, place, trials=trials, seed=seed, identity=identity)
     if found[0].value is None:
-        configured(found[0].settings)  # says what is wrong with them
+        configured(found[0].settings)  # raises the reason
         raise ConfigError("no trial got a value")
     write_config(configured(found[0].settings), place / "best.toml")
     return found
@@ -249,5 +256,5 @@ def _nested(key: str, value: Value) -> dict[str, Any]:
     return dict(tables)
 
 
-def _folder(place: Path, number: int) -> Path:
+def _trial_path(place: Path, number: int) -> Path:
     return place / f"trial-{number:03d}"

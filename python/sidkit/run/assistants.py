@@ -1,59 +1,54 @@
-"""Processes beside the first: `torchrun` starts them, and they help to train, stage by stage.
+"""Further processes of `torchrun`: they take their share of every training.
 
-The first process runs the pipeline as if it were alone. When it comes to a training it tells the others
-which; they read from the run directory what the stages before have made, and join. Between trainings they wait.
+The first process runs the pipeline as if it were alone. When it comes to a training, it sends the others its
+name; they read the results of the earlier stages from the run directory, and join. Between trainings they wait.
 """
 
 import contextlib
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from sidkit._processes import leads, started_together
-from sidkit.run.config import ModelName, RunConfig
-from sidkit.run.directory import RunDirectory
 
-__all__ = ["Training", "assist", "call_assistants", "helped"]
+__all__ = ["assist", "call_assistants", "helped"]
 
-#: What there is to train: a model, or what the tokenizer learns from behaviour by training a model.
-Training: TypeAlias = ModelName | Literal["tokenize"]
+#: What is trained (a recommender by name, or `tokenize`), where, and the fingerprint of the stage.
+Order = tuple[str, str, str]
 
 
-def assist(config: RunConfig, path: str | os.PathLike[str]) -> RunDirectory:
-    """Help the first process until it has no more to train; nothing is written."""
-    from sidkit.run.stages import Work
-    from sidkit.train.processes import join
+def assist(train: Callable[[str, Path, str], None]) -> None:
+    """Take a share of every training of the first process, until it has no more.
 
-    processes = join()
-    while (order := processes.of_first(_nothing)) is not None:
-        training, workspace, fingerprint = order
-        with contextlib.suppress(KeyboardInterrupt):  # agreed upon with the first, who says what is next
-            Work(config, RunDirectory(path)).assist(training, Path(workspace), fingerprint)
-    return RunDirectory(path)
+    Args:
+        train: called with what is trained, the directory for checkpoints, and the fingerprint of the stage.
+    """
+    while (order := _shared(_nothing)) is not None:
+        name, workspace, fingerprint = order
+        with contextlib.suppress(KeyboardInterrupt):  # the first process was interrupted too, and decides
+            train(name, Path(workspace), fingerprint)
 
 
-def call_assistants(training: Training, workspace: Path, fingerprint: str) -> None:
-    """Tell the other processes, if there are any, to join in a training."""
+def call_assistants(name: str, workspace: Path, fingerprint: str) -> None:
+    """Let the other processes, if there are any, join in a training."""
     if started_together() > 1 and leads():
-        _tell((training, str(workspace), fingerprint))
+        _shared(lambda: (name, str(workspace), fingerprint))
 
 
 @contextlib.contextmanager
 def helped() -> Iterator[None]:
-    """Let the other processes go at the end, whatever it is."""
+    """Dismiss the other processes at the end, even after an error."""
     try:
         yield
     finally:
         if started_together() > 1:
-            _tell(None)
+            _shared(_nothing)
 
 
-def _tell(order: tuple[Training, str, str] | None) -> None:
+def _shared(order: Callable[[], Order | None]) -> Order | None:
     from sidkit.train.processes import join
 
-    join().of_first(lambda: order)
+    return join().of_first(order)
 
 
-def _nothing() -> tuple[Training, str, str] | None:
+def _nothing() -> Order | None:
     return None

@@ -1,9 +1,9 @@
-"""A run directory: what each stage made, from which settings and inputs, and whether it still holds.
+"""A run directory: the results of each stage with their settings and inputs.
 
 `stages.json` keeps one record per finished stage. A stage is *current* when the fingerprint of its settings
 and inputs is the recorded one and its files are the ones it wrote; then it is not run again. A stage that was
-begun and not finished leaves a mark, so that its half of the work is told apart from a file that someone else
-changed.
+begun and not finished leaves a mark, which distinguishes its unfinished files from files that were changed
+from outside.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from typing import Any
 
 from sidkit._files import sha256_of, write_text
 from sidkit.errors import FormatError, RunDirectoryError
-from sidkit.run.lock import FolderLock
+from sidkit.run.lock import DirectoryLock
 
 __all__ = ["RunDirectory", "StageRecord", "fingerprint"]
 
@@ -31,22 +31,22 @@ _BOOKKEEPING = {"run.toml", "stages.json", ".lock"}
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a finished stage leaves in `stages.json`."""
+    """Record of a finished stage in `stages.json`."""
 
     fingerprint: str
     """Digest of settings and inputs."""
     settings: Mapping[str, Any]
     """The settings that it used, `{"section.key": value}`."""
     inputs: Mapping[str, str]
-    """Fingerprints of the stages, digests of the files outside, from which it was made."""
+    """Fingerprints of its input stages, and digests of the files outside that it read."""
     outputs: Mapping[str, str]
-    """SHA-256 of every file it wrote, by path within the folder."""
+    """SHA-256 of every file it wrote, by path within the directory."""
     seconds: float = 0.0
     """Wall time."""
     cpu_seconds: float = 0.0
-    """Processor time of all threads; 0 in records of versions that did not measure it."""
+    """Processor time of all threads."""
     peak_memory_bytes: int = 0
-    """Most resident memory while it ran."""
+    """Peak resident memory while it ran."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Small figures for later stages and the report."""
 
@@ -60,35 +60,35 @@ def fingerprint(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, st
 class RunDirectory:
     """A run directory on the disk.
 
-    Used as a context manager it holds the folder's lock, and only then may it write. Reading needs no lock.
-    A folder that it has made, and in which an error left nothing, it removes again.
+    Writing needs the lock of the directory, which this object holds as a context manager. Reading needs none.
+    A directory that it created, and in which an error left no results, is removed.
 
     Example:
-        with RunDirectory("runs/demo") as folder:
-            if not folder.is_current("embed", wanted):
-                folder.begin("embed", wanted)
+        with RunDirectory("runs/demo") as directory:
+            if not directory.is_current("embed", expected):
+                directory.begin("embed", expected)
                 ...
-                folder.finish("embed", record)
+                directory.finish("embed", record)
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Point at a folder, which need not exist yet.
+        """Refer to a directory, which need not exist yet.
 
         Raises:
-            RunDirectoryError: if there is something else of that name, or a folder with other things in it.
+            RunDirectoryError: if there is a file of that name, or a directory with other files in it.
             FormatError: if its `stages.json` is not ours.
         """
         self.path = Path(path)
         if self.path.exists() and not self.path.is_dir():
             raise RunDirectoryError(
-                f"`{self.path}` is a file; a run needs a folder: choose another with --out"
+                f"`{self.path}` is a file; a run needs a directory: choose another with --out"
             )
         if self.path.is_dir() and not self.config_path.exists() and any(_visible(self.path)):
             raise RunDirectoryError(
                 f"`{self.path}` has files in it but no run.toml, so it is not a run of sidkit; "
-                "name the folder of a run, or a new or empty one"
+                "name the directory of a run, or a new or empty one"
             )
-        self._lock = FolderLock(self.path)
+        self._lock = DirectoryLock(self.path)
         self._records: dict[str, StageRecord] = {}
         self._started: dict[str, str] = {}
         self._is_new = False
@@ -96,7 +96,7 @@ class RunDirectory:
 
     @property
     def config_path(self) -> Path:
-        """Where the resolved configuration is kept."""
+        """Path of the complete configuration."""
         return self.path / "run.toml"
 
     @property
@@ -109,9 +109,11 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunDirectoryError(f"the folder `{self.path}` can not be made: {error.strerror}") from error
+            raise RunDirectoryError(
+                f"the directory `{self.path}` cannot be created: {error.strerror}"
+            ) from error
         self._lock.acquire()
-        # What another process finished between our construction and the lock counts.
+        # Another process may have finished stages between the construction and the lock.
         self._load()
         return self
 
@@ -129,19 +131,19 @@ class RunDirectory:
                 (self.path / ".lock").unlink()
                 self.path.rmdir()
 
-    def is_current(self, stage: str, wanted: str, *, replaceable: bool = False) -> bool:
-        """Whether `stage` is finished with this fingerprint and its files are still there and the same.
+    def is_current(self, stage: str, expected: str, *, replaceable: bool = False) -> bool:
+        """Return True if `stage` is finished with this fingerprint and its files are unchanged.
 
         Args:
             stage: its name.
-            wanted: the fingerprint of its settings and inputs now.
-            replaceable: whether files that someone else wrote may be written over.
+            expected: fingerprint of its present settings and inputs.
+            replaceable: allow files that were changed from outside to be overwritten.
 
         Raises:
-            RunDirectoryError: if a file is there but is not the one that the stage wrote, nor replaceable.
+            RunDirectoryError: if a file is not the one that the stage wrote, and not replaceable.
         """
         record = self._records.get(stage)
-        if record is None or record.fingerprint != wanted:
+        if record is None or record.fingerprint != expected:
             return False
         for name, digest in record.outputs.items():
             file = self.path / name
@@ -152,13 +154,13 @@ class RunDirectory:
             self._check_file(stage, name)
         return stage not in self._started
 
-    def was_interrupted(self, stage: str, wanted: str) -> bool:
-        """Whether `stage` was begun with this very fingerprint and not finished, so that it may go on."""
-        return self._started.get(stage) == wanted
+    def was_interrupted(self, stage: str, expected: str) -> bool:
+        """Return True if `stage` was begun with this fingerprint and not finished, so that it can resume."""
+        return self._started.get(stage) == expected
 
-    def begin(self, stage: str, wanted: str) -> None:
-        """Mark that `stage` is at work; the record of its last success stays until `finish`."""
-        self._started[stage] = wanted
+    def begin(self, stage: str, expected: str) -> None:
+        """Mark `stage` as begun; the record of its last success stays until `finish`."""
+        self._started[stage] = expected
         self._save()
 
     def finish(self, stage: str, record: StageRecord) -> None:
@@ -169,31 +171,31 @@ class RunDirectory:
         self._save()
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the SHA-256 of files by their paths within the folder."""
+        """Return the SHA-256 of files by their paths within the directory."""
         return {name: sha256_of(self.path / name) for name in names}
 
     def output(self, stage: str, name: str) -> Path:
         """Return the path of a finished stage's file.
 
         Raises:
-            RunDirectoryError: if the stage has not finished, or the file has gone.
+            RunDirectoryError: if the stage has not finished, or the file is missing.
         """
         self._record(stage)
         file = self.path / name
         if not file.exists():
-            raise RunDirectoryError(f"`{file}` of stage `{stage}` has gone; `sidkit run` makes it again")
+            raise RunDirectoryError(f"`{file}` of stage `{stage}` is missing; `sidkit run` makes it again")
         return file
 
     def check(self, stage: str, settings: Mapping[str, Any]) -> None:
-        """Check that what a finished stage made still holds, before it is believed.
+        """Check that the results of a finished stage are current.
 
         Args:
             stage: its name.
             settings: those of the run's configuration, `{"section.key": value}`.
 
         Raises:
-            RunDirectoryError: if the stage has not finished, was made with other settings than the configuration
-                tells or from another result of a stage before it, or a file is not the one that it wrote.
+            RunDirectoryError: if the stage has not finished, was made with other settings or from another result
+                of an earlier stage, or a file is not the one that it wrote.
         """
         record = self._record(stage)
         for name in record.outputs:
@@ -210,13 +212,13 @@ class RunDirectory:
     def verify(self, patterns: Sequence[str]) -> None:
         """Check that the files that match one of the patterns are those that finished stages wrote.
 
-        A stage that is being done anew is not asked: its files may be old or new.
+        A stage that is running again is skipped: its files may be old or new.
 
         Args:
-            patterns: of paths within the folder, such as `predictions/*.parquet`.
+            patterns: of paths within the directory, such as `predictions/*.parquet`.
 
         Raises:
-            RunDirectoryError: naming the first file that has gone or is another one.
+            RunDirectoryError: naming the first file that is missing or was changed.
         """
         for stage, record in self._records.items():
             if stage in self._started:
@@ -227,7 +229,7 @@ class RunDirectory:
                     self._check_file(stage, name)
 
     def _is_bare(self) -> bool:
-        """Whether no stage has left anything, not even half of its work to go on from."""
+        """True if no stage has left any file, not even of unfinished work."""
         return self.path.is_dir() and {entry.name for entry in self.path.iterdir()} <= _BOOKKEEPING
 
     def _record(self, stage: str) -> StageRecord:
@@ -246,7 +248,7 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"`{file}` is not the file that stage `{stage}` wrote (expected SHA-256 "
                 f"{expected[:12]}..., {file.stat().st_size} bytes are there now); "
-                "delete it to have it made again"
+                "delete it, and it is made again"
             )
 
     def _load(self) -> None:
@@ -259,7 +261,7 @@ class RunDirectory:
             if content["format"] != _FORMAT or content["version"] != _VERSION:
                 raise FormatError(
                     f"`{file}` has format {content['format']!r} version {content['version']!r}, "
-                    f"this sidkit reads {_FORMAT!r} version {_VERSION}; choose another folder with --out"
+                    f"this sidkit reads {_FORMAT!r} version {_VERSION}; choose another directory with --out"
                 )
             for name, entry in content["stages"].items():
                 self._records[name] = StageRecord(**entry)
@@ -269,7 +271,7 @@ class RunDirectory:
                 raise
             raise FormatError(
                 f"`{file}` is damaged or not a file of sidkit ({type(error).__name__}: {error}); "
-                "delete it to run all stages again, or choose another folder with --out"
+                "delete it to run all stages again, or choose another directory with --out"
             ) from error
 
     def _save(self) -> None:
@@ -282,5 +284,5 @@ class RunDirectory:
         write_text(self.path / "stages.json", json.dumps(content, indent=2) + "\n")
 
 
-def _visible(folder: Path) -> Iterable[Path]:
-    return (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+def _visible(directory: Path) -> Iterable[Path]:
+    return (entry for entry in directory.iterdir() if not entry.name.startswith("."))

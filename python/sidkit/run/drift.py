@@ -1,4 +1,4 @@
-"""What became of a run's Semantic IDs when it was tokenized anew."""
+"""Changes of the Semantic IDs of a run that was tokenized again."""
 
 import json
 import math
@@ -15,8 +15,8 @@ DRIFT = "drift.json"
 REMAP = "remap.parquet"
 
 
-def write_drift(folder: Path, earlier: SidTable, later: SidTable) -> list[str]:
-    """Write how Semantic IDs moved, and which is now which.
+def write_drift(directory: Path, earlier: SidTable, later: SidTable) -> list[str]:
+    """Write how Semantic IDs changed, and the new one of every old one.
 
     `drift.json` has, for each number of first codes that both tables have: `depth`, `agreement` (items
     whose prefix is the same), `remapped` (items that go where most of their old prefix went), `information`
@@ -25,9 +25,9 @@ def write_drift(folder: Path, earlier: SidTable, later: SidTable) -> list[str]:
     `item_id`, `old`, `new`.
 
     Args:
-        folder: the run directory.
+        directory: the run directory.
         earlier: the table that is replaced.
-        later: the one that replaces it.
+        later: its replacement.
 
     Returns:
         The names of the files; none if no Semantic ID changed, or no item is in both.
@@ -59,7 +59,7 @@ def write_drift(folder: Path, earlier: SidTable, later: SidTable) -> list[str]:
         "only_later": len(later) - len(both),
         "unchanged": int((both["old"] == both["new"]).sum()),
     }
-    write_text(folder / DRIFT, json.dumps(counts | {"depths": depths}, indent=2) + "\n")
-    with atomic_path(folder / REMAP) as temporary:
+    write_text(directory / DRIFT, json.dumps(counts | {"depths": depths}, indent=2) + "\n")
+    with atomic_path(directory / REMAP) as temporary:
         both.select("item_id", "old", "new").write_parquet(temporary)
     return [DRIFT, REMAP]

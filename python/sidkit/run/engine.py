@@ -1,4 +1,4 @@
-"""The engine: stages in their order, each run only if its settings or inputs have changed."""
+"""Execution of stages in order; a stage runs only if its settings or inputs have changed."""
 
 import contextlib
 import shutil
@@ -17,24 +17,24 @@ __all__ = ["Observer", "Outcome", "Quiet", "Stage", "Task", "check_settings", "e
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage's work leaves."""
+    """Result of a stage."""
 
     outputs: Sequence[str] = ()
-    """Paths within the run directory of the files it wrote."""
+    """Files that it wrote, as paths within the run directory."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Small figures, as JSON can hold them."""
+    """Small figures that JSON can hold."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a stage's work is given."""
+    """Arguments of the work of a stage."""
 
     fingerprint: str
-    """Digest of the stage's settings and inputs."""
+    """Digest of the settings and inputs of the stage."""
     progress: Progress
-    """To be told how far it is."""
+    """Called with the progress of the work."""
     workspace: Callable[[], Path]
-    """Makes a folder for unfinished files, found again if the stage is interrupted and run once more."""
+    """Returns a directory for unfinished files, which is still there when an interrupted stage runs again."""
 
 
 @dataclass(frozen=True)
@@ -43,52 +43,52 @@ class Stage:
 
     name: str
     settings: Mapping[str, Any]
-    """The settings that it uses, `{"section.key": value}`."""
+    """Settings that it uses, `{"section.key": value}`."""
     inputs: Sequence[str]
     """Names of the stages whose results it uses."""
     work: Callable[[Task], Outcome]
     files: Callable[[], Mapping[str, str]] = dict
     """Digests of the files outside the run directory that it reads."""
     cheap: bool = False
-    """Whether it may be run again without being asked to: it takes seconds and loses nothing."""
+    """True if it may run again without `force`: it takes seconds and loses nothing."""
 
 
 class Observer(Protocol):
-    """Someone who watches a run."""
+    """Receiver of notifications about a run."""
 
     def started(self, stage: str) -> Progress:
-        """A stage begins; what is returned is told how far it is."""
+        """A stage begins; the returned callable receives its progress."""
 
     def skipped(self, stage: str) -> None:
-        """A stage is current and is not run again."""
+        """A stage is current and does not run."""
 
     def finished(self, stage: str, record: StageRecord) -> None:
-        """A stage has ended well."""
+        """A stage has finished."""
 
 
 class Quiet:
-    """An observer who says nothing."""
+    """An observer that ignores everything."""
 
     def started(self, stage: str) -> Progress:
-        """Take no note."""
+        """Ignore the start."""
         return silent
 
     def skipped(self, stage: str) -> None:
-        """Take no note."""
+        """Ignore the stage."""
 
     def finished(self, stage: str, record: StageRecord) -> None:
-        """Take no note."""
+        """Ignore the result."""
 
 
-def check_settings(stages: Sequence[Stage], folder: RunDirectory) -> None:
-    """Refuse a folder whose finished stages were made with other settings.
+def check_settings(stages: Sequence[Stage], directory: RunDirectory) -> None:
+    """Refuse a run directory whose finished stages were made with other settings.
 
     Raises:
         RunDirectoryError: naming every setting that differs, with both values.
     """
     changes: dict[str, str] = {}
     for stage in stages:
-        record = folder.records.get(stage.name)
+        record = directory.records.get(stage.name)
         if record is None or stage.cheap:
             continue
         for key in sorted(stage.settings.keys() | record.settings.keys()):
@@ -97,21 +97,21 @@ def check_settings(stages: Sequence[Stage], folder: RunDirectory) -> None:
                 changes[key] = f"{key} is {_shown(before)} there, {_shown(after)} now"
     if changes:
         raise RunDirectoryError(
-            f"the run `{folder.path}` was made with other settings: {'; '.join(changes.values())}; "
-            "choose another folder with --out, or pass --force to run the stages again that they touch"
+            f"the run `{directory.path}` was made with other settings: {'; '.join(changes.values())}; "
+            "choose another directory with --out, or pass --force to run the affected stages again"
         )
 
 
 def execute(
-    stages: Sequence[Stage], folder: RunDirectory, observer: Observer, *, force: bool = False
+    stages: Sequence[Stage], directory: RunDirectory, observer: Observer, *, force: bool = False
 ) -> None:
     """Bring every stage up to date, in order.
 
     Args:
-        stages: the stages to run; each names only earlier ones among its inputs.
-        folder: the locked run directory.
-        observer: told of every stage.
-        force: run a finished stage again when its settings or inputs have changed, instead of refusing.
+        stages: stages to run; the inputs of each are earlier ones.
+        directory: the locked run directory.
+        observer: notified of every stage.
+        force: run a finished stage again if its settings or inputs have changed, instead of raising an error.
 
     Raises:
         RunDirectoryError: if a finished stage was made from other inputs, without `force`.
@@ -119,38 +119,38 @@ def execute(
     fingerprints: dict[str, str] = {}
     for stage in stages:
         inputs = {**{name: fingerprints[name] for name in stage.inputs}, **stage.files()}
-        wanted = fingerprints[stage.name] = fingerprint(stage.name, stage.settings, inputs)
-        if folder.is_current(stage.name, wanted, replaceable=stage.cheap):
+        expected = fingerprints[stage.name] = fingerprint(stage.name, stage.settings, inputs)
+        if directory.is_current(stage.name, expected, replaceable=stage.cheap):
             observer.skipped(stage.name)
             continue
-        record = folder.records.get(stage.name)
-        if not (force or stage.cheap or record is None or record.fingerprint == wanted):
-            _refuse_other_inputs(stage, folder, record, inputs)
-        record = _perform(stage, folder, wanted, inputs, observer)
+        record = directory.records.get(stage.name)
+        if not (force or stage.cheap or record is None or record.fingerprint == expected):
+            _refuse_other_inputs(stage, directory, record, inputs)
+        record = _perform(stage, directory, expected, inputs, observer)
         observer.finished(stage.name, record)
 
 
 def _perform(
-    stage: Stage, folder: RunDirectory, wanted: str, inputs: Mapping[str, str], observer: Observer
+    stage: Stage, directory: RunDirectory, expected: str, inputs: Mapping[str, str], observer: Observer
 ) -> StageRecord:
-    unfinished = folder.path / "unfinished" / stage.name
-    if not folder.was_interrupted(stage.name, wanted):
+    unfinished = directory.path / "unfinished" / stage.name
+    if not directory.was_interrupted(stage.name, expected):
         shutil.rmtree(unfinished, ignore_errors=True)
-    folder.begin(stage.name, wanted)
+    directory.begin(stage.name, expected)
     return_memory()
     meter = Meter()
-    outcome = stage.work(Task(wanted, observer.started(stage.name), lambda: _made(unfinished)))
+    outcome = stage.work(Task(expected, observer.started(stage.name), lambda: _made(unfinished)))
     record = StageRecord(
-        fingerprint=wanted,
+        fingerprint=expected,
         settings=dict(stage.settings),
         inputs=inputs,
-        outputs=folder.digests(outcome.outputs),
+        outputs=directory.digests(outcome.outputs),
         seconds=round(meter.seconds, 3),
         cpu_seconds=round(meter.cpu_seconds, 3),
         peak_memory_bytes=meter.peak_memory_bytes,
         facts=dict(outcome.facts),
     )
-    folder.finish(stage.name, record)
+    directory.finish(stage.name, record)
     _remove(unfinished)
     return record
 
@@ -162,12 +162,12 @@ def _made(path: Path) -> Path:
 
 def _remove(unfinished: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another stage's unfinished work may be there, or there was none
+    with contextlib.suppress(OSError):  # the work of another stage is there, or there was none
         unfinished.parent.rmdir()
 
 
 def _refuse_other_inputs(
-    stage: Stage, folder: RunDirectory, record: StageRecord, inputs: Mapping[str, str]
+    stage: Stage, directory: RunDirectory, record: StageRecord, inputs: Mapping[str, str]
 ) -> None:
     changed = [
         name for name in sorted(inputs.keys() | record.inputs) if inputs.get(name) != record.inputs.get(name)
@@ -178,8 +178,8 @@ def _refuse_other_inputs(
         else "its layout is of another version"
     )
     raise RunDirectoryError(
-        f"stage `{stage.name}` of the run `{folder.path}` was made from other inputs ({what}); "
-        "choose another folder with --out, or pass --force to run it and what follows again"
+        f"stage `{stage.name}` of the run `{directory.path}` was made from other inputs ({what}); "
+        "choose another directory with --out, or pass --force to run it and the stages after it again"
     )
 
 

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on a run directory that ends with its process, however that ends."""
+"""Lock of a run directory for one writing process; the system releases it when the process ends."""
 
 import os
 import sys
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from sidkit.errors import RunDirectoryError
 
-__all__ = ["FolderLock"]
+__all__ = ["DirectoryLock"]
 
 
-class FolderLock:
-    """An exclusive, non-blocking lock on the file `.lock` in a folder."""
+class DirectoryLock:
+    """An exclusive, non-blocking lock on the file `.lock` in a directory."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / ".lock"
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / ".lock"
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
         Raises:
             RunDirectoryError: if another process holds it.
@@ -29,12 +29,12 @@ class FolderLock:
             os.close(descriptor)
             raise RunDirectoryError(
                 f"another process is writing to the run `{self._path.parent}`; wait for it to end, "
-                "or choose another folder with --out"
+                "or choose another directory with --out"
             ) from error
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the lock back; harmless if it is not held."""
+        """Release the lock; no effect if it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""How long a stage took, how much of the processor, and how much memory it needed at most."""
+"""Wall time, processor time and peak memory of a stage."""
 
 import contextlib
 import ctypes
@@ -13,10 +13,10 @@ _PROC = Path("/proc/self")
 
 
 class Meter:
-    """Measures from its construction on.
+    """Measurement that starts with the construction.
 
-    On Linux the high-water mark of the process is reset first, so that the peak is that of the stage;
-    elsewhere it is that of the process so far, or 0 where the system does not tell.
+    On Linux the peak memory of the process is reset first, so that it is that of the stage; elsewhere it is
+    that of the process so far, or 0 where the system does not report it.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Meter:
 
     @property
     def peak_memory_bytes(self) -> int:
-        """Most resident memory of this process, in bytes."""
+        """Peak resident memory of this process, in bytes."""
         try:
             for line in (_PROC / "status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
@@ -48,9 +48,9 @@ class Meter:
 
 
 def return_memory() -> None:
-    """Give freed memory back to the system, so that one stage does not pay for the one before it.
+    """Return freed memory to the system, so that it does not count for the next stage.
 
-    The C library keeps what large tensors have freed; with glibc it can be asked not to.
+    The C library keeps what large tensors have freed until it is asked to trim.
     """
     gc.collect()
     if sys.platform == "linux":

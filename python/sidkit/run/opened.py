@@ -1,33 +1,30 @@
-"""A run directory, opened to be asked."""
+"""A finished run, opened for recommendations."""
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from sidkit import Trie
-from sidkit.data import Dataset, Sequences, load_dataset
-from sidkit.errors import ConfigError, DataError, FormatError, RunDirectoryError
+from sidkit._core import Trie
+from sidkit.data import Dataset, EvaluationSet, Histories
+from sidkit.errors import ConfigError, FormatError, RunDirectoryError
 from sidkit.ids import SidTable
-from sidkit.recommenders.ranker import Ranker, load_ranker
-from sidkit.run import RunConfig, RunDirectory, read_config
 from sidkit.run.appended import Appended, read_appended
-from sidkit.run.config import GENERATIVE_MODELS
-from sidkit.run.config.settings import flatten
-from sidkit.run.stages import source_files
+from sidkit.run.config import RunConfig, flatten, read_config
+from sidkit.run.directory import RunDirectory
+from sidkit.run.stages.context import Context
+from sidkit.run.stages.files import INDEX, SIDS, model_path, source_files
 
 __all__ = ["Run", "open_run"]
 
 ItemId = int | str
 
-_PREFERRED = ("rqtransformer", "tiger", "actionpiece", "decoderonly")  # who recommends if nobody is asked for
-_BY_DIGITS = ("tiger", "actionpiece", "decoderonly")  # who can recommend an item that came after the training
+_PREFERRED = ("rqtransformer", "tiger", "actionpiece", "decoderonly")
 
 
 def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run":
@@ -35,232 +32,247 @@ def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run"
 
     Args:
         path: the run directory.
-        model: which of its models recommends; if not given `rqtransformer`, else `tiger`, else
-            `actionpiece`, else `decoderonly`, else the last one that was trained. With its dense head,
-            `rqtransformer-dense` and `rqtransformer-fused` too.
+        model: name of the trained recommender to use; by default a generative one, `rqtransformer` first,
+            otherwise the last that was trained.
 
     Raises:
-        RunDirectoryError: if it is not a run, the model has not been trained in it, or what it was trained on
-            has been made anew or damaged since.
+        RunDirectoryError: if it is not a run, the model was not trained in it, or results on which the model
+            depends have changed since.
 
     Example:
         run = sidkit.open_run("runs/ml-100k")
-        items, scores = run.recommend(history=[50, 172, 181], k=10)
+        ids, scores = run.recommend([50, 172, 181], k=10)
     """
     return Run(path, model=model)
 
 
 class Run:
-    """A finished run; everything is read from the disk when it is first needed.
+    """A finished run. Files are read when they are first needed; pickling keeps the path only.
 
     Attributes:
         path: the run directory.
         config: its settings.
-        model: the name of the model that recommends.
+        models: names of its trained recommenders.
+        model: name of the one that recommends.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, model: str | None = None) -> None:
         self.path = Path(path)
-        self._folder = RunDirectory(self.path)
-        if not self._folder.config_path.exists():
+        self._directory = RunDirectory(self.path)
+        if not self._directory.config_path.exists():
             raise RunDirectoryError(
                 f"there is no run in `{self.path}`: make one with `sidkit run SOURCE --out {self.path}`"
             )
-        self.config: RunConfig = read_config(self._folder.config_path)
-        trained = [name.removeprefix("train.") for name in self._folder.records if name.startswith("train.")]
-        if not trained:
+        self.config: RunConfig = read_config(self._directory.config_path)
+        records = self._directory.records
+        self.models = tuple(name.removeprefix("train.") for name in records if name.startswith("train."))
+        if not self.models:
             raise RunDirectoryError(
-                f"no model of the run `{self.path}` is trained yet: go on with `sidkit run {self.path}`"
+                f"no model of the run `{self.path}` is trained yet: continue with `sidkit run {self.path}`"
             )
-        rankings = list(trained)
-        if "rqtransformer" in trained and self.config.models.rqtransformer.dense:
-            rankings += ["rqtransformer-dense", "rqtransformer-fused"]
-        if model is not None and model not in rankings:
-            raise RunDirectoryError(
-                f"the run `{self.path}` has no model `{model}`; trained there: {', '.join(rankings)}"
-            )
-        preferred = [name for name in _PREFERRED if name in trained]
-        self.model: str = model or (preferred or trained[-1:])[0]
-        settings = flatten(self.config)
-        for stage in ("data", *(("ids",) if self.has_sids else ()), f"train.{self._trained}"):
-            self._folder.check(stage, settings)
+        self.model = self._checked(self._default() if model is None else model)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, model={self.model!r})"
 
-    @property
-    def _trained(self) -> str:
-        """The model whose files are read: one model may rank in several ways, named with a dash."""
-        return self.model.partition("-")[0]
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path.resolve(), "model": self.model}
 
-    @property
-    def has_sids(self) -> bool:
-        """Whether the run made Semantic IDs."""
-        return "ids" in self._folder.records
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"], model=state["model"])  # type: ignore[misc]
 
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The data set, read from where it was when the run was made.
+    def recommender(self, name: str | None = None) -> Any:
+        """Return a trained recommender of the run, see `sidkit.recommenders`.
 
-        Raises:
-            DataError: if it is no longer there.
-            RunDirectoryError: if it has changed since.
-        """
-        data, record = self.config.data, self._folder.records["data"]
-        source = record.facts["source"]
-        there = source_files(source)
-        if there and there != record.inputs:
-            raise RunDirectoryError(
-                f"the data set `{source}` has changed since the run `{self.path}` was made from it, so its "
-                "rows are no longer those of the model; make a run of the new data with --out"
-            )
-        return load_dataset(
-            source,
-            min_user_events=data.min_user_events,
-            min_item_events=data.min_item_events,
-            unknown_items=data.unknown_items,
-        )
-
-    @cached_property
-    def table(self) -> SidTable:
-        """Which item has which Semantic ID; items that were appended to the run come last."""
-        own = self._folder.output("ids", "sids.parquet")
-        return SidTable.load(own if self._appended is None else self._appended.sids)
-
-    @cached_property
-    def trie(self) -> Trie:
-        """The trie of all Semantic IDs that the model can recommend.
-
-        Items that were appended to the run are among them if the model reads and writes tokens.
-        """
-        file = self._folder.output("ids", "index.sidx")
-        if self._appended is not None and self._takes_appended:
-            file = self._appended.index
-        try:
-            return Trie.open(file)
-        except FormatError as error:
-            raise FormatError(f"`{file}`: {error}") from error
-
-    def recommend(
-        self, history: Iterable[ItemId], k: int = 10, exclude_seen: bool = True
-    ) -> tuple[list[Any], npt.NDArray[np.float32]]:
-        """Recommend what comes after a history.
+        If it reads and writes tokens, it also recommends the items that were appended to the run.
 
         Args:
-            history: item ids, oldest first; text such as "12" finds the integer id 12.
-            k: items wanted.
-            exclude_seen: whether items of the history are left out.
+            name: one of `models`; by default `model`.
+
+        Raises:
+            RunDirectoryError: if there is no such model.
+            FormatError: if its files are damaged.
+        """
+        name = self._checked(name or self.model)
+        if name not in self._loaded:
+            recommender = self.config.recommenders[name].configures.load(self.path / model_path(name))
+            if self._appended is not None:
+                try:
+                    recommender = recommender.with_sids(self.sids)
+                except ConfigError:  # it has a row for every item that it was trained on
+                    pass
+            self._loaded[name] = recommender
+        return self._loaded[name]
+
+    def recommend(
+        self,
+        histories: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        exclude: Any = None,
+        allow: Any = None,
+        scoring: str | None = None,
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        """Recommend the next items, see `Recommender.recommend`.
+
+        Unknown item ids in a history are skipped with a warning, and so are appended items by a model with a
+        row for each item. An empty history is answered with the most popular items.
+
+        Args:
+            histories: one history of item ids, oldest first, or a batch of them: lists, NumPy, a polars or
+                Arrow list column.
+            k: items per history.
+            exclude_seen: exclude the items of each history.
+            exclude: item ids that are not recommended: one list for all histories, or one per history.
+            allow: item ids, or an `ItemSet`, to which recommendations are restricted.
+            scoring: how the model ranks, one of its `scorings`; by default the first.
 
         Returns:
-            item ids, best first, at most k of them; and their scores, f32 of the same length: natural-log
-            probabilities (of a generator), inner products (`sasrec`), counts (`popularity`).
+            Item ids and float32 scores, best first: (n, k) for a batch, (k,) for one history.
 
         Raises:
-            DataError: if an item is unknown, there is none, or `history` is one string.
-            ConfigError: if `k` is not positive.
+            ConfigError: if `k` is not positive, or the model has no such scoring.
         """
-        if isinstance(history, str):  # whose letters could be ids
-            raise DataError(f"history must be a list of item ids, not one string; hint: [{history!r}]")
-        rows = np.fromiter((self._row(item) for item in history), np.int32)
-        return self._recommend(rows, None, k, exclude_seen)
+        return self.recommender().recommend(  # type: ignore[no-any-return]
+            histories, k, exclude_seen=exclude_seen, exclude=exclude, allow=allow, scoring=scoring
+        )
 
-    def recommend_user(
-        self, user_id: ItemId, k: int = 10, exclude_seen: bool = True
-    ) -> tuple[list[Any], npt.NDArray[np.float32]]:
-        """Recommend what comes after all events of a user of the data set; otherwise as `recommend`.
+    def recommend_users(
+        self,
+        user_ids: ItemId | Sequence[ItemId],
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        exclude: Any = None,
+        allow: Any = None,
+        scoring: str | None = None,
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        """Recommend the next items to users of the dataset, after all of their events.
+
+        Args:
+            user_ids: one user id, or several.
+            k: items per user.
+            exclude_seen: exclude the items of the user's own history.
+            exclude: as in `recommend`.
+            allow: as in `recommend`.
+            scoring: as in `recommend`.
+
+        Returns:
+            Item ids and float32 scores, best first: (n, k), or (k,) for one user id.
 
         Raises:
-            DataError: if the user is unknown.
+            DataError: if a user is unknown.
         """
-        user = self.dataset.find_users([user_id])
-        return self._recommend(self._sequences[int(user[0])], user, k, exclude_seen)
+        single = isinstance(user_ids, str | int | np.integer)
+        users = self.dataset.find_users([user_ids] if single else list(user_ids))  # type: ignore[arg-type,list-item]
+        examples = EvaluationSet(users, self._histories.take(users), np.full(len(users), -1))
+        ids, scores = self.recommender().recommend(
+            examples, k, exclude_seen=exclude_seen, exclude=exclude, allow=allow, scoring=scoring
+        )
+        return (ids[0], scores[0]) if single else (ids, scores)
 
     def user_history(self, user_id: ItemId) -> list[Any]:
-        """Item ids of all events of a user, oldest first.
+        """Return the item ids of all events of a user, oldest first.
 
         Raises:
             DataError: if the user is unknown.
         """
         (user,) = self.dataset.find_users([user_id])
-        return self._ids(self._sequences[int(user)])
+        return self.dataset.item_ids.gather(self._histories[int(user)]).to_list()
 
-    def label(self, item_id: ItemId) -> str:
-        """The title of an item, or nothing if the data set has no titles."""
+    def title(self, item_id: ItemId) -> str:
+        """Return the title of an item, or "" if the dataset has no titles.
+
+        Raises:
+            DataError: if the item is unknown.
+        """
+        (item_id,) = self.typed([item_id])
         items = self.dataset.items
-        if self._appended is not None and self._row(item_id) >= len(items):
-            items = self._appended.items()
-            row = self._row(item_id) - len(self.dataset.items)
+        if self._appended is not None and item_id in (late := self._appended.items())["item_id"]:
+            items, row = late, int(late["item_id"].index_of(item_id) or 0)
         else:
             row = int(self.dataset.find_items([item_id])[0])
         return (items["title"][row] or "") if "title" in items.columns else ""
 
     def sid(self, item_id: ItemId) -> str:
-        """The Semantic ID of an item; text such as "12" finds the integer id 12.
+        """Return the Semantic ID of an item.
 
         Raises:
             DataError: if the item is unknown.
         """
-        return self.table[self._typed(item_id)]
+        return self.sids[self.typed([item_id])[0]]
+
+    def typed(self, item_ids: Iterable[ItemId]) -> list[ItemId]:
+        """Return item ids in the type of the catalogue: the text "12" becomes 12 if ids are integers."""
+        integers = (self.sids if self.has_sids else self.dataset).item_ids.dtype.is_integer()
+        return [
+            int(each) if integers and isinstance(each, str) and re.fullmatch(r"-?[0-9]{1,18}", each) else each
+            for each in item_ids
+        ]
+
+    @property
+    def has_sids(self) -> bool:
+        """True if the run made Semantic IDs."""
+        return "ids" in self._directory.records
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Dataset of the run, read from where it was when the run was made.
+
+        Raises:
+            DataError: if it is not there any more.
+            RunDirectoryError: if it has changed since.
+        """
+        context = Context(self.config, self._directory)
+        there = source_files(context.source)
+        if there and there != dict(self._directory.records["data"].inputs):
+            raise RunDirectoryError(
+                f"the dataset `{context.source}` has changed since the run `{self.path}` was made from it, so "
+                "its rows are no longer those of the model; make a run of the new data with --out"
+            )
+        return context.dataset
+
+    @cached_property
+    def sids(self) -> SidTable:
+        """Semantic IDs of all items; appended items come last."""
+        return SidTable.load(self._file(SIDS, self._appended and self._appended.sids))
+
+    @cached_property
+    def trie(self) -> Trie:
+        """Trie of all Semantic IDs, including those of appended items."""
+        file = self._file(INDEX, self._appended and self._appended.index)
+        try:
+            return Trie.open(file)
+        except FormatError as error:
+            raise FormatError(f"`{file}`: {error}") from error
+
+    @cached_property
+    def _loaded(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def _appended(self) -> Appended | None:
-        """Items that came after the run was made."""
-        return read_appended(self._folder) if self.has_sids else None
-
-    @property
-    def _takes_appended(self) -> bool:
-        """Whether the model can recommend items it was not trained on, by their tokens."""
-        return self._trained in _BY_DIGITS
+        return read_appended(self._directory) if self.has_sids else None
 
     @cached_property
-    def _sequences(self) -> Sequences:
+    def _histories(self) -> Histories:
         return self.dataset.histories(self.config.data.ties, self.config.data.seed)
 
-    @cached_property
-    def _rank(self) -> Ranker:
-        generator = self._trained in GENERATIVE_MODELS
-        return load_ranker(
-            self.model,
-            self.path / "models" / self._trained,
-            table=self.table if generator else None,
-            trie=self.trie if generator else None,
-            beam=self.config.decode.beam,
-        )
+    def _file(self, name: str, appended: Path | None) -> Path:
+        return appended or self._directory.output("ids", name)
 
-    @property
-    def _item_ids(self) -> pl.Series:
-        # The table spares a served generator the log.
-        return self.table.item_ids if self.has_sids else self.dataset.item_ids
+    def _default(self) -> str:
+        by_method = {self.config.recommenders[name].method: name for name in reversed(self.models)}
+        return next((by_method[method] for method in _PREFERRED if method in by_method), self.models[-1])
 
-    def _row(self, item_id: ItemId) -> int:
-        if not self.has_sids:
-            return int(self.dataset.find_items([item_id])[0])
-        return int(self.table.rows([self._typed(item_id)])[0])
-
-    def _typed(self, item_id: ItemId) -> ItemId:
-        wants_integer = self.table.item_ids.dtype.is_integer()
-        if wants_integer and isinstance(item_id, str) and re.fullmatch(r"-?[0-9]{1,20}", item_id):
-            return int(item_id)
-        return item_id
-
-    def _ids(self, rows: npt.NDArray[np.int32]) -> list[Any]:
-        return self._item_ids.gather(rows).to_list()
-
-    def _recommend(
-        self, rows: npt.NDArray[np.int32], user: npt.NDArray[np.int32] | None, k: int, exclude_seen: bool
-    ) -> tuple[list[Any], npt.NDArray[np.float32]]:
-        if k < 1:
-            raise ConfigError(f"`k` must be 1 or more, it is {k}")
-        if len(rows) == 0:
-            raise DataError("the history is empty; give at least one item id")
-        own = len(self.table) - (self._appended.count if self._appended else 0) if self.has_sids else 0
-        if self.has_sids and not self._takes_appended and (rows >= own).any():
-            late = self._ids(rows[rows >= own][:1])[0]
-            raise DataError(
-                f"item {late!r} was appended after `{self.model}` was trained, and that model has a row for "
-                f"each item it knows; ask one that reads tokens ({', '.join(_BY_DIGITS)}), or train it anew"
+    def _checked(self, name: str) -> str:
+        """Check that a model is there, and that what it depends on has not changed since."""
+        if name not in self.models:
+            raise RunDirectoryError(
+                f"the run `{self.path}` has no model `{name}`; trained there: {', '.join(self.models)}"
             )
-        history = Sequences.from_lengths(rows, np.array([len(rows)]))
-        items, scores = self._rank(history, user, k, history if exclude_seen else None, lambda done: None)
-        found = items[0] >= 0
-        return self._ids(items[0][found]), scores[0][found]
+        settings = flatten(self.config)
+        for stage in ("data", *(("ids",) if self.has_sids else ()), f"train.{name}"):
+            self._directory.check(stage, settings)
+        return name

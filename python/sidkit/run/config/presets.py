@@ -1,20 +1,41 @@
 """Named starting points for a run: what they change of the defaults."""
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from sidkit._registry import nearest
 from sidkit.errors import ConfigError
-from sidkit.run.config.nearest import nearest
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "SidShape", "preset", "sid_shape"]
+
+#: Items that share a codeword of the first level, at least: fewer are too few to learn its embedding from.
+_ITEMS_PER_CODEWORD = 24
+#: Codes for every item, at least. k-means spreads items over codes about as evenly as chance does, so with
+#: two codes for every item some exp(-1/2) = 61 % of them have a code to themselves.
+_CODES_PER_ITEM = 2
+_SMALLEST_CODEBOOK, _LARGEST_CODEBOOK = 16, 256
 
 PRESETS: Mapping[str, dict[str, Any]] = {
     # The whole of ml-100k in minutes on two cores.
     "demo": {
-        "models": {
+        "recommenders": {
             "use": ["popularity", "sasrec", "tiger", "rqtransformer"],
-            "sasrec": {"d_model": 64},
-            "rqtransformer": {"d_model": 64, "heads": 2, "dropout": 0.3},
+            # Chosen on validation: the default learning rates are too low for so few steps.
+            "rqtransformer": {
+                "d_model": 64,
+                "heads": 2,
+                "dropout": 0.3,
+                "learning_rate": 3e-3,
+                "epochs": 24.0,
+            },
+            "sasrec": {
+                "d_model": 64,
+                "batch_size": 64,
+                "max_steps": 600,
+                "learning_rate": 3e-3,
+                "evaluate_every_steps": 100,
+            },
             "tiger": {
                 "d_model": 64,
                 "encoder_layers": 2,
@@ -23,20 +44,6 @@ PRESETS: Mapping[str, dict[str, Any]] = {
                 "d_head": 16,
                 "d_ff": 256,
                 "max_items": 10,
-            },
-        },
-        # 64 x 64 prefixes for 1,682 films: a third level would only separate near neighbours.
-        "tokenize": {"levels": 2, "codebook_size": 64},
-        "train": {
-            # Chosen on validation: the default rate is too low for so few steps.
-            "rqtransformer": {"learning_rate": 3e-3, "epochs": 24.0},
-            "sasrec": {
-                "batch_size": 64,
-                "max_steps": 600,
-                "learning_rate": 3e-3,
-                "evaluate_every_steps": 100,
-            },
-            "tiger": {
                 "max_steps": 1500,
                 "learning_rate": 2e-3,
                 "warmup_steps": 100,
@@ -47,7 +54,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
     },
     # TIGER as published: 3 x 256 codes and a collision token, 4 + 4 layers.
     "paper": {
-        "models": {
+        "recommenders": {
             "use": ["popularity", "sasrec", "tiger"],
             "tiger": {
                 "d_model": 128,
@@ -60,13 +67,58 @@ PRESETS: Mapping[str, dict[str, Any]] = {
                 "max_items": 20,
             },
         },
-        "tokenize": {"levels": 3, "codebook_size": 256},
     },
 }
+#: Least levels and codebook size of a preset that has its own; the others choose by the catalogue alone.
+_SHAPES = {"paper": (3, 256)}
 
 
-def preset(name: str) -> dict[str, Any]:
+class SidShape(NamedTuple):
+    """Levels and codebook size of Semantic IDs."""
+
+    levels: int
+    codebook_size: int
+
+    def sentence(self, items: int) -> str:
+        """State the shape and what it means for a catalogue of so many items."""
+        codes = self.codebook_size**self.levels
+        return (
+            f"{self.levels} levels x {self.codebook_size} codewords for {items:,} items: "
+            f"{items / self.codebook_size:,.0f} items per codeword, {codes / max(items, 1):,.1f} codes per item"
+        )
+
+
+def sid_shape(items: int, *, least_levels: int = 2, codebook_size: int | None = None) -> SidShape:
+    """Choose levels and codebook size of Semantic IDs from the size of the catalogue.
+
+    A codebook is the largest power of two from 16 to 256 with at least 24 items per codeword, so that a
+    generative model sees every first token often enough to learn it. Levels are as few as give at least two
+    codes per item, since every level makes decoding slower; with fewer codes, most items would share theirs.
+    1,682 items get 2 x 64, 12,101 items 2 x 256, and a million items 3 x 256.
+
+    Args:
+        items: size of the catalogue.
+        least_levels: levels at least.
+        codebook_size: codewords per level; chosen if not given.
+    """
+    if codebook_size is None:
+        power = (
+            math.floor(math.log2(max(items, 1) / _ITEMS_PER_CODEWORD)) if items > _ITEMS_PER_CODEWORD else 0
+        )
+        codebook_size = min(max(2**power, _SMALLEST_CODEBOOK), _LARGEST_CODEBOOK)
+    levels = least_levels
+    while codebook_size**levels < _CODES_PER_ITEM * items:
+        levels += 1
+    return SidShape(levels, codebook_size)
+
+
+def preset(name: str, items: int | None = None) -> dict[str, Any]:
     """Return the settings of a preset as nested tables.
+
+    Args:
+        name: out of `PRESETS`.
+        items: size of the catalogue, from which levels and codebook size are chosen, see `sid_shape`. Without
+            it they stay the tokenizer's defaults.
 
     Raises:
         ConfigError: if there is no preset of that name; the message lists them.
@@ -75,4 +127,14 @@ def preset(name: str) -> dict[str, Any]:
         raise ConfigError(
             f"there is no preset `{name}`{nearest(name, PRESETS)}; presets: {', '.join(PRESETS)}"
         )
-    return PRESETS[name]
+    if items is None:
+        return PRESETS[name]
+    return PRESETS[name] | {"tokenize": preset_shape(name, items)._asdict()}
+
+
+def preset_shape(name: str, items: int) -> SidShape:
+    """Return the levels and codebook size that a preset has for a catalogue."""
+    if name not in _SHAPES:
+        return sid_shape(items)
+    least_levels, codebook_size = _SHAPES[name]
+    return sid_shape(items, least_levels=least_levels, codebook_size=codebook_size)

@@ -1,8 +1,9 @@
 """`run.toml` and `--set`: reading, checking, writing and comparing configurations."""
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from sidkit._files import write_text
+from sidkit._registry import nearest
 from sidkit.errors import ConfigError
-from sidkit.run.config import RunConfig
-from sidkit.run.config.nearest import nearest
 from sidkit.run.config.presets import preset as preset_tables
+from sidkit.run.config.run import RunConfig
+from sidkit.run.config.tokenize import DEFAULT_TOKENIZER, tokenizer_settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,26 +34,55 @@ __all__ = [
 
 Tables = dict[str, Any]
 
+#: What pydantic puts into the path of an error for the member of a union, or the place in a list.
+_MEMBER = re.compile(r"(constrained-)?(int|float|str)|bool|[A-Z]\w*Settings|.*\[.*\]|\d+")
+
 
 def build_config(
-    *layers: Mapping[str, Any], preset: str | None = None, assignments: Iterable[str] = ()
+    *layers: Mapping[str, Any],
+    preset: str | None = None,
+    assignments: Iterable[str] = (),
+    items: int | None = None,
 ) -> RunConfig:
-    """Lay tables over the preset, assignments over the tables, and check the whole.
+    """Merge tables over a preset and assignments over the tables, and check the result.
+
+    A layer that changes `tokenize.method` keeps those settings of the layers below that the new method has too
+    and that were not merely the defaults of the former method.
 
     Args:
         layers: nested tables, later ones win.
-        preset: a name from `PRESETS`, below all layers.
-        assignments: texts such as `train.tiger.max_steps=100`, above all layers.
+        preset: name out of `PRESETS`, below all layers.
+        assignments: texts such as `recommenders.tiger.max_steps=100`, above all layers.
+        items: size of the catalogue, from which a preset chooses levels and codebook size.
 
     Raises:
         ConfigError: for an unknown key (with the nearest valid one), a wrong type or value, a contradiction.
     """
     tables: Tables = {}
-    for layer in ({} if preset is None else preset_tables(preset), *layers):
-        _merge(tables, layer)
+    above: Tables = {}
     for text in assignments:
-        _merge(tables, parse_assignment(text))
+        _merge(above, parse_assignment(text))
+    for layer in ({} if preset is None else preset_tables(preset, items), *layers, above):
+        _change_method(tables, layer)
+        _merge(tables, layer)
     return _checked(tables, where="the settings")
+
+
+def _change_method(tables: Tables, layer: Mapping[str, Any]) -> None:
+    """Drop settings of the present tokenizer that do not apply with the changes of the next layer."""
+    present, following = tables.get("tokenize"), layer.get("tokenize")
+    if not isinstance(present, dict) or not isinstance(following, Mapping):
+        return
+    if following.get("vectors", present.get("vectors", "content")) != present.get("vectors", "content"):
+        present.pop("standardize", None)  # its default depends on the vectors
+    before = present.get("method", DEFAULT_TOKENIZER)
+    after = following.get("method", before)
+    if before == after:
+        return
+    former, later = tokenizer_settings(before).model_fields, tokenizer_settings(after).model_fields
+    for key in list(present):
+        if key in former and (key not in later or present[key] == former[key].default):
+            del present[key]
 
 
 def parse_assignment(text: str) -> Tables:
@@ -64,7 +95,7 @@ def parse_assignment(text: str) -> Tables:
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path) or len(path) < 2:
         raise ConfigError(
-            f"a setting is written section.key=value, it was `{text}`; an example: tokenize.levels=4"
+            f"a setting is written section.key=value, it was `{text}`; for example tokenize.levels=4"
         )
     tables: Tables = {path[-1]: _value(value.strip())}
     for part in reversed(path[:-1]):
@@ -98,7 +129,10 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
 
 def write_config(config: RunConfig, path: str | os.PathLike[str]) -> None:
     """Write every setting, defaults included; a setting without a value (None) is left out."""
-    write_text(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+    tables = config.model_dump(mode="json", exclude_none=True)
+    if not tables["data"]["columns"]:
+        del tables["data"]["columns"]
+    write_text(path, tomli_w.dumps(tables))
 
 
 def flatten(settings: BaseModel | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -145,27 +179,48 @@ def _checked(tables: Mapping[str, Any], *, where: str) -> RunConfig:
     try:
         return RunConfig.model_validate(tables)
     except ValidationError as error:
-        lines = [_sentence(problem) for problem in error.errors(include_url=False)]
+        lines = list(dict.fromkeys(_sentences(error.errors(include_url=False))))
         raise ConfigError(f"{where}: " + "; ".join(lines)) from error
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
+def _sentences(problems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield one sentence for every key; where a key may be of several types, all of them in one sentence."""
+    by_key: dict[str, list[Mapping[str, Any]]] = {}
+    for problem in problems:
+        by_key.setdefault(_key(problem), []).append(problem)
+    for key, found in by_key.items():
+        if any(other.startswith(f"{key}.") for other in by_key) and all(map(_is_about_type, found)):
+            continue  # the value is of another type than this one, whose problem is inside
+        if found[0]["type"] == "unknown_setting":
+            yield _unknown(key, found[0]["ctx"]["hint"])
+            continue
+        found = [problem for problem in found if not _is_about_type(problem)] or found
+        messages = [str(problem["msg"]).removeprefix("Value error, ") for problem in found]
+        if not key:
+            yield from messages
+            continue
+        said = " or ".join(dict.fromkeys(message[0].lower() + message[1:] for message in messages))
+        given = found[0].get("input")
+        shown = (
+            "" if isinstance(given, Mapping) or found[0]["type"] == "value_error" else f", it is {given!r}"
+        )
+        yield f"`{key}`: {said}{shown}"
+
+
+def _is_about_type(problem: Mapping[str, Any]) -> bool:
+    return str(problem["type"]).endswith("_type") or problem["type"] == "literal_error"
+
+
+def _unknown(key: str, hint: str) -> str:
+    parent, dot, _ = key.rpartition(".")
+    if hint.startswith("; did you mean `"):
+        hint = hint.replace("`", f"`{parent}{dot}", 1)
+    return f"there is no setting `{key}`{hint}"
+
+
+def _key(problem: Mapping[str, Any]) -> str:
+    """Return the dotted key of a setting, without the parts by which pydantic names members of unions."""
     path = [str(part) for part in problem["loc"]]
-    key = ".".join(path)
-    if problem["type"] == "extra_forbidden":
-        return f"there is no setting `{key}`{nearest(key, _valid_keys(path[:-1]))}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not path:
-        return message
-    given = problem.get("input")
-    shown = "" if isinstance(given, dict) else f", it is {given!r}"
-    return f"`{key}`: {message[0].lower()}{message[1:]}{shown if problem['type'] != 'value_error' else ''}"
-
-
-def _valid_keys(section: list[str]) -> list[str]:
-    """Return the dotted keys in the section, and then those of the whole configuration."""
-    inside = ".".join(section)
-    keys = list(flatten(RunConfig()))
-    sections = {key.rpartition(".")[0] for key in keys} | {key.partition(".")[0] for key in keys}
-    siblings = [key for key in (*keys, *sections) if key.rpartition(".")[0] == inside]
-    return siblings or keys
+    if path[:2] == ["recommenders", "tables"]:
+        del path[1]
+    return ".".join(part for part in path if not _MEMBER.fullmatch(part))

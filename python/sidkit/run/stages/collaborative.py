@@ -1,105 +1,70 @@
-"""What a run's tokenizer learns from behaviour: the training histories alone."""
+"""Collaborative embeddings of a run: item vectors from the training histories alone."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._progress import Progress, silent
-from sidkit.data import Sequences
+from sidkit._progress import Progress
 from sidkit.embed.collaborative import collaborative_embeddings
 from sidkit.embed.factorization import factorization_embeddings
-from sidkit.run.config import RunConfig
-from sidkit.run.config.tokenize import TokenizeConfig
-from sidkit.tokenizers import collaborative_block, hybrid_embeddings
+from sidkit.embed.vectors import load_vectors
+from sidkit.run.assistants import call_assistants
+from sidkit.run.engine import Task
+from sidkit.run.stages.context import Context
+from sidkit.run.stages.files import save_vectors
+from sidkit.run.stages.train import training_callbacks
 
-__all__ = ["behaviour_vectors", "losses", "vectors_to_quantize"]
+__all__ = ["learn_embeddings", "make_embeddings", "sasrec_settings"]
+
+# Settings of SASRec without effect on the embeddings: its width is that of the embeddings, its seed that of the
+# tokenizer, and without validation it is trained to the end.
+_WITHOUT_EFFECT = ("d_model", "seed", "patience", "evaluate_every_steps", "validate_users")
 
 
-def behaviour_vectors(
-    config: RunConfig,
-    training: Sequences,
-    items: int,
-    folder: Path | None = None,
-    *,
-    times: npt.NDArray[Any] | None = None,
-    data: str = "",
-    progress: Progress = silent,
-) -> npt.NDArray[np.float32]:
-    """The vectors of `tokenize.behaviour_from`, float32 (items, `tokenize.behaviour_dim`).
+def sasrec_settings(context: Context) -> dict[str, object]:
+    """Return the settings of the SASRec whose item vectors are used, `{"recommenders.sasrec.key": value}`."""
+    settings = context.config.recommenders["sasrec"].model_dump(mode="json")
+    return {f"recommenders.sasrec.{key}": settings[key] for key in settings if key not in _WITHOUT_EFFECT}
 
-    Args:
-        config: of the run.
-        training: histories without the events of validation and test.
-        items: of the catalogue.
-        folder: for what a training leaves while it is not finished.
-        times: of the events in `training`; only a training with `shuffle_ties` needs them.
-        data: fingerprint of what is trained on.
-        progress: told how far a training is.
+
+def make_embeddings(context: Context, task: Task) -> npt.NDArray[np.float32]:
+    """Learn collaborative embeddings, or read them if an interrupted stage left them.
+
+    Returns:
+        float32 (items, `tokenize.collaborative_dim`); zeros for an item without training events.
     """
-    tokenize = config.tokenize
-    if tokenize.behaviour_from == "sasrec":
-        from sidkit.run.stages.sasrec_vectors import sasrec_vectors
+    made = task.workspace() / "collaborative.safetensors"
+    if not made.is_file():
+        if context.config.tokenize.collaborative_method == "sasrec":
+            call_assistants("tokenize", task.workspace(), task.fingerprint)
+        save_vectors(made, learn_embeddings(context, task))
+    return load_vectors(made, context.dataset.item_ids)
 
-        return sasrec_vectors(
-            training,
-            items,
-            config.models.sasrec.model_copy(update={"d_model": tokenize.behaviour_dim}),
-            config.train.sasrec.model_copy(update={"seed": tokenize.seed}),
-            folder,
-            times=times,
-            data=data,
-            progress=progress,
-        )
-    if tokenize.behaviour_from == "als":
-        return factorization_embeddings(training, items, dim=tokenize.behaviour_dim, seed=tokenize.seed)
+
+def learn_embeddings(context: Context, task: Task) -> npt.NDArray[np.float32]:
+    """Learn collaborative embeddings by `tokenize.collaborative_method`."""
+    tokenize, histories = context.config.tokenize, context.split.train
+    items, seed = len(context.dataset.items), int(getattr(tokenize, "seed", 0))
+    if tokenize.collaborative_method == "sasrec":
+        return _from_sasrec(context, task.workspace() / "sasrec", seed, task.fingerprint, task.progress)
+    if tokenize.collaborative_method == "als":
+        return factorization_embeddings(histories, items, dim=tokenize.collaborative_dim, seed=seed)
     return collaborative_embeddings(
-        training, items, dim=tokenize.behaviour_dim, window=tokenize.behaviour_window, seed=tokenize.seed
+        histories, items, dim=tokenize.collaborative_dim, window=tokenize.collaborative_window, seed=seed
     )
 
 
-def vectors_to_quantize(
-    config: TokenizeConfig, content: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32]
+def _from_sasrec(
+    context: Context, directory: Path, seed: int, fingerprint: str, progress: Progress
 ) -> npt.NDArray[np.float32]:
-    """The vectors that `tokenize.vectors` asks for, float32 (items, dim).
+    """Return the item vectors of a SASRec, as LETTER does (Wang et al., CIKM 2024, section 3.2).
 
-    Args:
-        config: the section `tokenize`; its `vectors` are not `content`.
-        content: the vectors of `embed`.
-        behaviour: those of `behaviour_vectors`.
+    Validation events, by which the models of a run are chosen, must not decide the Semantic IDs: the training
+    runs to its end, and its last weights are taken.
     """
-    if config.vectors == "behaviour":
-        return collaborative_block(behaviour)
-    return hybrid_embeddings(content, behaviour, weight=config.behaviour_weight)
-
-
-def losses(
-    config: TokenizeConfig, x: npt.NDArray[np.float32], behaviour: npt.NDArray[np.float32] | None
-) -> list[Any]:
-    """The losses that `tokenize.behaviour` adds to those of an RQ-VAE.
-
-    Args:
-        config: the section `tokenize`.
-        x: the vectors that are quantized.
-        behaviour: those of `behaviour_vectors`, for `letter`.
-    """
-    from sidkit.tokenizers.rqvae.cost import ReconstructionContrast
-    from sidkit.tokenizers.rqvae.letter import CollaborativeLoss, DiversityLoss
-
-    if behaviour is not None and config.behaviour == "letter":
-        return [
-            CollaborativeLoss(
-                behaviour, config.latent, seed=config.seed, **_given(weight=config.collaborative_weight)
-            ),
-            DiversityLoss(seed=config.seed, **_given(weight=config.diversity_weight)),
-        ]
-    if config.behaviour == "cost":
-        standardize = bool(config.arguments().get("standardize", True))
-        return [ReconstructionContrast(x, standardize=standardize, **_given(weight=config.contrast_weight))]
-    return []
-
-
-def _given(**arguments: float | None) -> dict[str, Any]:
-    """The arguments that are set."""
-    return {name: value for name, value in arguments.items() if value is not None}
+    sasrec = context.config.recommenders["sasrec"].build()
+    sasrec.set_params(d_model=context.config.tokenize.collaborative_dim, seed=seed)
+    sasrec.fit(context.split.train, callbacks=training_callbacks(directory, fingerprint, progress))
+    vectors: npt.NDArray[np.float32] = sasrec.item_vectors_
+    return vectors

@@ -1,7 +1,7 @@
-"""`sidkit inspect`: what is in a run, how good its Semantic IDs are, and what is behind one."""
+"""`sidkit inspect`: the contents of a run, and the quality of its Semantic IDs."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -9,17 +9,18 @@ from rich.table import Table
 
 from sidkit.cli.options import RunPath
 from sidkit.errors import ConfigError, RunDirectoryError
+from sidkit.report import RunData
+from sidkit.report.collect import READ, read_run
+from sidkit.report.costs import cost_rows
+from sidkit.report.markup import clean
+from sidkit.report.structure import collision_rows, depth_rows, neighbour_sentence
+from sidkit.report.terminal import tokenizer_table
 from sidkit.run import RunDirectory
+from sidkit.run.opened import Run, open_run
 
-if TYPE_CHECKING:
-    from sidkit.report import RunData
-    from sidkit.run.opened import Run
+__all__ = ["command"]
 
-__all__ = ["NAME", "command"]
-
-NAME = "inspect"
-
-_OF_TRAINING = (
+_TRAINING = (
     "parameters",
     "best_step",
     "seconds",
@@ -52,50 +53,41 @@ def command(
     `sidkit inspect runs/ml-100k --prefix 12-3`
     """
     if item is not None and prefix is not None:
-        raise ConfigError("--item and --prefix are two questions; give one of them")
+        raise ConfigError("--item and --prefix exclude each other; give one of them")
     console = Console(markup=False)
     if item is None and prefix is None:
-        folder = RunDirectory(run)
-        if not folder.records:
+        directory = RunDirectory(run)
+        if not directory.records:
             raise RunDirectoryError(f"there is nothing to inspect in `{run}`: make a run with `sidkit run`")
-        run_data = _read(folder)
+        run_data = _read(directory)
         if as_json:
             # Whole and plain, whatever the width of the terminal.
-            typer.echo(json.dumps(_as_json(folder, run_data), indent=2))
+            typer.echo(json.dumps(_as_json(directory, run_data), indent=2))
             return
-        console.print(_stages(folder))
+        console.print(_stages(directory))
         _print_trainings(console, run_data)
         _print_quality(console, run_data)
         return
     if as_json:
-        raise ConfigError("--json is for the figures of the whole run; leave --item and --prefix away")
-    from sidkit.run.opened import open_run
-
+        raise ConfigError("--json is for the figures of the whole run; leave out --item and --prefix")
     opened = open_run(run)
     if item is not None:
         prefix = opened.sid(item)
     console.print(_items(opened, prefix or "", limit))
 
 
-def _read(folder: RunDirectory) -> "RunData":
-    from sidkit.report.collect import READ, read_run
-
-    folder.verify(READ)
-    return read_run(folder.path)
+def _read(directory: RunDirectory) -> RunData:
+    directory.verify(READ)
+    return read_run(directory.path)
 
 
-def _print_trainings(console: Console, run: "RunData") -> None:
-    from sidkit.report.training import cost_rows
-
+def _print_trainings(console: Console, run: RunData) -> None:
     rows = cost_rows(run)
     if rows:
         console.print(_table("trainings", rows))
 
 
-def _print_quality(console: Console, run: "RunData") -> None:
-    from sidkit.report.structure import collision_rows, depth_rows, neighbour_sentence
-    from sidkit.report.terminal import tokenizer_table
-
+def _print_quality(console: Console, run: RunData) -> None:
     levels = tokenizer_table(run, console.width)
     if levels is not None:
         console.print(levels)
@@ -106,7 +98,7 @@ def _print_quality(console: Console, run: "RunData") -> None:
     console.print(neighbour_sentence(run.inspection), highlight=False)
 
 
-def _table(title: str, rows: "list[tuple[str, ...]]") -> Table:
+def _table(title: str, rows: list[tuple[str, ...]]) -> Table:
     titles, *cells = rows
     table = Table(title=title)
     for heading in titles:
@@ -116,14 +108,14 @@ def _table(title: str, rows: "list[tuple[str, ...]]") -> Table:
     return table
 
 
-def _as_json(folder: RunDirectory, run: "RunData") -> dict[str, Any]:
+def _as_json(directory: RunDirectory, run: RunData) -> dict[str, Any]:
     stages = {
         name: {
             "seconds": record.seconds,
             "peak_memory_bytes": record.peak_memory_bytes,
             "files": list(record.outputs),
         }
-        for name, record in folder.records.items()
+        for name, record in directory.records.items()
     }
     table = run.table
     sids = (
@@ -132,20 +124,20 @@ def _as_json(folder: RunDirectory, run: "RunData") -> dict[str, Any]:
         else {"items": len(table), "sizes": table.sizes, "bits": table.layout.total_bits}
     )
     return {
-        "run": str(folder.path),
+        "run": str(directory.path),
         "stages": stages,
         "sids": sids,
         "training": {
-            name: {figure: history.get(figure) for figure in _OF_TRAINING}
+            name: {figure: history.get(figure) for figure in _TRAINING}
             for name, history in run.histories.items()
         },
-        "codebook_size": None if run.inspection is None else run.inspection.to_dict(),
+        "codes": None if run.inspection is None else run.inspection.to_dict(),
     }
 
 
-def _stages(folder: RunDirectory) -> Table:
-    table = Table("stage", "seconds", "peak MiB", "files", title=str(folder.path))
-    for name, record in folder.records.items():
+def _stages(directory: RunDirectory) -> Table:
+    table = Table("stage", "seconds", "peak MiB", "files", title=str(directory.path))
+    for name, record in directory.records.items():
         table.add_row(
             name,
             f"{record.seconds:,.1f}",
@@ -155,11 +147,9 @@ def _stages(folder: RunDirectory) -> Table:
     return table
 
 
-def _items(run: "Run", prefix: str, limit: int) -> Table:
-    from sidkit.report.markup import clean
-
-    found = run.table.items(prefix)
+def _items(run: Run, prefix: str, limit: int) -> Table:
+    found = run.sids.items(prefix)
     table = Table("sid", "item", "title", title=f"{len(found):,} items under {prefix}")
     for item_id in found[:limit]:
-        table.add_row(run.sid(item_id), clean(str(item_id)), clean(run.label(item_id)))
+        table.add_row(run.sid(item_id), clean(str(item_id)), clean(run.title(item_id)))
     return table

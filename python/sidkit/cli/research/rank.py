@@ -1,26 +1,27 @@
-"""`sidkit rank`: what Semantic IDs are worth as features of a ranking model."""
+"""`sidkit rank`: Semantic IDs as features of a ranking model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import polars as pl
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from sidkit._core import SidLayout
+from sidkit._files import write_text
+
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher
-from sidkit.cli.ranking import Codes, Levels, RankingOptions, prepare
+from sidkit.cli.research.ranking import CodebookSize, Levels, RankingOptions, prepare
+from sidkit.ranking import compare
+from sidkit.tokenizers import RQKMeans
+from sidkit.tokenizers.quality.coherence import Coherence, coherence_json, prefix_coherence
 
-if TYPE_CHECKING:
-    import polars as pl
+__all__ = ["command"]
 
-    from sidkit.tokenizers.quality.coherence import Coherence
-
-__all__ = ["NAME", "command"]
-
-NAME = "rank"
-_DEFAULTS = RankingOptions(rows=2048)
+_DEFAULTS = RankingOptions(num_embeddings=2048)
 
 
 @with_groups
@@ -28,43 +29,42 @@ def command(
     source: Source,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="A folder for all figures, in `rank.json` and `coherence.json`."),
+        typer.Option("--out", help="Directory for all figures, `rank.json` and `coherence.json`."),
     ] = None,
     representations: Annotated[
-        str, typer.Option("--representations", help="Which to compare, by commas; `random` is the base.")
+        str,
+        typer.Option(
+            "--representations", help="Representations, separated by commas; `random` is the baseline."
+        ),
     ] = "random,content,unigram,bigram,all,prefix,pieces",
     levels: Levels = 4,
-    codes: Codes = 256,
+    codebook_size: CodebookSize = 256,
     options: RankingOptions = _DEFAULTS,
 ) -> None:
-    """Compare Semantic IDs with a random hash of the item's id, in a ranking model.
+    """Compare Semantic IDs with hashed item ids, as features of a ranking model.
 
-    The log needs times and ratings (or labels). Its last tenth in time is the test period.
+    The log needs timestamps and ratings (or labels). Its last tenth in time is the test period.
 
     For example:
     `sidkit rank ml-100k --out runs/rank-ml-100k`
     """
-    from sidkit import SidLayout
-    from sidkit._files import write_text
-    from sidkit.ranking import compare
-    from sidkit.tokenizers import RQKMeans
-    from sidkit.tokenizers.quality.coherence import coherence_json, prefix_coherence
-
     console = Console()
     ready = prepare(source, options, console)
-    # What is new in the test period must be new to the tokenizer too.
-    tokenizer = RQKMeans(levels=levels, codebook_size=codes).fit(ready.vectors[ready.split.train_counts > 0])
-    tokens = tokenizer.encode(ready.vectors)
+    # Items that are new in the test period must be new to the tokenizer too.
+    vectors = ready.items.vectors
+    tokenizer = RQKMeans(levels=levels, codebook_size=codebook_size).fit(
+        vectors[ready.split.train_counts > 0]
+    )
+    tokens = tokenizer.encode(vectors)
     with Watcher(console) as watcher:
         comparison = compare(
             ready.split,
-            codes=tokens,
-            layout=SidLayout(tokenizer.codebook_sizes),
+            ready.items.with_codes(tokens, SidLayout(tokenizer.codebook_sizes)),
             representations=representations.split(","),
-            **ready.trial,
+            settings=ready.settings,
             progress=watcher.started("train"),
         )
-    coherence = prefix_coherence(ready.vectors, tokens)
+    coherence = prefix_coherence(vectors, tokens)
     console.print(_coherence(coherence))
     for part in ("all", "new items"):
         console.print(_table(comparison.summary(), part))
@@ -74,7 +74,7 @@ def command(
         console.print(f"all figures are in {out / 'rank.json'}", highlight=False, soft_wrap=True)
 
 
-def _coherence(found: "list[Coherence]") -> Table:
+def _coherence(found: list[Coherence]) -> Table:
     table = Table("tokens shared", "prefixes", "items", "pairs", "mean cosine", title="items under a prefix")
     for each in found:
         counts = (f"{count:,}" for count in (each.depth, each.prefixes, each.items, each.pairs))
@@ -82,13 +82,11 @@ def _coherence(found: "list[Coherence]") -> Table:
     return table
 
 
-def _table(summary: "pl.DataFrame", part: str) -> Table:
-    import polars as pl
-
+def _table(summary: pl.DataFrame, part: str) -> Table:
     rows = summary.filter(pl.col("slice") == part)
     events = rows["events"][0] if len(rows) else 0
     heads = ("representation", "AUC", "within users", "log-loss")
-    table = Table(*heads, title=f"{part}: {events:,} events (and the difference to random)")
+    table = Table(*heads, title=f"{part}: {events:,} events (and the difference from random)")
     for (name,), figures in rows.group_by("representation", maintain_order=True):
         cells = []
         for metric in ("auc", "user_auc", "log_loss"):

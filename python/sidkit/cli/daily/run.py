@@ -4,21 +4,21 @@ from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.pipeline import RunOptions, run_until
 
-__all__ = ["NAME", "command"]
-
-NAME = "run"
+__all__ = ["command"]
 
 
 @with_groups
 def command(source: Source, options: RunOptions) -> None:
-    """Run every stage: data, embed, quantize, ids, train, decode, evaluate, report.
+    """Run every stage: data, embed, tokenize, ids, train, decode, evaluate, report.
 
-    What is finished is not run again; an interrupted run goes on where it was.
+    Finished stages are not run again, and an interrupted run resumes.
 
     For example:
 
     `sidkit run ml-100k --preset demo`
 
-    `sidkit run my-data/ --out runs/mine --set tokenize.method=rqvae`
+    `sidkit run my-data/ --columns user_id=reviewerID,item_id=asin --set tokenize.method=rqvae`
+
+    `sidkit run ml-100k --set recommenders.use=sasrec,rqtransformer --out runs/two-models`
     """
     run_until("report", source, options)

@@ -1,23 +1,24 @@
-"""`sidkit drift`: what a tokenizer of older items does to Semantic IDs and to a ranking model."""
+"""`sidkit drift`: tokenizers of earlier and later items."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from sidkit._files import write_text
+
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher
-from sidkit.cli.ranking import Codes, Levels, RankingOptions, Representation, prepare
+from sidkit.cli.research.ranking import CodebookSize, Levels, RankingOptions, Representation, prepare
+from sidkit.experiments.drift import retrain
+from sidkit.experiments.sweep import make_tokenizer, sweep_grid
+from sidkit.ranking import Retraining
 
-if TYPE_CHECKING:
-    from sidkit.experiments.retrain import Retraining
+__all__ = ["command"]
 
-__all__ = ["NAME", "command"]
-
-NAME = "drift"
 _DEFAULTS = RankingOptions()
 
 
@@ -25,27 +26,25 @@ _DEFAULTS = RankingOptions()
 def command(
     source: Source,
     out: Annotated[
-        Path | None, typer.Option("--out", help="A folder for `drift.json`, which holds all figures.")
+        Path | None, typer.Option("--out", help="Directory for `drift.json`, which holds all figures.")
     ] = None,
-    tokenizer: Annotated[str, typer.Option("--tokenizer", help="`rqkmeans`, `rqvae` or `pq`.")] = "rqkmeans",
+    tokenizer: Annotated[
+        str, typer.Option("--tokenizer", help="Name of a tokenizer, such as `rqkmeans` or `rqvae`.")
+    ] = "rqkmeans",
     representation: Representation = "all",
     levels: Levels = 4,
-    codes: Codes = 64,
+    codebook_size: CodebookSize = 64,
     options: RankingOptions = _DEFAULTS,
 ) -> None:
-    """Train tokenizers on the earlier and on the later half of the items, and compare what comes of it.
+    """Fit tokenizers to the earlier and to the later half of the items, and compare their Semantic IDs.
 
-    Halves are by first appearance in the log. Shown are how prefixes move from one to the other, beside how
-    they move between two seeds, and the ranking model with the Semantic IDs of each.
+    The halves follow the first appearance in the log. The tables show the changes of prefixes between the two
+    tokenizers and between two seeds, and the ranking model with the Semantic IDs of each.
 
     For example:
     `sidkit drift ml-100k --out runs/drift-ml-100k`
     """
-    from sidkit._files import write_text
-    from sidkit.experiments.retrain import retrain
-    from sidkit.experiments.sweep import make_tokenizer, sweep_grid
-
-    (shape,) = sweep_grid([tokenizer], [levels], [codes])
+    (shape,) = sweep_grid([tokenizer], [levels], [codebook_size])
     console = Console()
     ready = prepare(source, options, console)
     with Watcher(console) as watcher:
@@ -53,7 +52,8 @@ def command(
             ready.split,
             lambda seed: make_tokenizer(shape, seed=seed),
             representation=representation,
-            **ready.trial,
+            items=ready.items,
+            settings=ready.settings,
             progress=watcher.started("train"),
         )
     console.print(_moves(found))
@@ -63,7 +63,7 @@ def command(
         console.print(f"all figures are in {out / 'drift.json'}", highlight=False, soft_wrap=True)
 
 
-def _moves(found: "Retraining") -> Table:
+def _moves(found: Retraining) -> Table:
     table = Table(
         "tokens",
         "same",
@@ -71,7 +71,7 @@ def _moves(found: "Retraining") -> Table:
         "information",
         "remapped, other seed",
         "information, other seed",
-        title="items whose prefix stayed, from the earlier to the later tokenizer",
+        title="share of items with the same prefix, earlier and later tokenizer",
     )
     for moved, seed in zip(found.moved, found.moved_by_seed, strict=True):
         figures = (moved.agreement, moved.remapped, moved.information, seed.remapped, seed.information)
@@ -79,7 +79,7 @@ def _moves(found: "Retraining") -> Table:
     return table
 
 
-def _quality(found: "Retraining") -> Table:
+def _quality(found: Retraining) -> Table:
     table = Table("Semantic IDs from", "trained on items", "AUC, all", "AUC, new items", title="ranking")
     means = {
         (row["representation"], row["slice"]): row["mean"]

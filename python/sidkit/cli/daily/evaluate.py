@@ -1,12 +1,10 @@
-"""`sidkit evaluate`: predictions become metrics."""
+"""`sidkit evaluate`: metrics of every model."""
 
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.pipeline import RunOptions, run_until
 
-__all__ = ["NAME", "command"]
-
-NAME = "evaluate"
+__all__ = ["command"]
 
 
 @with_groups

@@ -1,4 +1,4 @@
-"""`sidkit report`: a run as tables on the terminal and as one HTML page, or several side by side."""
+"""`sidkit report`: a run as tables on the terminal and as one HTML page, or a comparison of several runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from sidkit.errors import ConfigError, RunDirectoryError
+from sidkit.report import print_report, write_comparison, write_page
+from sidkit.report.collect import READ
 from sidkit.run import RunDirectory
 
-__all__ = ["NAME", "command"]
-
-NAME = "report"
+__all__ = ["command"]
 
 
 def command(
@@ -19,12 +19,12 @@ def command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The page that compares several runs; `comparison.html` if not given."),
+        typer.Option("--out", help="The page that compares several runs; by default `comparison.html`."),
     ] = None,
 ) -> None:
-    """Show what a run has come to so far, and write its page; no stage is run.
+    """Show the results of a run so far, and write its page; no stage is run.
 
-    Several runs are put side by side on one page; the first is what the others are compared with.
+    Several runs are compared on one page; the first is the baseline of the others.
 
     For example:
 
@@ -32,11 +32,9 @@ def command(
 
     `sidkit report runs/plain runs/better --out better.html`
     """
-    from sidkit.report import print_report, write_comparison, write_page
-
     if len(runs) == 1 and out is not None:
         raise ConfigError(
-            "--out is for the page that compares several runs; that of one run is in its folder"
+            "--out is for the page that compares several runs; that of one run is in its directory"
         )
     for run in runs:
         _check(run)
@@ -48,9 +46,7 @@ def command(
 
 
 def _check(run: Path) -> None:
-    from sidkit.report.collect import READ
-
-    folder = RunDirectory(run)
-    if not folder.records:
+    directory = RunDirectory(run)
+    if not directory.records:
         raise RunDirectoryError(f"there is nothing to report in `{run}`: make a run with `sidkit run`")
-    folder.verify(READ)
+    directory.verify(READ)

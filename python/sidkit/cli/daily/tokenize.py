@@ -1,4 +1,4 @@
-"""`sidkit tokenize`: items become Semantic IDs."""
+"""`sidkit tokenize`: Semantic IDs."""
 
 from dataclasses import astuple
 from pathlib import Path
@@ -10,11 +10,11 @@ from rich.console import Console
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.pipeline import RunOptions, run_until
+from sidkit.cli.progress import Watcher
 from sidkit.errors import ConfigError, RunDirectoryError
+from sidkit.run.appended import append_to_run
 
-__all__ = ["NAME", "command"]
-
-NAME = "tokenize"
+__all__ = ["command"]
 
 
 @with_groups
@@ -26,7 +26,7 @@ def command(
         typer.Option(
             "--append",
             metavar="ITEMS",
-            help="New items, a Parquet or CSV file or a folder with `items`: the frozen tokenizer of the run "
+            help="New items, a Parquet or CSV file or a directory with `items`: the frozen tokenizer of the run "
             "encodes them, and no other Semantic ID changes.",
         ),
     ] = None,
@@ -37,7 +37,9 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Run a pipeline up to the Semantic IDs: data, embed, quantize, ids; or add new items to those of a run.
+    """Run a pipeline up to the Semantic IDs: data, embed, tokenize, ids; or append new items to those of a run.
+
+    Items that were appended before are skipped, so an append may be repeated.
 
     For example:
 
@@ -48,7 +50,7 @@ def command(
     if append is not None:
         if any(astuple(options)):
             raise ConfigError(
-                "--append takes the settings of the run; give it the run, items and --vectors alone"
+                "--append takes the settings of the run; give it only the run, items and --vectors"
             )
         _append(Path(source), append, vectors)
         return
@@ -58,23 +60,17 @@ def command(
 
 
 def _append(run: Path, items: Path, vectors: Path | None) -> None:
-    from sidkit.cli.progress import Watcher
-    from sidkit.run.appended import append_to_run
-
     console = Console(markup=False)
     if not (run / "run.toml").is_file():
         raise RunDirectoryError(f"`{run}` is no run; make one first: sidkit tokenize SOURCE --out {run}")
     with Watcher(console) as watcher:
         appended = append_to_run(run, items, vectors=vectors, progress=watcher.started("embed"))
-    console.print(
-        f"{appended.count:,} items beyond those the run was made of, {appended.moved:,} of them moved from "
-        f"full codes to the next-nearest; all Semantic IDs: {appended.sids}",
-        highlight=False,
-        soft_wrap=True,
+    lines = (
+        f"{appended.new:,} new items; {appended.count:,} items in all were appended to the run, "
+        f"{appended.moved:,} of them moved from full codes to the next-nearest; all Semantic IDs: "
+        f"{appended.sids}",
+        "tiger, actionpiece and decoderonly can recommend them; rqtransformer, sasrec and popularity know only "
+        "the items that they were trained on",
     )
-    console.print(
-        "tiger, actionpiece and decoderonly can recommend them; rqtransformer, sasrec and popularity know "
-        "only the items they were trained on",
-        highlight=False,
-        soft_wrap=True,
-    )
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)

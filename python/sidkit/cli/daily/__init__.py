@@ -1,0 +1,1 @@
+"""Verbs for daily use, one file each; `command` is the verb."""

@@ -1,0 +1,136 @@
+"""`sidkit recommend`: the next items for a user or a history."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sidkit.cli.options import Model, RunPath, Scoring
+from sidkit.errors import ConfigError
+from sidkit.report.markup import clean
+from sidkit.run.opened import Run, open_run
+
+__all__ = ["command"]
+
+
+def command(
+    run: RunPath,
+    user: Annotated[str | None, typer.Option("--user", help="A user id of the dataset.")] = None,
+    history: Annotated[
+        str | None, typer.Option("--history", metavar="A,B,C", help="Item ids, oldest first.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of items.")] = 10,
+    model: Model = None,
+    scoring: Scoring = None,
+    exclude: Annotated[
+        str | None,
+        typer.Option(
+            "--exclude", metavar="A,B,C", help="Item ids that are not recommended, or a file with one a line."
+        ),
+    ] = None,
+    allow: Annotated[
+        str | None,
+        typer.Option(
+            "--allow",
+            metavar="A,B,C",
+            help="Recommend only these item ids, or those of a file with one a line.",
+        ),
+    ] = None,
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="Recommend items of the history too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of tables.")] = False,
+) -> None:
+    """Recommend items to a user of the dataset, or after any history.
+
+    For example:
+
+    `sidkit recommend runs/ml-100k --user 196`
+
+    `sidkit recommend runs/ml-100k --history 50,172,181 -k 5 --model sasrec --json`
+
+    `sidkit recommend runs/ml-100k --user 196 --exclude out-of-stock.txt`
+    """
+    if (user is None) == (history is None):
+        raise ConfigError("who is it for? give either --user U or --history A,B,C")
+    opened = open_run(run, model=model)
+    options: dict[str, Any] = {
+        "exclude_seen": not include_seen,
+        "exclude": _ids(opened, exclude),
+        "allow": _ids(opened, allow),
+        "scoring": scoring,
+    }
+    if user is not None:
+        seen = opened.user_history(user)
+        found, scores = opened.recommend_users(user, k, **options)
+    else:
+        seen = _ids(opened, history) or []
+        found, scores = opened.recommend(seen, k, **options)
+    items = [
+        item for item, score in zip(found.tolist(), scores.tolist(), strict=True) if score > -float("inf")
+    ]
+    if as_json:
+        typer.echo(json.dumps(_as_json(opened, user, seen, items, scores.tolist(), scoring), indent=2))
+        return
+    _print(opened, user, seen, items, scores.tolist())
+
+
+def _print(run: Run, user: str | None, seen: list[Any], items: list[Any], scores: list[float]) -> None:
+    console = Console(markup=False)
+    if user is not None:
+        console.print(_listed(run, f"latest of {len(seen)} items of user {user}", seen[-5:]))
+    if not items:
+        console.print("nothing is left to recommend: every item is excluded (see --include-seen)")
+        return
+    console.print(_listed(run, f"{run.model} recommends", items, [f"{score:.3f}" for score in scores]))
+
+
+def _listed(run: Run, title: str, items: list[Any], scores: list[str] | None = None) -> Table:
+    table = Table("item", "title", title=title, title_justify="left")
+    if run.has_sids:
+        table.add_column("sid")
+    if scores is not None:
+        table.add_column("score", justify="right")
+    for place, item_id in enumerate(items):
+        sid = [run.sid(item_id)] if run.has_sids else []
+        table.add_row(
+            clean(str(item_id)), clean(run.title(item_id)), *sid, *([] if scores is None else [scores[place]])
+        )
+    return table
+
+
+def _as_json(
+    run: Run, user: str | None, seen: list[Any], items: list[Any], scores: list[float], scoring: str | None
+) -> dict[str, Any]:
+    return {
+        "run": str(run.path),
+        "model": run.model,
+        "scoring": scoring or run.recommender().scorings[0],
+        "user": user,
+        "history": seen,
+        "recommendations": [
+            {
+                "item_id": item_id,
+                "title": run.title(item_id),
+                "sid": run.sid(item_id) if run.has_sids else None,
+                "score": score,
+            }
+            for item_id, score in zip(items, scores, strict=False)
+        ],
+    }
+
+
+def _ids(run: Run, text: str | None) -> list[Any] | None:
+    """Parse item ids: the lines of a file, or text with commas."""
+    if text is None:
+        return None
+    try:
+        parts = (
+            Path(text).read_text(encoding="utf-8").splitlines() if Path(text).is_file() else text.split(",")
+        )
+    except OSError:  # too long for the name of a file
+        parts = text.split(",")
+    return run.typed(part.strip() for part in parts if part.strip())

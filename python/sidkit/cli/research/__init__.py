@@ -1,0 +1,1 @@
+"""Verbs for research, one file each; `command` is the verb."""
