@@ -21,8 +21,8 @@ _SECONDS_BETWEEN_LINES = 30.0
 class Watcher:
     """An observer of a run, as a context manager.
 
-    On a terminal it draws bars. Otherwise it logs a line to standard error every 30 seconds, with progress, the
-    latest figures and the time left.
+    On a terminal it draws bars. Otherwise it logs a line to standard error every 30 seconds, with progress,
+    the latest figures and the time left.
 
     Args:
         console: where finished stages are printed, and bars are drawn if it is a terminal.

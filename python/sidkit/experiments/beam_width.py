@@ -63,8 +63,8 @@ def measure_beams(
 
     Returns:
         The content of `beams.json`: `model`, `users`, `exclude_seen`, `against`, `machine`, `versions`, and
-        `rows`, one for each search: `search` (`beam 10`, …, `exact`), `beam`, each metric with `value`, `ci95`
-        and its difference from the reference, `less_exact` or `less_widest`, with `ci95` and `p`;
+        `rows`, one for each search: `search` (`beam 10`, …, `exact`), `beam`, each metric with `value`,
+        `ci95` and its difference from the reference, `less_exact` or `less_widest`, with `ci95` and `p`;
         `users_per_second` and `users_per_cpu_second`.
 
     Raises:

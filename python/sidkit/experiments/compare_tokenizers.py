@@ -95,8 +95,8 @@ def compare_tokenizers(
 
     Args:
         config: settings of all runs; one generative model in `recommenders.use`. Changes of `[tokenize]` must
-            be settings of every variant that none of them sets itself. A tokenizer whose codes follow from the
-            items alone, such as `atomic`, ignores `levels` and `codebook_size`.
+            be settings of every variant that none of them sets itself. A tokenizer whose codes follow from
+            the items alone, such as `atomic`, ignores `levels` and `codebook_size`.
         directory: directory of the runs, `<variant>-seed<n>` each; finished ones are not run again.
         results: directory of the results, such as `benches/results/tokenizers`.
         names: names out of `variants()`; all if empty.
@@ -108,8 +108,8 @@ def compare_tokenizers(
         What was stored, and the variants that were skipped since the dataset does not support them.
 
     Raises:
-        DataError, CollisionError: if every variant was skipped, the error of the first; or if there is no such
-            dataset.
+        DataError, CollisionError: if every variant was skipped, the error of the first; or if there is no
+            such dataset.
         ConfigError: if a variant is unknown, `seeds` is empty or repeats one, or the settings name anything
             but one generative model, leave out the metrics of the tables, or do not apply to every variant.
         KeyboardInterrupt: after Ctrl-C; the same call resumes.
@@ -117,7 +117,7 @@ def compare_tokenizers(
     known = variants()
     chosen = list(names) or list(known)
     _check(config, chosen, known, seeds)
-    # All configurations are checked before the first training: a contradiction in the last would cost hours.
+    # All configurations are checked before the first training, which may take hours.
     configs = {
         (name, seed): _of_variant(config, name, known[name], seed) for name in chosen for seed in seeds
     }

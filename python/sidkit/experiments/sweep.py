@@ -82,8 +82,8 @@ def sweep(
 ) -> Sweep:
     """Train the same ranking model on every shape of Semantic IDs, and measure it on the test period.
 
-    Each cell is written to `directory` when it is finished. Calling an interrupted sweep again resumes it, and
-    a larger grid reuses finished cells.
+    Each cell is written to `directory` when it is finished. Calling an interrupted sweep again resumes it,
+    and a larger grid reuses finished cells.
 
     Args:
         split: the events.

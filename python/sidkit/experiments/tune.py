@@ -137,7 +137,8 @@ def search(
     described = json.dumps([identity, {key: repr(range_) for key, range_ in sorted(space.items())}, seed])
     if study.user_attrs.setdefault("search", described) != described:
         raise RunDirectoryError(
-            f"`{place}` holds a search over another space, data or settings; choose another directory with --out"
+            f"`{place}` holds a search over another space, data or settings; choose another directory with "
+            "--out"
         )
     study.set_user_attr("search", described)
     running = [trial.number for trial in study.trials if not trial.state.is_finished()]

@@ -106,9 +106,9 @@ def append_to_run(
 ) -> Appended:
     """Give new items Semantic IDs by the tokenizer of a run, which is not trained further.
 
-    The Semantic IDs of the run stay, and so do the sizes of all levels, so a model that reads and writes tokens
-    (`tiger`, `actionpiece`, `decoderonly`) can recommend the new items without training. Models with a row for
-    each item (`rqtransformer`, `sasrec`, `popularity`) know only the items that they were trained on.
+    The Semantic IDs of the run stay, and so do the sizes of all levels, so a model that encodes and generates
+    tokens (`tiger`, `actionpiece`, `decoderonly`) can recommend the new items without training. Models with a
+    row for each item (`rqtransformer`, `sasrec`, `popularity`) know only the items that they were trained on.
 
     Items that an earlier call appended are skipped, so a call may be repeated.
 
@@ -133,8 +133,8 @@ def append_to_run(
         directory.verify((EMBEDDINGS, TOKENIZER, SIDS))
         if config.tokenize.vectors != "content":
             raise ConfigError(
-                f"the tokenizer of `{directory.path}` learned from collaborative embeddings (tokenize.vectors = "
-                f'"{config.tokenize.vectors}"), which new items do not have; make a new run with them'
+                f"the tokenizer of `{directory.path}` learned from collaborative embeddings "
+                f'(tokenize.vectors = "{config.tokenize.vectors}"), which new items do not have; make a new run with them'
             )
         before = read_appended(directory)
         table = SidTable.load(before.sids if before else directory.output("ids", SIDS))

@@ -1,7 +1,8 @@
 """Further processes of `torchrun`: they take their share of every training.
 
-The first process runs the pipeline as if it were alone. When it comes to a training, it sends the others its
-name; they read the results of the earlier stages from the run directory, and join. Between trainings they wait.
+The first process runs the pipeline as if it were alone. When it comes to a training, it sends its name to the
+others, which read the results of the earlier stages from the run directory and join. Between trainings they
+wait.
 """
 
 import contextlib

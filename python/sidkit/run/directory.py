@@ -194,8 +194,8 @@ class RunDirectory:
             settings: those of the run's configuration, `{"section.key": value}`.
 
         Raises:
-            RunDirectoryError: if the stage has not finished, was made with other settings or from another result
-                of an earlier stage, or a file is not the one that it wrote.
+            RunDirectoryError: if the stage has not finished, was made with other settings or from another
+                result of an earlier stage, or a file is not the one that it wrote.
         """
         record = self._record(stage)
         for name in record.outputs:

@@ -1,5 +1,6 @@
 """A finished run, opened for recommendations."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -97,10 +98,8 @@ class Run:
         if name not in self._loaded:
             recommender = self.config.recommenders[name].configures.load(self.path / model_path(name))
             if self._appended is not None:
-                try:
+                with contextlib.suppress(ConfigError):  # it has a row for every item that it was trained on
                     recommender = recommender.with_sids(self.sids)
-                except ConfigError:  # it has a row for every item that it was trained on
-                    pass
             self._loaded[name] = recommender
         return self._loaded[name]
 
@@ -228,8 +227,8 @@ class Run:
         there = source_files(context.source)
         if there and there != dict(self._directory.records["data"].inputs):
             raise RunDirectoryError(
-                f"the dataset `{context.source}` has changed since the run `{self.path}` was made from it, so "
-                "its rows are no longer those of the model; make a run of the new data with --out"
+                f"the dataset `{context.source}` has changed since the run `{self.path}` was made from it, "
+                "so its rows are no longer those of the model; make a run of the new data with --out"
             )
         return context.dataset
 

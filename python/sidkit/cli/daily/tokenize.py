@@ -26,8 +26,8 @@ def command(
         typer.Option(
             "--append",
             metavar="ITEMS",
-            help="New items, a Parquet or CSV file or a directory with `items`: the frozen tokenizer of the run "
-            "encodes them, and no other Semantic ID changes.",
+            help="New items, a Parquet or CSV file or a directory with `items`: the frozen tokenizer of the "
+            "run encodes them, and no other Semantic ID changes.",
         ),
     ] = None,
     vectors: Annotated[
@@ -37,7 +37,7 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Run a pipeline up to the Semantic IDs: data, embed, tokenize, ids; or append new items to those of a run.
+    """Run a pipeline up to the Semantic IDs (data, embed, tokenize, ids), or append new items to a run.
 
     Items that were appended before are skipped, so an append may be repeated.
 
@@ -69,8 +69,8 @@ def _append(run: Path, items: Path, vectors: Path | None) -> None:
         f"{appended.new:,} new items; {appended.count:,} items in all were appended to the run, "
         f"{appended.moved:,} of them moved from full codes to the next-nearest; all Semantic IDs: "
         f"{appended.sids}",
-        "tiger, actionpiece and decoderonly can recommend them; rqtransformer, sasrec and popularity know only "
-        "the items that they were trained on",
+        "tiger, actionpiece and decoderonly can recommend them; rqtransformer, sasrec and popularity know "
+        "only the items that they were trained on",
     )
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)

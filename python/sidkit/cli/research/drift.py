@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from sidkit._files import write_text
-
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher

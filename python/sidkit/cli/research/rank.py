@@ -10,7 +10,6 @@ from rich.table import Table
 
 from sidkit._core import SidLayout
 from sidkit._files import write_text
-
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.progress import Watcher

@@ -37,10 +37,10 @@ def command(
 ) -> None:
     """Fit every tokenizer, train one generative model on the codes of each, and print tables of the results.
 
-    All trainings have the same settings: a small RQTransformer that uses codes only, unless you choose another
-    model. A setting of `tokenize` that a tokenizer sets itself, or does not have, is refused; choose tokenizers
-    by `--tokenizer`. Each is a run directory, and after Ctrl-C the same command resumes. Tokenizers that the
-    dataset does not support, such as `words` without texts, are skipped and reported.
+    All trainings have the same settings: a small RQTransformer that uses codes only, unless you choose
+    another model. A setting of `tokenize` that a tokenizer sets itself, or does not have, is refused; choose
+    tokenizers by `--tokenizer`. Each is a run directory, and after Ctrl-C the same command resumes.
+    Tokenizers that the dataset does not support, such as `words` without texts, are skipped and reported.
 
     For example:
 

@@ -28,7 +28,7 @@ def command(
     config: ConfigFile = None,
     settings: Settings = None,
 ) -> None:
-    """Train a model with settings drawn from a space, and compare them on validation; test users are not used.
+    """Train a model with settings drawn from a space, and compare them on validation, never on test.
 
     A line of the space is `recommenders.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }` or
     `recommenders.sasrec.d_model = [64, 128]`. Every trial is a run directory, and `best.toml` holds the best

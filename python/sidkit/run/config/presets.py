@@ -84,7 +84,8 @@ class SidShape(NamedTuple):
         codes = self.codebook_size**self.levels
         return (
             f"{self.levels} levels x {self.codebook_size} codewords for {items:,} items: "
-            f"{items / self.codebook_size:,.0f} items per codeword, {codes / max(items, 1):,.1f} codes per item"
+            f"{items / self.codebook_size:,.0f} items per codeword, "
+            f"{codes / max(items, 1):,.1f} codes per item"
         )
 
 

@@ -19,7 +19,7 @@ __all__ = ["RunConfig"]
 class RunConfig(Section):
     """All settings of a run; equal configurations on equal data make equal runs.
 
-    The tables are named after the stages. `run.toml` in a run directory holds every setting, defaults included.
+    The tables are named after the stages. `run.toml` in a run directory holds all settings with their values.
 
     Example:
         >>> config = RunConfig()

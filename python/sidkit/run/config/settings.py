@@ -11,7 +11,6 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from sidkit._files import write_text
-from sidkit._registry import nearest
 from sidkit.errors import ConfigError
 from sidkit.run.config.presets import preset as preset_tables
 from sidkit.run.config.run import RunConfig
@@ -46,8 +45,8 @@ def build_config(
 ) -> RunConfig:
     """Merge tables over a preset and assignments over the tables, and check the result.
 
-    A layer that changes `tokenize.method` keeps those settings of the layers below that the new method has too
-    and that were not merely the defaults of the former method.
+    A layer that changes `tokenize.method` keeps those settings of the layers below that the new method has
+    too, except for those that are defaults of the former method.
 
     Args:
         layers: nested tables, later ones win.

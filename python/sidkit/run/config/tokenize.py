@@ -54,10 +54,11 @@ class TokenizeConfig(MethodSettings):
     @classmethod
     def _blocks_keep_their_variance(cls, values: Any) -> Any:
         """Leave collaborative and hybrid vectors as they are, unless standardization is asked for."""
-        if isinstance(values, Mapping) and values.get("vectors", "content") != "content":
-            if "standardize" in cls.model_fields and "standardize" not in values:
-                return {**values, "standardize": False}
-        return values
+        if not isinstance(values, Mapping) or values.get("vectors", "content") == "content":
+            return values
+        if "standardize" not in cls.model_fields or "standardize" in values:
+            return values
+        return {**values, "standardize": False}
 
     @model_validator(mode="after")
     def _fits_into_a_sid(self) -> "TokenizeConfig":

@@ -17,8 +17,8 @@ from sidkit.run.stages.train import training_callbacks
 
 __all__ = ["learn_embeddings", "make_embeddings", "sasrec_settings"]
 
-# Settings of SASRec without effect on the embeddings: its width is that of the embeddings, its seed that of the
-# tokenizer, and without validation it is trained to the end.
+# Settings of SASRec without effect on the embeddings: its width is that of the embeddings, its seed that of
+# the tokenizer, and without validation it is trained to the end.
 _WITHOUT_EFFECT = ("d_model", "seed", "patience", "evaluate_every_steps", "validate_users")
 
 

@@ -20,7 +20,7 @@ def decode_stage(context: Context, name: str) -> Stage:
 
 
 def list_name(name: str, scoring: str, scorings: tuple[str, ...]) -> str:
-    """Return the name of the lists of one scoring: that of the model for its first, `<model>-<scoring>` else."""
+    """Return the name of the lists of a scoring: the model's for the first, else `<model>-<scoring>`."""
     return name if scoring == scorings[0] else f"{name}-{scoring}"
 
 

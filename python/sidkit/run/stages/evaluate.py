@@ -35,7 +35,7 @@ def evaluate_stage(context: Context) -> Stage:
 
 
 def _work(context: Context, task: Task) -> Outcome:
-    use, records = context.config.recommenders.use, context.directory.records
+    records = context.directory.records
     test = context.split.test
     popularity = np.bincount(context.split.train.values, minlength=len(context.dataset.items))
     slices = user_slices(test.histories.lengths, popularity[test.targets])
