@@ -9,9 +9,9 @@ import torch
 
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
-from sidkit.decode import beam_search
+from sidkit.decode import SearchOptions, beam_search
 from sidkit.errors import FormatError
-from sidkit.models import ActionPieceNetwork, load_model, save_model
+from sidkit.models import ActionPieceNetwork, load_network, save_network
 from sidkit.tokenizers import ActionPiece
 from sidkit.train.pieces import PieceBatches
 
@@ -28,7 +28,7 @@ def catalogue():
 def small(**changes) -> ActionPieceNetwork:
     """Of a vocabulary with merges within items and between them; weights far from alike, so inputs matter."""
     walks = np.random.default_rng(1).integers(ITEMS, size=(60, 1)) + np.arange(5) * 3
-    pieces = ActionPiece(60).fit(Sequences.from_rows(walks % ITEMS), catalogue(), SIZES).pieces_
+    pieces = ActionPiece(60).fit(Sequences.from_rows(walks % ITEMS), catalogue(), SIZES).vocabulary_
     torch.manual_seed(0)
     model = ActionPieceNetwork.of_pieces(pieces, **({**TINY, "max_items": 4, "views": 3} | changes)).eval()
     torch.nn.init.normal_(model.pieces.weight[: model.padding], std=0.7)
@@ -46,7 +46,7 @@ def view_log_probs(model, history, view, written):
     actions = model.vocabulary.tokens(history.numpy())
     seeds, offsets = np.array([view], np.uint64), np.array([0, len(history)])
     pieces = torch.from_numpy(model.vocabulary.segment(actions, offsets, seeds).values.astype(np.int64))
-    memory = model.tiger.read(model.pieces(pieces)[None])
+    memory = model.tiger.encode_vectors(model.pieces(pieces)[None])
     state = model.tiger.start_from(memory)
     found = model.tiger.next_log_probs(state, None, None)
     for token in written:
@@ -77,7 +77,7 @@ def test_a_wide_beam_ranks_by_the_mean_probability_of_the_views(views):
     trie = Trie.build(layout.pack(items), layout)
     rows = [[4], [5, 6, 7], [1, 4, 7, 10, 13, 16]]
     found, scores = beam_search(
-        model, trie, items, Sequences.from_rows(rows), beam=105, k=ITEMS, batch_size=2
+        model, trie, items, Sequences.from_rows(rows), beam=105, k=ITEMS, options=SearchOptions(batch_size=2)
     )
     for row, history in enumerate(rows):
         oracle = Oracle(model, histories(history)[0][-4:])
@@ -159,18 +159,18 @@ def test_every_parameter_learns():
 
 
 def test_saved_with_its_vocabulary(tmp_path):
-    model = small()
-    save_model(model, tmp_path)
-    loaded = load_model(tmp_path)
+    model, path = small(), tmp_path / "model.safetensors"
+    save_network(model, path)
+    loaded = load_network(ActionPieceNetwork, path)
     history = histories([1, 2, 3])
     with torch.inference_mode():
         expected = model.next_log_probs(model.start(history), None, None)
         torch.testing.assert_close(loaded.next_log_probs(loaded.start(history), None, None), expected)
     assert loaded.vocabulary.merges.tolist() == model.vocabulary.merges.tolist()
     model.merges += 50
-    save_model(model, tmp_path)
+    save_network(model, path)
     with pytest.raises(FormatError, match="merges that make no vocabulary"):
-        load_model(tmp_path)
+        load_network(ActionPieceNetwork, path)
 
 
 def context_world(users=80, events=8):
@@ -188,7 +188,7 @@ def context_world(users=80, events=8):
 def test_it_learns_what_two_neighbours_tell_together():
     tokens = np.stack(np.unravel_index(np.arange(6), (3, 2)), axis=1).astype(np.uint16)
     train = context_world()
-    pieces = ActionPiece(20).fit(train, tokens, (3, 2)).pieces_
+    pieces = ActionPiece(20).fit(train, tokens, (3, 2)).vocabulary_
     assert len(pieces) == 20
     torch.manual_seed(0)
     sizes = {"d_model": 32, "heads": 2, "d_head": 16, "d_ff": 64, "encoder_layers": 1, "decoder_layers": 1}

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from sidkit.data import cyclic_world, split_dataset
+from sidkit.data import cyclic_world
 from sidkit.models import GRU4RecNetwork
-from sidkit.recommenders.training import Material, train_model
-from sidkit.run.config import Gru4recConfig, SasrecConfig, SoftmaxTrainingConfig
+from sidkit.recommenders import RECOMMENDERS
 
 
 def small(**changes) -> GRU4RecNetwork:
@@ -31,13 +30,11 @@ def test_the_state_is_that_of_the_formula():
     "loss", [{}, {"loss": "sampled", "negatives": 8}, {"loss": "sampled", "negatives_by": "popularity"}]
 )
 def test_it_learns_what_follows_what(name, loss):
-    world = cyclic_world(users=100, items=12)
-    material = Material(split_dataset(world.dataset), 12)
-    sizes = {"gru4rec": Gru4recConfig, "sasrec": SasrecConfig}[name](d_model=32, dropout=0.0)
-    training = SoftmaxTrainingConfig(
-        max_steps=60, learning_rate=0.02, warmup_steps=5, evaluate_every_steps=60, **({"negatives": 6} | loss)
-    )
-    model, _ = train_model(name, material, sizes, training)
+    split = cyclic_world(users=100, items=12).dataset.split()
+    settings = {"max_steps": 60, "learning_rate": 0.02, "warmup_steps": 5, "evaluate_every_steps": 60}
+    settings |= {"negatives": 6, "d_model": 32, "dropout": 0.0}
+    recommender = RECOMMENDERS[name](**(settings | loss))
+    model = recommender.fit(split.train, validation=split.validation).network_
     history = torch.arange(12)[:, None]
     with torch.inference_mode():
         best = model.scores(model.hidden(history)[:, -1]).argmax(1)

@@ -8,12 +8,10 @@ import pytest
 import torch
 from tests.train.test_ties import shelves
 
-from sidkit.data import split_dataset
 from sidkit.ids import SidTable
 from sidkit.models import DecoderOnlyNetwork, RQTransformerNetwork, TIGERNetwork
-from sidkit.recommenders.recipes import RECIPES
-from sidkit.recommenders.training import Material, train_model
-from sidkit.run.config import DecoderOnlyConfig, RqTransformerConfig, TigerConfig
+from sidkit.recommenders import RECOMMENDERS
+from sidkit.train import Checkpoint
 
 ITEMS, D = 20, 8
 SIZES = (4, 5, 3)
@@ -37,9 +35,9 @@ def test_the_world_has_families_of_different_sizes():
 
 def losses(model, history, target, **settings):
     """Losses of the next item (B,) after histories (B, n); of a decoder those of a first item."""
-    if model.kind == "tiger":
+    if isinstance(model, TIGERNetwork):
         return model(SPELLED[history], SPELLED[target], **settings)
-    if model.kind == "decoderonly":
+    if isinstance(model, DecoderOnlyNetwork):
         return model(SPELLED[target][:, None], torch.ones(len(target), 1, dtype=torch.bool), **settings)
     only_last = torch.full_like(history, ITEMS)
     only_last[:, -1] = target
@@ -114,11 +112,11 @@ def test_a_decoder_reads_no_token_that_is_hidden():
 def test_the_share_of_hidden_tokens(kind):
     model = drawn_weights(kind)
     items = torch.randint(0, ITEMS, (200, 10))
-    shown = (model._spelled(SPELLED[items], 0.25) != 0).all(-1)
+    shown = (model._embedded(SPELLED[items], 0.25) != 0).all(-1)
     assert shown.float().mean() == pytest.approx(0.75, abs=0.02)
-    hidden = model._spelled(SPELLED[items], 0.25)
+    hidden = model._embedded(SPELLED[items], 0.25)
     whole = (hidden != 0).all(-1)
-    assert torch.equal(hidden[whole], model._spelled(SPELLED[items])[whole])
+    assert torch.equal(hidden[whole], model._embedded(SPELLED[items])[whole])
 
 
 def test_an_item_is_read_as_far_as_its_first_hidden_token():
@@ -126,46 +124,46 @@ def test_an_item_is_read_as_far_as_its_first_hidden_token():
     nodes = model.tree.starts[-1]
     items = torch.randint(0, ITEMS, (200, 20))
     # A prefix's vector says which one it is.
-    read = model._cut_short(items, torch.eye(nodes), 0.25)
+    read = model._masked(items, torch.eye(nodes), 0.25)
     shown = read.gather(-1, model.tree.path[items])  # (B, T, L)
     assert torch.equal(shown.sum(-1), read.sum(-1))
     assert (shown[..., 1:] <= shown[..., :-1]).all()
     for level, share in enumerate(shown.mean((0, 1)).tolist()):
         assert share == pytest.approx(0.75 ** (level + 1), abs=0.03)
     prefixes, vectors = model.vectors()
-    torch.testing.assert_close(model._cut_short(items, prefixes, 0.0), vectors[items])
+    torch.testing.assert_close(model._masked(items, prefixes, 0.0), vectors[items])
 
 
-CONFIGS = {
-    "tiger": TigerConfig(
-        d_model=8, encoder_layers=1, decoder_layers=1, heads=1, d_head=8, d_ff=8, dropout=0.1, max_items=4
-    ),
-    "decoderonly": DecoderOnlyConfig(d_model=8, layers=1, heads=1, max_items=6),
-    "rqtransformer": RqTransformerConfig(d_model=8, layers=1, heads=1, max_items=6, content=False),
+SETTINGS = {
+    "tiger": {"encoder_layers": 1, "decoder_layers": 1, "d_head": 8, "d_ff": 8, "dropout": 0.1, "max_items": 4},
+    "decoderonly": {"layers": 1, "max_items": 6},
+    "rqtransformer": {"layers": 1, "max_items": 6, "content": False},
 }
 
 
-@pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.parametrize("method", MAKE)
 @pytest.mark.parametrize("setting", ["label_smoothing", "token_masking"])
-def test_a_training_has_the_settings_and_goes_on_from_its_checkpoint(kind, setting, tmp_path):
+def test_a_training_has_the_settings_and_goes_on_from_its_checkpoint(method, setting, tmp_path):
     dataset = shelves(30)
     items = len(dataset.items)
     tokens = np.stack([np.arange(items) // 6, np.arange(items) % 6], 1).astype(np.uint16)
-    given = Material(split_dataset(dataset), items, SidTable.from_codes(tokens, range(items), (4, 6)))
+    sids, split = SidTable.from_codes(tokens, dataset.item_ids, (4, 6)), dataset.split()
 
-    def press(step, total, **figures):
-        if step == 3:
+    def press(progress):
+        if progress.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    plain = RECIPES[kind].training.model_copy(
-        update={"max_steps": 5, "warmup_steps": 0, "evaluate_every_steps": 5, "precision": "f32"}
-    )
-    training = plain.model_copy(update={setting: 0.2})
-    whole, _ = train_model(kind, given, CONFIGS[kind], training)
+    plain = {"d_model": 8, "heads": 1, "max_steps": 5, "warmup_steps": 0, "evaluate_every_steps": 5}
+    plain |= {"precision": "f32", **SETTINGS[method]}
+
+    def fitted(callbacks=(), **changes):
+        recommender = RECOMMENDERS[method](**plain, **changes)
+        recommender.fit(split.train, sids=sids, validation=split.validation, callbacks=callbacks)
+        return recommender.network_.state_dict()
+
+    whole = fitted(**{setting: 0.2})
     with pytest.raises(KeyboardInterrupt):
-        train_model(kind, given, CONFIGS[kind], training, tmp_path, progress=press)
-    parts, _ = train_model(kind, given, CONFIGS[kind], training, tmp_path)
-    without, _ = train_model(kind, given, CONFIGS[kind], plain)
-    weights = [model.state_dict() for model in (whole, parts, without)]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert not all(torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+        fitted([Checkpoint(tmp_path), press], **{setting: 0.2})
+    parts, without = fitted([Checkpoint(tmp_path)], **{setting: 0.2}), fitted()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert not all(torch.equal(whole[name], without[name]) for name in whole)

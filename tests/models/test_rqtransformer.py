@@ -8,9 +8,9 @@ import torch
 
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
-from sidkit.decode import beam_search, rank_by_rqtransformer
+from sidkit.decode import RankOptions, SearchOptions, beam_search, rank_by_rqtransformer
 from sidkit.errors import ConfigError
-from sidkit.models import RQTransformerNetwork, load_model, rqtransformer, save_model
+from sidkit.models import RQTransformerNetwork, load_network, rqtransformer, save_network
 
 SIZES = (5, 4, 3)
 ITEMS = 23
@@ -137,8 +137,8 @@ def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content, backbon
     model, tokens = small(shared, content, backbone=backbone), catalogue(shared)
     layout = SidLayout(list(SIZES))
     trie = Trie.build(layout.pack(tokens), layout)
-    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=60, k=ITEMS, batch_size=2)
-    exact, log_probs = rank_by_rqtransformer(model, HISTORIES, ITEMS, batch_size=3)
+    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=60, k=ITEMS, options=SearchOptions(batch_size=2))
+    exact, log_probs = rank_by_rqtransformer(model, HISTORIES, ITEMS, options=RankOptions(batch_size=3))
     np.testing.assert_allclose(scores, log_probs, rtol=1e-4, atol=1e-5)
     if not shared:  # items that share a Semantic ID are equally likely
         np.testing.assert_array_equal(items, exact)
@@ -164,7 +164,7 @@ def test_ways_to_rank():
     for by, share in (("sid", 1.0), ("dense", 0.0)):
         mixed = rank_by_rqtransformer(model, HISTORIES, 5, by="fused", sid_share=share)
         np.testing.assert_array_equal(mixed[0], ranked[by][0])
-    seen, _ = rank_by_rqtransformer(model, HISTORIES, ITEMS, by="fused", exclude=HISTORIES)
+    seen, _ = rank_by_rqtransformer(model, HISTORIES, ITEMS, by="fused", options=RankOptions(exclude=HISTORIES))
     for row, history in enumerate(HISTORIES):
         assert not set(seen[row].tolist()) & set(history.tolist())
 
@@ -176,17 +176,17 @@ def test_what_it_refuses():
         small(backbone="lstm")
     with pytest.raises(ConfigError, match="`vectors` must be one row for each of the 23 items, got"):
         RQTransformerNetwork.for_items(SIZES, catalogue(), np.zeros((22, 4), np.float32))
-    with pytest.raises(ConfigError, match="trained without `dense`, so it cannot rank by `fused`"):
+    with pytest.raises(ConfigError, match="trained without `dense` and cannot rank by `fused`"):
         rank_by_rqtransformer(small(dense=False), HISTORIES, 5, by="fused")
-    with pytest.raises(ConfigError, match="`sid_share` must be from 0 to 1, not 2"):
+    with pytest.raises(ConfigError, match="`sid_share` must be from 0 to 1, got 2"):
         rank_by_rqtransformer(small(), HISTORIES, 5, by="fused", sid_share=2)
 
 
 @pytest.mark.parametrize("backbone", ["attention", "gru"])
 def test_saved_and_loaded_it_ranks_the_same(tmp_path, backbone):
     model = small(sid_share=0.25, backbone=backbone)
-    save_model(model, tmp_path)
-    loaded = load_model(tmp_path)
+    save_network(model, tmp_path / "model.safetensors")
+    loaded = load_network(RQTransformerNetwork, tmp_path / "model.safetensors")
     assert isinstance(loaded, RQTransformerNetwork) and loaded.sid_share == 0.25
     for by in ("sid", "fused"):
         for ours, theirs in zip(

@@ -17,7 +17,7 @@ from sidkit.models import (
     SASRecNetwork,
     TIGERNetwork,
 )
-from sidkit.train import History, gemm_peak, step_flops
+from sidkit.train import History, gemm_peak, loop, step_flops
 from sidkit.train.batches import Batch
 from sidkit.train.checkpoint import TrainingState
 
@@ -157,7 +157,11 @@ def test_the_speed_of_a_product_is_measured_once_and_draws_nothing():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_history_tells_what_was_reached(tmp_path):
+PEAK = 1e6  # operations per second; so slow that every share is far from 0, however busy the machine is
+
+
+def test_a_history_tells_what_was_reached(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "gemm_peak", lambda precision, device: PEAK)
     _, history = train(tmp_path, dataclasses.replace(SETTINGS, max_steps=50))
     history.save(tmp_path / "history.json")
     written = json.loads((tmp_path / "history.json").read_text())
@@ -168,12 +172,13 @@ def test_a_history_tells_what_was_reached(tmp_path):
     assert written["flops"] == history.flops == 400 * step_flops(model, row)
     seconds = history.steps[-1]["seconds"]
     assert written["tokens_per_second"] == pytest.approx(50 * 8 * 5 / seconds)
-    assert written["gemm_share"] == pytest.approx(history.flops / seconds / gemm_peak("f32"), abs=1e-4)
+    assert written["gemm_share"] == pytest.approx(history.flops / seconds / PEAK, rel=1e-3)
     assert sum(entry["flops"] for entry in history.steps) == history.flops
-    assert all(0 < entry["gemm_share"] < 2 for entry in history.steps)
+    assert all(entry["gemm_share"] > 0 for entry in history.steps)
 
 
-def test_the_measurement_can_be_left_out_and_changes_nothing(tmp_path):
+def test_the_measurement_can_be_left_out_and_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "gemm_peak", lambda precision, device: PEAK)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, callback=interrupt_at(7))
     before = TrainingState.load(tmp_path / "checkpoint.safetensors", identity(tmp_path))
@@ -185,10 +190,10 @@ def test_the_measurement_can_be_left_out_and_changes_nothing(tmp_path):
     assert history.flops == whole.flops > 0
 
 
-def identity(folder):
+def identity(directory):
     from safetensors import safe_open
 
-    with safe_open(folder / "checkpoint.safetensors", framework="pt") as file:
+    with safe_open(directory / "checkpoint.safetensors", framework="pt") as file:
         return json.loads(file.metadata()["checkpoint"])["identity"]
 
 

@@ -11,12 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.data import Dataset, Sequences, split_dataset
+from sidkit.data import Dataset, Histories, Sequences
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.ids import SidTable
-from sidkit.recommenders.training import Material, train_model
-from sidkit.run.config import SasrecConfig, SoftmaxTrainingConfig, TigerConfig, TigerTrainingConfig
-from sidkit.train import NextItemBatches, SequenceBatches, TiedEvents
+from sidkit.recommenders import SASRec, TIGER
+from sidkit.train import Checkpoint, NextItemBatches, SequenceBatches, TiedEvents
 
 #: Rows of (time, item), oldest first, of few times.
 LOGS = st.lists(
@@ -84,9 +83,9 @@ def test_times_that_do_not_fit():
         TiedEvents(rows, np.array([1, 2]), seed=0)
     with pytest.raises(DataError, match="must not fall, oldest first; event 1 is at 1, after one at 2"):
         TiedEvents(rows, np.array([2, 1, 5]), seed=0)
-    split = split_dataset(shelves())
-    with pytest.raises(DataError, match=r"one time for each of the .* training events; got .*"):
-        dataclasses.replace(split, train_times=split.train_times[1:])
+    train = shelves().split().train
+    with pytest.raises(DataError, match=r"`times` does not fit the histories: expected .* times"):
+        dataclasses.replace(train, times=train.times[1:])
 
 
 @given(LOGS.filter(lambda log: any(len(row) > 1 for row in log)), st.integers(0, 2))
@@ -115,9 +114,9 @@ def test_a_split_knows_the_times_of_its_training_events(kind, ties):
     users, moments = rng.integers(0, 9, 200), rng.integers(0, 40, 200)
     catalogue = pl.DataFrame({"item_id": range(40)})
     log = pl.DataFrame({"user_id": users, "item_id": moments, "timestamp": 1000 + moments})
-    split = split_dataset(Dataset("moments", catalogue, log), kind=kind, ties=ties)
-    assert len(split.train_times) > 100
-    assert np.array_equal(split.train_times, 1000 + split.train.values)
+    split = Dataset("moments", catalogue, log).split(kind, ties=ties)
+    assert len(split.train.times) > 100
+    assert np.array_equal(split.train.times, 1000 + split.train.values)
 
 
 SHELF, PER_DAY, DAYS = 6, 3, 4
@@ -141,50 +140,54 @@ def shelves(users=400):
     return Dataset("shelves", pl.DataFrame({"item_id": range(4 * SHELF)}), log)
 
 
-SIZES = SasrecConfig(d_model=16, layers=1, heads=1, dropout=0.0, max_items=12)
-TRAINING = SoftmaxTrainingConfig(
-    max_steps=120,
-    batch_size=64,
-    learning_rate=1e-2,
-    warmup_steps=10,
-    evaluate_every_steps=120,
-    precision="f32",
-)
+SETTINGS = {
+    "d_model": 16,
+    "layers": 1,
+    "heads": 1,
+    "dropout": 0.0,
+    "max_items": 12,
+    "max_steps": 120,
+    "batch_size": 64,
+    "learning_rate": 1e-2,
+    "warmup_steps": 10,
+    "evaluate_every_steps": 120,
+    "precision": "f32",
+}
 
 
-def material(dataset):
-    return Material(split_dataset(dataset), len(dataset.items))
+def fitted(split, callbacks=(), **changes):
+    """The network of a SASRec."""
+    recommender = SASRec(**(SETTINGS | changes))
+    return recommender.fit(split.train, validation=split.validation, callbacks=callbacks).network_
 
 
-def chances(model, history):
+def chances(network, history):
     with torch.inference_mode():
-        return model.scores(model.hidden(torch.tensor([history]))[:, -1])[0].softmax(-1)
+        return network.scores(network.hidden(torch.tensor([history]))[:, -1])[0].softmax(-1)
 
 
 def test_a_shuffled_order_is_not_learned_and_the_order_of_days_is():
     above = {}
     for shuffle in (False, True):
-        model, _ = train_model(
-            "sasrec", material(shelves()), SIZES, TRAINING.model_copy(update={"shuffle_ties": shuffle})
-        )
+        network = fitted(shelves().split(), shuffle_ties=shuffle)
         # After the middle item of a shelf, the rest of the day: which share is above it?
-        first = chances(model, [2])[:SHELF]
+        first = chances(network, [2])[:SHELF]
         assert first.sum() > 0.9
         above[shuffle] = float(first[3:].sum() / (first[:2].sum() + first[3:].sum()))
         # After three items of a day, the next shelf, in either case.
-        assert chances(model, [0, 2, 5])[SHELF : 2 * SHELF].sum() > 0.9
+        assert chances(network, [0, 2, 5])[SHELF : 2 * SHELF].sum() > 0.9
     # Sorted by item nothing comes after that is below; in truth it is 3 of 5.
     assert above[False] > 0.95
     assert 0.45 < above[True] < 0.75
 
 
 def test_validation_and_test_stay_as_they_are():
-    split = split_dataset(shelves(20))
+    split = shelves(20).split()
     before = [
         part.copy() for part in (split.train.values, split.validation.histories.values, split.test.targets)
     ]
     batches = SequenceBatches(
-        split.train, batch_size=4, max_items=12, padding=24, seed=0, times=split.train_times
+        split.train, batch_size=4, max_items=12, padding=24, seed=0, times=split.train.times
     )
     rows = batches.epoch(0)[0]
     assert not torch.equal(
@@ -195,47 +198,43 @@ def test_validation_and_test_stay_as_they_are():
     assert all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
 
 
-def short(**settings):
-    return TRAINING.model_copy(update={"max_steps": 14, "evaluate_every_steps": 7, **settings})
+SHORT = {"max_steps": 14, "evaluate_every_steps": 7}
 
 
 def test_an_interrupted_training_equals_an_uninterrupted_one(tmp_path):
-    def press(step, total, **figures):
-        if step == 9:  # of 7 an epoch
+    def press(progress):
+        if progress.step == 9:  # of 7 an epoch
             os.kill(os.getpid(), signal.SIGINT)
 
-    given = material(shelves())
-    training = short(shuffle_ties=True)
-    whole, _ = train_model("sasrec", given, SIZES, training)
+    split, checkpoint = shelves().split(), Checkpoint(tmp_path)
+    whole = fitted(split, **SHORT, shuffle_ties=True)
     with pytest.raises(KeyboardInterrupt):
-        train_model("sasrec", given, SIZES, training, tmp_path, progress=press)
-    with pytest.raises(RunDirectoryError, match="checkpoint of another training"):
-        train_model("sasrec", given, SIZES, short(), tmp_path)
-    parts, _ = train_model("sasrec", given, SIZES, training, tmp_path)
-    plain, _ = train_model("sasrec", given, SIZES, short())
+        fitted(split, [checkpoint, press], **SHORT, shuffle_ties=True)
+    with pytest.raises(RunDirectoryError, match="checkpoint of another training: `shuffle_ties`"):
+        fitted(split, [checkpoint], **SHORT)
+    parts = fitted(split, [checkpoint], **SHORT, shuffle_ties=True)
+    plain = fitted(split, **SHORT)
     assert torch.equal(whole.item.weight, parts.item.weight)
     assert not torch.equal(whole.item.weight, plain.item.weight)
 
 
-def test_examples_of_a_generator_are_shuffled_too():
-    given = material(shelves(60))
+def test_examples_of_a_generative_model_are_shuffled_too():
+    dataset = shelves(60)
     tokens = np.stack([np.arange(24) // SHELF, np.arange(24) % SHELF], 1).astype(np.uint16)
-    given = dataclasses.replace(given, table=SidTable.from_codes(tokens, range(24), (4, SHELF)))
-    sizes = TigerConfig(
-        d_model=8, encoder_layers=1, decoder_layers=1, heads=1, d_head=8, d_ff=8, dropout=0.0, max_items=4
-    )
-    trained = []
-    for shuffle in (False, True):
-        training = TigerTrainingConfig(
-            max_steps=2, evaluate_every_steps=2, warmup_steps=0, precision="f32", shuffle_ties=shuffle
-        )
-        trained.append(train_model("tiger", given, sizes, training)[0])
+    sids = SidTable.from_codes(tokens, dataset.item_ids, (4, SHELF))
+    settings = {"d_model": 8, "heads": 1, "d_head": 8, "d_ff": 8, "dropout": 0.0, "max_items": 4}
+    settings |= {"encoder_layers": 1, "decoder_layers": 1, "max_steps": 2, "warmup_steps": 0, "precision": "f32"}
+    trained = [
+        TIGER(**settings, shuffle_ties=shuffle).fit(dataset.split().train, sids=sids).network_
+        for shuffle in (False, True)
+    ]
     assert not torch.equal(trained[0].tokens.weight, trained[1].tokens.weight)
 
 
-def test_a_split_without_times_is_refused():
-    given = material(shelves(20))
-    given = dataclasses.replace(given, split=dataclasses.replace(given.split, train_times=None))
-    train_model("sasrec", given, SIZES, short(max_steps=1))
+def test_histories_without_times_are_refused():
+    train = shelves(20).split().train
+    untimed = Histories(train.values, train.offsets, train.item_ids)
+    settings = SETTINGS | SHORT | {"max_steps": 1}
+    SASRec(**settings).fit(untimed)
     with pytest.raises(ConfigError, match="`shuffle_ties` needs the times of the training events"):
-        train_model("sasrec", given, SIZES, short(shuffle_ties=True))
+        SASRec(**settings, shuffle_ties=True).fit(untimed)
