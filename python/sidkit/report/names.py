@@ -28,7 +28,7 @@ _METRICS = {
     "list_overlap": "List overlap",
     "shuffled_history_recall": "Shuffled-history recall",
 }
-_SERIES = 5
+_SERIES = 7
 
 
 def model_name(model: str) -> str:

@@ -38,21 +38,24 @@ def conclusion(run: RunData) -> str | None:
         if model not in (best.model, _BASELINE)
         and (result := metrics.find(model, best.metric, exclude_seen=best.exclude_seen))
     ]
+    if best.model == _BASELINE:
+        return f"{text}. No trained model is better." if rivals else f"{text}."
     clauses = []
     second = max(rivals, key=lambda result: result.value, default=None)
     if second is not None and second.value > 0:
         gain = f"{best.value / second.value - 1:.0%}".replace("%", " %")
         clauses.append(f"{gain} above {model_name(second.model)}{_certainty(run, best, second.model)}")
     base = metrics.find(_BASELINE, best.metric, exclude_seen=best.exclude_seen)
-    if base is not None and base.value > 0 and best.model != _BASELINE:
+    if base is not None and base.value > 0:
         clauses.append(f"{best.value / base.value:.1f} times popularity")
     return ": ".join([text, " and ".join(clauses)] if clauses else [text]) + "."
 
 
-def best_result(metrics: Metrics) -> Result | None:
-    """Return the highest headline metric; None without results."""
+def best_result(metrics: Metrics, *, trained: bool = False) -> Result | None:
+    """Return the highest headline metric, of trained models only if asked; None without results."""
     metric = headline_metric(metrics)
-    found = [metrics.find(model, metric) for model in metrics.models] if metric is not None else []
+    models = [model for model in metrics.models if not (trained and model == _BASELINE)]
+    found = [metrics.find(model, metric) for model in models] if metric is not None else []
     return max((each for each in found if each is not None), key=lambda each: each.value, default=None)
 
 

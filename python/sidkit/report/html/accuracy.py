@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sidkit.evaluate import Comparison, Metrics, Result
 from sidkit.report.collect import RunData
 from sidkit.report.headline import cutoffs, headline_metric, shown_metrics
-from sidkit.report.html.blocks import data_table, section
+from sidkit.report.html.blocks import data_table, prose, section
 from sidkit.report.html.plots import Estimate, intervals
 from sidkit.report.markup import Child, Markup, tag
 from sidkit.report.names import baseline_last, metric_name, model_classes, model_name
@@ -72,7 +72,7 @@ def _table(metrics: Metrics) -> Markup:
         ]
         for model in baseline_last(metrics.models)
     ]
-    caption = _EXPLAINED[metrics.protocol.exclude_seen[0]]
+    caption = prose(_EXPLAINED[metrics.protocol.exclude_seen[0]])
     return data_table(["model", *map(metric_name, names)], rows, caption=caption)
 
 
@@ -187,4 +187,6 @@ _LISTS = {
 
 def _remarks(run: RunData) -> list[Markup]:
     found = remarks(run)
-    return [tag("h3", "What stands out"), *(tag("p", text) for text in found)] if found else []
+    if not found:
+        return []
+    return [tag("h3", "What stands out"), tag("ul", [tag("li", text) for text in found], class_="remarks")]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sidkit.report.markup import Child, Markup, tag
 
-__all__ = ["anchor", "contents", "data_table", "section"]
+__all__ = ["anchor", "contents", "data_table", "prose", "section"]
 
 
 def anchor(title: str) -> str:
@@ -22,6 +22,11 @@ def contents(titles: Sequence[str]) -> Markup:
     """Create the table of contents of a page."""
     links = [tag("li", tag("a", title, href=f"#{anchor(title)}")) for title in titles]
     return tag("nav", tag("ul", links), class_="contents", aria_label="Contents")
+
+
+def prose(text: str) -> list[Child]:
+    """Convert text with names in backticks to elements."""
+    return [tag("code", part) if place % 2 else part for place, part in enumerate(text.split("`"))]
 
 
 def data_table(titles: Sequence[str], rows: Iterable[Sequence[Child]], *, caption: Child = None) -> Markup:

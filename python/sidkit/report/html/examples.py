@@ -63,8 +63,8 @@ def prefixes(run: RunData) -> list[Markup]:
 
 
 def _shown_model(run: RunData, lists: Mapping[str, Predictions]) -> str | None:
-    """Choose the most accurate model with lists, else the first one."""
-    best = best_result(run.metrics) if run.metrics is not None else None
+    """Choose the most accurate trained model with lists, else the first model with lists."""
+    best = best_result(run.metrics, trained=True) if run.metrics is not None else None
     if best is not None and best.model in lists:
         return best.model
     return next(iter(baseline_last(list(lists))), None)

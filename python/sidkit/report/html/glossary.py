@@ -1,6 +1,6 @@
 """Glossary of the page: definitions of metrics and terms."""
 
-from sidkit.report.html.blocks import section
+from sidkit.report.html.blocks import prose, section
 from sidkit.report.markup import Markup, tag
 
 __all__ = ["glossary"]
@@ -41,5 +41,5 @@ _TERMS = {
 
 def glossary() -> list[Markup]:
     """Show the definitions."""
-    entries = [tag("div", tag("dt", term), tag("dd", text)) for term, text in _TERMS.items()]
+    entries = [tag("div", tag("dt", term), tag("dd", prose(text))) for term, text in _TERMS.items()]
     return section("Glossary", tag("dl", entries, class_="glossary"))

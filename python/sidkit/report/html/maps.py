@@ -37,7 +37,7 @@ def treemap(codes: npt.NDArray[np.integer]) -> Markup:
     return tag("div", wide, narrow, class_="drawing")
 
 
-def _treemap(codes: npt.NDArray[np.integer], width: int, height: int, class_: str) -> Markup:
+def _treemap(codes: npt.NDArray[np.integer], width: int, height: int, layout: str) -> Markup:
     board = Board(width, height, left=0, right=0, top=26, bottom=0)
     board.text(0, 14, "Items by first code, divided by second code", "title")
     first, counts = np.unique(codes[:, 0], return_counts=True)
@@ -61,7 +61,7 @@ def _treemap(codes: npt.NDArray[np.integer], width: int, height: int, class_: st
     return board.svg(
         f"Treemap of {len(codes):,} items: {len(first):,} first codes in use, "
         f"the most frequent, {coloured[0]}, has {int(counts.max()):,} items",
-        class_,
+        layout,
     )
 
 
@@ -100,7 +100,7 @@ def _item_map(
     title: str,
     coloured: Mapping[int, str],
     legend: tuple[float, float],
-    class_: str,
+    layout: str,
 ) -> Markup:
     board.text(0, 14, title, "title")
     spread = np.ptp(points, axis=0).max() or 1.0
@@ -120,7 +120,7 @@ def _item_map(
         top = legend[1] + 22 * len(coloured)
         board.dot(legend[0], top - 4, "mark quiet", radius=3)
         board.text(legend[0] + 12, top, "all other first codes", "name")
-    return board.svg(f"{title}: {len(points):,} items; coloured: {'; '.join(coloured.values())}", class_)
+    return board.svg(f"{title}: {len(points):,} items; coloured: {'; '.join(coloured.values())}", layout)
 
 
 def principal_plane(x: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.float64], float]:

@@ -4,7 +4,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from sidkit import __version__
+from sidkit._core import __version__
 from sidkit._files import write_text
 from sidkit.data import Dataset
 from sidkit.report.collect import RunData, read_run
