@@ -57,7 +57,7 @@ def sidkit_rqkmeans(epochs, threads):
 def sidkit_rqvae(epochs, threads, **settings):
     from sidkit.tokenizers import RQVAE
 
-    sizes = {"latent": LATENT, "hidden": HIDDEN, "batch_size": BATCH, "epochs": epochs}
+    sizes = {"latent_dim": LATENT, "hidden_dims": HIDDEN, "batch_size": BATCH, "epochs": epochs}
     return RQVAE(LEVELS, CODES, threads=threads, **sizes, **settings)
 
 

@@ -1,4 +1,4 @@
-"""Worlds of behaviour whose communities are known."""
+"""Histories with known communities."""
 
 import numpy as np
 

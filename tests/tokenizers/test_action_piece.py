@@ -1,4 +1,4 @@
-"""ActionPiece: the fast counts against an oracle that counts all anew, and vocabularies known by hand."""
+"""ActionPiece: incremental counts against an oracle that recounts, and vocabularies known by hand."""
 
 from collections import Counter
 from itertools import combinations, product
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from sidkit._core import learn_pieces, segment_pieces
 from sidkit.data import Sequences
@@ -17,7 +18,7 @@ CERTAIN = 1 << 30
 
 
 class Oracle:
-    """Histories as lists of [set, slot]; everything is counted anew at every step."""
+    """Histories as lists of [set, slot]; everything is recounted at every step."""
 
     def __init__(self, rows, base):
         self.rows = [[[set(action), None] for action in row] for row in rows]
@@ -95,7 +96,7 @@ def arrays(width, rows):
 
 
 @given(worlds(), st.integers(0, 12))
-def test_merges_are_those_of_counting_anew(world, merges):
+def test_merges_are_those_of_recounting(world, merges):
     width, base, rows = world
     actions, offsets = arrays(width, rows)
     found = learn_pieces(actions, offsets, base, merges)
@@ -147,9 +148,9 @@ def habit():
     return ActionPiece(7 + 4).fit(Sequences.from_rows(rows), features)
 
 
-def test_a_habit_becomes_one_token(habit):
-    """Features are tokens 0..3 and 4..6. Items 0 and 1 are (0, 4) and (1, 5), and then one piece."""
-    assert (habit.sizes_, habit.base, len(habit)) == ((4, 3), 7, 11)
+def test_a_frequent_pair_becomes_one_token(habit):
+    """Features are tokens 0..3 and 4..6. Items 0 and 1 are (0, 4) and (1, 5), and then one merged token."""
+    assert (habit.feature_sizes_, habit.base, len(habit)) == ((4, 3), 7, 11)
     tokens = habit.encode([0, 1])
     assert len(tokens) == 1
     assert sorted(habit.expand(tokens).tolist()) == [0, 1, 4, 5]
@@ -181,37 +182,37 @@ def test_round_trip_and_damage(habit, tmp_path):
     habit.save(path)
     again = ActionPiece.load(path)
     assert (again.encode([0, 1, 2]) == habit.encode([0, 1, 2])).all()
-    assert (again.sizes_, again.vocabulary) == (habit.sizes_, habit.vocabulary)
-    again.pieces_.merges = again.merges_ + np.uint32(50)
+    assert (again.feature_sizes_, again.vocabulary_size) == (habit.feature_sizes_, habit.vocabulary_size)
+    again.vocabulary_.merges = again.merges_ + np.uint32(50)
     again.save(path)
-    with pytest.raises(FormatError, match="a token is made of one that comes after it"):
+    with pytest.raises(FormatError, match="expected two earlier tokens in each, got a later one"):
         ActionPiece.load(path)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(FormatError, match="is not a whole safetensors file"):
+    with pytest.raises(FormatError, match="expected a complete safetensors file"):
         ActionPiece.load(path)
 
 
-def test_what_makes_no_sense(habit):
+def test_invalid_arguments(habit):
     rows = Sequences.from_rows([[0, 1]])
-    with pytest.raises(NotFittedError, match="has no tokens yet"):
+    with pytest.raises(NotFittedError, match="this ActionPiece is not fitted"):
         ActionPiece().encode([0])
-    with pytest.raises(ConfigError, match="vocabulary must be at least 6, since features"):
+    with pytest.raises(ConfigError, match="`vocabulary_size` is too small: expected at least 6"):
         ActionPiece(5).fit(rows, [[0, 0], [3, 1]])
-    with pytest.raises(DataError, match="features must be integers"):
+    with pytest.raises(DataError, match="features are invalid: expected integers"):
         ActionPiece().fit(rows, [[0.5], [1.0]])
-    with pytest.raises(DataError, match="features are of 4 items, but a history holds item 4"):
+    with pytest.raises(DataError, match="an item has no features: expected item rows below 4, got 4"):
         habit.encode([4])
-    with pytest.raises(DataError, match="must be integers; got float64"):
+    with pytest.raises(DataError, match="expected integers, got float64"):
         habit.encode([1.5])
     with pytest.raises(DataError, match="histories has the wrong type: expected Sequences, got list"):
         habit.encode_all([[0, 1]])
-    with pytest.raises(DataError, match="tokens must be integers"):
+    with pytest.raises(DataError, match="tokens are invalid: expected integers"):
         habit.expand([11])
-    with pytest.raises(ConfigError, match="count must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="`count` is invalid: expected an integer >= 1, got 0"):
         habit.ensemble([0], 0, np.random.default_rng(0))
 
 
-def test_the_core_checks_what_it_is_given():
+def test_the_core_checks_its_arguments():
     actions, offsets = np.array([[0], [1]], np.uint32), np.array([0, 2], np.int64)
     for wrong in (
         lambda: learn_pieces(actions, offsets, 1, 3),
@@ -226,3 +227,9 @@ def test_the_core_checks_what_it_is_given():
     ):
         with pytest.raises(ValueError, match=r"."):
             wrong()
+
+
+def test_parameters_as_in_scikit_learn(habit):
+    assert repr(clone(habit)) == repr(habit) == "ActionPiece(vocabulary_size=11)"
+    with pytest.raises(ConfigError, match=r"`vocabulary_size` is invalid: expected an integer in 1\.\."):
+        ActionPiece(0)

@@ -35,12 +35,12 @@ def test_what_was_found_is_kept_as_json():
     again = coherence_from_json(coherence_json(found))
     assert coherence_json(again) == coherence_json(found)
     assert [each.pairs for each in again] == [3, 1] and again[1].cosine == found[1].cosine
-    with pytest.raises(FormatError, match="not the JSON of items under prefixes"):
+    with pytest.raises(FormatError, match="expected JSON of prefix coherence"):
         coherence_from_json('[{"depth": 1}]')
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(DataError, match="a row for each item"):
+    with pytest.raises(DataError, match="expected two-dimensional arrays with one row per item"):
         prefix_coherence(np.eye(3), [[0], [1]])
-    with pytest.raises(DataError, match="finite and not zero"):
+    with pytest.raises(DataError, match="expected finite vectors of positive length"):
         prefix_coherence(np.zeros((1, 2)), [[0]])

@@ -1,4 +1,4 @@
-"""Controls: the contract, and that they are as uninformed as they should be."""
+"""Controls (random, LSH, atomic): the contract, and that their codes follow the rule."""
 
 import itertools
 
@@ -91,8 +91,10 @@ def test_cheapest_codes_are_those_of_trying_all():
     assert cheapest_codes(costs, 99).shape == (4, 30, 3)
 
 
-def test_settings_that_make_no_sense():
-    with pytest.raises(ConfigError, match="codes of LSH must be powers of two, not 100"):
+def test_invalid_parameters():
+    with pytest.raises(
+        ConfigError, match="`codebook_size` of LSH is invalid: expected powers of two, got 100"
+    ):
         LSH(3, 100)
-    with pytest.raises(DataError, match="atomic codes are for at most 65536 items, not 65537"):
+    with pytest.raises(DataError, match="too many items for atomic codes: expected at most 65536, got 65537"):
         Atomic().fit(np.arange(65537, dtype=np.float32)[:, None])

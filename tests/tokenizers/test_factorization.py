@@ -1,4 +1,4 @@
-"""Vectors of a factorization: against a dense solution, and communities that are found again."""
+"""Factorization embeddings: against a dense solution, and communities with known members."""
 
 import sys
 
@@ -48,24 +48,24 @@ def test_the_loss_is_that_of_a_dense_alternation():
     histories = Sequences.from_rows(rng.integers(10, size=(40, 4)))
     counts = np.zeros((40, 10))
     np.add.at(counts, (np.repeat(np.arange(40), histories.lengths), histories.values), 1)
-    weights, wanted = np.where(counts > 0, 2.0 * counts, 1.0), counts > 0
+    weights, observed = np.where(counts > 0, 2.0 * counts, 1.0), counts > 0
 
-    def solved(of, weights, wanted):
+    def solved(of, weights, observed):
         """The factors of rows, exactly, given those of columns."""
         found = [
             np.linalg.solve(of.T * weight @ of + 0.1 * np.eye(3), of.T @ (weight * row))
-            for weight, row in zip(weights, wanted, strict=True)
+            for weight, row in zip(weights, observed, strict=True)
         ]
         return np.stack(found)
 
     def loss(items):
-        users = solved(items, weights, wanted)
+        users = solved(items, weights, observed)
         lengths = np.square(users).sum() + np.square(items).sum()
-        return (weights * np.square(wanted - users @ items.T)).sum() + 0.1 * lengths
+        return (weights * np.square(observed - users @ items.T)).sum() + 0.1 * lengths
 
     dense = rng.random((10, 3)) * 0.01
     for _ in range(200):
-        dense = solved(solved(dense, weights, wanted), weights.T, wanted.T)
+        dense = solved(solved(dense, weights, observed), weights.T, observed.T)
     found = factorization_embeddings(
         histories, 10, dim=3, confidence=2.0, regularization=0.1, iterations=200
     ).astype(np.float64)
@@ -74,7 +74,7 @@ def test_the_loss_is_that_of_a_dense_alternation():
 
 
 @pytest.mark.usefixtures("implicit")
-def test_the_same_twice_and_another_by_another_seed():
+def test_the_result_depends_on_the_seed_alone():
     histories = communities(np.arange(40) % 3)
     first, second, third = (factorization_embeddings(histories, 40, dim=6, seed=seed) for seed in (0, 0, 1))
     assert (first == second).all()
@@ -82,16 +82,16 @@ def test_the_same_twice_and_another_by_another_seed():
 
 
 @pytest.mark.usefixtures("implicit")
-def test_settings_that_make_no_sense():
+def test_invalid_parameters():
     for settings, message in (
-        ({"dim": 0}, "dim must be at least 1, not 0"),
-        ({"iterations": 0}, "iterations must be at least 1, not 0"),
-        ({"regularization": -1.0}, "regularization must not be negative and confidence positive, not -1.0"),
-        ({"confidence": 0.0}, r"confidence positive, not 0.01 and 0.0"),
+        ({"dim": 0}, "`dim` is invalid: expected an integer >= 1, got 0"),
+        ({"iterations": 0}, "`iterations` is invalid: expected an integer >= 1, got 0"),
+        ({"regularization": -1.0}, "expected regularization >= 0 and confidence > 0, got -1.0"),
+        ({"confidence": 0.0}, r"confidence > 0, got 0.01 and 0.0"),
     ):
         with pytest.raises(ConfigError, match=message):
             factorization_embeddings(Sequences.from_rows([[0, 1]]), 2, **settings)
-    with pytest.raises(DataError, match="no history has an event"):
+    with pytest.raises(DataError, match="there is nothing to factorize: expected histories with events"):
         factorization_embeddings(Sequences.from_rows([[], []]), 2)
-    with pytest.raises(DataError, match="below n_items, 2, but one holds 4"):
+    with pytest.raises(DataError, match="expected item rows below 2, got 4"):
         factorization_embeddings(Sequences.from_rows([[0, 4]]), 2)

@@ -1,4 +1,4 @@
-"""LMIndexer: the contract, that tokens tell the words of planted topics, checkpoints and collapses."""
+"""LMIndexer: the contract, prediction of words of planted topics, checkpoints and collapses."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from sidkit.tokenizers import (
     CodebookCollapseWarning,
     LMIndexer,
     RQKMeans,
-    Tokenizer,
     inspect_codes,
     load_tokenizer,
     prefix_purity,
@@ -23,12 +22,18 @@ from sidkit.tokenizers.parts.word_bags import Terms
 
 
 def small(**settings):
-    fitting = {"components": 8, "vocabulary": 60, "plain_epochs": 3, "level_epochs": 6, "batch_size": 64}
+    fitting = {
+        "latent_dim": 8,
+        "vocabulary_size": 60,
+        "warmup_epochs": 3,
+        "epochs_per_level": 6,
+        "batch_size": 64,
+    }
     return LMIndexer(3, 8, **fitting | {"learning_rate": 5e-3} | settings)
 
 
 def described(x):
-    """Texts that say in which half of each of six dimensions a vector is."""
+    """Texts that name the half of each of six dimensions that a vector is in."""
     halves = x > np.median(x, axis=0)
     return [" ".join(f"{'high' if half else 'low'}{at}" for at, half in enumerate(row[:6])) for row in halves]
 
@@ -37,8 +42,8 @@ class TestContract(TokenizerContract):
     def make(self, **settings):
         return small(**settings)
 
-    def learn(self, tokenizer, x, **options) -> Tokenizer:
-        return tokenizer.fit(x, texts=described(x), **options)
+    def inputs(self, x):
+        return {"texts": described(x)}
 
 
 @pytest.fixture(scope="module")
@@ -48,32 +53,32 @@ def world():
 
 @pytest.fixture(scope="module")
 def indexer(world):
-    settings = {"components": 16, "vocabulary": 200, "batch_size": 100, "learning_rate": 1e-2}
-    return LMIndexer(2, 12, **settings, level_epochs=12).fit(world.vectors, texts=world.texts)
+    settings = {"latent_dim": 16, "vocabulary_size": 200, "batch_size": 100, "learning_rate": 1e-2}
+    return LMIndexer(2, 12, **settings, epochs_per_level=12).fit(world.vectors, texts=world.texts)
 
 
-def test_first_tokens_are_topics(world, indexer):
+def test_first_codes_are_topics(world, indexer):
     codes = indexer.encode(world.vectors)
     by_topic, by_both = ([[name] for name in names] for names in (world.topics, world.subtopics))
     assert prefix_purity(codes, by_topic)[1].purity > 0.95
     assert prefix_purity(codes, by_both)[2].purity > 0.8 > prefix_purity(codes, by_both)[1].purity
 
 
-def test_words_steer_the_tokens(world, indexer):
-    """The vectors vary most where no word is; a tokenizer of vectors alone spends tokens on that."""
+def test_texts_determine_the_codes(world, indexer):
+    """The vectors vary most in dimensions without words, which a tokenizer of vectors alone encodes."""
     names = [[name] for name in world.subtopics]
     blind = RQKMeans(2, 12).fit(world.vectors).encode(world.vectors)
-    told = indexer.encode(world.vectors)
-    assert prefix_purity(told, names)[2].purity > prefix_purity(blind, names)[2].purity + 0.05
+    codes = indexer.encode(world.vectors)
+    assert prefix_purity(codes, names)[2].purity > prefix_purity(blind, names)[2].purity + 0.05
 
 
-def test_words_are_told_by_the_tokens_and_by_no_others(world, indexer):
+def test_codes_predict_the_words_of_their_items(world, indexer):
     codes = indexer.encode(world.vectors)
     rng = np.random.default_rng(0)
-    told = indexer.word_loss(codes, world.texts)
-    assert told < indexer.word_loss(codes[:, :1], world.texts) - 0.1
-    assert told < indexer.word_loss(rng.permutation(codes), world.texts) - 0.5
-    assert told < indexer.word_loss(rng.integers(12, size=codes.shape), world.texts) - 0.5
+    loss = indexer.word_loss(codes, world.texts)
+    assert loss < indexer.word_loss(codes[:, :1], world.texts) - 0.1
+    assert loss < indexer.word_loss(rng.permutation(codes), world.texts) - 0.5
+    assert loss < indexer.word_loss(rng.integers(12, size=codes.shape), world.texts) - 0.5
     for row, words in enumerate(indexer.words(codes[:40], 3)):
         own = sum(world.topics[row] in word or world.subtopics[row] in word for word in words)
         assert own >= 2, (words, world.subtopics[row])
@@ -107,7 +112,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, epoch)
     x = clustered()
     path = tmp_path / "checkpoint.safetensors"
 
-    def interrupt(done, _total, _figures):
+    def interrupt(done, _total, **_figures):
         if done == epoch:
             raise Interrupt
 
@@ -116,7 +121,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, epoch)
         small().fit(x, texts=described(x), checkpoint=path, progress=interrupt)
     epochs = []
     resumed = small().fit(
-        x, texts=described(x), checkpoint=path, progress=lambda done, _total, _figures: epochs.append(done)
+        x, texts=described(x), checkpoint=path, progress=lambda done, _total, **_figures: epochs.append(done)
     )
     assert epochs == list(range(epoch + 1, 22))
     assert resumed.fingerprint == whole.fingerprint
@@ -128,12 +133,12 @@ def test_a_checkpoint_of_other_texts(tmp_path):
     x = clustered()
     path = tmp_path / "checkpoint.safetensors"
 
-    def interrupt(*_):
+    def interrupt(*_, **_figures):
         raise Interrupt
 
     with pytest.raises(Interrupt):
         small().fit(x, texts=described(x), checkpoint=path, progress=interrupt)
-    with pytest.raises(FormatError, match="of a training with other settings or data; hint: delete it"):
+    with pytest.raises(FormatError, match=r"belongs to another training: .* Delete it to start again"):
         small().fit(x, texts=described(x[::-1]), checkpoint=path)
 
 
@@ -144,131 +149,147 @@ def test_a_checkpoint_whose_arrays_do_not_fit():
         training.restore(training.state() | {"temperatures": np.ones(2)})
 
 
-@pytest.mark.parametrize("settings", [{"learning_rate": 1e30}, {"contrast": float("inf")}])
+@pytest.mark.parametrize("settings", [{"learning_rate": 1e30}, {"contrastive_weight": float("inf")}])
 def test_a_training_that_diverges(settings):
     x = clustered()
-    with pytest.raises(ConfigError, match=r"diverged in epoch \d+: .*; hint: a lower learning_rate"):
+    with pytest.raises(ConfigError, match=r"diverged in epoch \d+: .* Use a lower learning_rate"):
         small(**settings).fit(x, texts=described(x))
 
 
 def begun(tokenizer, x, texts):
     """A training on these, not begun."""
     terms = Terms.of(texts, 60)
-    return Training(tokenizer, Standardizer.fit(x).apply(x), terms.bags(texts), len(terms))
+    return Training(tokenizer._settings(), Standardizer.fit(x).apply(x), terms.bags(texts), len(terms))
 
 
 def share_kept(commitment):
-    """The share of first tokens that are the same when the second level is done as when it began."""
+    """Share of first codes that do not change while the second level is trained."""
     x = np.random.default_rng(0).normal(size=(400, 12)).astype(np.float32)
-    tokenizer = small(learning_rate=0.1, commitment=commitment, plain_epochs=0, level_epochs=8)
+    tokenizer = small(learning_rate=0.1, commitment=commitment, warmup_epochs=0, epochs_per_level=8)
     training = begun(tokenizer, x, described(x))
     while training.epoch < 16:
         training._one_epoch()
         training.epoch += 1
-    before = training.tokens[:, 0].copy()
+    before = training.codes[:, 0].copy()
     training._finish(2)
-    return (before == training.tokens[:, 0]).mean()
+    return (before == training.codes[:, 0]).mean()
 
 
-def test_tokens_of_levels_that_are_done_are_kept():
+def test_the_commitment_keeps_codes_of_finished_levels():
     assert share_kept(1.0) > share_kept(0.0) + 0.05
 
 
 def test_items_that_share_a_prefix_are_in_one_batch():
     x = clustered()
     training = begun(small(), x, described(x))
-    training.tokens[:, 0] = np.arange(400) % 8
+    training.codes[:, 0] = np.arange(400) % 8
     batches = training._batches(1)
     assert sorted(np.concatenate(batches).tolist()) == list(range(400))
-    torn = sum(len(np.unique(training.tokens[rows, 0])) for rows in batches) - 8
+    torn = sum(len(np.unique(training.codes[rows, 0])) for rows in batches) - 8
     assert torn <= len(batches) - 1
 
 
 def test_the_contrast_is_that_of_the_definition():
-    """Counted for a batch by hand: items of another prefix do not matter."""
+    """Computed for a batch by hand: items with another prefix are ignored."""
     x = clustered(rows=16)
-    network = begun(LMIndexer(2, 3, components=4), x, described(x)).network
+    network = begun(LMIndexer(2, 3, latent_dim=4), x, described(x)).network
     residual = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     prefix = [0, 1, 0, 1, 1]
-    found = network._contrast(residual, torch.tensor(prefix)[:, None])
+    found = network._contrastive(residual, torch.tensor(prefix)[:, None])
     floor = 0.01 * network.temperatures[1]
     unit = [row / (row.square().sum() + floor).sqrt() for row in residual]
-    wanted = 0.0
+    expected = 0.0
     for row in range(5):
         scores = [float(unit[row] @ unit[at]) / 0.1 for at in range(5) if prefix[at] == prefix[row]]
         own = float(unit[row] @ unit[row]) / 0.1
-        wanted += (np.log(np.exp(scores).sum()) - own) / 5
-    assert found.item() == pytest.approx(wanted, rel=1e-5)
+        expected += (np.log(np.exp(scores).sum()) - own) / 5
+    assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_dead_codes_are_set_anew():
+def test_dead_codes_are_revived():
     x = clustered()
-    training = begun(small(plain_epochs=0), x, described(x))
+    training = begun(small(warmup_epochs=0), x, described(x))
     training._one_epoch()
     training._put(0, [3], np.full((1, 8), 1e6, np.float32))
     training.epoch = 1
     figures, _ = training._one_epoch()
-    assert figures["reset"] == 1
+    assert figures["revived"] == 1
     assert training._table(0).max() < 1e3
 
 
 @pytest.mark.parametrize("choice", ["repair", "stop"])
-def test_a_collapse_is_noticed(choice, monkeypatch):
-    """The first codebook starts with all codewords but one out of reach, and dead codes stay dead."""
-    start = Training._start
+def test_a_collapse_is_detected(choice, monkeypatch):
+    """All initial codewords of the first codebook but one are far away, and dead codes are not revived."""
+    initialize = Training._initialize
 
     def broken(training, level, seed):
-        start(training, level, seed)
+        initialize(training, level, seed)
         if (level, seed) == (0, 0):
             training._put(0, np.arange(1, 32), np.full((31, 8), 1e6, np.float32))
 
-    monkeypatch.setattr(Training, "_start", broken)
-    x, told = clustered(), []
+    monkeypatch.setattr(Training, "_initialize", broken)
+    x, steps = clustered(), []
     tokenizer = LMIndexer(
-        2, 32, components=8, plain_epochs=2, level_epochs=6, batch_size=100, reset=False, on_collapse=choice
+        2,
+        32,
+        latent_dim=8,
+        warmup_epochs=2,
+        epochs_per_level=6,
+        batch_size=100,
+        revive_dead_codes=False,
+        on_collapse=choice,
     )
     with pytest.warns(CodebookCollapseWarning, match="collapse in epoch 4: level 0 has perplexity 1.0 of 32"):
         tokenizer.fit(
-            x, texts=described(x), progress=lambda done, total, _figures: told.append((done, total))
+            x, texts=described(x), progress=lambda done, total, **_figures: steps.append((done, total))
         )
-    assert told[-1] == (14, 14)
+    assert steps[-1] == (14, 14)
     assert len(tokenizer.history_) == (5 if choice == "stop" else 14)
     assert len(tokenizer.notes) == 1
     assert all(level.perplexity > 10 for level in quality_report(tokenizer, x).levels)
 
 
-def test_what_makes_no_sense():
+def test_invalid_arguments():
     x = clustered()
     for arguments, message in [
-        ({"components": 0}, "components must be at least 1, not 0"),
-        ({"level_epochs": 0}, "level_epochs must be at least 1, not 0"),
-        ({"plain_epochs": -1}, "plain_epochs must not be negative, but it is -1"),
-        ({"contrast": float("nan")}, "contrast must not be negative, but it is nan"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
-        ({"hints": 1.0}, r"hints must be in \[0, 1\), not 1.0"),
-        ({"vocabulary": 70000}, "vocabulary must be at most 65535, not 70000"),
-        ({"on_collapse": "pray"}, "on_collapse must be one of repair, stop, warn, not 'pray'"),
+        ({"latent_dim": 0}, "`latent_dim` is invalid: expected an integer >= 1, got 0"),
+        ({"epochs_per_level": 0}, "`epochs_per_level` is invalid: expected an integer >= 1, got 0"),
+        ({"warmup_epochs": -1}, "`warmup_epochs` is invalid: expected a number >= 0, got -1"),
+        (
+            {"contrastive_weight": float("nan")},
+            "`contrastive_weight` is invalid: expected a number >= 0, got nan",
+        ),
+        ({"seed": -1}, "`seed` is invalid: expected an integer >= 0, got -1"),
+        ({"hint_rate": 1.0}, r"`hint_rate` is invalid: expected a number in \[0, 1\), got 1.0"),
+        ({"vocabulary_size": 70000}, "`vocabulary_size` is invalid: expected at most 65535, got 70000"),
+        ({"on_collapse": "pray"}, "`on_collapse` is invalid: expected one of repair, stop, warn, got 'pray'"),
     ]:
         with pytest.raises(ConfigError, match=message):
             small(**arguments)
-    with pytest.raises(DataError, match=r"trained to tell words; hint: fit\(x, texts="):
+    with pytest.raises(
+        DataError, match=r"texts are missing: expected one per vector, got None. Call fit\(x, texts="
+    ):
         small().fit(x)
-    with pytest.raises(DataError, match="one for each of 400 vectors, but there are 399"):
+    with pytest.raises(DataError, match="expected 400 texts, one per vector, got 399"):
         small().fit(x, texts=described(x)[1:])
-    with pytest.raises(DataError, match='that of row 399 is None; hint: an item without a text has ""'):
+    with pytest.raises(
+        DataError, match=r'expected strings, got None in row 399\. Use "" for items without text'
+    ):
         small().fit(x, texts=[*described(x)[1:], None])
-    with pytest.raises(DataError, match="no word is in more than one of 400 texts, but not in all"):
+    with pytest.raises(DataError, match="expected words in several but not all of 400 texts, got none"):
         small().fit(x, texts=["all the same"] * 400)
-    with pytest.raises(NotFittedError, match="can read nothing yet"):
+    with pytest.raises(NotFittedError, match="this LMIndexer is not fitted"):
         small().words([[0]])
 
 
-def test_words_of_codes_that_make_no_sense(world, indexer):
-    with pytest.raises(DataError, match="the code of row 0 at level 1 is 12"):
+def test_words_of_invalid_codes(world, indexer):
+    with pytest.raises(
+        DataError, match="the code of row 0 at level 1 is out of range: expected 0 to 11, got 12"
+    ):
         indexer.words([[0, 12]])
-    with pytest.raises(ConfigError, match="count must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="`count` is invalid: expected an integer >= 1, got 0"):
         indexer.words([[0]], 0)
-    with pytest.raises(DataError, match="one for each of 1 codes, not 2"):
+    with pytest.raises(DataError, match="expected 1 texts, one per row, got 2"):
         indexer.word_loss([[0]], ["a", "b"])
-    with pytest.raises(DataError, match="none of 1 texts has a word that the reader knows"):
+    with pytest.raises(DataError, match="expected words of the vocabulary, got none in 1 texts"):
         indexer.word_loss([[0]], ["xyzzy"])

@@ -16,15 +16,15 @@ def test_purity_of_known_groups():
     assert [each.depth for each in found] == [0, 1, 2]
 
 
-def test_chance_is_the_mean_over_all_dealings():
+def test_chance_is_the_mean_over_all_permutations():
     groups, labels = [0, 0, 0, 1, 1], ["a", "a", "b", "b", "c"]
     exact = np.mean(
         [
             sum(
-                max(Counter(x for g, x in zip(groups, dealt, strict=True) if g == each).values())
+                max(Counter(x for g, x in zip(groups, shuffled, strict=True) if g == each).values())
                 for each in (0, 1)
             )
-            for dealt in itertools.permutations(labels)
+            for shuffled in itertools.permutations(labels)
         ]
     )
     found = prefix_purity(np.array(groups)[:, None], [[label] for label in labels], permutations=4000)
@@ -46,7 +46,7 @@ def test_an_item_of_several_categories_counts_for_the_largest():
 
 def test_without_categories_there_is_nothing():
     assert prefix_purity([[0], [1]], [[], []]) == []
-    with pytest.raises(DataError, match="n lists of categories"):
+    with pytest.raises(DataError, match=r"expected integers .* and n lists"):
         prefix_purity([[0], [1]], [["a"]])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sidkit.errors import ConfigError, NotFittedError
 from sidkit.tokenizers import CodebookCollapseWarning, RQKMeans, quality_report, random_unique_rate
-from sidkit.tokenizers.quality.report import entropy, gini, perplexity
+from sidkit.tokenizers.quality.usage import entropy, gini, perplexity
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_random_unique_rate_agrees_with_drawing():
     assert random_unique_rate(10, (1,)) == 0.1
     assert random_unique_rate(0, (4,)) == 0.0
     assert random_unique_rate(12101, (65536,) * 8) == pytest.approx(1)
-    with pytest.raises(ConfigError, match="sizes of at least 1"):
+    with pytest.raises(ConfigError, match="expected items >= 0 and sizes >= 1"):
         random_unique_rate(3, (4, 0))
 
 
@@ -78,7 +78,7 @@ def test_the_report_as_text_and_json(corners):
     ]
     flat = json.loads(json.dumps(report.to_dict()))
     assert flat["collisions"] == {"1": 3, "4": 1}
-    assert flat["levels"][0]["size"] == 4
+    assert flat["levels"][0]["codebook_size"] == 4
     assert flat["largest_collision"] == 4
 
 
@@ -89,7 +89,7 @@ def test_collapse_is_a_warning_that_says_what_to_do():
         RQKMeans(2, 32).fit(x)
     assert len(caught) == 1
     assert str(caught[0].message).startswith(
-        "level 0 of this RQKMeans has collapsed: perplexity 1.1 of 32 codes, 2 in use; hint: "
+        "level 0 of RQKMeans has collapsed: expected a perplexity of at least 3.2, got 1.1 with 2 of 32 codes"
     )
     assert caught[0].filename == __file__
 

@@ -1,4 +1,4 @@
-"""RQ-KMeans: the contract, a world with a known answer, and the figures on real vectors."""
+"""RQ-KMeans: the contract, data with a known answer, and the figures on real vectors."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from tests.contracts.tokenizer_contract import TokenizerContract
 
 from sidkit.errors import ConfigError, DataError
 from sidkit.tokenizers import RQKMeans, load_tokenizer, quality_report
-from sidkit.tokenizers.quality.report import perplexity
+from sidkit.tokenizers.quality.usage import perplexity
 
 
 class TestContract(TokenizerContract):
@@ -14,14 +14,14 @@ class TestContract(TokenizerContract):
         return RQKMeans(3, 8, **settings)
 
 
-@pytest.mark.parametrize("start", ["bisect", "kmeans++"])
-def test_a_grid_of_sums_is_found_exactly(start):
-    """Sixteen places, each the sum of one of four coarse and one of four fine offsets."""
+@pytest.mark.parametrize("init", ["bisect", "k-means++"])
+def test_a_grid_of_sums_is_found_exactly(init):
+    """Sixteen points, each the sum of one of four coarse and one of four fine offsets."""
     coarse = np.array([[100, 0], [0, 100], [-100, 0], [0, -100]])
     fine = np.array([[10, 0], [0, 10], [-10, 0], [0, -10]])
     places = (coarse[:, None] + fine).reshape(-1, 2).astype(np.float32)
     x = np.tile(places, (30, 1))
-    tokenizer = RQKMeans(2, 4, standardize=False, start=start).fit(x)
+    tokenizer = RQKMeans(2, 4, standardize=False, init=init).fit(x)
     codes = tokenizer.encode(places)
     assert len(np.unique(codes, axis=0)) == 16
     assert (codes[:, 0].reshape(4, 4) == codes[::4, :1]).all()
@@ -76,8 +76,8 @@ def test_mini_batches_come_near_the_whole():
     assert quick.perplexity > 0.9 * full.perplexity
 
 
-@pytest.mark.parametrize("settings", [{}, {"balanced": True}, {"batch_size": 300}, {"start": "kmeans++"}])
-def test_threads_leave_no_trace(settings):
+@pytest.mark.parametrize("settings", [{}, {"balanced": True}, {"batch_size": 300}, {"init": "k-means++"}])
+def test_results_do_not_depend_on_threads(settings):
     x = skewed()
     one, three = (RQKMeans(2, 32, iterations=5, threads=threads, **settings).fit(x) for threads in (1, 3))
     assert one.fingerprint == three.fingerprint
@@ -85,7 +85,7 @@ def test_threads_leave_no_trace(settings):
 
 def test_progress_comes_after_every_level():
     calls = []
-    RQKMeans(3, 8).fit(skewed(), progress=lambda *call: calls.append(call))
+    RQKMeans(3, 8).fit(skewed(), progress=lambda *call, **figures: calls.append((*call, figures)))
     assert calls == [(1, 3, {}), (2, 3, {}), (3, 3, {})]
 
 
@@ -97,34 +97,34 @@ def test_levels_of_different_sizes():
 
 
 @pytest.mark.filterwarnings("ignore::sidkit.tokenizers.CodebookCollapseWarning")
-@pytest.mark.parametrize("start", ["bisect", "kmeans++"])
-def test_fewer_distinct_vectors_than_codes(start):
+@pytest.mark.parametrize("init", ["bisect", "k-means++"])
+def test_fewer_distinct_vectors_than_codes(init):
     x = np.tile(np.eye(3, dtype=np.float32), (20, 1))
-    tokenizer = RQKMeans(2, 32, start=start).fit(x)
+    tokenizer = RQKMeans(2, 32, init=init).fit(x)
     np.testing.assert_allclose(tokenizer.decode(tokenizer.encode(x)), x, atol=1e-6)
 
 
-def test_settings_that_make_no_sense():
+def test_invalid_parameters():
     for arguments, message in [
-        ({"levels": 0}, r"levels must be an integer in 1..128, not 0"),
-        ({"levels": 10**9}, r"levels must be an integer in 1..128, not 1000000000"),
-        ({"codes": None}, r"codes must be integers in 1..65536, not None"),
-        ({"codes": 8.5}, r"codes must be integers in 1..65536, not 8.5"),
-        ({"codes": 0}, r"codes must be integers in 1..65536, not 0"),
-        ({"codes": 65537}, r"codes must be integers in 1..65536, not 65537"),
-        ({"codes": [4, 4]}, "codes has 2 sizes for 3 levels; hint: one number, or one a level"),
-        ({"iterations": 0}, "iterations must be at least 1, not 0"),
-        ({"iterations": 1.5}, "iterations must be an integer, not 1.5"),
-        ({"iterations": None}, "iterations must be an integer, not None"),
-        ({"iterations": True}, "iterations must be an integer, not True"),
-        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"levels": 0}, r"`levels` is invalid: expected an integer in 1\.\.128, got 0"),
+        ({"levels": 10**9}, r"`levels` is invalid: expected an integer in 1\.\.128, got 1000000000"),
+        ({"codebook_size": None}, r"`codebook_size` is invalid: expected integers in 1\.\.65536, got None"),
+        ({"codebook_size": 8.5}, r"`codebook_size` is invalid: expected integers in 1\.\.65536, got 8.5"),
+        ({"codebook_size": 0}, r"`codebook_size` is invalid: expected integers in 1\.\.65536, got 0"),
+        ({"codebook_size": 65537}, r"`codebook_size` is invalid: expected integers in 1\.\.65536, got 65537"),
+        ({"codebook_size": [4, 4]}, "`codebook_size` does not fit `levels`: expected one size or 3, got 2"),
+        ({"iterations": 0}, "`iterations` is invalid: expected an integer >= 1, got 0"),
+        ({"iterations": 1.5}, "`iterations` is invalid: expected an integer >= 1, got 1.5"),
+        ({"iterations": None}, "`iterations` is invalid: expected an integer >= 1, got None"),
+        ({"iterations": True}, "`iterations` is invalid: expected an integer >= 1, got True"),
+        ({"batch_size": 0}, "`batch_size` is invalid: expected an integer >= 1, got 0"),
         (
             {"balanced": True, "batch_size": 9},
-            "balanced=True needs all vectors at once, but batch_size is 9; hint: leave one out",
+            "`balanced` does not work with mini-batches: expected batch_size=None, got 9",
         ),
-        ({"seed": "1"}, "seed must be an integer, not '1'"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
-        ({"start": "random"}, r"unknown start `random`; hint: one of bisect, kmeans\+\+"),
+        ({"seed": "1"}, "`seed` is invalid: expected an integer >= 0, got '1'"),
+        ({"seed": -1}, "`seed` is invalid: expected an integer >= 0, got -1"),
+        ({"init": "random"}, r"`init` is invalid: expected one of bisect, k-means\+\+, got 'random'"),
     ]:
         with pytest.raises(ConfigError, match=message):
             RQKMeans(**arguments)
@@ -149,7 +149,11 @@ def test_integers_of_numpy_are_integers(tmp_path):
     RQKMeans(levels=np.int64(2), codebook_size=np.array([4, 2])).fit(x).save(
         tmp_path / "tokenizer.safetensors"
     )
-    assert RQKMeans.load(tmp_path / "tokenizer.safetensors").settings()["codes"] == [4, 2]
-    assert RQKMeans(codebook_size=np.int32(8)).settings()["codes"] == 8
-    with pytest.raises(DataError, match="there are no vectors to learn from"):
+    again = RQKMeans.load(tmp_path / "tokenizer.safetensors")
+    assert again.get_params()["codebook_size"] == [4, 2]
+    assert again.get_params()["levels"] == 2
+    assert RQKMeans(codebook_size=np.int32(8)).codebook_sizes == (8, 8, 8)
+    with pytest.raises(
+        DataError, match="there is nothing to learn from: expected one vector per item, got 0"
+    ):
         RQKMeans(codebook_size=1).fit(x[:0])

@@ -16,7 +16,8 @@ def small(**settings):
     return RQVAE(
         3,
         8,
-        **{"latent": 8, "hidden": (32,), "epochs": 40, "batch_size": 64, "learning_rate": 5e-3} | settings,
+        **{"latent_dim": 8, "hidden_dims": (32,), "epochs": 40, "batch_size": 64, "learning_rate": 5e-3}
+        | settings,
     )
 
 
@@ -27,7 +28,7 @@ class TestContract(TokenizerContract):
 
 def tiny(**settings):
     """A network of 2 levels of 5 codes, 4 dimensions in and 3 between."""
-    return Network(RQVAE(2, 5, latent=3, hidden=(), **settings), 4)
+    return Network(4, (5, 5), latent_dim=3, hidden_dims=(), **settings)
 
 
 class Interrupt(BaseException):
@@ -35,7 +36,7 @@ class Interrupt(BaseException):
 
 
 def interrupt_at(epoch):
-    def progress(done, _total, _figures):
+    def progress(done, _total, **_figures):
         if done == epoch:
             raise Interrupt
 
@@ -51,7 +52,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, epoch)
         small().fit(x, checkpoint=path, progress=interrupt_at(epoch))
     assert path.exists()
     epochs = []
-    resumed = small().fit(x, checkpoint=path, progress=lambda done, _total, _figures: epochs.append(done))
+    resumed = small().fit(x, checkpoint=path, progress=lambda done, _total, **_figures: epochs.append(done))
     assert epochs == list(range(epoch + 1, 41))
     assert resumed.fingerprint == whole.fingerprint
     assert resumed.history_ == whole.history_
@@ -64,14 +65,14 @@ def test_checkpoints_of_something_else(tmp_path):
     with pytest.raises(Interrupt):
         small().fit(x, checkpoint=path, progress=interrupt_at(12))
     for tokenizer, vectors in ((small(seed=2), x), (small(), x[::-1])):
-        with pytest.raises(FormatError, match="of a training with other settings or data; hint: delete it"):
+        with pytest.raises(FormatError, match=r"belongs to another training: .* Delete it to start again"):
             tokenizer.fit(vectors, checkpoint=path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-7])
-    with pytest.raises(FormatError, match="is not a whole safetensors file"):
+    with pytest.raises(FormatError, match="expected a complete safetensors file"):
         small().fit(x, checkpoint=path)
     small().fit(x).save(path)
-    with pytest.raises(FormatError, match=r"but holds no `sidkit.rqvae-checkpoint`"):
+    with pytest.raises(FormatError, match=r"expected `sidkit.rqvae-checkpoint` in its metadata"):
         small().fit(x, checkpoint=path)
 
 
@@ -97,9 +98,11 @@ def test_the_gradient_passes_straight_through():
     total = sum(torch.from_numpy(word[losses.codes[:, level]]) for level, word in enumerate(words))
     total.requires_grad_(True)
     error = torch.nn.functional.mse_loss(network.decoder(total), x)
-    (wanted,) = torch.autograd.grad(error, total)
+    (expected_gradient,) = torch.autograd.grad(error, total)
     got = torch.autograd.grad(losses.reconstruction, network.encoder[0].weight)[0]
-    torch.testing.assert_close(got, torch.autograd.grad(latent, network.encoder[0].weight, wanted)[0])
+    torch.testing.assert_close(
+        got, torch.autograd.grad(latent, network.encoder[0].weight, expected_gradient)[0]
+    )
     assert losses.reconstruction.item() == pytest.approx(error.item(), rel=1e-6)
 
 
@@ -123,15 +126,15 @@ def test_the_losses_are_those_of_the_definition():
     assert network.codebooks[0].grad is not None
 
 
-def test_dead_codes_are_set_anew():
+def test_dead_codes_are_revived():
     x = clustered()
-    training = Training(small(epochs=30, plain_epochs=0), x)
+    training = Training(small(epochs=30, warmup_epochs=0)._settings(), x)
     training._one_epoch()
     with torch.no_grad():
         training.network.codebooks[1][3] = 1e6
     training.epoch = 1
     figures, _ = training._one_epoch()
-    assert figures["reset"] == 1
+    assert figures["revived"] == 1
     assert training.network.codebooks[1][3].abs().max() < 1e3
 
 
@@ -141,34 +144,37 @@ def test_a_perceptron_is_what_torch_computes_in_any_batch():
     x = np.random.default_rng(0).normal(size=(700, 20)).astype(np.float32)
     perceptron = Perceptron([(one.weight.detach().numpy(), one.bias.detach().numpy()) for one in layers])
     with torch.no_grad():
-        wanted = layers[1](torch.relu(layers[0](torch.from_numpy(x)))).numpy()
+        expected_gradient = layers[1](torch.relu(layers[0](torch.from_numpy(x)))).numpy()
     got = perceptron(x)
-    np.testing.assert_allclose(got, wanted, atol=1e-5)
+    np.testing.assert_allclose(got, expected_gradient, atol=1e-5)
     order = np.random.default_rng(1).permutation(700)
     assert (perceptron(x[order]) == got[order]).all()
     for rows in (slice(0, 1), slice(3, 260), slice(699, 700)):
         assert (perceptron(x[rows]) == got[rows]).all()
 
 
-def test_settings_that_make_no_sense():
+def test_invalid_parameters():
     for arguments, message in [
-        ({"latent": 0}, "latent must be at least 1, not 0"),
-        ({"epochs": 0}, "epochs must be at least 1, not 0"),
-        ({"hidden": (8, 0)}, r"hidden must be a list of widths of at least 1, .* not \(8, 0\)"),
-        ({"hidden": 8}, "hidden must be a list of widths of at least 1, .* not 8"),
-        ({"hidden": "64"}, "hidden must be a list of widths of at least 1, .* not '64'"),
-        ({"hidden": [8.5]}, r"hidden must be a list of widths of at least 1, .* not \[8.5\]"),
-        ({"epochs": 5, "plain_epochs": 5}, r"plain_epochs must be in 0\.\.4"),
-        ({"learning_rate": float("nan")}, "learning_rate must be positive, not nan"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
-        ({"commitment": -1}, "commitment must not be negative, but it is -1"),
-        ({"levels": 2, "codes": [4]}, "codes has 1 sizes for 2 levels"),
+        ({"latent_dim": 0}, "`latent_dim` is invalid: expected an integer >= 1, got 0"),
+        ({"epochs": 0}, "`epochs` is invalid: expected an integer >= 1, got 0"),
+        (
+            {"hidden_dims": (8, 0)},
+            r"`hidden_dims` is invalid: expected a list of widths >= 1 .* got \(8, 0\)",
+        ),
+        ({"hidden_dims": 8}, "`hidden_dims` is invalid: expected a list of widths >= 1 .* got 8"),
+        ({"hidden_dims": "64"}, "`hidden_dims` is invalid: expected a list of widths >= 1 .* got '64'"),
+        ({"hidden_dims": [8.5]}, r"`hidden_dims` is invalid: expected a list of widths >= 1 .* got \[8.5\]"),
+        ({"epochs": 5, "warmup_epochs": 5}, r"`warmup_epochs` is invalid: expected a number in 0\.\.4"),
+        ({"learning_rate": float("nan")}, "`learning_rate` is invalid: expected a number > 0, got nan"),
+        ({"seed": -1}, "`seed` is invalid: expected an integer >= 0, got -1"),
+        ({"commitment": -1}, "`commitment` is invalid: expected a number >= 0, got -1"),
+        ({"levels": 2, "codebook_size": [4]}, "does not fit `levels`: expected one size or 2, got 1"),
     ]:
         with pytest.raises(ConfigError, match=message):
             RQVAE(**arguments)
 
 
-def test_the_random_state_and_threads_of_torch_are_left_alone():
+def test_the_random_state_and_threads_of_torch_do_not_change():
     torch.manual_seed(7)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     small(threads=1, epochs=12).fit(clustered())
@@ -181,6 +187,6 @@ def test_the_random_state_and_threads_of_torch_are_left_alone():
 def test_figures_on_beauty(beauty):
     """No level under perplexity 100, unique rate above 0.80, after a training that is much too short."""
     x = np.load(beauty / "emb_minilm_l6_v2_f16.npy").astype(np.float32)
-    report = quality_report(RQVAE(epochs=12, plain_epochs=5).fit(x), x)
+    report = quality_report(RQVAE(epochs=12, warmup_epochs=5).fit(x), x)
     assert min(level.perplexity for level in report.levels) > 100
     assert report.unique_rate > 0.8

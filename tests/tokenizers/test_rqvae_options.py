@@ -1,4 +1,4 @@
-"""RQ-VAE's ways of training: estimators, codebook updates, cosine, Sinkhorn, whitening."""
+"""Options of RQ-VAE: estimators, codebook updates, cosine, Sinkhorn, whitening."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.tokenizers.test_rqvae import Interrupt, interrupt_at, small, tiny
 
 from sidkit import assign_codes
 from sidkit.errors import ConfigError
-from sidkit.tokenizers import RQVAE
+from sidkit.tokenizers import EMA, RQVAE, Gumbel, Sinkhorn, load_tokenizer
 from sidkit.tokenizers.parts.whiten import Whitener
 from sidkit.tokenizers.rqvae.estimators import gumbel_words, rotated, straight_through
 from sidkit.tokenizers.rqvae.sinkhorn import balanced_codes
@@ -21,7 +21,7 @@ from sidkit.tokenizers.rqvae.training import Training
 
 class TestAveragesAndRotation(TokenizerContract):
     def make(self, **settings):
-        return small(update="ema", estimator="rotation", refit=False, **settings)
+        return small(codebook_update="ema", estimator="rotation", refit=False, **settings)
 
 
 class TestCosine(TokenizerContract):
@@ -35,14 +35,14 @@ class TestGumbelAndWhitening(TokenizerContract):
 
 
 OPTIONS = [
-    {"update": "ema"},
-    {"update": "ema", "distance": "cosine"},
+    {"codebook_update": "ema"},
+    {"codebook_update": "ema", "distance": "cosine"},
     {"estimator": "rotation", "refit": False},
     {"estimator": "gumbel"},
     {"distance": "cosine", "refit": False},
     {"sinkhorn": "all", "refit": False},
-    {"sinkhorn": "last", "kmeans_start": False},
-    {"whiten": 5, "reset": False},
+    {"sinkhorn": "last", "kmeans_init": False},
+    {"whiten": 5, "revive_dead_codes": False},
 ]
 
 
@@ -60,11 +60,11 @@ def test_training_learns_and_can_be_interrupted(options, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"update": "ema"}, {"estimator": "gumbel"}, {"distance": "cosine"}], ids=str
+    "options", [{}, {"codebook_update": "ema"}, {"estimator": "gumbel"}, {"distance": "cosine"}], ids=str
 )
 def test_codes_in_training_are_those_of_the_kernel(options):
-    training = Training(small(**options), clustered())
-    training.care.start(training._latents(), 0)
+    training = Training(small(**options)._settings(), clustered())
+    training.maintenance.initialize(training._latents(), 0)
     losses = training.network(training.x)
     words = [codebook.detach().numpy() for codebook in training.network.codebooks]
     assert (losses.codes == assign_codes(losses.latent.detach().numpy(), words)).all()
@@ -138,13 +138,13 @@ def test_sinkhorn_against_the_definition():
     for _ in range(2000):
         columns = -np.logaddexp.reduce(rows - cost, axis=0, keepdims=True) + np.log(8)
         rows = -np.logaddexp.reduce(columns - cost, axis=1, keepdims=True)
-    wanted = (rows + columns - cost).argmax(axis=1)
+    expected_codes = (rows + columns - cost).argmax(axis=1)
     got = balanced_codes(residual.astype(np.float32), words.astype(np.float32), 0.05, iterations=2000)
-    assert (got == wanted).mean() > 0.97
+    assert (got == expected_codes).mean() > 0.97
     assert (got != distances.argmin(axis=1)).any()
 
 
-def test_residuals_that_are_all_alike_are_dealt_out():
+def test_equal_distances_give_codes_in_turn():
     same = np.ones((7, 2), np.float32)
     assert np.bincount(balanced_codes(same, np.ones((3, 2), np.float32), 0.05)).tolist() == [3, 2, 2]
 
@@ -165,18 +165,20 @@ def test_a_tokenizer_of_cosine_keeps_codewords_of_one_length():
             assert np.ptp(np.linalg.norm(books[level], axis=1)) < 1e-5 * np.linalg.norm(books[level][0])
 
 
-def test_running_averages_are_those_of_the_definition():
-    training = Training(small(update="ema", decay=0.5, plain_epochs=0), clustered())
+def test_moving_averages_are_those_of_the_definition():
+    training = Training(small(codebook_update=EMA(0.5), warmup_epochs=0)._settings(), clustered())
     assert all(not codebook.requires_grad for codebook in training.network.codebooks)
-    training.care.start(training._latents(), 0)
+    training.maintenance.initialize(training._latents(), 0)
     start = training.network.codebooks[0].numpy().copy()
     losses = training.network(training.x[:64])
     residual, codes = losses.residuals[0].numpy(), losses.codes[:, 0]
-    training.care.after_step(losses)
+    training.maintenance.after_step(losses)
     for code in range(8):
         mine = residual[codes == code]
-        wanted = (0.5 * start[code] + 0.5 * mine.sum(axis=0)) / (0.5 + 0.5 * len(mine))
-        np.testing.assert_allclose(training.network.codebooks[0][code].numpy(), wanted, rtol=1e-4, atol=1e-6)
+        expected_codes = (0.5 * start[code] + 0.5 * mine.sum(axis=0)) / (0.5 + 0.5 * len(mine))
+        np.testing.assert_allclose(
+            training.network.codebooks[0][code].numpy(), expected_codes, rtol=1e-4, atol=1e-6
+        )
 
 
 def test_whitened_vectors_have_the_unit_matrix_as_covariance():
@@ -197,7 +199,7 @@ def test_the_estimator_changes_the_gradient_and_not_the_value():
     x, found = torch.randn(7, 4), {}
     for estimator in ("straight-through", "rotation"):
         torch.manual_seed(1)
-        network = tiny(estimator=estimator)
+        network = tiny(rotation=estimator == "rotation")
         for codebook in network.codebooks:
             torch.nn.init.normal_(codebook)
         losses = network(x)
@@ -208,21 +210,49 @@ def test_the_estimator_changes_the_gradient_and_not_the_value():
     assert not torch.allclose(straight[1], turned[1])
 
 
-def test_options_that_make_no_sense():
+def test_invalid_options():
     for arguments, message in [
-        ({"estimator": "ste"}, "estimator must be one of straight-through, rotation, gumbel, not 'ste'"),
-        ({"update": "adam"}, "update must be one of gradient, ema"),
-        ({"distance": "dot"}, "distance must be one of l2, cosine"),
-        ({"sinkhorn": "first"}, "sinkhorn must be one of none, last, all"),
-        ({"on_collapse": "ignore"}, "on_collapse must be one of repair, stop, warn"),
-        ({"decay": 1.0}, r"decay must be in \[0, 1\), not 1.0"),
-        ({"temperature": 0}, "temperature must be positive, not 0"),
-        ({"sinkhorn_epsilon": 0.001}, "sinkhorn_epsilon must be at least 0.003, not 0.001"),
-        ({"estimator": "gumbel", "sinkhorn": "last"}, "mixes codewords and sinkhorn chooses one"),
-        ({"whiten": 4, "standardize": False}, "whiten needs centred vectors"),
-        ({"whiten": 0}, "whiten must be at least 1, not 0"),
+        (
+            {"estimator": "ste"},
+            "`estimator` is invalid: expected one of straight-through, rotation, gumbel, Gumbel.*, got 'ste'",
+        ),
+        ({"codebook_update": "adam"}, "`codebook_update` is invalid: expected one of gradient, ema, EMA"),
+        ({"distance": "dot"}, "`distance` is invalid: expected one of l2, cosine"),
+        ({"sinkhorn": "first"}, "`sinkhorn` is invalid: expected one of None, last, all, Sinkhorn"),
+        ({"on_collapse": "ignore"}, "`on_collapse` is invalid: expected one of repair, stop, warn"),
+        ({"estimator": "gumbel", "sinkhorn": "last"}, "`estimator` and `sinkhorn` contradict each other"),
+        ({"whiten": 4, "standardize": False}, "`whiten` needs centred vectors"),
+        ({"whiten": 0}, "`whiten` is invalid: expected an integer >= 1, got 0"),
     ]:
         with pytest.raises(ConfigError, match=message):
             RQVAE(**arguments)
-    with pytest.raises(ConfigError, match="whiten must be at most the 12 dimensions, not 13"):
+    with pytest.raises(
+        ConfigError, match="`whiten` is invalid: expected at most the 12 dimensions of the vectors, got 13"
+    ):
         small(whiten=13).fit(clustered())
+    for make, message in [
+        (lambda: EMA(1.0), r"`decay` is invalid: expected a number in \[0, 1\), got 1.0"),
+        (lambda: Gumbel(0), "`temperature` is invalid: expected a number > 0, got 0"),
+        (lambda: Sinkhorn(epsilon=0.001), "`epsilon` is invalid: expected a number >= 0.003, got 0.001"),
+        (lambda: Sinkhorn("first"), "`levels` is invalid: expected one of last, all, got 'first'"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            make()
+
+
+SHORTHANDS = [
+    ({"estimator": "gumbel"}, {"estimator": Gumbel()}),
+    ({"codebook_update": "ema"}, {"codebook_update": EMA(decay=0.99)}),
+    ({"sinkhorn": "last"}, {"sinkhorn": Sinkhorn()}),
+    ({"sinkhorn": "all"}, {"sinkhorn": Sinkhorn("all", epsilon=0.05)}),
+]
+
+
+@pytest.mark.parametrize(("short", "full"), SHORTHANDS, ids=str)
+def test_a_shorthand_is_the_object_with_its_defaults(short, full, tmp_path):
+    assert small(**short)._settings() == small(**full)._settings() != small()._settings()
+    tokenizer = small(epochs=12, **full).fit(clustered(rows=100))
+    tokenizer.save(tmp_path / "tokenizer")
+    again = load_tokenizer(tmp_path / "tokenizer")
+    assert repr(again) == repr(tokenizer)
+    assert again.get_params() == tokenizer.get_params()

@@ -1,12 +1,12 @@
-"""A world whose right answer is known: texts of planted topics, vectors that say more than the topics."""
+"""Data with a known answer: texts of planted topics, and vectors with further dimensions."""
 
 import numpy as np
 
 
 class Topics:
-    """Items of 6 topics with 5 subtopics each, whose texts have words of both and words that say nothing.
+    """Items of 6 topics with 5 subtopics each; texts have words of both and uninformative words.
 
-    The vectors hold topic and subtopic, but vary as much in dimensions of which no text says anything.
+    The vectors contain topic and subtopic, but vary as much in dimensions unrelated to the texts.
 
     Args:
         seed: of items; topics and subtopics are the same for all.

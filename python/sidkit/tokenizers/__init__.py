@@ -1,29 +1,31 @@
-"""From vectors to codes.
+"""Tokenizers: vectors to codes, the tokens of Semantic IDs before collision handling.
 
-    RQKMeans          residual k-means; the default
-    VQ                k-means, one code an item
-    HierarchicalKMeans   paths in a tree of clusters
-    RVQ               residual codebooks trained by gradients, without an autoencoder
-    VQVAE             an autoencoder with one code an item
-    RQVAE             residual-quantized autoencoder (needs torch to be fitted, not to be used)
-    PQ                product quantization, OPQ with its rotation
-    CooccurrenceClusters   paths of a recursive clustering of what occurs together, P5-CID
-    LMIndexer         residual codes trained to tell the words of texts (needs torch to be fitted)
-    WordTokenizer     phrases of the items' own words
-    ActionPiece       pieces of histories, whose items are sets of features
-    RandomCodes, LSH, Atomic   controls, which a tokenizer must beat
-    collaborative_embeddings, factorization_embeddings   vectors from behaviour
-    hybrid_embeddings    those beside vectors of content
-    load_tokenizer    read a tokenizer of any kind
-    quality_report    MSE, perplexity, codes in use, collisions
-    TokenizerFigures  what tokenizers are compared by, as a file
-    inspect_codes     quality, and how codes follow content and categories
+    RQKMeans               residual k-means; the default
+    RQVAE                  residual-quantized autoencoder (torch to fit, not to use)
+    RVQ                    residual codebooks trained by gradient descent, without an autoencoder
+    VQ, VQVAE              one code per item: k-means, or an autoencoder
+    PQ, OPQ                product quantization, without and with a learned rotation
+    HierarchicalKMeans     paths in a tree of clusters
+    CooccurrenceClusters   paths of a recursive clustering of co-occurrences (P5-CID)
+    WordTokenizer          phrases from the items' own words
+    LMIndexer              residual codes that predict item text (torch to fit, not to use)
+    ActionPiece            context-dependent tokens of histories
+    RandomCodes, LSH, Atomic   controls, which a tokenizer should outperform
+    Gumbel, EMA, Sinkhorn, LETTER, CoST   options of RQVAE
+    hybrid_embeddings      content and collaborative embeddings in one vector
+    load_tokenizer         read a tokenizer of any method
+    TOKENIZERS             registry of tokenizer classes by method
+    quality_report         reconstruction error, perplexity, codes in use, collisions
+    inspect_codes          quality, and similarity of the items under prefixes
+    TokenizerFigures       figures for comparisons, as a file
 
-All tokenizers keep one contract, `Tokenizer`: fit, encode, decode, save, load.
+All tokenizers share the contract of `Tokenizer`: fit, encode, decode, semantic_ids, save, load.
 """
 
 from sidkit._extras import require
 
+require("polars", extra="train")
+require("pydantic", extra="train")
 require("safetensors", extra="train")
 
 from sidkit.tokenizers.actionpiece.action_piece import ActionPiece

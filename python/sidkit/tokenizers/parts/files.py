@@ -1,5 +1,6 @@
 """Tokenizer files: safetensors arrays with a JSON description in the metadata."""
 
+import inspect
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,7 +67,8 @@ def restored_parameters(estimator: Any, stored: Mapping[str, Any]) -> dict[str, 
         ConfigError, TypeError: if an object does not have the fields of the option it is stored for.
     """
     hints = get_type_hints(estimator.__init__)
-    return {name: _restored(value, hints.get(name)) for name, value in stored.items()}
+    defaults = {name: one.default for name, one in inspect.signature(estimator).parameters.items()}
+    return {name: _restored(value, hints.get(name), defaults.get(name)) for name, value in stored.items()}
 
 
 def _stored(value: Any) -> Any:
@@ -77,8 +79,8 @@ def _stored(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _restored(value: Any, hint: Any) -> Any:
-    if isinstance(value, list):
+def _restored(value: Any, hint: Any, default: Any) -> Any:
+    if isinstance(value, list) and isinstance(default, tuple):
         return tuple(value)
     if isinstance(value, dict):
         for option in get_args(hint) or (hint,):

@@ -1,4 +1,4 @@
-"""PieceVocabulary: random orders against an oracle, and what it refuses."""
+"""MergedVocabulary: random orders against an oracle, and invalid arguments."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidkit._core import shuffle_actions
 from sidkit.errors import DataError
-from sidkit.tokenizers.actionpiece.vocabulary import PieceVocabulary
+from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
 
 WORD = (1 << 64) - 1
 
@@ -50,56 +50,56 @@ def test_orders_are_those_of_the_oracle(histories, first):
 
 
 @pytest.fixture
-def pieces():
+def vocabulary():
     """Features of 2 and 3 values, tokens 0..4; 5 is the tokens 1 and 4, 6 is 5 and 0."""
-    return PieceVocabulary((2, 3), [[1, 4], [0, 5]])
+    return MergedVocabulary((2, 3), [[1, 4], [0, 5]])
 
 
-def test_tokens_and_pieces_by_hand(pieces):
-    actions = pieces.tokens([[1, 2], [0, 0]])
+def test_tokens_and_merges_by_hand(vocabulary):
+    actions = vocabulary.tokens([[1, 2], [0, 0]])
     assert actions.tolist() == [[1, 4], [0, 2]]
-    read = pieces.segment(actions, np.array([0, 1, 1, 2]))
+    read = vocabulary.segment(actions, np.array([0, 1, 1, 2]))
     assert [row.tolist() for row in read] == [[5], [], [0, 2]]
-    together = pieces.segment(actions, np.array([0, 2]))
+    together = vocabulary.segment(actions, np.array([0, 2]))
     assert together.values.tolist() == [6, 2]
-    assert pieces.expand(together.values).tolist() == [0, 1, 4, 2]
-    assert (pieces.base, len(pieces)) == (5, 7)
+    assert vocabulary.expand(together.values).tolist() == [0, 1, 4, 2]
+    assert (vocabulary.base, len(vocabulary)) == (5, 7)
 
 
-def test_seeds_of_one_history_read_it_in_several_ways(pieces):
-    actions = np.tile(pieces.tokens([[1, 2], [0, 1]]), (20, 1))
+def test_seeds_of_one_history_read_it_in_several_ways(vocabulary):
+    actions = np.tile(vocabulary.tokens([[1, 2], [0, 1]]), (20, 1))
     offsets, seeds = np.arange(0, 42, 2), np.arange(20, dtype=np.uint64)
-    read = pieces.segment(actions, offsets, seeds)
+    read = vocabulary.segment(actions, offsets, seeds)
     assert {tuple(row) for row in read} == {(5, 3, 0), (6, 3)}
-    assert {tuple(sorted(pieces.expand(row))) for row in read} == {(0, 1, 3, 4)}
-    assert pieces.segment(actions, offsets, seeds) == read
-    alone = pieces.segment(actions[:2], offsets[:2], seeds[7:8])
+    assert {tuple(sorted(vocabulary.expand(row))) for row in read} == {(0, 1, 3, 4)}
+    assert vocabulary.segment(actions, offsets, seeds) == read
+    alone = vocabulary.segment(actions[:2], offsets[:2], seeds[7:8])
     assert alone.values.tolist() == read[7].tolist()
 
 
-def test_what_makes_no_sense(pieces):
+def test_invalid_arguments(vocabulary):
     for merges, message in (
-        ([[0, 5]], "a token is made of one that comes after it"),
-        ([[-1, 0]], "a token is made of one that comes after it"),
-        ([[1, 4], [4, 1]], "two tokens are made of the same two"),
-        ([1, 4], r"merges must be integers \(merges, 2\)"),
-        ([[0.0, 1.0]], r"merges must be integers \(merges, 2\)"),
+        ([[0, 5]], "expected two earlier tokens in each, got a later one"),
+        ([[-1, 0]], "expected two earlier tokens in each, got a later one"),
+        ([[1, 4], [4, 1]], "expected distinct pairs of tokens, got a repeated one"),
+        ([1, 4], r"merges are invalid: expected integers \(merges, 2\)"),
+        ([[0.0, 1.0]], r"merges are invalid: expected integers \(merges, 2\)"),
     ):
         with pytest.raises(DataError, match=message):
-            PieceVocabulary((2, 3), merges)
-    with pytest.raises(DataError, match="every feature has a value at least"):
-        PieceVocabulary((2, 0), np.zeros((0, 2), int))
+            MergedVocabulary((2, 3), merges)
+    with pytest.raises(DataError, match="feature sizes are invalid: expected numbers >= 1"):
+        MergedVocabulary((2, 0), np.zeros((0, 2), int))
     for features, message in (
-        ([[0, 3]], r"a value beyond its sizes, \(2, 3\)"),
-        ([[-1, 0]], "a value beyond its sizes"),
-        ([[0, 0, 0]], r"features must be integers \(n, 2\), not int64 \(1, 3\)"),
-        ([[0.0, 0.0]], r"features must be integers \(n, 2\)"),
+        ([[0, 3]], r"expected values below the sizes \(2, 3\)"),
+        ([[-1, 0]], "expected values below the sizes"),
+        ([[0, 0, 0]], r"features are invalid: expected integers \(n, 2\), got int64 \(1, 3\)"),
+        ([[0.0, 0.0]], r"features are invalid: expected integers \(n, 2\)"),
     ):
         with pytest.raises(DataError, match=message):
-            pieces.tokens(features)
+            vocabulary.tokens(features)
 
 
-def test_the_core_checks_what_it_is_given():
+def test_the_core_checks_its_arguments():
     actions, offsets = np.array([[0], [1]], np.uint32), np.array([0, 2], np.int64)
     for wrong in (
         lambda: shuffle_actions(actions, offsets, np.zeros(2, np.uint64)),

@@ -1,4 +1,4 @@
-"""Clusters of what occurs together: the contract, and worlds whose communities are known."""
+"""Co-occurrence clusters: the contract, and histories with known communities."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ class TestCooccurrenceClustersContract(TokenizerContract):
     def make(self, **settings):
         return CooccurrenceClusters(3, 8, **settings)
 
-    def learn(self, tokenizer, x, **options):
-        return tokenizer.fit(x, histories=nearby(x), **options)
+    def inputs(self, x):
+        return {"histories": nearby(x)}
 
 
 class TestBalancedClustersContract(TestCooccurrenceClustersContract):
@@ -69,9 +69,9 @@ def test_balanced_clusters_are_of_equal_size(nested):
     assert np.bincount(codes[:, 0]).max() <= 14
 
 
-def test_items_without_behaviour_go_with_their_nearest_neighbour():
+def test_items_without_interactions_have_the_path_of_the_nearest():
     x = clustered(rows=50)
-    x[40:] = x[:10] * np.float32(1.0001)  # near the first ten, which have behaviour
+    x[40:] = x[:10] * np.float32(1.0001)  # near the first ten, which have interactions
     histories = communities(np.arange(40) % 5)
     tokenizer = CooccurrenceClusters(2, 8).fit(x, histories=histories)
     assert (tokenizer.encode(x[40:]) == tokenizer.encode(x[:10])).all()
@@ -107,13 +107,13 @@ def test_blocks_of_words_give_the_nearest_of_all():
         assert (nearest_rows(x, words, 1, most) == slow).all()
 
 
-def test_what_cannot_be_learned():
+def test_invalid_arguments():
     x = clustered(rows=20)
-    with pytest.raises(DataError, match=r"need behaviour; hint: fit\(x, histories=split.train\)"):
+    with pytest.raises(DataError, match=r"histories are missing: .* Call fit\(x, histories=split.train\)"):
         CooccurrenceClusters(2, 4).fit(x)
-    with pytest.raises(DataError, match="nothing occurs together in 2 histories"):
+    with pytest.raises(DataError, match="expected items that co-occur in histories, got none in 2 histories"):
         CooccurrenceClusters(2, 4).fit(x, histories=Sequences.from_rows([[1], [2]]))
-    with pytest.raises(DataError, match="below n_items, 20, but one holds 30"):
+    with pytest.raises(DataError, match="expected item rows below 20, got 30"):
         CooccurrenceClusters(2, 4).fit(x, histories=Sequences.from_rows([[1, 30]]))
-    with pytest.raises(ConfigError, match="window must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="`window` is invalid: expected an integer >= 1, got 0"):
         CooccurrenceClusters(window=0)

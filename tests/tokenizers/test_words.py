@@ -1,4 +1,4 @@
-"""Semantic IDs made of words: the contract, and that they are the items' own and distinct."""
+"""Word codes: the contract, and that phrases are the items' own and distinct."""
 
 from itertools import combinations
 
@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from tests.contracts.tokenizer_contract import TokenizerContract, clustered
 
-from sidkit import SidTable, Trie
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
-from sidkit.tokenizers import Tokenizer, WordTokenizer, load_tokenizer
+from sidkit.ids import SidTable, Trie
+from sidkit.tokenizers import WordTokenizer, load_tokenizer
 from sidkit.tokenizers.parts.phrases import distinct_phrases, vocabulary, words_of
 
 
@@ -31,8 +31,8 @@ class TestWordTokenizerContract(TokenizerContract):
     def make(self, **settings):
         return WordTokenizer(3, 8, **settings)
 
-    def learn(self, tokenizer, x, **options) -> Tokenizer:
-        return tokenizer.fit(x, texts=described(x), **options)
+    def inputs(self, x):
+        return {"texts": described(x)}
 
     def test_decode_is_nearer_than_the_mean(self, fitted, x):
         decoded = fitted.decode(fitted.encode(x))
@@ -113,25 +113,29 @@ def test_tables_and_tries_take_them(shop):
     wide = WordTokenizer(10, 4096).fit(
         x, texts=[f"{text} {' '.join(f'w{k}{n}' for n in range(900))}" for k, text in enumerate(CATALOGUE)]
     )
-    assert wide.sizes == (4096,) * 10
-    table = SidTable.from_codes(wide.encode(x), list(range(len(x))), wide.sizes)
+    assert wide.codebook_sizes == (4096,) * 10
+    table = SidTable.from_codes(wide.encode(x), list(range(len(x))), wide.codebook_sizes)
     assert sum(table.layout.bits) == 120
     assert table.packed.shape == (len(x), 2)
 
 
-def test_what_makes_no_sense(shop, tmp_path):
+def test_invalid_arguments(shop, tmp_path):
     x, tokenizer = shop
-    with pytest.raises(DataError, match=r"phrases are made of words; hint: fit\(x, texts="):
+    with pytest.raises(
+        DataError, match=r"texts are missing: expected one per vector, got None. Call fit\(x, texts="
+    ):
         WordTokenizer().fit(x)
-    with pytest.raises(DataError, match="one for each of 7 vectors, but there are 6"):
+    with pytest.raises(DataError, match="expected 7 texts, one per vector, got 6"):
         WordTokenizer().fit(x, texts=CATALOGUE[1:])
-    with pytest.raises(DataError, match="7 texts hold no words"):
+    with pytest.raises(DataError, match="expected words of two or more letters, got none in 7 texts"):
         WordTokenizer().fit(x, texts=["!"] * 7)
-    with pytest.raises(ConfigError, match=r"codes of words must be an integer in 2..65536, not 1"):
+    with pytest.raises(
+        ConfigError, match=r"`codebook_size` of words is invalid: expected an integer in 2\.\.65536, got 1"
+    ):
         WordTokenizer(codebook_size=1)
-    with pytest.raises(NotFittedError, match="has no words yet"):
+    with pytest.raises(NotFittedError, match="this WordTokenizer is not fitted"):
         WordTokenizer().phrases([[0]])
-    with pytest.raises(DataError, match="codes must be integers"):
+    with pytest.raises(DataError, match="codes are invalid: expected integers"):
         tokenizer.phrases([[9999]])
     path = tmp_path / "words.safetensors"
     tokenizer.save(path)
@@ -140,7 +144,7 @@ def test_what_makes_no_sense(shop, tmp_path):
     with safe_open(path, "numpy") as file:
         metadata = file.metadata()
     save_file(arrays | {"vocabulary": np.array([255], np.uint8)}, path, metadata)
-    with pytest.raises(FormatError, match="`vocabulary` is not text"):
+    with pytest.raises(FormatError, match="`vocabulary` is invalid: expected UTF-8 text"):
         load_tokenizer(path)
 
 

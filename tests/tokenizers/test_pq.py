@@ -5,17 +5,22 @@ import pytest
 from tests.contracts.tokenizer_contract import TokenizerContract
 
 from sidkit.errors import ConfigError
-from sidkit.tokenizers import PQ, quality_report
+from sidkit.tokenizers import OPQ, PQ, quality_report
 
 
 class TestOPQContract(TokenizerContract):
     def make(self, **settings):
-        return PQ(3, 8, **settings)
+        return OPQ(3, 8, **settings)
 
 
 class TestPQContract(TokenizerContract):
     def make(self, **settings):
-        return PQ(3, 8, rotation=False, **settings)
+        return PQ(3, 8, **settings)
+
+
+def test_opq_is_pq_with_the_rotation(corners):
+    rotated = PQ(2, 4, rotation=True).fit(corners)
+    assert (OPQ(2, 4).fit(corners).encode(corners) == rotated.encode(corners)).all()
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,7 @@ def corners():
 
 
 def test_independent_parts_are_found_exactly(corners):
-    tokenizer = PQ(2, 4, rotation=False, standardize=False).fit(corners)
+    tokenizer = PQ(2, 4, standardize=False).fit(corners)
     np.testing.assert_allclose(tokenizer.decode(tokenizer.encode(corners)), corners, atol=1e-4)
     assert len(np.unique(tokenizer.encode(corners), axis=0)) == 16
 
@@ -47,7 +52,7 @@ def test_a_rotation_spreads_the_variance():
 
 
 def test_the_rotation_keeps_lengths(corners):
-    tokenizer = PQ(2, 4, standardize=False).fit(corners)
+    tokenizer = PQ(2, 4, rotation=True, standardize=False).fit(corners)
     weight = tokenizer._rotation.layers[0][0]
     np.testing.assert_allclose(weight.T @ weight, np.eye(4), atol=1e-5)
 
@@ -61,6 +66,6 @@ def test_levels_that_do_not_divide_the_dimensions(rotation):
     assert report.levels[-1].mse < 0.8
 
 
-def test_settings_that_make_no_sense():
-    with pytest.raises(ConfigError, match="rounds must be at least 1, not 0"):
+def test_invalid_parameters():
+    with pytest.raises(ConfigError, match="`rounds` is invalid: expected an integer >= 1, got 0"):
         PQ(rounds=0)

@@ -1,4 +1,4 @@
-"""Losses of one's own in the training of an RQ-VAE."""
+"""Auxiliary losses in the training of RQ-VAE."""
 
 import re
 
@@ -14,12 +14,15 @@ from sidkit.tokenizers.rqvae.training import Training
 
 def small(**settings):
     return RQVAE(
-        2, 8, **{"latent": 4, "hidden": (16,), "epochs": 20, "batch_size": 64, "plain_epochs": 5} | settings
+        2,
+        8,
+        **{"latent_dim": 4, "hidden_dims": (16,), "epochs": 20, "batch_size": 64, "warmup_epochs": 5}
+        | settings,
     )
 
 
 class Toward(torch.nn.Module):
-    """Pulls quantized latents to what a learned map makes of a target of each row."""
+    """Attracts quantized latent vectors to a learned map of a target of each row."""
 
     def __init__(self, targets, weight=1.0):
         super().__init__()
@@ -60,7 +63,7 @@ def test_a_loss_of_latents_shapes_them_and_its_parameters_are_trained():
     before = term.map.weight.detach().clone()
     tokenizer = small().fit(x, auxiliary_losses=[term])
     assert not torch.equal(before, term.map.weight)
-    history = [figures["extra.0"] for figures in tokenizer.history_]
+    history = [figures["auxiliary.0"] for figures in tokenizer.history_]
     assert history[-1] < 0.7 * history[0]
     assert tokenizer.fingerprint != small().fit(x).fingerprint
 
@@ -74,20 +77,21 @@ def test_a_loss_of_no_weight_changes_nothing():
     )
 
 
-def test_a_loss_of_codebooks_is_asked_once_there_are_codes():
+def test_a_loss_of_codebooks_is_called_after_the_warmup():
     x = clustered()
     term = Spread(1.0)
     tokenizer = small().fit(x, auxiliary_losses=[term])
     assert term.calls == 15 * 6
-    assert [figures["extra.0"] > 0 for figures in tokenizer.history_] == [False] * 5 + [True] * 15
+    assert [figures["auxiliary.0"] > 0 for figures in tokenizer.history_] == [False] * 5 + [True] * 15
 
 
-@pytest.mark.parametrize("plain", [False, True])
-def test_the_gradient_reaches_the_encoder(plain):
-    training = Training(small(), clustered(), [Toward(targets())])
+@pytest.mark.parametrize("warmup", [False, True])
+def test_the_gradient_reaches_the_encoder(warmup):
+    training = Training(small()._settings(), clustered(), [Toward(targets())])
     rows = torch.arange(7)
-    losses = training.network.plain(training.x[rows]) if plain else training.network(training.x[rows])
-    (loss,) = training._extra(rows, losses, plain)
+    x = training.x[rows]
+    losses = training.network.autoencode(x) if warmup else training.network(x)
+    (loss,) = training._auxiliary(rows, losses, warmup)
     (gradient,) = torch.autograd.grad(loss, training.network.encoder[0].weight)
     assert gradient.abs().max() > 0
 
@@ -96,22 +100,24 @@ def test_an_interrupted_training_goes_on_with_the_terms(tmp_path):
     x, path = clustered(), tmp_path / "checkpoint"
     whole = small().fit(x, auxiliary_losses=[Toward(targets()), Spread(0.1)])
 
-    def interrupt(done, _total, _figures):
+    def interrupt(done, _total, **_figures):
         if done == 9:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         small().fit(x, auxiliary_losses=[Toward(targets()), Spread(0.1)], checkpoint=path, progress=interrupt)
     for others in ([], [Spread(0.1), Toward(targets())]):
-        with pytest.raises(FormatError, match="of a training with other settings or data"):
+        with pytest.raises(FormatError, match="belongs to another training"):
             small().fit(x, auxiliary_losses=others, checkpoint=path)
     again = small().fit(x, auxiliary_losses=[Toward(targets()), Spread(0.1)], checkpoint=path)
     assert again.fingerprint == whole.fingerprint
     assert again.history_ == whole.history_
 
 
-def test_terms_that_are_none():
-    message = "auxiliary_losses[1] must have parameters() and either __call__(rows, latent, quantized"
+def test_objects_that_are_not_losses():
+    message = (
+        "auxiliary_losses[1] is not a loss: expected parameters() and either __call__(rows, latent, quantized"
+    )
     with pytest.raises(ConfigError, match=re.escape(message)):
         small().fit(clustered(), auxiliary_losses=[Spread(1.0), lambda *_: torch.zeros(())])
 
@@ -125,5 +131,8 @@ def test_a_loss_that_is_not_a_finite_scalar(value):
         def __call__(self, *_):
             return value
 
-    with pytest.raises(ConfigError, match=r"auxiliary_losses\[0\] \(Wrong\) must give a finite scalar"):
+    with pytest.raises(
+        ConfigError,
+        match=r"auxiliary_losses\[0\] \(Wrong\) is invalid in epoch \d+: expected a finite scalar, got",
+    ):
         small().fit(clustered(), auxiliary_losses=[Wrong()])

@@ -1,4 +1,4 @@
-"""LETTER's and CoST's losses: against loops over their equations, and in worlds with known answers."""
+"""Losses of LETTER and CoST: against loops over their equations, and on data with known answers."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 from tests.contracts.tokenizer_contract import clustered
 
 from sidkit.errors import ConfigError, DataError, FormatError
-from sidkit.tokenizers import RQVAE
+from sidkit.tokenizers import LETTER, RQVAE, CoST, load_tokenizer
 from sidkit.tokenizers.rqvae.cost import ReconstructionContrast
 from sidkit.tokenizers.rqvae.letter import CollaborativeLoss, DiversityLoss, _partners
 
@@ -24,7 +24,10 @@ def infonce(queries, keys, others):
 
 def small(**settings):
     return RQVAE(
-        2, 8, **{"latent": 4, "hidden": (16,), "epochs": 60, "batch_size": 128, "plain_epochs": 5} | settings
+        2,
+        8,
+        **{"latent_dim": 4, "hidden_dims": (16,), "epochs": 60, "batch_size": 128, "warmup_epochs": 5}
+        | settings,
     )
 
 
@@ -43,7 +46,7 @@ def test_the_collaborative_loss_is_its_equation():
     assert float(found) == pytest.approx(0.5 * slow, rel=1e-4)
 
 
-def test_latents_of_another_width_go_through_a_map():
+def test_latent_vectors_of_another_width_are_mapped():
     loss = CollaborativeLoss(np.eye(5), 3, seed=1)
     (weight,) = loss.parameters()
     assert weight.shape == (5, 3)
@@ -94,16 +97,18 @@ def test_the_contrast_of_reconstructions_is_its_equation():
     assert float(found) == pytest.approx(0.3 * slow, rel=1e-4)
 
 
-def test_letter_parts_items_that_content_does_not():
-    """Content has 8 clusters; behaviour parts each into odd and even, of which content hardly tells."""
+def test_letter_separates_items_that_content_does_not():
+    """Content has 8 clusters; collaborative embeddings split each into odd and even, content hardly does."""
     x = clustered()
     odd = np.arange(len(x)) % 2
     x = np.concatenate([x, (0.05 * (odd[:, None] - 0.5)).astype(np.float32)], axis=1)
-    behaviour = np.stack([odd, 1 - odd], axis=1) + np.random.default_rng(0).normal(size=(len(x), 2)) * 0.05
+    collaborative = (
+        np.stack([odd, 1 - odd], axis=1) + np.random.default_rng(0).normal(size=(len(x), 2)) * 0.05
+    )
     purity = {}
     for name, terms in (
         ("none", []),
-        ("letter", [CollaborativeLoss(behaviour, 4, weight=1.0), DiversityLoss()]),
+        ("letter", [CollaborativeLoss(collaborative, 4, weight=1.0), DiversityLoss()]),
     ):
         tokenizer = small(standardize=True).fit(x, auxiliary_losses=terms)
         codes = tokenizer.encode(x)[:, 0]
@@ -129,11 +134,11 @@ class _InterruptedAt(DiversityLoss):
 def test_an_interrupted_training_with_letter_ends_like_an_uninterrupted_one(tmp_path, batch):
     """Clusters are drawn every 7 batches, an epoch has 3, and the interrupt comes in between."""
     x, path = clustered(), tmp_path / "checkpoint"
-    behaviour = np.random.default_rng(0).normal(size=(len(x), 3))
+    collaborative = np.random.default_rng(0).normal(size=(len(x), 3))
     settings = {"epochs": 25, "on_collapse": "warn"}
 
     def terms():
-        return [CollaborativeLoss(behaviour, 4), _InterruptedAt(weight=0.1, clusters=3, every=7)]
+        return [CollaborativeLoss(collaborative, 4), _InterruptedAt(weight=0.1, clusters=3, every=7)]
 
     whole = small(**settings).fit(x, auxiliary_losses=terms())
     stopped = terms()
@@ -142,38 +147,38 @@ def test_an_interrupted_training_with_letter_ends_like_an_uninterrupted_one(tmp_
         small(**settings).fit(x, auxiliary_losses=stopped, checkpoint=path)
     epochs = []
     again = small(**settings).fit(
-        x, auxiliary_losses=terms(), checkpoint=path, progress=lambda done, *_: epochs.append(done)
+        x, auxiliary_losses=terms(), checkpoint=path, progress=lambda done, _, **figures: epochs.append(done)
     )
     assert epochs == list(range(5 + batch // 3 + 1, 26))
     assert again.fingerprint == whole.fingerprint
     assert again.history_ == whole.history_
 
 
-def test_clusters_of_another_training_are_forgotten():
+def test_a_training_does_not_use_the_clusters_of_another():
     x, term = clustered(), DiversityLoss(weight=0.1, clusters=3, every=100)
     first = small(epochs=12).fit(x, auxiliary_losses=[term])
-    RQVAE(1, 4, latent=4, hidden=(8,), epochs=8, plain_epochs=2).fit(x, auxiliary_losses=[term])
+    RQVAE(1, 4, latent_dim=4, hidden_dims=(8,), epochs=8, warmup_epochs=2).fit(x, auxiliary_losses=[term])
     assert small(epochs=12).fit(x, auxiliary_losses=[term]).fingerprint == first.fingerprint
 
 
 @pytest.mark.parametrize("wrong", [{}, {"batches": np.array([1.5])}, {"batches": np.array([1, 2])}])
-def test_a_state_that_is_none(tmp_path, wrong):
+def test_an_invalid_state(tmp_path, wrong):
     class Broken(DiversityLoss):
         def state(self):
             return wrong
 
-    def stop(done, *_):
+    def stop(done, _, **figures):
         if done == 7:
             raise KeyboardInterrupt
 
     x, path = clustered(), tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
         small().fit(x, auxiliary_losses=[Broken()], checkpoint=path, progress=stop)
-    with pytest.raises(FormatError, match="is a damaged checkpoint"):
+    with pytest.raises(FormatError, match="is damaged: expected the arrays of this training"):
         small().fit(x, auxiliary_losses=[Broken()], checkpoint=path)
 
 
-def test_cost_tells_neighbours_apart():
+def test_cost_separates_neighbours():
     """How often the vector most like a reconstruction is the item's own: more with the loss than without."""
     x = clustered()
     z = (x - x.mean(axis=0)) / x.std(axis=0)
@@ -188,18 +193,69 @@ def test_cost_tells_neighbours_apart():
     assert found["cost"] < found["none"]
 
 
-def test_settings_that_make_no_sense():
+@pytest.mark.parametrize(
+    ("option", "terms"),
+    [
+        ("letter", lambda x, given: [CollaborativeLoss(given, 4, seed=3), DiversityLoss(seed=3)]),
+        (
+            LETTER(collaborative_weight=0.5, diversity_weight=0.01),
+            lambda x, given: [
+                CollaborativeLoss(given, 4, weight=0.5, seed=3),
+                DiversityLoss(weight=0.01, seed=3),
+            ],
+        ),
+        ("cost", lambda x, given: [ReconstructionContrast(x)]),
+        (CoST(weight=0.5), lambda x, given: [ReconstructionContrast(x, weight=0.5)]),
+    ],
+    ids=str,
+)
+def test_the_parameter_makes_the_losses_of_the_paper(option, terms, tmp_path):
+    x = clustered()
+    given = np.random.default_rng(0).normal(size=(len(x), 3))
+    settings = {"epochs": 8, "seed": 3, "on_collapse": "warn"}
+    tokenizer = small(auxiliary_loss=option, **settings)
+    inputs = {name: given for name in tokenizer.fit_inputs}
+    assert bool(inputs) == (terms(x, given)[0].__class__ is CollaborativeLoss)
+    tokenizer.fit(x, **inputs)
+    expected = small(**settings).fit(x, auxiliary_losses=terms(x, given))
+    assert tokenizer.fingerprint == expected.fingerprint
+    assert tokenizer.history_ == expected.history_
+    tokenizer.save(tmp_path / "tokenizer")
+    assert load_tokenizer(tmp_path / "tokenizer").auxiliary_loss == option
+
+
+def test_invalid_auxiliary_losses():
+    for arguments, message in [
+        (
+            {"auxiliary_loss": "lettre"},
+            r"`auxiliary_loss` is invalid: expected one of None, letter, cost, LETTER",
+        ),
+        ({"auxiliary_loss": "letter", "codebook_update": "ema"}, "a loss of the codebooks needs gradients"),
+        ({"auxiliary_loss": "cost", "whiten": 3}, "CoST compares reconstructions with whole vectors"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            RQVAE(**arguments)
+    with pytest.raises(DataError, match="collaborative embeddings are missing: expected one row per vector"):
+        small(auxiliary_loss="letter").fit(clustered())
+    for wrong in (lambda: LETTER(diversity_weight=-1.0), lambda: CoST(float("nan"))):
+        with pytest.raises(ConfigError, match="weight` is invalid: expected a number >= 0"):
+            wrong()
+
+
+def test_invalid_parameters():
     x = np.eye(3)
     for loss in (
         lambda **each: CollaborativeLoss(x, 3, **each),
         lambda **each: ReconstructionContrast(x, **each),
     ):
         for wrong in ({"weight": -1.0}, {"temperature": 0.0}):
-            with pytest.raises(ConfigError, match="weight must not be negative and temperature positive"):
+            with pytest.raises(ConfigError, match="expected weight >= 0 and temperature > 0"):
                 loss(**wrong)
-    with pytest.raises(DataError, match="all collaborative vectors are zeros"):
+    with pytest.raises(
+        DataError, match="collaborative embeddings are empty: expected a row that is not zero"
+    ):
         CollaborativeLoss(np.zeros((3, 2)), 3)
-    with pytest.raises(ConfigError, match="weight must not be negative, not -1"):
+    with pytest.raises(ConfigError, match="`weight` is invalid: expected a number >= 0, got -1"):
         DiversityLoss(weight=-1)
-    with pytest.raises(ConfigError, match="at least 1, not 0 and 5"):
+    with pytest.raises(ConfigError, match="expected integers >= 1, got 0 and 5"):
         DiversityLoss(clusters=0, every=5)
