@@ -89,7 +89,7 @@ class Evaluation:
 
     @property
     def protocol(self) -> Protocol:
-        """How the metrics were measured."""
+        """Evaluation protocol of the metrics."""
         return self.metrics.protocol
 
     def result(self, metric: str, *, slice: str = "all", exclude_seen: bool | None = None) -> Result:

@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["bootstrap_interval", "bootstrap_p_value"]
+__all__ = [
+    "bootstrap_interval",
+    "bootstrap_means",
+    "bootstrap_p_value",
+    "interval_of",
+    "p_value_of",
+]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -48,10 +54,7 @@ def bootstrap_interval(
     """
     if not 0 < level < 1:
         raise ConfigError(f"expected 0 < level < 1, got {level}")
-    means = _means(values, users, resamples, seed)
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    return interval_of(bootstrap_means(values, users=users, resamples=resamples, seed=seed), level)
 
 
 def bootstrap_p_value(
@@ -78,15 +81,33 @@ def bootstrap_p_value(
         ConfigError: if `resamples` is less than 2.
         DataError: as `bootstrap_interval`.
     """
-    means = _means(values, users, resamples, seed)
+    return p_value_of(bootstrap_means(values, users=users, resamples=resamples, seed=seed))
+
+
+def interval_of(means: Float64, level: float = 0.95) -> tuple[float, float]:
+    """Compute the percentile interval from the means of bootstrap samples."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def p_value_of(means: Float64) -> float:
+    """Compute the p-value of `bootstrap_p_value` from the means of bootstrap samples."""
     beyond = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
-    return float(min(1.0, 2 * (beyond + 1) / (resamples + 1)))
+    return float(min(1.0, 2 * (beyond + 1) / (len(means) + 1)))
 
 
-def _means(
-    values: npt.ArrayLike, users: npt.NDArray[np.integer] | None, resamples: int, seed: int
+def bootstrap_means(
+    values: npt.ArrayLike,
+    *,
+    users: npt.NDArray[np.integer] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Float64:
-    """Validate the arguments and compute the mean of every bootstrap sample, float64 (resamples,)."""
+    """Compute the mean of every bootstrap sample, float64 (resamples,).
+
+    The arguments and errors are those of `bootstrap_p_value`.
+    """
     column = np.asarray(values, np.float64)
     if column.ndim != 1 or column.size == 0:
         raise DataError(f"`values` of a bootstrap must be (m,) with at least one row, got {column.shape}")
@@ -110,7 +131,7 @@ def _by_user(column: Float64, users: npt.NDArray[np.integer] | None) -> tuple[Fl
 
 
 def _sample_means(table: Float64, resamples: int, random: np.random.Generator) -> Float64:
-    distinct, counts = np.unique(table, axis=0, return_counts=True)
+    distinct, counts = _distinct(table)
     means = np.empty(resamples)
     step = max(1, _BLOCK_COUNTS // len(distinct))
     for start in range(0, resamples, step):
@@ -119,3 +140,12 @@ def _sample_means(table: Float64, resamples: int, random: np.random.Generator) -
         sums, sizes = (drawn @ distinct).T
         means[start : start + size] = sums / sizes
     return means
+
+
+def _distinct(table: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
+    """Return the distinct rows (sum, size) in lexicographic order, and how often each occurs."""
+    if np.all(table[:, 1] == 1):  # sorting one column is much faster than sorting rows
+        values, counts = np.unique(table[:, 0], return_counts=True)
+        return np.column_stack([values, np.ones_like(values)]), counts
+    rows, counts = np.unique(table, axis=0, return_counts=True)
+    return rows, counts

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
-from sidkit.evaluate.interval import bootstrap_interval, bootstrap_p_value
+from sidkit.evaluate.interval import bootstrap_interval, bootstrap_means, interval_of, p_value_of
 from sidkit.evaluate.metrics import catalogue_metrics, user_metrics
 from sidkit.evaluate.metrics_file import Result
 from sidkit.evaluate.predictions import Predictions
@@ -101,13 +101,13 @@ class Comparison:
 
         The arguments `users`, `resamples` and `seed` are those of `bootstrap_interval`.
         """
-        interval = bootstrap_interval(gain, users=users, resamples=resamples, seed=seed)
-        p = bootstrap_p_value(gain, users=users, resamples=resamples, seed=seed)
+        means = bootstrap_means(gain, users=users, resamples=resamples, seed=seed)
+        interval, p = interval_of(means), p_value_of(means)
         return cls(model, baseline, metric, float(gain.mean()), interval, p)
 
     @property
     def significant(self) -> bool:
-        """Whether the interval excludes 0."""
+        """True if the interval excludes 0."""
         return self.ci95[0] > 0 or self.ci95[1] < 0
 
 
