@@ -1,4 +1,4 @@
-"""Stages run once, again when something changed, and go on after an interrupt."""
+"""Execution of stages: once, again after a change, and resumed after an interrupt."""
 
 import re
 
@@ -64,7 +64,7 @@ def test_a_second_run_does_nothing(kitchen):
     assert not (kitchen.path / "unfinished").exists()
 
 
-def test_an_interrupted_stage_goes_on(kitchen):
+def test_an_interrupted_stage_resumes(kitchen):
     kitchen.break_at = 2
     with pytest.raises(KeyboardInterrupt):
         kitchen.run()
@@ -74,7 +74,7 @@ def test_an_interrupted_stage_goes_on(kitchen):
     assert kitchen.done == ALL
 
 
-def test_unfinished_work_of_other_settings_is_thrown_away(kitchen):
+def test_unfinished_work_of_other_settings_is_discarded(kitchen):
     kitchen.break_at = 2
     with pytest.raises(KeyboardInterrupt):
         kitchen.run()
@@ -86,7 +86,7 @@ def test_unfinished_work_of_other_settings_is_thrown_away(kitchen):
 def test_other_settings_are_refused_and_named(kitchen):
     kitchen.run()
     message = (
-        "was made with other settings: bake.heat is 180 there, 200 now; choose another folder with --out"
+        "was made with other settings: bake.heat is 180 there, 200 now; choose another directory with --out"
     )
     with pytest.raises(RunDirectoryError, match=re.escape(message)):
         kitchen.run(heat=200)
@@ -111,7 +111,7 @@ def test_other_files_outside_are_refused_and_named(kitchen):
         kitchen.run(flour="b")
 
 
-def test_a_file_that_has_gone_is_made_again(kitchen):
+def test_a_missing_file_is_made_again(kitchen):
     kitchen.run()
     (kitchen.path / "cake").unlink()
     kitchen.run()
@@ -155,9 +155,9 @@ def test_a_foreign_or_damaged_record(tmp_path, content, message):
         RunDirectory(tmp_path)
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_directory_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(RunDirectoryError, match=r"has files in it but no run\.toml"):
         RunDirectory(tmp_path)
-    with pytest.raises(RunDirectoryError, match="is a file; a run needs a folder"):
+    with pytest.raises(RunDirectoryError, match="is a file; a run needs a directory"):
         RunDirectory(tmp_path / "thesis.txt")

@@ -134,7 +134,8 @@ def append_to_run(
         if config.tokenize.vectors != "content":
             raise ConfigError(
                 f"the tokenizer of `{directory.path}` learned from collaborative embeddings "
-                f'(tokenize.vectors = "{config.tokenize.vectors}"), which new items do not have; make a new run with them'
+                f'(tokenize.vectors = "{config.tokenize.vectors}"), which new items do not have; '
+                "make a new run with them"
             )
         before = read_appended(directory)
         table = SidTable.load(before.sids if before else directory.output("ids", SIDS))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sidkit.data import Dataset, Split, built_in_names, load_dataset
+from sidkit.data import DATASETS, Dataset, Split, load_dataset
 from sidkit.embed.vectors import load_vectors
 from sidkit.ids import SidTable
 from sidkit.run.config import DataConfig, RunConfig, flatten
@@ -38,7 +38,7 @@ class Context:
     def source(self) -> str:
         """Location of the dataset, relative to the current directory."""
         source = self.config.data.source
-        return source if source in built_in_names() else self._located("data", "source", source)
+        return source if source in DATASETS else self._located("data", "source", source)
 
     @cached_property
     def vector_file(self) -> str | None:

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from sidkit.data import built_in_names, statistics
+from sidkit.data import DATASETS, statistics
 from sidkit.run.engine import Outcome, Stage, Task
 from sidkit.run.stages.context import Context
 from sidkit.run.stages.files import source_files
@@ -18,7 +18,7 @@ def data_stage(context: Context) -> Stage:
         source, split = context.source, context.split
         return Outcome(
             facts={
-                "source": source if source in built_in_names() else str(Path(source).resolve()),
+                "source": source if source in DATASETS else str(Path(source).resolve()),
                 **dataclasses.asdict(statistics(context.dataset)),
                 "train_events": len(split.train.values),
                 "validation_users": len(split.validation),

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from sidkit._files import atomic_path, sha256_of
-from sidkit.data import built_in_names
+from sidkit.data import DATASETS
 
 __all__ = [
     "EMBEDDINGS",
@@ -46,7 +46,7 @@ def save_vectors(path: Path, vectors: npt.NDArray[np.float32]) -> None:
 
 def source_files(source: str) -> dict[str, str]:
     """Return the digests of the files of a dataset; a built-in one is pinned by its name and has none."""
-    if source in built_in_names():
+    if source in DATASETS:
         return {}
     tables = [Path(source) / name for name in _TABLES]
     return {path.name: sha256_of(path) for path in tables if path.is_file()}
