@@ -122,7 +122,7 @@ def _under(entries: Sequence[_Entry], setting: bool) -> list[_Entry]:
 
 def _accuracy(entries: Sequence[_Entry]) -> list[Markup]:
     common = [_under(entries, setting) for setting in _common_settings(entries)]
-    tables = common or [entries]
+    tables = common or [list(entries)]
     protocols = list(dict.fromkeys(entry.metrics.protocol.sentence() for entry in tables[0]))
     warning = "The runs were measured under different protocols: their metrics are not comparable."
     return section(
