@@ -1,9 +1,9 @@
 """Parameters of estimators: constructor arguments that can be read and changed, as in scikit-learn."""
 
-import difflib
 import inspect
 from typing import Any, TypeVar
 
+from sidkit._registry import nearest
 from sidkit.errors import ConfigError
 
 __all__ = ["Parameters"]
@@ -60,7 +60,10 @@ class Parameters:
         for name, value in params.items():
             outer, separator, inner = name.partition("__")
             if outer not in changed or (separator and not hasattr(changed[outer], "set_params")):
-                raise ConfigError(_unknown(type(self).__name__, name, changed))
+                raise ConfigError(
+                    f"unknown parameter: expected one of {', '.join(changed)}, got `{name}`"
+                    f"{nearest(name, changed)}."
+                )
             if separator:
                 nested.setdefault(outer, {})[inner] = value
             else:
@@ -92,9 +95,3 @@ def _equal(value: Any, default: Any) -> bool:
         return bool(value == default)
     except ValueError:
         return value is default
-
-
-def _unknown(estimator: str, name: str, valid: dict[str, Any]) -> str:
-    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
-    hint = f" Did you mean `{close[0]}`?" if close else ""
-    return f"unknown parameter: expected one of {', '.join(valid)}, got `{name}`.{hint}"

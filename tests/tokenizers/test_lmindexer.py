@@ -107,8 +107,15 @@ class Interrupt(BaseException):
     """Ctrl-C."""
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """A training without interruption."""
+    x = clustered()
+    return small().fit(x, texts=described(x))
+
+
 @pytest.mark.parametrize("epoch", [2, 3, 11, 20])
-def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, epoch):
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, whole, epoch):
     x = clustered()
     path = tmp_path / "checkpoint.safetensors"
 
@@ -116,7 +123,6 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, epoch)
         if done == epoch:
             raise Interrupt
 
-    whole = small().fit(x, texts=described(x))
     with pytest.raises(Interrupt):
         small().fit(x, texts=described(x), checkpoint=path, progress=interrupt)
     epochs = []

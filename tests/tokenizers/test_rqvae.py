@@ -43,11 +43,16 @@ def interrupt_at(epoch):
     return progress
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """A training without interruption."""
+    return small().fit(clustered())
+
+
 @pytest.mark.parametrize("epoch", [4, 17, 39])
-def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, epoch):
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, whole, epoch):
     x = clustered()
     path = tmp_path / "checkpoint.safetensors"
-    whole = small().fit(x)
     with pytest.raises(Interrupt):
         small().fit(x, checkpoint=path, progress=interrupt_at(epoch))
     assert path.exists()
@@ -59,7 +64,7 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path, epoch)
     assert not path.exists()
 
 
-def test_checkpoints_of_something_else(tmp_path):
+def test_checkpoints_of_something_else(tmp_path, whole):
     x = clustered()
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Interrupt):
@@ -67,11 +72,10 @@ def test_checkpoints_of_something_else(tmp_path):
     for tokenizer, vectors in ((small(seed=2), x), (small(), x[::-1])):
         with pytest.raises(FormatError, match=r"belongs to another training: .* Delete it to start again"):
             tokenizer.fit(vectors, checkpoint=path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-7])
+    path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(FormatError, match="expected a complete safetensors file"):
         small().fit(x, checkpoint=path)
-    small().fit(x).save(path)
+    whole.save(path)
     with pytest.raises(FormatError, match=r"expected `sidkit.rqvae-checkpoint` in its metadata"):
         small().fit(x, checkpoint=path)
 

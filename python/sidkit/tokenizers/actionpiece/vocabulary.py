@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit import _core
+from sidkit._core import segment_pieces, shuffle_actions
 from sidkit.data import Sequences
 from sidkit.errors import DataError
 
@@ -93,10 +93,10 @@ class MergedVocabulary:
             The tokens of each history, one row each.
         """
         if seeds is not None:
-            actions = _core.shuffle_actions(actions, offsets, seeds)
+            actions = shuffle_actions(actions, offsets, seeds)
         width = len(self.sizes)
         flat = np.ascontiguousarray(actions).ravel()
-        tokens, ends = _core.segment_pieces(flat, offsets * width, self.merges, self.base)
+        tokens, ends = segment_pieces(flat, offsets * width, self.merges, self.base)
         return Sequences(tokens.astype(np.int32), ends)
 
     def expand(self, tokens: npt.ArrayLike) -> npt.NDArray[np.int32]:

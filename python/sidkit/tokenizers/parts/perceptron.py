@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sidkit import _core
+from sidkit._core import Perceptron as CorePerceptron
 from sidkit.tokenizers.parts.arrays import State, Vectors, check_overflow
 from sidkit.tokenizers.parts.files import take
 
@@ -31,7 +31,7 @@ class Perceptron:
             (np.ascontiguousarray(weight, np.float32), np.ascontiguousarray(bias, np.float32))
             for weight, bias in layers
         ]
-        self._core = _core.Perceptron(self.layers)
+        self._core = CorePerceptron(self.layers)
 
     def __call__(self, x: Vectors, threads: int | None = None) -> Vectors:
         """Apply the layers to vectors, float32 (n, in), giving float32 (n, out).
