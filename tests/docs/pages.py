@@ -16,6 +16,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
@@ -74,3 +76,14 @@ def blocks(page: Path) -> list[Block]:
 def pages() -> list[Path]:
     """List all pages, in order of their path."""
     return sorted(DOCS.rglob("*.md"))
+
+
+def skip_without_ml_100k() -> None:
+    """Skip the test if MovieLens 100K is neither in the cache nor to be downloaded."""
+    from sidkit.data import load_dataset
+    from sidkit.errors import DataError
+
+    try:
+        load_dataset("ml-100k")
+    except DataError as error:
+        pytest.skip(f"MovieLens 100K is missing: {error}")

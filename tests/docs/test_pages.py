@@ -5,7 +5,7 @@ import doctest
 import io
 
 import pytest
-from tests.docs.pages import DOCS, Block, blocks, pages
+from tests.docs.pages import DOCS, Block, blocks, pages, skip_without_ml_100k
 
 _CHECKER = doctest.OutputChecker()
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -31,6 +31,8 @@ def run(block: Block, page: str, namespace: dict) -> str:
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))
 def test_the_code_of_a_page(page, tmp_path, monkeypatch):
+    if '"ml-100k"' in page.read_text(encoding="utf-8"):
+        skip_without_ml_100k()
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
     for block in blocks(page):
