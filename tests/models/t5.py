@@ -11,8 +11,8 @@ __all__ = ["as_t5"]
 def as_t5(model: TIGERNetwork) -> T5ForConditionalGeneration:
     """A T5 with the same weights.
 
-    Its token_ids are the tokens of all levels in one vocabulary, level after level, and one more at the end that
-    starts the decoder. T5 does not scale its attention, so the scale goes into the queries.
+    Its token_ids are the tokens of all levels in one vocabulary, level after level, and one more at the end
+    that starts the decoder. T5 does not scale its attention, so the scale goes into the queries.
     """
     settings = model.settings
     vocabulary = sum(model.sizes) + 1

@@ -8,10 +8,10 @@ import torch
 
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
-from sidkit.decode import beam_search
+from sidkit.decode import SearchOptions, beam_search
 from sidkit.errors import ConfigError
 from sidkit.models import DecoderOnlyNetwork
-from sidkit.models.blocks import CausalBlock, turns
+from sidkit.models.blocks import CausalBlock, rotations
 
 SIZES = (7, 5, 3)
 
@@ -36,7 +36,7 @@ def plain_log_probs(model, sequence):
     for index, token in enumerate(sequence):
         rows.append(model.tokens.weight[sum(SIZES[: index % levels]) + token])
     x = torch.stack(rows)[None]
-    at = turns(0, len(rows), 8, x.device)
+    at = rotations(0, len(rows), 8, x.device)
     for block in model.blocks:
         x = block(x, at)
     return model.outputs[level](model.norm(x[0, -1])).log_softmax(-1)
@@ -103,7 +103,9 @@ def test_a_wide_beam_equals_scoring_the_whole_catalogue():
     layout = SidLayout(list(SIZES))
     histories = Sequences.from_rows([[1, 2, 3], [4], [], [5, 6, 7], [0] * 25])
     trie = Trie.build(layout.pack(catalogue), layout)
-    items, scores = beam_search(model, trie, catalogue, histories, beam=105, k=23, batch_size=2)
+    items, scores = beam_search(
+        model, trie, catalogue, histories, beam=105, k=23, options=SearchOptions(batch_size=2)
+    )
     for row, history in enumerate(histories):
         read = catalogue[history[-model.max_items :]].flatten().tolist()
         log_probs = np.zeros(23)
@@ -144,13 +146,13 @@ def test_it_learns_what_follows_what():
 
 
 def test_heads_must_divide_the_width():
-    with pytest.raises(ConfigError, match=r"into even parts, but 16 is not so divided by 16"):
+    with pytest.raises(ConfigError, match=r"an even multiple of `heads`, got 16 with 16 heads"):
         small(heads=16)
 
 
 def test_with_rotary_places_attention_sees_distances_alone():
     torch.manual_seed(0)
     block, x = CausalBlock(16, 2, 0.0).eval(), torch.randn(3, 5, 16)
-    here, later = (block(x, turns(first, 5, 8, x.device)) for first in (0, 40))
+    here, later = (block(x, rotations(first, 5, 8, x.device)) for first in (0, 40))
     torch.testing.assert_close(here, later, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(here, block(x))

@@ -135,7 +135,14 @@ def test_an_item_is_read_as_far_as_its_first_hidden_token():
 
 
 SETTINGS = {
-    "tiger": {"encoder_layers": 1, "decoder_layers": 1, "d_head": 8, "d_ff": 8, "dropout": 0.1, "max_items": 4},
+    "tiger": {
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "d_head": 8,
+        "d_ff": 8,
+        "dropout": 0.1,
+        "max_items": 4,
+    },
     "decoderonly": {"layers": 1, "max_items": 6},
     "rqtransformer": {"layers": 1, "max_items": 6, "content": False},
 }

@@ -137,7 +137,9 @@ def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content, backbon
     model, tokens = small(shared, content, backbone=backbone), catalogue(shared)
     layout = SidLayout(list(SIZES))
     trie = Trie.build(layout.pack(tokens), layout)
-    items, scores = beam_search(model, trie, tokens, HISTORIES, beam=60, k=ITEMS, options=SearchOptions(batch_size=2))
+    items, scores = beam_search(
+        model, trie, tokens, HISTORIES, beam=60, k=ITEMS, options=SearchOptions(batch_size=2)
+    )
     exact, log_probs = rank_by_rqtransformer(model, HISTORIES, ITEMS, options=RankOptions(batch_size=3))
     np.testing.assert_allclose(scores, log_probs, rtol=1e-4, atol=1e-5)
     if not shared:  # items that share a Semantic ID are equally likely
@@ -164,15 +166,17 @@ def test_ways_to_rank():
     for by, share in (("sid", 1.0), ("dense", 0.0)):
         mixed = rank_by_rqtransformer(model, HISTORIES, 5, by="fused", sid_share=share)
         np.testing.assert_array_equal(mixed[0], ranked[by][0])
-    seen, _ = rank_by_rqtransformer(model, HISTORIES, ITEMS, by="fused", options=RankOptions(exclude=HISTORIES))
+    seen, _ = rank_by_rqtransformer(
+        model, HISTORIES, ITEMS, by="fused", options=RankOptions(exclude=HISTORIES)
+    )
     for row, history in enumerate(HISTORIES):
         assert not set(seen[row].tolist()) & set(history.tolist())
 
 
 def test_what_it_refuses():
-    with pytest.raises(ConfigError, match="`heads` must divide `d_model`, but 16 % 3 = 1"):
+    with pytest.raises(ConfigError, match="`d_model` must be a multiple of `heads`, got 16 with 3 heads"):
         small(heads=3)
-    with pytest.raises(ConfigError, match="`backbone` is `attention` or `gru`, not 'lstm'"):
+    with pytest.raises(ConfigError, match="`backbone` must be `attention` or `gru`, got 'lstm'"):
         small(backbone="lstm")
     with pytest.raises(ConfigError, match="`vectors` must be one row for each of the 23 items, got"):
         RQTransformerNetwork.for_items(SIZES, catalogue(), np.zeros((22, 4), np.float32))

@@ -86,7 +86,7 @@ def test_the_order_of_the_history_matters():
 
 
 def test_user_tokens_ask_for_users():
-    with pytest.raises(ValueError, match="pass `users`, one bucket a history"):
+    with pytest.raises(ValueError, match="pass `users`, one bucket per history"):
         small(user_buckets=4)(tokens(2, 3), tokens(2))
 
 

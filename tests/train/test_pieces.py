@@ -99,7 +99,7 @@ def test_events_of_one_time_change_places():
 
 
 def test_tokens_of_another_table():
-    with pytest.raises(DataError, match=r"a value beyond its sizes, \(4, 3\)"):
+    with pytest.raises(DataError, match=r"expected values below the sizes \(4, 3\)"):
         PieceBatches(HISTORIES, TOKENS + 1, PIECES, batch_size=5, max_items=3, seed=0)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sidkit.data import Dataset, Histories, Sequences
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.ids import SidTable
-from sidkit.recommenders import SASRec, TIGER
+from sidkit.recommenders import TIGER, SASRec
 from sidkit.train import Checkpoint, NextItemBatches, SequenceBatches, TiedEvents
 
 #: Rows of (time, item), oldest first, of few times.
@@ -223,7 +223,13 @@ def test_examples_of_a_generative_model_are_shuffled_too():
     tokens = np.stack([np.arange(24) // SHELF, np.arange(24) % SHELF], 1).astype(np.uint16)
     sids = SidTable.from_codes(tokens, dataset.item_ids, (4, SHELF))
     settings = {"d_model": 8, "heads": 1, "d_head": 8, "d_ff": 8, "dropout": 0.0, "max_items": 4}
-    settings |= {"encoder_layers": 1, "decoder_layers": 1, "max_steps": 2, "warmup_steps": 0, "precision": "f32"}
+    settings |= {
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "max_steps": 2,
+        "warmup_steps": 0,
+        "precision": "f32",
+    }
     trained = [
         TIGER(**settings, shuffle_ties=shuffle).fit(dataset.split().train, sids=sids).network_
         for shuffle in (False, True)

@@ -1,4 +1,4 @@
-"""Models that recommend: generators of Semantic IDs, and the baselines they are measured against."""
+"""Torch networks of the recommenders: flat parameters, one file each."""
 
 from sidkit._extras import require
 
@@ -9,9 +9,9 @@ from sidkit.models.decoderonly import DecoderOnlyNetwork, DecoderOnlyState
 from sidkit.models.gru4rec import GRU4RecNetwork
 from sidkit.models.rqtransformer import RQState, RQTransformerNetwork
 from sidkit.models.sasrec import SASRecNetwork
-from sidkit.models.saving import Trained, load_model, save_model
 from sidkit.models.sid_tree import SidTree
-from sidkit.models.tiger import TIGERNetwork, TigerState
+from sidkit.models.tiger import TIGERNetwork, TIGERState
+from sidkit.models.weights import load_network, save_network
 
 __all__ = [
     "ActionPieceNetwork",
@@ -24,8 +24,7 @@ __all__ = [
     "SASRecNetwork",
     "SidTree",
     "TIGERNetwork",
-    "TigerState",
-    "Trained",
-    "load_model",
-    "save_model",
+    "TIGERState",
+    "load_network",
+    "save_network",
 ]

@@ -1,19 +1,21 @@
-"""ActionPieceTIGER: TIGER whose histories are pieces, so that an item is read as its neighbours have it.
+"""ActionPieceTIGER: TIGER over merged tokens, so that an item is encoded in its context.
 
 Hou et al., "ActionPiece: Contextually Tokenizing Action Sequences for Generative Recommendation", ICML 2025
-(arXiv 2502.13581). An item is the unordered set of its tokens. Those of a whole history are put in a random
-order within each item (set permutation regularization), and what often stands side by side, in one item or in
-two that follow each other, is merged into one token: a piece. The same history has other pieces in every
-epoch; to recommend, it is read in several ways and their probabilities are averaged (section 3.3 there).
+(arXiv 2502.13581). An item is the unordered set of its tokens. The tokens of a history are put in a random
+order within each item (set permutation regularization), and frequent pairs of adjacent tokens, within one
+item or in two consecutive items, are merged into one token. The same history has other merged tokens in every
+epoch; to recommend, it is segmented in several ways, whose probabilities are averaged (section 3.3 of the
+paper).
 
-The next item is written as by TIGER: its tokens in the order of their levels, under the trie. The paper
-writes it as a set and searches once for every reading; here one search is led by the average, which for a
+The next item is generated as by TIGER: its tokens in the order of their levels, under the trie. The paper
+generates it as a set and searches once per segmentation; here, one search follows the average, which for a
 prefix of tokens d_1 .. d_l is exactly that of the item:
 
-    P(d_l | d_<l) = sum_v P_v(d_1 .. d_l) / sum_v P_v(d_1 .. d_l-1)        over the readings v
+    P(d_l | d_<l) = sum_v P_v(d_1 .. d_l) / sum_v P_v(d_1 .. d_l-1)        over the views v
 
-Shapes: B users, V views (readings) of each history, n items of history, L tokens an item, S positions of the
-longest reading, W beams a user, D = d_model, K_l tokens of level l.
+Shapes: B users, V views (segmentations) of each history, n items of history, L tokens an item, S positions of
+    the
+longest segmentation, W beams a user, D = d_model, K_l tokens of level l.
 """
 
 import math
@@ -26,32 +28,32 @@ import torch
 from torch import Tensor, nn
 
 from sidkit.errors import ConfigError, DataError, FormatError
-from sidkit.models.tiger import TIGERNetwork, TigerState
+from sidkit.models.tiger import TIGERNetwork, TIGERState
 from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
 
 __all__ = ["ActionPieceNetwork", "ActionPieceState"]
 
 
 class ActionPieceNetwork(nn.Module):
-    """An encoder of pieces and TIGER's decoder of tokens.
+    """An encoder of merged tokens, and TIGER's decoder of tokens.
 
-    `ActionPieceTIGER.of_pieces` builds one for a vocabulary; the constructor is for loading.
+    `ActionPieceNetwork.of_pieces` makes one for a vocabulary; the constructor is for loading.
 
     Args:
-        sizes: how many tokens each level has, collision token included: `(256, 256, 256, 32)`.
-        merges: how many pieces there are beside single tokens.
-        views: in how many ways a history is read to recommend; more are better and slower (the paper has 5).
+        sizes: number of tokens of each level, collision token included: `(256, 256, 256, 32)`.
+        merges: number of merged tokens.
+        views: segmentations of a history whose probabilities are averaged; more are better and slower (the
+            paper has 5).
         d_model: width of the residual stream.
         heads: attention heads of `d_head` each.
         d_head: width of a head.
         d_ff: width of the feed-forward layers.
         encoder_layers: layers of the encoder.
         decoder_layers: layers of the decoder.
-        dropout: rate on embeddings, attention weights, feed-forward activations and block outputs.
-        max_items: the most recent items of a history that are read; earlier ones are ignored.
+        dropout: dropout rate on embeddings, attention weights, feed-forward activations and block outputs.
+        max_items: most recent items of a history that are encoded; earlier ones are ignored.
     """
 
-    kind = "actionpiece"
     inputs: Literal["tokens", "items"] = "tokens"
     user_buckets = 0
     merges: Tensor
@@ -73,12 +75,12 @@ class ActionPieceNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(views, int) or views < 1:
-            raise ConfigError(f"a history is read in at least one view, views is {views!r}")
+            raise ConfigError(f"`views` must be an integer >= 1, got {views!r}")
         self.sizes = tuple(int(size) for size in sizes)
         self.views = views
         self.max_items = max_items
         self.register_buffer("merges", torch.zeros(merges, 2, dtype=torch.int64))
-        self.padding = sum(self.sizes) + merges  # the token that stands for nothing
+        self.padding = sum(self.sizes) + merges  # the padding token
         self.pieces = nn.Embedding(self.padding + 1, d_model, padding_idx=self.padding)
         nn.init.normal_(self.pieces.weight[: self.padding], std=0.05)
         self.tiger = TIGERNetwork(
@@ -94,144 +96,144 @@ class ActionPieceNetwork(nn.Module):
         )
         self.settings = {"merges": merges, "views": views, **self.tiger.settings}
         del self.settings["user_buckets"]
-        self.register_load_state_dict_post_hook(_read_anew)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_check_merges)  # type: ignore[no-untyped-call]
 
     @classmethod
     def of_pieces(cls, pieces: MergedVocabulary, **sizes: int | float) -> "ActionPieceNetwork":
-        """A model with its first weights, of the vocabulary that histories are read with."""
+        """Make a network with initial weights for the vocabulary of merged tokens."""
         model = cls(pieces.sizes, len(pieces.merges), **sizes)  # type: ignore[arg-type]
         model.merges.copy_(torch.from_numpy(pieces.merges.astype(np.int64)))
         return model
 
     @cached_property
     def vocabulary(self) -> MergedVocabulary:
-        """What turns tokens into pieces."""
+        """Vocabulary of merged tokens."""
         return MergedVocabulary(self.sizes, self.merges.cpu().numpy())
 
     def forward(
         self, history: Tensor, target: Tensor, *, label_smoothing: float = 0.0, token_masking: float = 0.0
     ) -> Tensor:
-        """The cross-entropy of each token of the next item, given the tokens before it (teacher forcing).
+        """Return the cross-entropy of each token of the next item, given the tokens before it.
 
         Args:
-            history: pieces of histories, int64 (B, S), one reading of each; the shorter are filled up on the
-                right with `padding`. None is padding alone.
+            history: merged tokens of histories, int64 (B, S), one segmentation of each, padded on the right
+                with `padding`. No row is padding only.
             target: tokens of the item that came next, int64 (B, L).
-            label_smoothing: the share of each target that is spread evenly over the tokens of its level.
-            token_masking: the share of pieces whose vectors are zero, a fresh draw at every call.
+            label_smoothing: share of each target that is spread evenly over the tokens of its level.
+            token_masking: share of merged tokens whose vectors are zero, drawn at every call.
 
         Returns:
             Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an
             item.
         """
-        hidden = self._hidden(history)
+        mask = self._mask(history)
         x = self.pieces(history)  # (B, S, D)
         if token_masking:
-            # Drawn where dropout is, so that a training goes on from its checkpoint on any device.
-            covered = torch.rand(history.shape) < token_masking
-            x = x.masked_fill(covered.to(x.device)[..., None], 0.0)
-        return self.tiger.write(self.tiger.read(x, hidden), target, hidden, label_smoothing=label_smoothing)
+            # Drawn on the CPU, as dropout is, so that a training continues from its checkpoint on any device.
+            masked = torch.rand(history.shape) < token_masking
+            x = x.masked_fill(masked.to(x.device)[..., None], 0.0)
+        memory = self.tiger.encode_vectors(x, mask)
+        return self.tiger.decode(memory, target, mask, label_smoothing=label_smoothing)
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "ActionPieceState":
-        """Read histories, each in all views, and prepare to decode: one beam a user, nothing written yet.
+        """Encode all views of histories and prepare to decode, with one beam per user.
 
-        View v of a history puts the tokens of its items in the v-th of `views` orders: which, depends on
-        nothing else, so a user has the same recommendations in any batch.
+        View v of a history orders the tokens of its items by the v-th random seed, which depends on nothing
+        else, so a user gets the same recommendations in any batch.
 
         Args:
             history: tokens of the items, oldest first, int64 (B, n, L), all of equal length.
             users: not used.
         """
         history = history[:, -self.max_items :]
-        pieces = self._readings(history).to(history.device)  # (B·V, S)
-        hidden = self._hidden(pieces)
-        memory = self.tiger.read(self.pieces(pieces), hidden)  # (B·V, S, D)
-        return ActionPieceState(self.tiger.start_from(memory, hidden), len(history), self.views)
+        pieces = self._segmented(history).to(history.device)  # (B·V, S)
+        mask = self._mask(pieces)
+        memory = self.tiger.encode_vectors(self.pieces(pieces), mask)  # (B·V, S, D)
+        return ActionPieceState(self.tiger.start_from(memory, mask), len(history), self.views)
 
     def next_log_probs(
         self, state: "ActionPieceState", parents: Tensor | None, tokens: Tensor | None
     ) -> Tensor:
-        """Log-probabilities of the next token for every beam, and one more step of the state.
+        """Return log-probabilities of the next token for every beam, and advance the state.
 
         Args:
             state: from `start`, changed in place.
-            parents: which former row each row continues, int64 (B·W,); `None` at the first level.
-            tokens: the token each row has just been given, int64 (B·W,); `None` at the first level.
+            parents: former row that each row continues, int64 (B·W,); `None` at the first level.
+            tokens: last token of each row, int64 (B·W,); `None` at the first level.
 
         Returns:
-            f32 (B·W, K_level), normalized over the whole level: of the mean of the views' probabilities.
+            f32 (B·W, K_level), normalized over the whole level: logarithms of the views' mean probabilities.
         """
         if parents is None or tokens is None:
             found = self.tiger.next_log_probs(state.tiger, None, None)  # (B·V, K)
         else:
-            found = self.tiger.next_log_probs(state.tiger, *state.give(parents, tokens))  # (B·V·W, K)
+            found = self.tiger.next_log_probs(state.tiger, *state.extend(parents, tokens))  # (B·V·W, K)
         return state.mean(found)
 
-    def _readings(self, history: Tensor) -> Tensor:
-        """The pieces of every view of histories, int64 (B·V, S), filled up on the right with `padding`."""
+    def _segmented(self, history: Tensor) -> Tensor:
+        """Return the merged tokens of every view of histories, int64 (B·V, S), padded with `padding`."""
         users, items, levels = history.shape
         viewed = history.repeat_interleave(self.views, dim=0).reshape(-1, levels)  # (B·V·n, L)
         offsets = np.arange(users * self.views + 1) * items
         seeds = np.tile(np.arange(self.views, dtype=np.uint64), users)
         vocabulary = self.vocabulary
-        read = vocabulary.segment(vocabulary.tokens(viewed.cpu().numpy()), offsets, seeds)
-        return torch.from_numpy(read.padded(self.padding))
+        merged = vocabulary.segment(vocabulary.tokens(viewed.cpu().numpy()), offsets, seeds)
+        return torch.from_numpy(merged.padded(self.padding))
 
-    def _hidden(self, pieces: Tensor) -> Tensor | None:
-        """What is added to the attention to each position, (B, 1, 1, S), so that none goes to padding."""
-        nothing = pieces == self.padding  # (B, S)
-        if not nothing.any():
+    def _mask(self, pieces: Tensor) -> Tensor | None:
+        """Return the attention mask of padding, (B, 1, 1, S): 0, or -inf where there is padding."""
+        padding = pieces == self.padding  # (B, S)
+        if not padding.any():
             return None
-        hidden = torch.zeros(nothing.shape, device=pieces.device).masked_fill(nothing, -math.inf)
-        return hidden[:, None, None]
+        mask = torch.zeros(padding.shape, device=pieces.device).masked_fill(padding, -math.inf)
+        return mask[:, None, None]
 
 
 class ActionPieceState:
-    """What decoding keeps between tokens.
+    """Incremental decoding state.
 
     Attributes:
-        tiger: the state of the decoder, whose users are the views: (user 0, view 0), (user 0, view 1), ..
-        users: how many histories are decoded.
-        views: how many readings of each.
-        written: by how much each view has what a beam has written more likely than all views together, as
-            natural logarithms, (B, V, W): how much the view counts in what comes next.
-        found: the same with each token behind it, (B, V, W, K).
+        tiger: state of the decoder, whose users are the views: (user 0, view 0), (user 0, view 1), ..
+        users: number of histories that are decoded.
+        views: number of views of each.
+        weights: natural log of each view's posterior weight, given what a beam has generated, (B, V, W).
+        joint: `weights` plus the view's log-probability of each next token, (B, V, W, K).
     """
 
-    def __init__(self, tiger: TigerState, users: int, views: int) -> None:
+    def __init__(self, tiger: TIGERState, users: int, views: int) -> None:
         self.tiger = tiger
         self.users = users
         self.views = views
-        self.written = torch.zeros(users, views, 1)
-        self.found = torch.zeros(users, views, 1, 0)
+        self.weights = torch.zeros(users, views, 1)
+        self.joint = torch.zeros(users, views, 1, 0)
 
-    def give(self, parents: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Let rows (B·W,) continue former ones by a token; parents and tokens of the views, (B·V·W,) each."""
-        before = self.found.shape[2]  # beams a user that there were
+    def extend(self, parents: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Let rows (B·W,) continue former rows; return parents and tokens of the views, (B·V·W,) each."""
+        before = self.joint.shape[2]  # former beams per user
         user = torch.arange(self.users, device=parents.device)[:, None]  # (B, 1)
-        beam = parents.view(self.users, -1) - user * before  # (B, W), of the user's former ones
+        beam = parents.view(self.users, -1) - user * before  # (B, W), among the user's former beams
         view = user[:, None] * self.views + torch.arange(self.views, device=parents.device)[:, None]
         added = tokens.view(self.users, 1, -1).expand(-1, self.views, -1)  # (B, V, W)
-        joint = self.found.gather(2, beam[:, None, :, None].expand(-1, self.views, -1, self.found.shape[3]))
+        joint = self.joint.gather(2, beam[:, None, :, None].expand(-1, self.views, -1, self.joint.shape[3]))
         joint = joint.gather(3, added[..., None])[..., 0]  # (B, V, W)
-        self.written = joint - joint.logsumexp(1, keepdim=True)
+        self.weights = joint - joint.logsumexp(1, keepdim=True)
         return (view * before + beam[:, None]).flatten(), added.flatten()
 
     def mean(self, log_probs: Tensor) -> Tensor:
-        """Average the views' log-probabilities (B·V·W, K) of the next token, f32 (B·W, K)."""
+        """Average the views' probabilities, given as logarithms (B·V·W, K); f32 (B·W, K)."""
         each = log_probs.view(self.users, self.views, -1, log_probs.shape[1])  # (B, V, W, K)
-        if self.found.shape[3] == 0:  # nothing is written: all views count alike
-            self.written = torch.full_like(each[..., 0], -math.log(self.views))
-        self.found = self.written[..., None] + each
-        return self.found.logsumexp(1).flatten(0, 1)
+        if self.joint.shape[3] == 0:  # the first token: all views have the same weight
+            self.weights = torch.full_like(each[..., 0], -math.log(self.views))
+        self.joint = self.weights[..., None] + each
+        return self.joint.logsumexp(1).flatten(0, 1)
 
 
-def _read_anew(model: ActionPieceNetwork, keys: object) -> None:
-    """Check the merges that have been loaded, and forget what was made of former ones."""
+def _check_merges(model: ActionPieceNetwork, keys: object) -> None:
+    """Check the loaded merges, and drop the vocabulary of former ones."""
     model.__dict__.pop("vocabulary", None)
     try:
         _ = model.vocabulary
     except DataError as error:
         raise FormatError(
-            f"the weights hold merges that make no vocabulary ({error}); train the model again"
+            f"the weights hold merges that make no vocabulary: {error}. Train the model again."
         ) from error

@@ -1,4 +1,4 @@
-"""The transformer block that models over sequences share."""
+"""Building blocks of networks over sequences: a causal transformer block, rotary positions, stacked GRUs."""
 
 from collections.abc import Iterable
 
@@ -8,23 +8,23 @@ from torch.nn import functional as F
 
 from sidkit.models.dropout import ByteDropout
 
-__all__ = ["CausalBlock", "KeysValues", "Turns", "recur", "turns"]
+__all__ = ["CausalBlock", "KeysValues", "Rotations", "recur", "rotations"]
 
 KeysValues = tuple[Tensor, Tensor]
-Turns = tuple[Tensor, Tensor]
+Rotations = tuple[Tensor, Tensor]
 
 
-def turns(first: int, positions: int, width: int, device: torch.device) -> Turns:
-    """Rotary positions: cosines and sines (T, E/2) of the angles by which they turn queries and keys.
+def rotations(first: int, positions: int, width: int, device: torch.device) -> Rotations:
+    """Return rotary positions: cosines and sines (T, E/2) of the angles that rotate queries and keys.
 
-    What attention sees of two positions is then their distance alone (Su et al., arXiv 2104.09864), which
-    carries over to sequences longer than any in training.
+    Attention then depends on the distance of two positions only (Su et al., arXiv 2104.09864), which
+    generalizes to sequences longer than any in training.
 
     Args:
-        first: the first position.
-        positions: T, how many there are.
-        width: E, of a head; even.
-        device: where they are wanted.
+        first: first position.
+        positions: number of positions, T.
+        width: width of a head, E; even.
+        device: device of the result.
     """
     speeds = 10_000.0 ** (-torch.arange(0, width, 2, device=device) / width)  # (E/2,)
     angles = torch.arange(first, first + positions, device=device)[:, None] * speeds  # (T, E/2)
@@ -39,7 +39,7 @@ class CausalBlock(nn.Module):
     Args:
         d_model: width of the residual stream.
         heads: attention heads; must divide `d_model`.
-        dropout: rate on the block's outputs and inside the feed-forward layer.
+        dropout: dropout rate on the outputs of the block and inside the feed-forward layer.
     """
 
     def __init__(self, d_model: int, heads: int, dropout: float) -> None:
@@ -58,12 +58,12 @@ class CausalBlock(nn.Module):
         )
         self.dropout = ByteDropout(dropout)
 
-    def forward(self, x: Tensor, at: Turns | None = None) -> Tensor:
-        """Let every position read itself and those before it; `at` are their places, if they are rotary."""
-        return self.read(x, at)[0]
+    def forward(self, x: Tensor, at: Rotations | None = None) -> Tensor:
+        """Attend from every position to itself and those before it; `at` are rotary positions, if any."""
+        return self.forward_with_cache(x, at)[0]
 
-    def read(self, x: Tensor, at: Turns | None = None) -> tuple[Tensor, KeysValues]:
-        """As `forward`, and the keys and values (B, H, T, E) that later positions will read."""
+    def forward_with_cache(self, x: Tensor, at: Rotations | None = None) -> tuple[Tensor, KeysValues]:
+        """Return the result of `forward`, and the keys and values (B, H, T, E) for later positions."""
         q, k, v = self._project(x, at)  # (B, H, T, E)
         mixed = (
             F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
@@ -71,25 +71,25 @@ class CausalBlock(nn.Module):
         return self._close(x, mixed), (k, v)
 
     def step(
-        self, x: Tensor, memory: KeysValues, written: KeysValues | None, at: Turns | None = None
+        self, x: Tensor, memory: KeysValues, generated: KeysValues | None, at: Rotations | None = None
     ) -> tuple[Tensor, KeysValues]:
-        """Let the next position of R sequences read what came before it, and itself.
+        """Attend from the next position of R sequences to all positions before it, and to itself.
 
-        The sequences begin alike in groups of W: R = B·W. What a group has in common is one memory, read by
-        W queries of one attention and never copied; what each has written since is its own.
+        The sequences have common beginnings in groups of W: R = B·W. The beginning of a group is one memory,
+        attended to by W queries and never copied; the positions after it are separate for each row.
 
         Args:
             x: the position, (R, 1, D).
             memory: keys and values of the common beginnings, (B, H, S, E).
-            written: those of what each row has written since, (R, H, t, E); `None` for nothing.
-            at: its place, if places are rotary.
+            generated: keys and values of the positions generated since, (R, H, t, E); `None` for none.
+            at: rotary position, if any.
 
         Returns:
-            (R, 1, D), and keys and values of what is written now, (R, H, t + 1, E).
+            (R, 1, D), and keys and values of the positions generated now, (R, H, t + 1, E).
         """
         q, k, v = self._project(x, at)  # (R, H, 1, E)
-        if written is not None:
-            k, v = torch.cat([written[0], k], 2), torch.cat([written[1], v], 2)
+        if generated is not None:
+            k, v = torch.cat([generated[0], k], 2), torch.cat([generated[1], v], 2)
         shared_keys, shared_values = memory
         groups, heads, seen, width = shared_keys.shape
         queries = q.view(groups, -1, heads, width).transpose(1, 2)  # (B, H, W, E)
@@ -102,35 +102,35 @@ class CausalBlock(nn.Module):
         mixed = mixed + weights[..., None, seen:] @ v
         return self._close(x, mixed.transpose(1, 2).flatten(2)), (k, v)
 
-    def _project(self, x: Tensor, at: Turns | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, x: Tensor, at: Rotations | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (B, H, T, E)."""
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
         )
-        return (q, k, v) if at is None else (_turned(q, at), _turned(k, at), v)
+        return (q, k, v) if at is None else (_rotated(q, at), _rotated(k, at), v)
 
     def _close(self, x: Tensor, mixed: Tensor) -> Tensor:
-        """What attention has mixed, (B, T, D), goes into the stream, and through the feed-forward layer."""
+        """Add the output of attention, (B, T, D), to the residual stream; apply the feed-forward layer."""
         x = x + self.dropout(self.out(mixed))
         out: Tensor = x + self.feed_forward(x)
         return out
 
 
-def _turned(x: Tensor, at: Turns) -> Tensor:
-    """Turn the pairs (e, e + E/2) of vectors (B, H, T, E) by the angles of their positions."""
+def _rotated(x: Tensor, at: Rotations) -> Tensor:
+    """Rotate the pairs (e, e + E/2) of vectors (B, H, T, E) by the angles of their positions."""
     left, right = x.chunk(2, dim=-1)  # (B, H, T, E/2) each
     cos, sin = (part.to(x.dtype) for part in at)
     return torch.cat([left * cos - right * sin, right * cos + left * sin], -1)
 
 
 def recur(layers: Iterable[nn.Module], dropout: nn.Module, x: Tensor) -> Tensor:
-    """Pass (B, T, D) through GRUs one after the other, with dropout before the first and after each.
+    """Apply stacked GRUs to (B, T, D), with dropout before the first and after each.
 
     A position depends on itself and those before it.
     """
     x = dropout(x)
-    # A step is too small a product to gain from bfloat16.
+    # The products of a step are too small to gain from bfloat16.
     with torch.autocast(x.device.type, enabled=False):
         for layer in layers:
             x = dropout(layer(x.float())[0])

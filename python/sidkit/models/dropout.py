@@ -1,8 +1,8 @@
-"""Dropout that costs a CPU little.
+"""Dropout that is fast on a CPU.
 
-`torch.nn.Dropout` draws one full random number per element, which on a CPU takes longer than the matrix
-product it follows. One random byte per element is enough when the rate is a multiple of 1/256, and bytes come
-eight at a time.
+`torch.nn.Dropout` draws a full random number per element, which on a CPU takes longer than the matrix product
+before it. With a rate that is a multiple of 1/256, one random byte per element is enough, and eight bytes
+come from one random number.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ __all__ = ["ByteDropout"]
 class ByteDropout(nn.Module):
     """Zero each element with probability `rate` and scale the others by `1 / (1 - rate)`.
 
-    In evaluation nothing is changed.
+    In evaluation mode it is the identity.
 
     Args:
-        rate: the probability, in [0, 1); it is rounded to a multiple of 1/256 (0.1 becomes 26/256 = 0.1016).
+        rate: probability in [0, 1); it is rounded to a multiple of 1/256 (0.1 becomes 26/256 = 0.1016).
 
     Raises:
         ValueError: if `rate` is outside [0, 1).
@@ -28,19 +28,19 @@ class ByteDropout(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         if not 0 <= rate < 1:
-            raise ValueError(f"a dropout rate must be in [0, 1), not {rate}")
+            raise ValueError(f"a dropout rate must be in [0, 1), got {rate}")
         self.rate = rate
         self.threshold = min(round(rate * 256), 255)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to a float tensor of any shape."""
+        """Apply dropout to a float tensor of any shape."""
         if not self.training or self.threshold == 0:
             return x
         dropped: Tensor = _Drop.apply(x, self.threshold)
         return dropped
 
     def extra_repr(self) -> str:
-        """The rate, for `print(model)`."""
+        """Return the rate, for `print(network)`."""
         return f"rate={self.rate}"
 
 

@@ -1,8 +1,8 @@
 """GRU4Rec: a recurrent network over items, the first neural baseline of sequential recommendation.
 
 Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016 (arXiv 1511.06939).
-One vector an item for reading and scoring, and a softmax loss, which make it strong (Hidasi and Karatzoglou,
-CIKM 2018, arXiv 1706.03847).
+One vector per item for input and output, and a softmax loss, make it a strong baseline (Hidasi and
+Karatzoglou, CIKM 2018, arXiv 1706.03847).
 
 Shapes: B users, T positions, P real positions, D = d_model, N items.
 """
@@ -20,14 +20,12 @@ class GRU4RecNetwork(NextItemModel):
     """A GRU whose output at each position is scored against the vectors of all items.
 
     Args:
-        items: how many items the catalogue has.
+        items: number of items of the catalogue.
         d_model: width of the item vectors and of the recurrent state.
         layers: recurrent layers.
-        dropout: rate on item vectors and on the output of every layer.
-        max_items: the most recent items of a history that are read.
+        dropout: dropout rate on item vectors and on the output of every layer.
+        max_items: most recent items of a history that are encoded.
     """
-
-    kind = "gru4rec"
 
     def __init__(
         self, items: int, *, d_model: int = 128, layers: int = 1, dropout: float = 0.3, max_items: int = 50
@@ -45,9 +43,9 @@ class GRU4RecNetwork(NextItemModel):
         self.layers = nn.ModuleList(nn.GRU(d_model, d_model, batch_first=True) for _ in range(layers))
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
-        self._draw_items()
+        self._initialize_items()
 
     def hidden(self, history: Tensor) -> Tensor:
-        """Read histories, int64 (B, T), padded on the right with `items`; give (B, T, D)."""
+        """Encode histories, int64 (B, T), padded on the right with `items`, as (B, T, D)."""
         out: Tensor = self.norm(recur(self.layers, self.dropout, self.item(history)))  # (B, T, D)
         return out

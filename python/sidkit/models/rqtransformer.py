@@ -1,23 +1,23 @@
-"""RQTransformer: one causal pass over items, then the next item's Semantic ID token by token.
+"""RQTransformer: one causal pass over items, then the Semantic ID of the next item, token by token.
 
 After Lee et al., "Autoregressive Image Generation using Residual Quantization", CVPR 2022 (arXiv 2203.01941):
 a transformer over positions, each position the sum of its code vectors, and a small model over the codes of
-one position. All positions of a history train in one pass, and a history is encoded once however wide the
-beam.
+one position. All positions of a history are trained in one pass, and a history is encoded once for any beam
+width.
 
-The small model is not a transformer here. A token is chosen among the children of the prefix written so far,
-by the inner product of the position's vector with a vector of each child (a hierarchical softmax, Morin and
-Bengio, AISTATS 2005), and the vector of a prefix is
+The small model is not a transformer here. A token is chosen among the children of the prefix so far, by the
+inner product of the position's vector with a vector of each child (a hierarchical softmax, Morin and Bengio,
+AISTATS 2005). The vector of a prefix is
 
-    code of its last token + a vector of its own + the mean content of its items, projected
+    code vector of its last token + a vector of the prefix + the mean content of its items, projected
 
-The second is what a prefix n-gram is to a ranking model (Zheng et al., arXiv 2504.02137): rich for prefixes
-with much data; the first and third serve those with little. An item is read as the sum of the vectors of all
-its prefixes, so input and output share them. Probabilities are spread over prefixes that exist and sum to one
-over the catalogue.
+The second corresponds to a prefix n-gram in a ranking model (Zheng et al., arXiv 2504.02137) and fits
+prefixes with much data; the first and third generalize to those with little. An item is encoded as the sum of
+the vectors of all its prefixes, so input and output share parameters. Probabilities are distributed over
+prefixes that exist and sum to one over the catalogue.
 
-The inner product with an item's whole vector is a score too: with `dense`, it is trained beside the tokens as
-a softmax over all items (the idea of LIGER, Yang et al., arXiv 2411.18814).
+The inner product with an item's whole vector is a score, too: with `dense`, a softmax over all items is
+trained together with the tokens (the idea of LIGER, Yang et al., arXiv 2411.18814).
 
 Shapes: B users, T positions, P real positions, N items, L levels, M nodes of the tree, D = d_model.
 """
@@ -35,42 +35,42 @@ from torch.utils.checkpoint import checkpoint
 from sidkit.errors import ConfigError
 from sidkit.models.blocks import CausalBlock, recur
 from sidkit.models.dropout import ByteDropout
+from sidkit.models.reductions import group_log_sums, group_means, smoothed_cross_entropy, standardized
 from sidkit.models.sid_tree import SidTree
 
 __all__ = ["RQState", "RQTransformerNetwork"]
 
-# Positions whose losses are computed at once: their scores of a catalogue of 10,000 items are 100 MB.
+# Positions whose losses are computed at once: their scores of a catalogue of 10,000 items take 100 MB.
 _POSITIONS = 2048
 
-# One product reads a prefix's vector for all users at once, pairs read it for each user and beam: the product
-# is taken while it computes at most so many times as many scores.
+# A matrix product reads a prefix's vector once for all users, pairs read it for each user and beam. The
+# product is used if it computes at most so many times as many scores.
 _PRODUCT = 16
 
 
 class RQTransformerNetwork(nn.Module):
-    """A generator of Semantic IDs that knows the tree of those that exist.
+    """A generative network that knows the tree of existing Semantic IDs.
 
-    `RQTransformer.for_items` builds one for a table; the constructor is for loading.
+    `RQTransformerNetwork.for_items` makes one for a table; the constructor is for loading.
 
     Args:
-        sizes: how many tokens each level has, collision token included.
-        level_nodes: how many prefixes of each length occur.
-        items: how many items there are.
+        sizes: number of tokens of each level, collision token included.
+        level_nodes: number of prefixes of each length.
+        items: number of items.
         content: dimensions of the items' content vectors, 0 for none.
         d_model: width of the residual stream.
         layers: transformer blocks, or GRUs.
         heads: attention heads; must divide `d_model`.
-        dropout: rate on item vectors and in the layers.
-        max_items: the most recent items of a history that are read.
-        backbone: what reads a history: causal attention, or GRUs as in GRU4Rec (Hidasi et al., ICLR 2016).
-        dense: whether the softmax over all items is trained beside the tokens.
-        sid_share: the weight of the tokens where both rank together; chosen on validation.
+        dropout: dropout rate on item vectors and in the layers.
+        max_items: most recent items of a history that are encoded.
+        backbone: encoder of a history: causal attention, or GRUs as in GRU4Rec (Hidasi et al., ICLR 2016).
+        dense: whether a softmax over all items is trained together with the tokens.
+        sid_share: weight of the Semantic ID where both rank together; chosen on validation.
 
     Raises:
         ConfigError: if `heads` does not divide `d_model`.
     """
 
-    kind = "rqtransformer"
     inputs: Literal["tokens", "items"] = "items"
     user_buckets = 0
     content: Tensor
@@ -93,9 +93,9 @@ class RQTransformerNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if d_model % heads:
-            raise ConfigError(f"`heads` must divide `d_model`, but {d_model} % {heads} = {d_model % heads}")
+            raise ConfigError(f"`d_model` must be a multiple of `heads`, got {d_model} with {heads} heads")
         if backbone not in ("attention", "gru"):
-            raise ConfigError(f"`backbone` is `attention` or `gru`, not {backbone!r}")
+            raise ConfigError(f"`backbone` must be `attention` or `gru`, got {backbone!r}")
         self.settings = {
             "sizes": [int(size) for size in sizes],
             "level_nodes": [int(count) for count in level_nodes],
@@ -146,16 +146,16 @@ class RQTransformerNetwork(nn.Module):
         vectors: npt.NDArray[np.float32] | None = None,
         **settings: Any,
     ) -> "RQTransformerNetwork":
-        """Build a model for a table of Semantic IDs.
+        """Make a network with initial weights for a table of Semantic IDs.
 
         Args:
-            sizes: how many tokens each level has.
-            tokens: of every item, (N, L).
-            vectors: content of every item, f32 (N, F); they are standardized here.
+            sizes: number of tokens of each level.
+            tokens: Semantic ID of every item, (N, L).
+            vectors: content vector of every item, f32 (N, F); standardized here.
             settings: see the class.
 
         Raises:
-            ConfigError: if `vectors` is not one row an item, or the tokens are not of these sizes.
+            ConfigError: if `vectors` has not one row per item, or the tokens do not fit the sizes.
             DataError: if there is no item or no level.
         """
         if tokens.ndim == 2 and tokens.size:
@@ -164,7 +164,7 @@ class RQTransformerNetwork(nn.Module):
             if not fits or min(least) < 0:
                 raise ConfigError(
                     f"`tokens` must have one column for each of the `sizes` {[int(size) for size in sizes]} "
-                    f"and be below them, but its columns run from {least} to {most}"
+                    f"and be below them, got columns from {least} to {most}"
                 )
         if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(tokens)):
             raise ConfigError(
@@ -175,11 +175,11 @@ class RQTransformerNetwork(nn.Module):
         model = cls(sizes, tree.level_nodes, len(tokens), content=width, **settings)
         model.tree = tree
         if vectors is not None:
-            model.content.copy_(_standardized(torch.from_numpy(vectors).float()))
+            model.content.copy_(standardized(torch.from_numpy(vectors).float()))
         return model
 
     def vectors(self) -> tuple[Tensor, Tensor]:
-        """The vectors of all prefixes, (M, D), and of all items, (N, D)."""
+        """Return the vectors of all prefixes, (M, D), and of all items, (N, D)."""
         tree = self.tree
         levels = []
         projected = self.project(self.content).float() if self.project else None  # (N, D)
@@ -188,27 +188,28 @@ class RQTransformerNetwork(nn.Module):
             nodes = tree.level(level)
             vector = self.code.weight[tree.token[nodes] + offset] + self.prefix.weight[nodes]
             if projected is not None:
-                # What this token adds to the mean content of the prefix, so that an item sums up to its own.
-                mean = _means(projected, tree.path[:, level] - nodes.start, nodes.stop - nodes.start)
+                # The difference to the mean content of the parent, so that the sum over an item is its own
+                # content.
+                mean = group_means(projected, tree.path[:, level] - nodes.start, nodes.stop - nodes.start)
                 vector = vector + (mean if above is None else mean - above[tree.parent[nodes]])
                 above = torch.cat([mean.new_zeros(nodes.start, mean.shape[1]), mean])  # by node
             levels.append(vector)
         prefixes = torch.cat(levels)
         return prefixes, F.embedding_bag(tree.path, prefixes, mode="sum")
 
-    def hidden(self, history: Tensor, items: Tensor, read: Tensor | None = None) -> Tensor:
-        """Read histories, padded on the right with anything of `items` or above.
+    def hidden(self, history: Tensor, items: Tensor, inputs: Tensor | None = None) -> Tensor:
+        """Encode histories, padded on the right with any number of `items` or above.
 
         Args:
             history: item indices, oldest first, int64 (B, T) with T <= `max_items`.
-            items: the vectors of all items, (N, D).
-            read: what is read at each position, (B, T, D), if not the vector of the item.
+            items: vectors of all items, (N, D).
+            inputs: input of each position, (B, T, D), if it is not the vector of the item.
 
         Returns:
-            (B, T, D). A position depends on itself and those before it, so padding on the right never reaches
-            a real one.
+            (B, T, D). A position depends on itself and those before it, so padding on the right does not
+            affect a real one.
         """
-        x = F.embedding(history.clamp(max=self.items - 1), items) if read is None else read  # (B, T, D)
+        x = F.embedding(history.clamp(max=self.items - 1), items) if inputs is None else inputs  # (B, T, D)
         x = x.masked_fill((history >= self.items)[..., None], 0.0)
         if self.backbone == "gru":
             x = recur(self.recurrent, self.dropout, x)  # (B, T, D)
@@ -219,13 +220,13 @@ class RQTransformerNetwork(nn.Module):
         out: Tensor = self.norm(x)
         return out
 
-    def _cut_short(self, history: Tensor, prefixes: Tensor, hide: float) -> Tensor:
-        """Vectors of items (B, T, D) of whose tokens each is hidden with probability `hide`.
+    def _masked(self, history: Tensor, prefixes: Tensor, masking: float) -> Tensor:
+        """Return the vectors of items, (B, T, D), with each token masked with probability `masking`.
 
-        Every prefix that holds a hidden token is hidden with it: an item is read as far as its first.
+        A masked token masks all prefixes that contain it.
         """
         path = self.tree.path[history.clamp(max=self.items - 1)].flatten(0, 1)  # (B·T, L)
-        shown = (torch.rand(path.shape) >= hide).cumprod(-1).to(prefixes)
+        shown = (torch.rand(path.shape) >= masking).cumprod(-1).to(prefixes)
         vectors = F.embedding_bag(path, prefixes, per_sample_weights=shown, mode="sum")
         return vectors.view(*history.shape, -1)
 
@@ -237,15 +238,15 @@ class RQTransformerNetwork(nn.Module):
         label_smoothing: float = 0.0,
         token_masking: float = 0.0,
     ) -> Tensor:
-        """The mean cross-entropy of the next item over all real positions, token by token and as a whole.
+        """Return the mean cross-entropy of the next item over all real positions, by token and as a whole.
 
         Args:
             history: int64 (B, T), padded on the right with `items`.
             target: the item that followed each position, int64 (B, T), padded likewise.
-            label_smoothing: the share of each target that is spread evenly over the tokens that exist after
-                the tokens before it, and over all items.
-            token_masking: the share of the tokens read that are hidden, with those after them, a fresh draw at
-                every call.
+            label_smoothing: share of each target that is spread evenly over the tokens that exist after the
+                tokens before it, and over all items.
+            token_masking: the share of the tokens read that are hidden, with those after them, a fresh draw
+                at every call.
 
         Returns:
             Natural-log losses, f32 (L,) or, with `dense`, (L + 1,): of each token among those that exist
@@ -253,13 +254,13 @@ class RQTransformerNetwork(nn.Module):
         """
         prefixes, items = self.vectors()
         real = target < self.items  # (B, T)
-        read = self._cut_short(history, prefixes, token_masking) if token_masking else None
-        h, wanted = self.hidden(history, items, read)[real].float(), target[real]  # (P, D), (P,)
+        inputs = self._masked(history, prefixes, token_masking) if token_masking else None
+        h, following = self.hidden(history, items, inputs)[real].float(), target[real]  # (P, D), (P,)
         if len(h) <= _POSITIONS:
-            return self._losses(h, wanted, prefixes, items, label_smoothing) / len(h)
-        # One part after the other, forgotten and computed again on the way back: memory of one part.
+            return self._losses(h, following, prefixes, items, label_smoothing) / len(h)
+        # Part by part, recomputed in the backward pass: memory of one part.
         total = h.new_zeros(len(self.sizes) + self.dense)
-        for part, goal in zip(torch.split(h, _POSITIONS), torch.split(wanted, _POSITIONS), strict=True):
+        for part, goal in zip(torch.split(h, _POSITIONS), torch.split(following, _POSITIONS), strict=True):
             total = total + checkpoint(
                 self._losses,
                 part,
@@ -272,10 +273,10 @@ class RQTransformerNetwork(nn.Module):
             )
         return total / len(h)
 
-    def _losses(self, h: Tensor, wanted: Tensor, prefixes: Tensor, items: Tensor, smoothing: float) -> Tensor:
-        """Sums over positions of the losses of `forward`."""
+    def _losses(self, h: Tensor, target: Tensor, prefixes: Tensor, items: Tensor, smoothing: float) -> Tensor:
+        """Return the losses of `forward`, summed over positions."""
         tree = self.tree
-        path = tree.path[wanted]  # (P, L)
+        path = tree.path[target]  # (P, L)
         first = F.linear(h, prefixes[tree.level(0)]).float() + self.bias[tree.level(0)]  # (P, M_0)
         losses = [F.cross_entropy(first, path[:, 0], reduction="sum", label_smoothing=smoothing)]
         for level in range(1, len(self.sizes)):
@@ -289,43 +290,43 @@ class RQTransformerNetwork(nn.Module):
             width = int(tree.branches[parents].max())
             padded = logits.new_full((len(open_), width), -torch.inf).index_put((row, place), logits)
             goal = path[open_, level] - tree.first_child[parents]
-            losses.append(_cross_entropy(padded, goal, smoothing))
+            losses.append(smoothed_cross_entropy(padded, goal, smoothing))
         if self.dense:
             scores = F.linear(h, items).float()
-            losses.append(F.cross_entropy(scores, wanted, reduction="sum", label_smoothing=smoothing))
+            losses.append(F.cross_entropy(scores, target, reduction="sum", label_smoothing=smoothing))
         return torch.stack(losses)
 
     def _pairs(self, h: Tensor, prefixes: Tensor, row: Tensor, node: Tensor) -> Tensor:
-        """Scores (R,) of nodes under the vectors of the rows they belong to."""
+        """Return scores (R,) of nodes with the vectors of the rows that they belong to."""
         return (h.index_select(0, row) * prefixes.index_select(0, node)).sum(-1) + self.bias[node]
 
     def item_log_probs(self, hidden: Tensor, prefixes: Tensor) -> Tensor:
-        """Natural-log probabilities of all items' Semantic IDs, (B, N): every prefix is scored once.
+        """Return natural-log probabilities of all items' Semantic IDs, (B, N), scoring every prefix once.
 
         Args:
-            hidden: the vector at the end of each history, f32 (B, D).
-            prefixes: the vectors of all prefixes, f32 (M, D).
+            hidden: vector at the end of each history, f32 (B, D).
+            prefixes: vectors of all prefixes, f32 (M, D).
         """
         tree = self.tree
-        # Nodes as rows: what is gathered and summed by parent is contiguous then.
+        # Nodes as rows: siblings are contiguous.
         logits = (prefixes @ hidden.T).float() + self.bias[:, None]  # (M, B)
         reached = logits[tree.level(0)].log_softmax(0)  # (M_0, B)
         for level in range(1, len(self.sizes)):
             nodes, above = tree.level(level), tree.level(level - 1)
             scores, families = logits[nodes], tree.branches[above]
-            spare = reached - _log_sums(scores, families)  # (M_above, B)
+            spare = reached - group_log_sums(scores, families)  # (M_above, B)
             reached = spare.index_select(0, tree.parent[nodes] - above.start) + scores
         return reached.index_select(0, tree.path[:, -1] - tree.starts[-2]).T.contiguous()
 
     def last_hidden(self, history: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """The vector at the end of each history, from which its next item is foretold.
+        """Return the vector at the end of each history, which predicts the next item.
 
         Args:
             history: item indices, int64 (B, T), padded on the right with `items` where `lengths` are given.
-            lengths: of the histories, int64 (B,); all T if not given. An empty one has a vector too.
+            lengths: length of each history, int64 (B,); T if None. An empty history has a vector, too.
 
         Returns:
-            f32 (B, D), and the vectors of all prefixes, f32 (M, D), and of all items, f32 (N, D).
+            f32 (B, D); vectors of all prefixes, f32 (M, D); vectors of all items, f32 (N, D).
         """
         prefixes, items = self._frozen()
         if history.shape[1] == 0:
@@ -337,7 +338,7 @@ class RQTransformerNetwork(nn.Module):
         return hidden[torch.arange(len(history), device=ends.device), ends].float(), prefixes, items
 
     def start(self, history: Tensor, users: Tensor | None = None) -> "RQState":
-        """Encode histories once and prepare to decode: one beam a user, nothing written yet.
+        """Encode histories and prepare to decode, with one beam per user.
 
         Args:
             history: item indices, int64 (B, n), all of equal length.
@@ -347,12 +348,12 @@ class RQTransformerNetwork(nn.Module):
         return RQState(hidden, prefixes)
 
     def next_log_probs(self, state: "RQState", parents: Tensor | None, tokens: Tensor | None) -> Tensor:
-        """Log-probabilities of the next token for every beam, and one more step of the state.
+        """Return log-probabilities of the next token for every beam, and advance the state.
 
         Args:
             state: from `start`, changed in place.
-            parents: which former row each row continues, int64 (B·W,); `None` at the first level.
-            tokens: the token each row has just been given, int64 (B·W,); `None` at the first level.
+            parents: former row that each row continues, int64 (B·W,); `None` at the first level.
+            tokens: last token of each row, int64 (B·W,); `None` at the first level.
 
         Returns:
             f32 (B·W, K_level): -inf where no item is, normalized over the others.
@@ -379,7 +380,7 @@ class RQTransformerNetwork(nn.Module):
         state.child = torch.full((rows, self.sizes[level]), -1, dtype=torch.int64, device=device)
         state.child[row, token] = node
         state.level += 1
-        # A row of nothing but -inf stays so.
+        # A row of -inf only stays as it is.
         sums = table.logsumexp(-1, keepdim=True)
         return torch.where(sums.isneginf(), table, table - sums)
 
@@ -392,17 +393,17 @@ class RQTransformerNetwork(nn.Module):
         return self._pairs(state.hidden, state.prefixes, user[row], node)
 
     def train(self, mode: bool = True) -> "RQTransformerNetwork":
-        """Vectors computed for decoding are forgotten: training changes what they are made of."""
+        """Set the mode, and drop the vectors computed for decoding, which training changes."""
         self._ready: tuple[Tensor, Tensor] | None = None
         return super().train(mode)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        """Other weights make other vectors, in evaluation mode too."""
+        """Load weights, and drop the vectors computed for decoding."""
         self._ready = None
         super()._load_from_state_dict(*args, **kwargs)
 
     def _frozen(self) -> tuple[Tensor, Tensor]:
-        """The vectors of prefixes and items, computed once while nothing is trained."""
+        """Return the vectors of prefixes and items, computed once in evaluation mode."""
         if self.training:
             return self.vectors()
         if self._ready is None:
@@ -411,13 +412,13 @@ class RQTransformerNetwork(nn.Module):
 
 
 class RQState:
-    """What decoding keeps between tokens.
+    """Incremental decoding state.
 
     Attributes:
-        hidden: the vector at the end of each history, f32 (B, D).
-        prefixes: the vectors of all prefixes, f32 (M, D).
-        level: the level whose token comes next.
-        child: the node that each token would lead to, int64 (B·W, K); -1 where there is none.
+        hidden: vector at the end of each history, f32 (B, D).
+        prefixes: vectors of all prefixes, f32 (M, D).
+        level: level of the next token.
+        child: node that each token leads to, int64 (B·W, K); -1 where there is none.
     """
 
     def __init__(self, hidden: Tensor, prefixes: Tensor) -> None:
@@ -425,44 +426,3 @@ class RQState:
         self.prefixes = prefixes
         self.level = 0
         self.child = torch.empty(0, 0, dtype=torch.int64)
-
-
-def _cross_entropy(logits: Tensor, goal: Tensor, smoothing: float) -> Tensor:
-    """The summed cross-entropy of rows in which what is not there is -inf, smoothed over what is."""
-    if not smoothing:
-        return F.cross_entropy(logits, goal, reduction="sum")
-    gone = logits.isneginf()
-    log_probs = logits.log_softmax(-1).masked_fill(gone, 0.0)
-    evenly = log_probs.sum(-1) / (~gone).sum(-1)
-    chosen = log_probs.gather(-1, goal[:, None])[:, 0]
-    return -((1 - smoothing) * chosen + smoothing * evenly).sum()
-
-
-def _standardized(vectors: Tensor) -> Tensor:
-    """Zero mean and unit deviation in every dimension, scaled to rows of about unit length."""
-    centred = vectors - vectors.mean(0)
-    deviation = centred.std(0, unbiased=False)
-    # A dimension that is the same for all items says nothing and stays at zero.
-    deviation[deviation < 1e-6] = torch.inf
-    scaled: Tensor = centred / deviation / vectors.shape[1] ** 0.5
-    return scaled
-
-
-def _means(rows: Tensor, group: Tensor, groups: int) -> Tensor:
-    """The mean of the rows of each group, (groups, D)."""
-    sums = rows.new_zeros(groups, rows.shape[1]).index_add(0, group, rows)
-    return sums / torch.bincount(group, minlength=groups)[:, None]
-
-
-def _log_sums(scores: Tensor, families: Tensor) -> Tensor:
-    """The logarithm of the summed exponentials of every family, (families, B).
-
-    Args:
-        scores: rows of one family after the other, f32 (R, B).
-        families: how many rows each has, at least one, int64 (families,).
-    """
-    most: Tensor = torch.segment_reduce(scores, "max", lengths=families, axis=0)
-    row = torch.repeat_interleave(torch.arange(len(families), device=families.device), families)
-    raised = (scores - most.index_select(0, row)).exp_()
-    sums: Tensor = torch.segment_reduce(raised, "sum", lengths=families, axis=0)
-    return most + sums.log()

@@ -1,8 +1,8 @@
-"""SASRec: a causal transformer over items, the baseline that every generator must be compared with.
+"""SASRec: a causal transformer over items, the baseline that every generative model is compared with.
 
 Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (arXiv 1808.09781), trained with the
-full softmax cross-entropy over the catalogue at every position, which is what makes it strong (Klenitskiy and
-Vasilev, RecSys 2023).
+full softmax cross-entropy over the catalogue at every position, which makes it a strong baseline (Klenitskiy
+and Vasilev, RecSys 2023).
 
 Shapes: B users, T positions, D = d_model, N items.
 """
@@ -10,6 +10,7 @@ Shapes: B users, T positions, D = d_model, N items.
 import torch
 from torch import Tensor, nn
 
+from sidkit.errors import ConfigError
 from sidkit.models.blocks import CausalBlock
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
@@ -21,15 +22,13 @@ class SASRecNetwork(NextItemModel):
     """A causal transformer whose output vector at each position is scored against the vectors of all items.
 
     Args:
-        items: how many items the catalogue has.
+        items: number of items of the catalogue.
         d_model: width of the item vectors and of the residual stream.
         layers: transformer layers.
         heads: attention heads; must divide `d_model`.
-        dropout: rate on embeddings, attention weights and block outputs.
-        max_items: the most recent items of a history that are read.
+        dropout: dropout rate on embeddings, attention weights and block outputs.
+        max_items: most recent items of a history that are encoded.
     """
-
-    kind = "sasrec"
 
     def __init__(
         self,
@@ -43,7 +42,7 @@ class SASRecNetwork(NextItemModel):
     ) -> None:
         super().__init__()
         if d_model % heads:
-            raise ValueError(f"`heads` must divide `d_model`, but {d_model} % {heads} = {d_model % heads}")
+            raise ConfigError(f"`d_model` must be a multiple of `heads`, got {d_model} with {heads} heads")
         self.settings = {
             "items": items,
             "d_model": d_model,
@@ -58,17 +57,17 @@ class SASRecNetwork(NextItemModel):
         self.blocks = nn.ModuleList(CausalBlock(d_model, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
-        self._draw_items()
+        self._initialize_items()
         nn.init.normal_(self.position.weight, std=0.02)
 
     def hidden(self, history: Tensor) -> Tensor:
-        """Read histories, padded on the right with `items`.
+        """Encode histories, padded on the right with `items`.
 
         Args:
             history: item indices, oldest first, int64 (B, T) with T <= `max_items`.
 
         Returns:
-            (B, T, D). Attention is causal, so padding on the right never reaches a real position.
+            (B, T, D). Attention is causal, so padding on the right does not affect a real position.
         """
         positions = torch.arange(history.shape[1], device=history.device)
         x = self.dropout(self.item(history) + self.position(positions))  # (B, T, D)

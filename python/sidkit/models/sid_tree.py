@@ -1,4 +1,4 @@
-"""The tree of all Semantic IDs as tensors: a node for every prefix that occurs.
+"""Tree of all Semantic IDs as tensors, with a node for every prefix that occurs.
 
 Shapes: N items, L levels, M nodes of all levels together.
 """
@@ -16,21 +16,19 @@ __all__ = ["SidTree"]
 
 
 class SidTree(nn.Module):
-    """Nodes in the order of their levels, within a level in the order of their prefixes.
-
-    So the children of a node are neighbours, and a level is a slice.
+    """Nodes ordered by level, and within a level by prefix, so siblings are adjacent and a level is a slice.
 
     Args:
-        level_nodes: how many nodes each level has.
-        items: how many items there are.
+        level_nodes: number of nodes of each level.
+        items: number of items.
 
     Attributes:
-        path: the node of every prefix of every item, int64 (N, L).
-        token: the last token of each node's prefix, int64 (M,).
-        parent: the node one token shorter, int64 (M,); -1 at the first level.
-        first_child: the node's first child, int64 (M,); meaningless where there is none.
-        branches: how many children the node has, int64 (M,); 0 at the last level.
-        starts: the first node of each level, and M: L + 1 numbers.
+        path: node of every prefix of every item, int64 (N, L).
+        token: last token of each node's prefix, int64 (M,).
+        parent: node one token shorter, int64 (M,); -1 at the first level.
+        first_child: first child of each node, int64 (M,); undefined where there is none.
+        branches: number of children of each node, int64 (M,); 0 at the last level.
+        starts: first node of each level, and M: L + 1 numbers.
     """
 
     path: Tensor
@@ -81,22 +79,22 @@ class SidTree(nn.Module):
 
     @property
     def level_nodes(self) -> list[int]:
-        """How many nodes each level has."""
+        """Number of nodes of each level."""
         return [stop - start for start, stop in zip(self.starts, self.starts[1:], strict=False)]
 
     def level(self, level: int) -> slice:
-        """The nodes of a level."""
+        """Return the nodes of a level."""
         return slice(self.starts[level], self.starts[level + 1])
 
     def siblings(self, parents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Lay out the children of some nodes one after the other.
+        """List the children of some nodes one after the other.
 
         Args:
             parents: nodes, int64 (P,); one may occur several times.
 
         Returns:
-            `row`, which of the parents, `place`, which of its children from 0, and `node`, the child; int64
-            (R,) each, where R is how many children they have together.
+            `row`, index of the parent, `place`, number of the child from 0, and `node`, the child; int64 (R,)
+            each, where R is the number of children of all parents.
         """
         counts = self.branches[parents]
         row = torch.repeat_interleave(torch.arange(len(parents), device=parents.device), counts)

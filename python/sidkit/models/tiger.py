@@ -1,17 +1,14 @@
-"""TIGER: a transformer that writes the Semantic ID of the next item, token by token.
+"""TIGER: an encoder-decoder transformer that generates the Semantic ID of the next item, token by token.
 
 Rajput et al., "Recommender Systems with Generative Retrieval", NeurIPS 2023 (arXiv 2305.05065). A
-bidirectional encoder reads the tokens of the items a user has seen; a decoder writes the tokens of the next
-one. The blocks are those of T5:
-pre-normalization without bias, relative position bias, ReLU feed-forward (Raffel et al., JMLR 2020). Two
-differences from T5, both without effect on what the model can express: attention logits are scaled by
-1/sqrt(d_head), so that no
-special initialization is needed, and each level has its own output head, since a token of another level is
-never valid.
+bidirectional encoder encodes the tokens of the items of a history; a decoder generates the tokens of the next
+item. The blocks are those of T5: pre-normalization without bias, relative position bias, ReLU feed-forward
+(Raffel et al., JMLR 2020). There are two differences from T5, neither of which changes what the network can
+express: attention logits are scaled by 1/sqrt(d_head), so no special initialization is needed, and each level
+has a separate output head, since a token of another level is never valid.
 
 Shapes: B users, n items of history, L tokens an item, S = n·L (+1) encoder positions, W beams a user, D =
-    d_model,
-H heads, E = d_head, K_l tokens of level l.
+d_model, H heads, E = d_head, K_l tokens of level l.
 """
 
 from collections.abc import Sequence
@@ -26,27 +23,25 @@ from sidkit.models.blocks import KeysValues
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.token_model import TokenModel, TokenState
 
-__all__ = ["TIGERNetwork", "TigerState"]
+__all__ = ["TIGERNetwork", "TIGERState"]
 
 
 class TIGERNetwork(TokenModel):
     """The encoder-decoder of TIGER over the tokens of Semantic IDs.
 
     Args:
-        sizes: how many tokens each level has, collision token included: `(256, 256, 256, 32)`.
+        sizes: number of tokens of each level, collision token included: `(256, 256, 256, 32)`.
         d_model: width of the residual stream.
         heads: attention heads of `d_head` each; `heads * d_head` need not equal `d_model`.
         d_head: width of a head.
         d_ff: width of the feed-forward layers.
         encoder_layers: layers of the encoder.
         decoder_layers: layers of the decoder.
-        dropout: rate on embeddings, attention weights, feed-forward activations and block outputs.
-        max_items: the most recent items of a history that are read; earlier ones are ignored.
-        user_buckets: rows of a table of hashed user tokens put before the history, 0 for none
-            (the paper has 2,000; open reproductions find no gain).
+        dropout: dropout rate on embeddings, attention weights, feed-forward activations and block outputs.
+        max_items: most recent items of a history that are encoded; earlier ones are ignored.
+        user_buckets: size of the table of hashed user tokens before the history, 0 for none (the paper has
+            2,000; open reproductions find no gain).
     """
-
-    kind = "tiger"
 
     def __init__(
         self,
@@ -93,38 +88,38 @@ class TIGERNetwork(TokenModel):
         nn.init.normal_(self.begin, std=0.05)
 
     def encode(self, history: Tensor, users: Tensor | None = None, token_masking: float = 0.0) -> Tensor:
-        """Read histories of equal length.
+        """Encode histories of equal length.
 
         Args:
             history: tokens of the items, oldest first, int64 (B, n, L); no padding.
-            users: user buckets, int64 (B,), needed if the model has user tokens.
-            token_masking: the share of tokens whose vectors are zero, a fresh draw at every call.
+            users: user buckets, int64 (B,), needed if the network has user tokens.
+            token_masking: share of tokens whose vectors are zero, drawn at every call.
 
         Returns:
-            The memory the decoder attends to, (B, S, D).
+            Memory that the decoder attends to, (B, S, D).
         """
         history = history[:, -self.max_items :]
-        x = self._spelled(history, token_masking)  # (B, n·L, D)
+        x = self._embedded(history, token_masking)  # (B, n·L, D)
         if self.user is not None:
             if users is None:
-                raise ValueError("this model has user tokens: pass `users`, one bucket a history")
+                raise ValueError("this network has user tokens: pass `users`, one bucket per history")
             x = torch.cat([self.user(users)[:, None], x], dim=1)  # (B, 1 + n·L, D)
-        return self.read(x)
+        return self.encode_vectors(x)
 
-    def read(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
-        """Encode histories that are vectors already.
+    def encode_vectors(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode histories that are already embedded.
 
         Args:
-            x: one vector a position, (B, S, D).
-            hidden: added to the attention to each position, (B, 1, 1, S): 0, or -inf where there is nothing.
+            x: one vector per position, (B, S, D).
+            mask: added to the attention logits of each position, (B, 1, 1, S): 0, or -inf for padding.
 
         Returns:
-            The memory the decoder attends to, (B, S, D).
+            Memory that the decoder attends to, (B, S, D).
         """
         x = self.dropout(x)
         bias = self.encoder_bias(x.shape[1], x.shape[1])  # (1, H, S, S)
-        if hidden is not None:
-            bias = bias + hidden  # (B, H, S, S)
+        if mask is not None:
+            bias = bias + mask  # (B, H, S, S)
         for layer in self.encoder:
             x = layer(x, bias)  # (B, S, D)
         memory: Tensor = self.dropout(self.encoder_norm(x))
@@ -139,55 +134,56 @@ class TIGERNetwork(TokenModel):
         label_smoothing: float = 0.0,
         token_masking: float = 0.0,
     ) -> Tensor:
-        """The cross-entropy of each token of the next item, given the tokens before it (teacher forcing).
+        """Return the cross-entropy of each token of the next item, given the tokens before it.
 
         Args:
             history: int64 (B, n, L), all of equal length.
             target: tokens of the item that came next, int64 (B, L).
-            users: int64 (B,) if the model has user tokens.
-            label_smoothing: the share of each target that is spread evenly over the tokens of its level.
-            token_masking: the share of the history's tokens whose vectors are zero, a fresh draw at every call.
+            users: int64 (B,) if the network has user tokens.
+            label_smoothing: share of each target that is spread evenly over the tokens of its level.
+            token_masking: share of the history's tokens whose vectors are zero, drawn at every call.
 
         Returns:
             Natural-log losses, f32 (L,): the mean over the batch for each level. Their sum is the loss of an
             item.
         """
-        return self.write(self.encode(history, users, token_masking), target, label_smoothing=label_smoothing)
+        memory = self.encode(history, users, token_masking)
+        return self.decode(memory, target, label_smoothing=label_smoothing)
 
-    def write(
-        self, memory: Tensor, target: Tensor, hidden: Tensor | None = None, *, label_smoothing: float = 0.0
+    def decode(
+        self, memory: Tensor, target: Tensor, mask: Tensor | None = None, *, label_smoothing: float = 0.0
     ) -> Tensor:
-        """The losses of `forward` of histories that are encoded, (B, S, D); `hidden` as of `read`."""
-        given = self.tokens(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
-        begin = self.begin.expand(len(target), 1, -1).to(given.dtype)
-        x = self.dropout(torch.cat([begin, given], dim=1))  # (B, L, D)
+        """Return the losses of `forward` for encoded histories, (B, S, D); `mask` as for `encode_vectors`."""
+        before = self.tokens(target[:, :-1] + self.offsets[:-1])  # (B, L-1, D)
+        begin = self.begin.expand(len(target), 1, -1).to(before.dtype)
+        x = self.dropout(torch.cat([begin, before], dim=1))  # (B, L, D)
         length = x.shape[1]
         future = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
         bias = self.decoder_bias(length, length).masked_fill(future, -torch.inf)  # (1, H, L, L)
         for layer in self.decoder:
-            x = layer(x, bias, layer.cross.project(memory), hidden)  # (B, L, D)
+            x = layer(x, bias, layer.cross.project(memory), mask)  # (B, L, D)
         return self._losses(self.dropout(self.decoder_norm(x)), target, label_smoothing)
 
-    def start(self, history: Tensor, users: Tensor | None = None) -> "TigerState":
-        """Encode histories once and prepare to decode: one beam a user, nothing written yet.
+    def start(self, history: Tensor, users: Tensor | None = None) -> "TIGERState":
+        """Encode histories and prepare to decode, with one beam per user.
 
         Args:
             history: int64 (B, n, L), all of equal length.
-            users: int64 (B,) if the model has user tokens.
+            users: int64 (B,) if the network has user tokens.
         """
         return self.start_from(self.encode(history, users))
 
-    def start_from(self, memory: Tensor, hidden: Tensor | None = None) -> "TigerState":
-        """The state of `start` of histories that are encoded, (B, S, D); `hidden` as of `read`."""
-        return TigerState([layer.cross.project(memory) for layer in self.decoder], len(memory), hidden)
+    def start_from(self, memory: Tensor, mask: Tensor | None = None) -> "TIGERState":
+        """Return the state of `start` for encoded histories, (B, S, D); `mask` as for `encode_vectors`."""
+        return TIGERState([layer.cross.project(memory) for layer in self.decoder], len(memory), mask)
 
-    def next_log_probs(self, state: "TigerState", parents: Tensor | None, tokens: Tensor | None) -> Tensor:
-        """Log-probabilities of the next token for every beam, and one more step of the state.
+    def next_log_probs(self, state: "TIGERState", parents: Tensor | None, tokens: Tensor | None) -> Tensor:
+        """Return log-probabilities of the next token for every beam, and advance the state.
 
         Args:
             state: from `start`, changed in place.
-            parents: which former row each row continues, int64 (B·W,); `None` at the first level.
-            tokens: the token each row has just been given, int64 (B·W,); `None` at the first level.
+            parents: former row that each row continues, int64 (B·W,); `None` at the first level.
+            tokens: last token of each row, int64 (B·W,); `None` at the first level.
 
         Returns:
             f32 (B·W, K_level), normalized over the whole level.
@@ -205,28 +201,28 @@ class TIGERNetwork(TokenModel):
         return self._log_probs(self.decoder_norm(x[:, 0]), level)
 
 
-class TigerState(TokenState):
-    """What decoding keeps between tokens.
+class TIGERState(TokenState):
+    """Incremental decoding state.
 
     Attributes:
-        memory, written, level: as of every `TokenState`.
-        users: how many histories are decoded.
-        hidden: as of `TIGER.read`.
+        memory, generated, level: see `TokenState`.
+        users: number of histories that are decoded.
+        mask: mask of the memory, see `TIGERNetwork.encode_vectors`.
     """
 
-    def __init__(self, memory: list[KeysValues], users: int, hidden: Tensor | None = None) -> None:
+    def __init__(self, memory: list[KeysValues], users: int, mask: Tensor | None = None) -> None:
         super().__init__(memory)
         self.users = users
-        self.hidden = hidden
+        self.mask = mask
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
-        """Add the newest position's keys and values, (B·W, H, 1, E), and return all of the layer's so far."""
-        if layer == len(self.written):
-            self.written.append((keys, values))
+        """Append the newest position's keys and values, (B·W, H, 1, E), and return all of the layer."""
+        if layer == len(self.generated):
+            self.generated.append((keys, values))
         else:
-            old_keys, old_values = self.written[layer]
-            self.written[layer] = (torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2))
-        return self.written[layer]
+            old_keys, old_values = self.generated[layer]
+            self.generated[layer] = (torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2))
+        return self.generated[layer]
 
 
 @dataclass(frozen=True)
@@ -287,12 +283,11 @@ class _CrossAttention(nn.Module):
         k, v = self.kv(memory).chunk(2, dim=-1)
         return self.shape.split(k), self.shape.split(v)  # each (B, H, S, E)
 
-    def forward(self, x: Tensor, memory: KeysValues, hidden: Tensor | None) -> Tensor:
-        # All beams of a user are queries of one attention over that user's memory: (B·W, T, D) -> (B, W·T,
-        # D).
+    def forward(self, x: Tensor, memory: KeysValues, mask: Tensor | None) -> Tensor:
+        # All beams of a user are queries of one attention over the user's memory: (B·W, T, D) -> (B, W·T, D).
         keys, values = memory
         queries = self.q(self.norm(x)).reshape(len(keys), -1, self.q.out_features)
-        mixed = _attend(self.shape.split(queries), keys, values, hidden, self.dropout, self.scale)
+        mixed = _attend(self.shape.split(queries), keys, values, mask, self.dropout, self.scale)
         out: Tensor = x + self.dropout(self.out(self.shape.merge(mixed).reshape(*x.shape[:2], -1)))
         return out
 
@@ -328,24 +323,24 @@ class _DecoderLayer(nn.Module):
         self.cross = _CrossAttention(d_model, heads, d_head, dropout)
         self.feed_forward = _FeedForward(d_model, d_ff, dropout)
 
-    def forward(self, x: Tensor, bias: Tensor, memory: KeysValues, hidden: Tensor | None) -> Tensor:
-        out: Tensor = self.feed_forward(self.cross(self.attention(x, bias), memory, hidden))
+    def forward(self, x: Tensor, bias: Tensor, memory: KeysValues, mask: Tensor | None) -> Tensor:
+        out: Tensor = self.feed_forward(self.cross(self.attention(x, bias), memory, mask))
         return out
 
-    def step(self, x: Tensor, bias: Tensor, state: TigerState, index: int) -> Tensor:
+    def step(self, x: Tensor, bias: Tensor, state: TIGERState, index: int) -> Tensor:
         attention = self.attention
         q, k, v = attention.project(x)  # (B·W, H, 1, E)
         keys, values = state.append(index, k, v)  # (B·W, H, t, E)
         mixed = attention.shape.merge(_attend(q, keys, values, bias, attention.dropout, attention.scale))
         x = x + attention.out(mixed)  # (B·W, 1, D)
-        out: Tensor = self.feed_forward(self.cross(x, state.memory[index], state.hidden))
+        out: Tensor = self.feed_forward(self.cross(x, state.memory[index], state.mask))
         return out
 
 
 class _RelativeBias(nn.Module):
     """A learned bias per head and bucket of distance, as in T5.
 
-    Half the buckets hold one distance each, the others grow as logarithms.
+    Half of the buckets hold one distance each, the others logarithmically growing ranges.
     """
 
     def __init__(

@@ -1,7 +1,6 @@
-"""Batches without padding waste, in an order that depends on the seed and the epoch alone.
+"""Batches with little padding, in an order that depends on seed and epoch only.
 
-The order of an epoch never depends on what came before it, so that an interrupted training can continue in
-its middle.
+The order of an epoch is independent of earlier epochs, so an interrupted training can continue within one.
 """
 
 from dataclasses import dataclass, replace
@@ -20,15 +19,15 @@ __all__ = ["Batch", "Batches", "NextItemBatches", "Prefixes", "SequenceBatches"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step reads.
+    """Input of one training step.
 
     Attributes:
-        history: int64; tokens (B, n, L) for a generator, item indices (B, T) for a sequence model.
-        target: int64; tokens (B, L), or item indices (B, T).
+        history: int64; tokens (B, n, L) of a generative model, or item rows (B, T).
+        target: int64; tokens (B, L), or item rows (B, T).
         users: user indices, int64 (B,).
-        weight: the share of a full batch, in (0, 1]: the loss of a smaller batch counts less.
-        targets: how many next items each row has, int64 (B,): over their sum the loss is a mean.
-        tokens: real positions that the model reads, for throughput; padding is none.
+        weight: share of a full batch, in (0, 1]; the loss of a smaller batch counts less.
+        targets: number of targets of each row, int64 (B,); the loss is a mean over their sum.
+        tokens: real positions, without padding, for throughput.
     """
 
     history: Tensor
@@ -39,7 +38,7 @@ class Batch:
     tokens: int
 
     def part(self, rank: int, size: int) -> "Batch":
-        """The share of one of `size` processes: every `size`-th row; it may have none."""
+        """Return the share of one of `size` processes: every `size`-th row, possibly none."""
         rows = slice(rank, None, size)
         return replace(
             self,
@@ -50,18 +49,18 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on a device; the number of targets stays where it is."""
+        """Return the batch on a device; the number of targets stays on the CPU."""
         history, target, users = (part.to(device) for part in (self.history, self.target, self.users))
         return replace(self, history=history, target=target, users=users)
 
 
 class Batches(Protocol):
-    """A source of batches that `fit` can start anywhere."""
+    """Source of batches from which `fit` can start at any step."""
 
-    steps: int  # batches an epoch, the same in each
+    steps: int  # batches per epoch, the same in each
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """The rows of every batch of an epoch, in order; what is loaded from now on is of this epoch."""
+        """Return the rows of every batch of an epoch, in order; `load` reads this epoch from now on."""
         ...
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
@@ -70,18 +69,18 @@ class Batches(Protocol):
 
 
 class Prefixes:
-    """Every prefix of every history, at least one item long, with the item that came next.
+    """Every non-empty prefix of every history, with the item that came next.
 
     Args:
-        histories: one row a user.
-        max_items: the most recent items of a prefix that are kept.
-        seed: of the order of events of one time.
-        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
-            `TiedEvents`. Without them, the order stays.
+        histories: one row per user.
+        max_items: most recent items of a prefix that are kept.
+        seed: seed of the order of tied timestamps.
+        times: time of every event, numbers (nnz,): events with tied timestamps are shuffled at every epoch,
+            see `TiedEvents`. None for the given order.
 
     Attributes:
-        users: whose history each example is of, int64 (examples,).
-        lengths: how many items are kept, int64 (examples,).
+        users: user of each example, int64 (examples,).
+        lengths: number of items that are kept, int64 (examples,).
     """
 
     def __init__(
@@ -99,35 +98,34 @@ class Prefixes:
         return len(self._ends)
 
     def epoch(self, epoch: int) -> None:
-        """Put events of one time in the order of the epoch."""
+        """Shuffle tied timestamps for an epoch."""
         if self._ties:
             self._values = self._ties.shuffled(epoch)
 
     def histories(self, rows: NDArray[np.int64]) -> Sequences:
-        """The items that are kept of examples `rows`."""
+        """Return the kept items of examples `rows`."""
         lengths = self.lengths[rows]
         items = np.arange(lengths.sum()) + np.repeat(self._ends[rows] - lengths.cumsum(), lengths)
         return Sequences.from_lengths(self._values[items], lengths)
 
     def targets(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The items that came next in examples `rows`."""
+        """Return the targets of examples `rows`."""
         return self._values[self._ends[rows]].astype(np.int64)
 
 
 class NextItemBatches:
-    """Every prefix of every history, with the item that came next: TIGER's examples.
+    """Every prefix of every history, with the item that came next: the examples of TIGER.
 
-    A batch holds histories of one length, so there is no padding and no mask anywhere. What is left over at a
-    length makes a smaller batch, whose weight says so.
+    A batch holds histories of one length, so there is no padding and no mask. The remainder of a length makes
+    a smaller batch with a smaller weight.
 
     Args:
-        histories: training histories, one row a user.
-        tokens: the tokens of all items, (items, L).
-        batch_size: examples a batch.
-        max_items: the most recent items of a prefix that are kept.
-        seed: of the order.
-        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
-            `TiedEvents`. Without them, the order stays.
+        histories: training histories, one row per user.
+        tokens: tokens of all items, (items, L).
+        batch_size: examples per batch.
+        max_items: most recent items of a prefix that are kept.
+        seed: seed of the order.
+        times: time of every event, see `Prefixes`.
     """
 
     def __init__(
@@ -179,22 +177,21 @@ class NextItemBatches:
 
 
 class SequenceBatches:
-    """Whole histories, each position predicting the next: the examples of models that read items.
+    """Whole histories in which each position predicts the next: the examples of networks over items.
 
-    A history longer than the model reads is cut into windows from its end, so that every event is a target
-    once. Windows of similar length share a batch; the shorter are padded on the right with `padding`.
+    A history of more than `max_items` is cut into windows from its end, so every event but the first is a
+    target once. Windows of similar length share a batch; shorter ones are padded on the right with `padding`.
 
     Args:
-        histories: training histories, one row a user; those with fewer than two items are left out.
-        batch_size: windows a batch.
+        histories: training histories, one row per user; those with fewer than two items are left out.
+        batch_size: windows per batch.
         max_items: positions of a window.
-        padding: the item index that stands for no item.
-        seed: of the order.
-        from_nothing: whether the first item of a window is a target too, of a history that is only `padding`.
-            The batch has one position more then.
-        tokens: how many positions an item takes in the model, for throughput.
-        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
-            `TiedEvents`. Without them, the order stays.
+        padding: item row that stands for padding.
+        seed: seed of the order.
+        from_nothing: make the first item of a window a target, too, after a position of `padding`; the batch
+            then has one position more.
+        tokens: positions of an item in the network, for throughput.
+        times: time of every event, see `Prefixes`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Memory of the process: how much it took, and giving back what is free."""
+"""Memory of the process: its peak, and returning free memory to the system."""
 
 import ctypes
 import resource
@@ -9,16 +9,16 @@ __all__ = ["peak_memory_bytes", "release_free_memory"]
 
 
 def peak_memory_bytes() -> int:
-    """The largest resident set of this process so far."""
+    """Return the largest resident set of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def release_free_memory() -> None:
-    """Give the allocator's free pages back to the system, where it can be asked to.
+    """Return the allocator's free pages to the system, where glibc allows it.
 
     Batches differ in shape, so the blocks that one step frees seldom fit the next, and glibc keeps them: a
-    training of hours grows by gigabytes that nothing uses. Without glibc nothing is done.
+    long training would grow by gigabytes that nothing uses. Without glibc, this does nothing.
     """
     trim = _malloc_trim()
     if trim is not None:

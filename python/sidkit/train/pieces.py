@@ -1,4 +1,4 @@
-"""Batches of pieces of histories, which are other ones in every epoch."""
+"""Batches of merged tokens of histories, segmented differently in every epoch."""
 
 from typing import Any
 
@@ -12,28 +12,27 @@ from sidkit.train.batches import Batch, Prefixes
 
 __all__ = ["PieceBatches"]
 
-_AT_ONCE = 1 << 15  # histories whose features are in memory together
+_AT_ONCE = 1 << 15  # histories that are segmented at a time
 
 
 class PieceBatches:
-    """Every prefix of every history as pieces, with the item that came next: examples of `ActionPieceTIGER`.
+    """Every prefix of every history as merged tokens, with the next item: the examples of `ActionPieceTIGER`.
 
-    Each epoch puts the tokens of every item of every example in a new random order before they are merged.
-    Examples of similar length share a batch; the shorter are padded on the right with the number of tokens.
-    An epoch's pieces are kept, some 200 bytes an example of twenty items.
+    Each epoch shuffles the tokens of every item of every example before they are merged. Examples of similar
+    length share a batch; shorter ones are padded on the right with the size of the vocabulary. The merged
+    tokens of an epoch are kept in memory, about 200 bytes per example of twenty items.
 
     Args:
-        histories: training histories, one row a user.
-        tokens: the tokens of all items, (items, L).
-        vocabulary: what merges them.
-        batch_size: examples a batch.
-        max_items: the most recent items of a prefix that are kept.
-        seed: of the orders.
-        times: of the events, numbers (nnz,): those of one time are in another order at every epoch, see
-            `TiedEvents`. Without them, the order stays.
+        histories: training histories, one row per user.
+        tokens: tokens of all items, (items, L).
+        vocabulary: vocabulary of merged tokens.
+        batch_size: examples per batch.
+        max_items: most recent items of a prefix that are kept.
+        seed: seed of the orders.
+        times: time of every event, see `sidkit.train.batches.Prefixes`.
 
     Raises:
-        DataError: if the tokens are not of the vocabulary.
+        DataError: if the tokens do not fit the vocabulary.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class PieceBatches:
         self.steps = -(-len(self._examples) // batch_size)
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Read all histories anew, shuffle, sort by length within 32 batches, cut, shuffle the batches."""
+        """Segment all histories, shuffle, sort by length within 32 batches, cut, shuffle the batches."""
         random = np.random.default_rng((self._seed, epoch))
         count = len(self._examples)
         self._segment(epoch, random.integers(1 << 64, size=count, dtype=np.uint64))
@@ -69,7 +68,7 @@ class PieceBatches:
         return [batches[index] for index in random.permutation(len(batches))]
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
-        """Gather examples `rows` as the epoch that was asked for last reads them; before any, the first."""
+        """Gather examples `rows` as segmented in the last epoch that was requested; in epoch 0 by default."""
         if self._epoch < 0:
             self.epoch(0)
         read = self._pieces.take(rows)

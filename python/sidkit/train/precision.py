@@ -1,4 +1,4 @@
-"""Which number format matrix products use on this CPU."""
+"""Device and number format of a training."""
 
 from typing import Literal
 
@@ -10,22 +10,22 @@ __all__ = ["autocast", "resolve_device", "resolve_precision"]
 
 
 def resolve_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """`auto` is `cuda` where there is such a device, `cpu` elsewhere.
+    """Return the device; `auto` is `cuda` if there is such a device, else `cpu`.
 
     Raises:
-        ConfigError: if `cuda` is wanted and there is none.
+        ConfigError: if `cuda` is requested and there is none.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("`device` is `cuda`, but torch finds no such device here; use `auto` or `cpu`")
+        raise ConfigError("`device` is `cuda`, but torch finds no such device here. Use `auto` or `cpu`.")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def resolve_precision(
     precision: Literal["auto", "f32", "bf16"], device: str = "cpu"
 ) -> Literal["f32", "bf16"]:
-    """`auto` is `bf16` where the device multiplies it in hardware, `f32` elsewhere.
+    """Return the number format; `auto` is `bf16` where the device has instructions for it, else `f32`.
 
-    On a CPU that takes AVX512-BF16 or AMX.
+    On a CPU, these are AVX512-BF16 or AMX.
     """
     if precision != "auto":
         return precision
@@ -36,7 +36,7 @@ def resolve_precision(
 
 
 def autocast(precision: Literal["auto", "f32", "bf16"], device: str = "cpu") -> torch.autocast:
-    """A context in which matrix products run in the resolved precision; weights and sums stay f32."""
+    """Return a context in which matrix products run in the resolved precision; weights and sums stay f32."""
     return torch.autocast(
         device, dtype=torch.bfloat16, enabled=resolve_precision(precision, device) == "bf16"
     )

@@ -1,8 +1,8 @@
-"""Several processes that train one model together, as `torchrun` starts them.
+"""Data-parallel training in several processes, as started by `torchrun`.
 
-Every process has the whole model and takes its share of each batch; gradients are summed, each with the
-weight of the examples it came from, so that a step is the one a single process would take on the whole batch.
-Only the first process writes.
+Every process has the whole model and takes its share of each batch. Gradients are summed with the weight of
+their examples, so a step equals that of a single process on the whole batch. Only the first process writes
+files.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ __all__ = ["Processes", "join"]
 Value = TypeVar("Value")
 
 # The others wait in a collective while the first embeds, clusters, decodes or reports.
-_PATIENCE = timedelta(days=7)
+_TIMEOUT = timedelta(days=7)
 
 
 def join() -> "Processes":
-    """Meet the processes that `torchrun` started; alone if it did not."""
+    """Join the processes that `torchrun` started; without them, this process is the only one."""
     if started_together() > 1 and distributed.is_available() and not distributed.is_initialized():
-        distributed.init_process_group("gloo", timeout=_PATIENCE)
+        distributed.init_process_group("gloo", timeout=_TIMEOUT)
     if not (distributed.is_available() and distributed.is_initialized()):
         return Processes()
     return Processes(distributed.get_rank(), distributed.get_world_size())
@@ -34,11 +34,11 @@ def join() -> "Processes":
 
 @dataclass(frozen=True)
 class Processes:
-    """Those that train together; every method is called by all of them at the same point.
+    """Processes that train together; all of them call every method at the same point.
 
     Attributes:
-        rank: number of this one, from 0.
-        size: how many there are.
+        rank: rank of this process, from 0.
+        size: number of processes.
     """
 
     rank: int = 0
@@ -46,11 +46,11 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process."""
+        """Return whether the flag is set in any process."""
         if self.size == 1:
             return flag
         flags = torch.tensor([float(flag)])
@@ -58,7 +58,7 @@ class Processes:
         return bool(flags.item())
 
     def of_first(self, make: Callable[[], Value]) -> Value:
-        """What `make` gives in the first process; the others do not call it."""
+        """Return what `make` returns in the first process; the others do not call it."""
         if self.size == 1:
             return make()
         box: list[Any] = [make() if self.first else None]
@@ -67,7 +67,7 @@ class Processes:
         return value
 
     def align(self, tensors: Sequence[Tensor]) -> None:
-        """Give all the values of the first process."""
+        """Copy the values of the first process to all."""
         if self.size > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor, 0)
@@ -83,9 +83,9 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
     def collect(self, tensor: Tensor) -> Tensor:
-        """The tensors of all processes, (size, ...); without others the tensor itself."""
+        """Return the tensors of all processes, (size, ...); with one process the tensor itself."""
         if self.size == 1:
             return tensor
-        all_of_them = [torch.empty_like(tensor) for _ in range(self.size)]
-        distributed.all_gather(all_of_them, tensor)
-        return torch.stack(all_of_them)
+        gathered = [torch.empty_like(tensor) for _ in range(self.size)]
+        distributed.all_gather(gathered, tensor)
+        return torch.stack(gathered)

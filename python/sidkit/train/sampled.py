@@ -1,8 +1,8 @@
-"""The softmax over a catalogue, estimated from a sample of it, where scoring all items is too much.
+"""Sampled softmax over the items of a large catalogue.
 
 The sum in the denominator of a softmax is estimated from the target and a sample of other items, each divided
-by the probability that it is in the sample, which makes the estimate unbiased; in logits, that is a
-subtraction of the logarithm of that probability (the log-q correction: Bengio and Senécal, 2008; Jean et al.,
+by the probability that it is in the sample, which makes the estimate unbiased; for logits, this
+subtracts the logarithm of that probability (the log-q correction: Bengio and Senécal, 2008; Jean et al.,
 ACL 2015, arXiv 1412.2007). One sample serves all positions of a batch.
 
 Shapes: P positions, D dimensions, N items, S items in a sample.
@@ -20,23 +20,24 @@ __all__ = ["SampledSoftmax"]
 
 
 class SampledSoftmax:
-    """Cross-entropy of targets against a fresh sample of items at every call.
+    """Cross-entropy of targets against a new sample of items at every call.
 
-    Samples come from torch's default generator, so a resumed training draws what it would have drawn.
+    Samples come from torch's default generator, so a resumed training draws the same samples.
 
     Args:
-        items: how many items the catalogue has.
-        negatives: how many are drawn; from `items` on, the sample is the catalogue and the loss exact.
-        counts: how often each item occurs, int64 (N,): items are drawn, with replacement, in proportion to
-            one more than that. Without it all are as likely, and none is drawn twice.
+        items: number of items of the catalogue.
+        negatives: size of the sample; from `items` on, the sample is the catalogue and the loss exact.
+        counts: occurrences of each item, int64 (N,): items are drawn with replacement, in proportion to their
+            count plus one. None for a uniform sample without replacement.
 
     Raises:
-        ConfigError: if `negatives` is not positive, or `counts` are not one for each item, none negative.
+        ConfigError: if `negatives` is not positive, or `counts` does not hold one count of 0 or more per
+            item.
     """
 
     def __init__(self, items: int, negatives: int, counts: NDArray[np.int64] | None = None) -> None:
         if negatives < 1:
-            raise ConfigError(f"`negatives` must be 1 or more, not {negatives}")
+            raise ConfigError(f"`negatives` must be 1 or more, got {negatives}")
         if counts is not None and (counts.shape != (items,) or (counts < 0).any()):
             raise ConfigError(
                 f"`counts` must hold a number of 0 or more for each of {items} items, got {counts.shape}"
@@ -45,7 +46,7 @@ class SampledSoftmax:
         self._share = None if counts is None else torch.from_numpy((counts + 1.0) / (counts + 1.0).sum())
 
     def sample(self) -> tuple[Tensor, Tensor]:
-        """Different items, int64 (S,), and the log-probability of each to be among them, f32 (S,)."""
+        """Draw distinct items, int64 (S,), and return the log-probability of each to be drawn, f32 (S,)."""
         if self.negatives >= self.items:
             return torch.arange(self.items), torch.zeros(self.items)
         if self._share is None:
@@ -53,25 +54,25 @@ class SampledSoftmax:
             return chosen, torch.full((len(chosen),), self.negatives / self.items).log()
         drawn = torch.searchsorted(self._share.cumsum(0), torch.rand(self.negatives, dtype=torch.float64))
         chosen = torch.unique(drawn.clamp(max=self.items - 1))
-        # In none of the draws with probability (1 - share)^negatives.
+        # An item is in none of the draws with probability (1 - share)^negatives.
         missed = torch.log1p(-self._share[chosen]) * self.negatives
         return chosen, torch.log(-torch.expm1(missed)).float()
 
     def __call__(self, hidden: Tensor, target: Tensor, items: Tensor) -> Tensor:
-        """The mean loss.
+        """Return the mean loss.
 
         Args:
-            hidden: the vector at each position, (P, D).
-            target: the item that followed it, int64 (P,).
-            items: the vectors of all items, (N, D) or more rows.
+            hidden: vector at each position, (P, D).
+            target: item that followed it, int64 (P,).
+            items: vectors of all items, (N, D) or more rows.
 
         Returns:
             f32 scalar, natural log.
         """
         chosen, log_chance = (part.to(hidden.device) for part in self.sample())
-        wanted = (hidden * items[target]).sum(-1, keepdim=True).float()  # (P, 1)
+        positive = (hidden * items[target]).sum(-1, keepdim=True).float()  # (P, 1)
         others = F.linear(hidden, items[chosen]).float() - log_chance  # (P, S)
-        # The target is in the sum for certain, so it must not be there twice.
+        # The target is always in the sum, so it must not occur twice.
         others = others.masked_fill(chosen == target[:, None], -torch.inf)
-        logits = torch.cat([wanted, others], -1)  # (P, 1 + S)
+        logits = torch.cat([positive, others], -1)  # (P, 1 + S)
         return F.cross_entropy(logits, torch.zeros_like(target))

@@ -36,12 +36,12 @@ _SECONDS = 0.2
 
 
 def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int:
-    """Operations of one step, forward and backward.
+    """Count the floating-point operations of one step, forward and backward.
 
     Args:
-        model: what is trained.
-        batch: what the step reads.
-        scored: how many items SASRec and GRU4Rec score at every position; all if not given.
+        model: a network of `sidkit.models`.
+        batch: input of the step.
+        scored: items that SASRec and GRU4Rec score at every position; None for all.
     """
     if isinstance(model, TIGERNetwork):
         users, items = batch.history.shape[:2]
@@ -71,28 +71,28 @@ def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int
 
 
 def _block(width: int, lengths: Tensor) -> int:
-    """A `CausalBlock` over sequences: 12 D² weights a position, two inner products a pair of positions."""
+    """Count a `CausalBlock` over sequences: 12 D² weights per position, two inner products per pair."""
     pairs = int((lengths * (lengths + 1)).sum()) // 2
     return 24 * width**2 * int(lengths.sum()) + 4 * width * pairs
 
 
 def _recurrent(width: int, positions: int) -> int:
-    """A GRU over positions: three gates that read input and state, 6 D² weights."""
+    """Count a GRU over positions: three gates over input and state, 6 D² weights."""
     return 12 * width**2 * positions
 
 
 def _scored(model: RQTransformerNetwork, target: Tensor) -> int:
-    """How many vectors are scored: first tokens, siblings along the paths of the targets, and items."""
+    """Count the scored vectors: first tokens, siblings along the paths of the targets, and items."""
     tree = model.tree
-    wanted = target[target < model.items].to(tree.path.device)  # (P,)
-    families = tree.branches[tree.path[wanted, :-1]]  # (P, L-1)
+    real = target[target < model.items].to(tree.path.device)  # (P,)
+    families = tree.branches[tree.path[real, :-1]]  # (P, L-1)
     open_ = int(torch.where(families > 1, families, 0).sum())  # an only child is not scored
     everywhere = int(tree.starts[1]) + (model.items if model.dense else 0)
-    return len(wanted) * everywhere + open_
+    return len(real) * everywhere + open_
 
 
 def _tiger(model: TIGERNetwork, read: Tensor) -> int:
-    """Forward: every user has so many positions to read, int64 (B,), and L to write."""
+    """Count the forward pass with so many encoder positions per user, int64 (B,), and L decoder positions."""
     settings, levels = cast("dict[str, int]", model.settings), len(model.sizes)
     width, inner, wide = settings["d_model"], settings["heads"] * settings["d_head"], settings["d_ff"]
     encoder = 8 * read * width * inner + 4 * read**2 * inner + 4 * read * width * wide  # (B,)
