@@ -28,20 +28,20 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
-def discover(package: str, folder: str | Path, *, skip: Collection[str] = ()) -> dict[str, str]:
+def discover(package: str, directory: str | Path, *, skip: Collection[str] = ()) -> dict[str, str]:
     """List the implementations in a package without importing them: one module or subpackage for each.
 
     A module is named after its method, and the first name in its `__all__` is the class.
 
     Args:
         package: dotted name of the package, such as `sidkit.recommenders`.
-        folder: where the package lies.
+        directory: directory of the package.
         skip: modules that are no implementations. Names that begin with `_` are always skipped.
 
     Returns:
         The dotted module of every method, by name, in alphabetical order.
     """
-    names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
+    names = sorted(module.name for module in pkgutil.iter_modules([str(directory)]))
     return {name: f"{package}.{name}" for name in names if not name.startswith("_") and name not in skip}
 
 

@@ -8,7 +8,7 @@ import torch
 from tests.train.test_loop import SETTINGS, train
 from torch import nn
 
-from sidkit.train.averaging import WeightAverage
+from sidkit.train.optimizer import WeightAverage
 
 
 def steps_of(values, span):

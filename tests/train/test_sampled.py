@@ -56,7 +56,7 @@ def test_the_sum_of_the_denominator_is_right_on_average(counts):
 
 
 def test_what_it_refuses():
-    with pytest.raises(ConfigError, match="`negatives` must be 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="`negatives` must be 1 or more, got 0"):
         SampledSoftmax(5, 0)
     with pytest.raises(ConfigError, match=r"for each of 5 items, got \(4,\)"):
         SampledSoftmax(5, 2, np.zeros(4, np.int64))

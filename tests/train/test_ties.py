@@ -79,9 +79,9 @@ def test_equal_times_of_two_users_are_no_tie():
 
 def test_times_that_do_not_fit():
     rows = Sequences.from_rows([[1, 2], [3]])
-    with pytest.raises(DataError, match=r"one time for each of the 3 events of the histories; got .* \(2,\)"):
+    with pytest.raises(DataError, match=r"one time for each of the 3 events of the histories, got .* \(2,\)"):
         TiedEvents(rows, np.array([1, 2]), seed=0)
-    with pytest.raises(DataError, match="must not fall, oldest first; event 1 is at 1, after one at 2"):
+    with pytest.raises(DataError, match="must not decrease: event 1 is at 1, after one at 2"):
         TiedEvents(rows, np.array([2, 1, 5]), seed=0)
     train = shelves().split().train
     with pytest.raises(DataError, match=r"`times` does not fit the histories: expected .* times"):

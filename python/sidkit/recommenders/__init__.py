@@ -16,9 +16,11 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
-from sidkit.recommenders.base import Query, Recommender, TrainingData
+from sidkit.recommenders.base import Recommender
+from sidkit.recommenders.filters import Query
 from sidkit.recommenders.registry import RECOMMENDERS
 from sidkit.recommenders.storage import load_model
+from sidkit.recommenders.training_data import TrainingData
 
 if TYPE_CHECKING:
     from sidkit.recommenders.actionpiece import ActionPieceTIGER

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from sidkit._settings import Count
 from sidkit.models import ActionPieceNetwork
-from sidkit.recommenders.base import TrainingData
 from sidkit.recommenders.neural import Plan
 from sidkit.recommenders.tiger import TransformerOptions
+from sidkit.recommenders.training_data import TrainingData
 from sidkit.tokenizers import ActionPiece
 from sidkit.train.batches import Batch
 from sidkit.train.pieces import PieceBatches

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from sidkit._settings import Depth, Fraction, NonNegative, Positive, Width
 from sidkit.errors import ConfigError
 from sidkit.models import DecoderOnlyNetwork
-from sidkit.recommenders.base import TrainingData
 from sidkit.recommenders.neural import GenerativeRecommender, Plan
+from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch
 from sidkit.train.options import EpochOptions, TokenOptions
 

@@ -1,15 +1,18 @@
-"""Filters of a recommendation: items that must not, and items that may be returned."""
+"""Filters and options of a recommendation, with items as rows of the catalogue."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sidkit._core import ItemSet, Trie
 from sidkit.data import Sequences
+from sidkit.decode.options import ignore_progress
 from sidkit.recommenders.histories import ItemIndex, ParsedHistories
 
-__all__ = ["Filters", "item_sets", "make_filters"]
+__all__ = ["Filters", "Query", "item_sets", "make_filters"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,39 @@ class Filters:
 
     exclude: Sequences | None
     allow: Sequences | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Options of a ranking, with items as rows.
+
+    Attributes:
+        users: user of every history, int32 (m,), for networks with user tokens.
+        exclude: m rows of items that must not be returned.
+        allow: rows of items that may be returned, nothing else; one row per history, or one for all.
+        scoring: one of the recommender's `scorings`; None for the first.
+        beam: prefixes kept at every level of a beam search; at least `k` are.
+        batch_size: histories at a time; None for the default of the recommender.
+        on_progress: called with the number of histories done.
+    """
+
+    users: npt.NDArray[np.int32] | None = None
+    exclude: Sequences | None = None
+    allow: Sequences | None = None
+    scoring: str | None = None
+    beam: int = 50
+    batch_size: int | None = None
+    on_progress: Callable[[int], None] = ignore_progress
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Query":
+        """Return the query of some of the histories."""
+        shared = self.allow is None or len(self.allow) == 1
+        return replace(
+            self,
+            users=None if self.users is None else self.users[rows],
+            exclude=None if self.exclude is None else self.exclude.take(rows),
+            allow=self.allow if shared else self.allow.take(rows),  # type: ignore[union-attr]
+        )
 
 
 def make_filters(

@@ -24,9 +24,10 @@ from sidkit.evaluate import Predictions, user_metrics
 from sidkit.ids import SidTable
 from sidkit.models.weights import load_network, save_network
 from sidkit.recommenders import storage
-from sidkit.recommenders.base import Query, Recommender, TrainingData
-from sidkit.recommenders.filters import item_sets
+from sidkit.recommenders.base import Recommender
+from sidkit.recommenders.filters import Query, item_sets
 from sidkit.recommenders.histories import ItemIndex
+from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch, Batches, SequenceBatches
 from sidkit.train.history import History
 from sidkit.train.loop import Training, fit

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, top_k
-from sidkit.recommenders.base import Query, Recommender, TrainingData
+from sidkit.recommenders.base import Recommender
+from sidkit.recommenders.filters import Query
+from sidkit.recommenders.training_data import TrainingData
 
 __all__ = ["Popularity"]
 

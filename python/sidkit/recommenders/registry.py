@@ -7,18 +7,7 @@ from sidkit._registry import Registry, discover
 
 __all__ = ["RECOMMENDERS"]
 
-_SHARED = (
-    "base",
-    "evaluation",
-    "filters",
-    "histories",
-    "neural",
-    "ranker",
-    "recipes",
-    "registry",
-    "storage",
-    "training",
-)
+_SHARED = ("base", "filters", "histories", "neural", "registry", "storage", "training_data")
 
 RECOMMENDERS: Registry[type[Any]] = Registry(
     "sidkit.recommenders",

@@ -15,8 +15,9 @@ from sidkit.decode.dense import rank_by_rqtransformer
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.models import RQTransformerNetwork
-from sidkit.recommenders.base import Query, TrainingData
+from sidkit.recommenders.filters import Query
 from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan, check_heads, rank_options
+from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch
 from sidkit.train.options import EpochOptions, TokenOptions
 
@@ -66,7 +67,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     @property
     def uses_item_vectors(self) -> bool:
-        """Whether `fit` uses item vectors."""
+        """True if `fit` uses item vectors."""
         return self.content
 
     @property

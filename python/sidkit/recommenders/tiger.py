@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from sidkit._settings import Count, Depth, Fraction, NonNegative, Width
 from sidkit.models import TIGERNetwork
-from sidkit.recommenders.base import TrainingData
 from sidkit.recommenders.neural import GenerativeRecommender, Plan
+from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch, NextItemBatches
 from sidkit.train.options import TokenOptions
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sidkit._files import atomic_path
 from sidkit.errors import FormatError, RunDirectoryError
-from sidkit.train.averaging import WeightAverage
+from sidkit.train.optimizer import WeightAverage
 
 __all__ = ["Checkpoint", "TrainingState"]
 

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sidkit.errors import DataError
-from sidkit.train.averaging import WeightAverage
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.callbacks import TrainProgress
 from sidkit.train.checkpoint import Checkpoint, TrainingState
 from sidkit.train.history import History
 from sidkit.train.interrupts import Interrupt, catch_interrupts
 from sidkit.train.memory import peak_memory_bytes, release_free_memory
-from sidkit.train.optimizer import adamw, learning_rate_share
+from sidkit.train.optimizer import WeightAverage, adamw, learning_rate_share
 from sidkit.train.options import TrainSettings
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import join

@@ -46,7 +46,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files."""
+        """True in the process that writes files."""
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The trie in the layout of STATIC, for kernels that read that.
+"""Trie in the layout of STATIC, for kernels that read it.
 
 Su et al., *Vectorizing the Trie: Efficient Constrained Decoding for LLM-based Generative Retrieval on
 Accelerators*, 2026 (arXiv 2602.22647): dense tables for the first levels, one sparse matrix of transitions
@@ -20,19 +20,20 @@ __all__ = ["StaticLayout", "to_static"]
 
 @dataclass(frozen=True)
 class StaticLayout:
-    """The tensors of STATIC. Tokens are tokens, V is the number of codes of the widest level.
+    """Tensors of STATIC, where V is the number of codes of the widest level.
 
-    States: 0 is behind the last token, t + 1 behind the first token t, and from V + 1 on every longer prefix
-    has its number, level after level in sorted order.
+    States: 0 follows the last token, t + 1 the first token t, and from V + 1 on every longer prefix has its
+        number,
+    level after level in sorted order.
 
     Attributes:
         packed_csr: int32 (transitions + V, 2), token and next state of every transition from the second
-            token on, by state and token; then V rows (V, 0) for reads beyond the end.
-        indptr: int32 (states + 2,), where the transitions of each state begin; the last state is the filling.
-        layer_max_branches: the most children of a prefix at each level.
-        start_mask: bool (V,), the first tokens that exist.
-        dense_mask: bool (V,) or (V, V), the first one or two tokens that exist.
-        dense_states: int32 of the same shape, the states they lead to; 0 where none.
+            token on, by state and token; then V rows (V, 0) for reads past the end.
+        indptr: int32 (states + 2,), start of the transitions of each state; the last state is padding.
+        layer_max_branches: largest number of children of a prefix at each level.
+        start_mask: bool (V,), first tokens that exist.
+        dense_mask: bool (V,) or (V, V), first one or two tokens that exist.
+        dense_states: int32 of the same shape, states that they lead to; 0 where none.
         vocab_size: V.
     """
 
@@ -46,18 +47,18 @@ class StaticLayout:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the tensors take."""
+        """Size of the tensors in bytes."""
         tensors = (self.packed_csr, self.indptr, self.start_mask, self.dense_mask, self.dense_states)
         return sum(tensor.nbytes for tensor in tensors)
 
 
 def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str | int = "cpu") -> StaticLayout:
-    """Lay a trie out as STATIC does.
+    """Convert a trie to the layout of STATIC.
 
     Args:
-        trie: of at least one level more than `dense_levels`, and not empty.
-        dense_levels: how many tokens the dense tables take, 1 or 2.
-        device: where the tensors go.
+        trie: a trie with more levels than `dense_levels`, not empty.
+        dense_levels: number of tokens in the dense tables, 1 or 2.
+        device: device of the tensors.
 
     Raises:
         ConfigError: for other numbers of levels, an empty trie, or more transitions than int32 counts.
@@ -65,16 +66,18 @@ def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str |
     levels = levels_of(trie)
     if dense_levels not in (1, 2) or dense_levels >= len(levels):
         raise ConfigError(
-            f"`dense_levels` is {dense_levels} for Semantic IDs of {len(levels)} tokens; "
-            "it is 1 or 2, and less than the number of tokens"
+            f"`dense_levels` must be 1 or 2, and less than the {len(levels)} tokens of a Semantic ID, "
+            f"got {dense_levels}"
         )
     if not len(trie):
-        raise ConfigError("the trie is empty, and STATIC has no layout for that")
+        raise ConfigError("the trie is empty: STATIC needs at least one item")
     size = max(trie.layout.sizes)
     behind = levels[1:]  # the transitions of the matrix
     edges = sum(len(level.codes) for level in behind)
     if edges + size >= 1 << 31:
-        raise ConfigError(f"{edges} transitions are more than int32 can count; STATIC takes fewer items")
+        raise ConfigError(
+            f"the trie has {edges} transitions, more than int32 can count. Use fewer items for STATIC."
+        )
 
     first = levels[0].codes.astype(np.int64)
     branches = [np.diff(level.starts) for level in behind]
@@ -82,7 +85,7 @@ def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str |
     counts[first + 1] = branches[0]
     transitions = np.empty((edges + size, 2), np.int32)
     transitions[:, 0] = np.concatenate([*(level.codes for level in behind), np.full(size, size)])
-    ends = len(behind[-1].codes) + size  # the last tokens and the filling lead to state 0
+    ends = len(behind[-1].codes) + size  # the last tokens and the padding lead to state 0
     transitions[:-ends, 1] = np.arange(size + 1, size + 1 + edges + size - ends)
     transitions[-ends:, 1] = 0
 

@@ -1,4 +1,4 @@
-"""The trie as tensors, so that a device masks logits without a word from the host."""
+"""Trie as tensors: masks logits on the device, without host synchronization."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,13 @@ class LevelTensors:
     """The prefixes of one length as compressed sparse rows.
 
     Attributes:
-        codes: the tokens that lead on, ascending under each prefix: uint8 (children,) up to 256 codes, else
-            int16 with the bits of uint16. A child's place is its state, so that no column of states is
-            needed.
-        blocks: where the children of every 64th prefix begin, int32 or int64; None where each prefix has one
-            child and so its children begin at its own number.
-        within: how many children further those of each prefix begin, (prefixes + 1,), in the least type that
-            holds them; None beside `blocks`.
-        width: the most children that a prefix has.
+        codes: tokens that continue each prefix, ascending: uint8 (children,) up to 256 codes, else int16 with
+            the bits of uint16. The place of a child is its state, so no column of states is needed.
+        blocks: start of the children of every 64th prefix, int32 or int64; None if each prefix has one child,
+            whose place is the number of the prefix.
+        within: start of each prefix's children relative to its block, (prefixes + 1,), in the smallest type
+            that holds them; None together with `blocks`.
+        width: largest number of children of a prefix.
     """
 
     codes: Tensor
@@ -38,27 +37,27 @@ class LevelTensors:
     width: int
 
     def begins(self, states: Tensor) -> Tensor:
-        """Where the children of `states` begin, int64 of the same shape."""
+        """Return the start of the children of `states`, int64 of the same shape."""
         if self.blocks is None or self.within is None:
             return states
         return self.blocks[states >> _BLOCK_BITS].long() + self.within[states].long()
 
     def code_at(self, places: Tensor) -> Tensor:
-        """The tokens at some places, int64 of the same shape."""
+        """Return the tokens at some places, int64 of the same shape."""
         codes = self.codes[places].long()
         return codes & 0xFFFF if self.codes.dtype == torch.int16 else codes
 
     def tensors(self) -> list[Tensor]:
-        """All that is on the device."""
+        """Return all tensors on the device."""
         return [tensor for tensor in (self.codes, self.blocks, self.within) if tensor is not None]
 
 
 class TrieTensors:
-    """A trie in the memory of a device: masks, children and steps for batches of states.
+    """Trie in the memory of a device: masks, children and steps for batches of states.
 
     A state is the number of its prefix among the sorted prefixes of its length, int64; -1 is dead. No
-    operation waits for the device or has a shape that depends on the states, which is what CUDA graphs ask
-    for. It holds what the trie held when it was made; make it with `Trie.to_torch`.
+    operation synchronizes with the device or has a shape that depends on the states, as CUDA graphs require.
+    It is a copy of the trie at the time it was made; make it with `Trie.to_torch`.
 
     >>> tensors = trie.to_torch("cuda")
     >>> states = tensors.start(rows)
@@ -67,12 +66,13 @@ class TrieTensors:
     ...     codes = logits.argmax(-1)
     ...     states = tensors.step(states, depth, codes)
 
-    Memory: one or two bytes a prefix for its token, and about one for where its children begin, which levels
-    without branches do without. A mask costs (rows × width) reads, where `width` is the most children on
+    Memory: one or two bytes per prefix for its token, and about one for the start of its children, except on
+        levels
+    without branches. A mask costs (rows × width) reads, where `width` is the largest number of children on
     that level.
 
     Attributes:
-        sizes: how many codes each level has.
+        sizes: number of codes of each level.
     """
 
     def __init__(self, sizes: tuple[int, ...], levels: list[LevelTensors]) -> None:
@@ -96,21 +96,21 @@ class TrieTensors:
 
     @property
     def levels(self) -> int:
-        """How many tokens a Semantic ID has."""
+        """Number of tokens of a Semantic ID."""
         return len(self.sizes)
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """Device of the tensors."""
         return self._levels[0].codes.device
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """Size of the tensors in bytes."""
         return sum(tensor.nbytes for level in self._levels for tensor in level.tensors())
 
     def width(self, depth: int) -> int:
-        """The most children that a prefix of `depth` tokens has."""
+        """Return the largest number of children of a prefix of `depth` tokens."""
         return self._level(depth).width
 
     def __repr__(self) -> str:
@@ -119,36 +119,36 @@ class TrieTensors:
         )
 
     def start(self, rows: int) -> Tensor:
-        """The empty prefix for each row, int64 (rows,); dead if the trie is empty."""
+        """Return the empty prefix for each row, int64 (rows,); dead if the trie is empty."""
         return torch.full((rows,), 0 if self._levels[0].width else -1, device=self.device)
 
     def allowed(self, states: Tensor, depth: int) -> Tensor:
-        """Mark the codes that lead on from each state; a dead state has none.
+        """Mark the codes that continue each state; a dead state has none.
 
         Args:
-            states: of prefixes of `depth` tokens, int64 (rows,).
-            depth: how many tokens they have.
+            states: states of prefixes of `depth` tokens, int64 (rows,).
+            depth: number of tokens of the prefixes.
 
         Returns:
-            bool (rows, codes of the next level), what `Trie.allowed` gives.
+            bool (rows, codes of the next level), equal to `Trie.allowed`.
 
         Raises:
             ConfigError: if there is no level at `depth`.
             DataError: if the states have another shape or are on another device.
         """
         level, begin, end = self._children(states, depth)
-        # Places behind the last child repeat it, so that all writes of one element agree.
+        # Places after the last child repeat it, so all writes to one element agree.
         places = torch.minimum(begin[:, None] + self._offsets(level), end[:, None] - 1)
         live = (states >= 0)[:, None].expand(places.shape)
         mask = torch.zeros(len(states), self.sizes[depth], dtype=torch.bool, device=self.device)
         return mask.scatter_(1, level.code_at(places), live)
 
     def mask_logits(self, states: Tensor, depth: int, logits: Tensor) -> Tensor:
-        """Set the logits of codes that lead nowhere to -inf, in place.
+        """Set the logits of codes that do not continue a state to -inf, in place.
 
         Args:
-            states: of prefixes of `depth` tokens, int64 (rows,).
-            depth: how many tokens they have.
+            states: states of prefixes of `depth` tokens, int64 (rows,).
+            depth: number of tokens of the prefixes.
             logits: floats (rows, codes of the next level).
 
         Returns:
@@ -166,12 +166,12 @@ class TrieTensors:
         return logits.masked_fill_(~allowed, -torch.inf)
 
     def children(self, states: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-        """The codes that lead on from each state, and where they lead.
+        """Return the codes that continue each state, and the states that they lead to.
 
-        For a search that never looks at the whole level; a dead state has none.
+        For a search that does not look at the whole level; a dead state has none.
 
         Returns:
-            Codes, ascending, and states, both int64 (rows, width of the level) filled up with -1.
+            Codes, ascending, and states, both int64 (rows, width of the level) padded with -1.
 
         Raises:
             ConfigError, DataError: as `allowed`.
@@ -183,11 +183,11 @@ class TrieTensors:
         return codes.masked_fill_(~exists, -1), places.masked_fill_(~exists, -1)
 
     def step(self, states: Tensor, depth: int, codes: Tensor) -> Tensor:
-        """Read one more code for each state. A code that leads nowhere gives a dead state, whatever it is.
+        """Extend each state by a code; any code that does not continue a state gives a dead state.
 
         Args:
-            states: of prefixes of `depth` tokens, int64 (rows,).
-            depth: how many tokens they have.
+            states: states of prefixes of `depth` tokens, int64 (rows,).
+            depth: number of tokens of the prefixes.
             codes: integers (rows,).
 
         Returns:
@@ -218,7 +218,7 @@ class TrieTensors:
         return self._levels[depth]
 
     def _children(self, states: Tensor, depth: int) -> tuple[LevelTensors, Tensor, Tensor]:
-        """The level, and the range of each state's children; of dead states that of the first prefix."""
+        """Return the level and the range of each state's children; for dead ones that of prefix 0."""
         level = self._level(depth)
         if states.ndim != 1 or states.dtype != torch.int64 or states.device != self.device:
             raise DataError(
@@ -233,7 +233,7 @@ class TrieTensors:
 
 
 def _shortened(starts: NDArray[np.int64]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """`starts` as the first of each block and what is added to it."""
+    """Split `starts` into the first of each block and the differences to it."""
     blocks = starts[:: 1 << _BLOCK_BITS]
     within = starts - np.repeat(blocks, 1 << _BLOCK_BITS)[: len(starts)]
     most = int(within.max())

@@ -1,0 +1,154 @@
+"""Input of `fit`: histories, Semantic IDs, vectors and validation with items as rows of one catalogue."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sidkit.data import EvaluationSet, Histories, Sequences
+from sidkit.errors import ConfigError, DataError
+from sidkit.ids import SidTable
+from sidkit.recommenders.histories import ItemIndex
+
+__all__ = ["TrainingData", "same_catalogue", "training_data"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Input of `fit`, with items as rows of one catalogue.
+
+    Attributes:
+        histories: training histories, one per user, oldest first.
+        times: time of every event, numbers (nnz,), or None.
+        item_ids: id of every item.
+        sids: Semantic ID of every item, for recommenders that use them.
+        item_vectors: content vector of every item, float32 (items, d), for recommenders that use them.
+        validation: evaluation examples that choose the weights, or None.
+        callbacks: called while the recommender is trained.
+    """
+
+    histories: Sequences
+    times: npt.NDArray[Any] | None
+    item_ids: pl.Series
+    sids: SidTable | None
+    item_vectors: npt.NDArray[np.float32] | None
+    validation: EvaluationSet | None
+    callbacks: tuple[Any, ...]
+
+    @property
+    def items(self) -> int:
+        """Number of items of the catalogue."""
+        return len(self.item_ids)
+
+    def require_sids(self) -> SidTable:
+        """Return the Semantic IDs.
+
+        Raises:
+            ConfigError: if there are none.
+        """
+        if self.sids is None:
+            raise ConfigError(
+                "this recommender generates Semantic IDs: expected `sids`, got None. Pass the table that "
+                "`tokenizer.semantic_ids(x, item_ids)` returns."
+            )
+        return self.sids
+
+
+def training_data(
+    recommender: Any,
+    histories: Any,
+    sids: SidTable | None,
+    item_vectors: npt.ArrayLike | None,
+    validation: EvaluationSet | None,
+    callbacks: Iterable[Any],
+) -> TrainingData:
+    """Check the arguments of `fit` and convert items to rows of one catalogue."""
+    if recommender.uses_sids and sids is None:
+        raise ConfigError(
+            f"`{recommender.method}` generates Semantic IDs: expected `sids`, got None. Pass the table that "
+            "`tokenizer.semantic_ids(x, item_ids)` returns."
+        )
+    rows, item_ids = _training_rows(histories, sids)
+    vectors = None
+    if item_vectors is not None and recommender.uses_item_vectors:
+        vectors = np.ascontiguousarray(item_vectors, np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(item_ids):
+            raise DataError(
+                f"`item_vectors` do not fit the catalogue: expected one row for each of the {len(item_ids)} "
+                "items, "
+                f"got {vectors.shape}"
+            )
+        if not np.isfinite(vectors).all():
+            row = int(np.argmax(~np.isfinite(vectors).all(1)))
+            raise DataError(f"`item_vectors` must be finite, but row {row} holds NaN or infinity")
+    if validation is not None:
+        validation = same_catalogue(validation, item_ids)
+    return TrainingData(
+        histories=rows,
+        times=rows.times if isinstance(rows, Histories) else None,
+        item_ids=item_ids,
+        sids=sids if recommender.uses_sids else None,
+        item_vectors=vectors,
+        validation=validation,
+        callbacks=tuple(callbacks),
+    )
+
+
+def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences, pl.Series]:
+    """Training histories as rows, and the item ids of the catalogue."""
+    if isinstance(histories, EvaluationSet):
+        raise DataError("`fit` needs training histories, such as `split.train`, got an EvaluationSet")
+    if isinstance(histories, Histories):
+        if sids is not None and not histories.item_ids.equals(sids.item_ids):
+            raise DataError(
+                "histories and `sids` have different catalogues: expected the same item ids in the same "
+                "order, "
+                f"got {len(histories.item_ids)} and {len(sids)} items. Make the Semantic IDs of all items of "
+                "the "
+                "dataset, `data.item_ids`."
+            )
+        return histories, histories.item_ids.rename("item_id")
+    if isinstance(histories, Sequences):
+        known = int(histories.values.max(initial=-1)) + 1
+        item_ids = pl.Series("item_id", np.arange(known)) if sids is None else sids.item_ids
+        return ItemIndex(item_ids).parse(histories).rows, item_ids
+    if sids is not None:
+        parsed = ItemIndex(sids.item_ids).parse(histories)
+        if parsed.single:
+            raise DataError(
+                "`fit` needs many histories: expected one list of item ids per user, got one list"
+            )
+        return parsed.rows, sids.item_ids
+    made = Histories.from_ids(histories if isinstance(histories, pl.Series) else _rows_of(histories))
+    return made, made.item_ids.rename("item_id")
+
+
+def _rows_of(histories: Any) -> Sequence[Any]:
+    if isinstance(histories, str) or not hasattr(histories, "__iter__"):
+        raise DataError(f"expected one list of item ids per user, got {type(histories).__name__}")
+    if hasattr(histories, "__arrow_c_array__") or type(histories).__module__.partition(".")[0] == "pyarrow":
+        return pl.Series(histories).to_list()
+    rows = list(histories)
+    if any(isinstance(row, str) or not hasattr(row, "__iter__") for row in rows):
+        raise DataError("`fit` needs many histories: expected one list of item ids per user, got one list")
+    return rows
+
+
+def same_catalogue(examples: EvaluationSet, item_ids: pl.Series) -> EvaluationSet:
+    """Check that examples have the items of the catalogue."""
+    if not isinstance(examples, EvaluationSet):
+        raise DataError(
+            "evaluation examples must be an `EvaluationSet`, such as `split.test`, got "
+            f"{type(examples).__name__}"
+        )
+    largest = max(int(examples.histories.values.max(initial=-1)), int(examples.targets.max(initial=-1)))
+    if (examples.item_ids is not None and not examples.item_ids.equals(item_ids)) or largest >= len(item_ids):
+        raise DataError(
+            "evaluation examples have another catalogue: expected the item ids of the training in the same "
+            "order. "
+            "Use the split that the recommender was fitted on."
+        )
+    return examples
