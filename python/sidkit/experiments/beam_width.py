@@ -64,7 +64,7 @@ def measure_beams(
     Returns:
         The content of `beams.json`: `model`, `users`, `exclude_seen`, `against`, `machine`, `versions`, and
         `rows`, one for each search: `search` (`beam 10`, …, `exact`), `beam`, each metric with `value`,
-        `ci95` and its difference from the reference, `less_exact` or `less_widest`, with `ci95` and `p`;
+        `ci95` and its difference from the reference, `delta_exact` or `delta_widest`, with `ci95` and `p`;
         `users_per_second` and `users_per_cpu_second`.
 
     Raises:
@@ -159,5 +159,5 @@ def _figures(ranks: TargetRanks, name: str, against: str, metric: str, seed: int
     return {
         "value": float(values.mean()),
         "ci95": list(bootstrap_interval(values, seed=seed)),
-        "less_exact" if against == EXACT else "less_widest": {**kept, "ci95": list(gain.ci95)},
+        "delta_exact" if against == EXACT else "delta_widest": {**kept, "ci95": list(gain.ci95)},
     }
