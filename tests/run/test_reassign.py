@@ -1,4 +1,4 @@
-"""`ids.reassign` in a run: who keeps a code that several items want."""
+"""`ids.reassign` in a run: which of several items keeps their common code."""
 
 import json
 
@@ -10,9 +10,7 @@ from tests.run.test_appended import SETTINGS
 from sidkit.cli import main
 from sidkit.errors import ConfigError
 from sidkit.ids import SidTable
-from sidkit.run import RunDirectory, build_config, run_pipeline
-from sidkit.run.pipeline import plan
-from sidkit.run.stages import Work
+from sidkit.run import build_config, run_pipeline
 from sidkit.tokenizers import load_tokenizer
 
 CROWDED = ("tokenize.levels=2", "tokenize.codebook_size=6", "ids.collisions=reassign")
@@ -24,8 +22,8 @@ def settings(world, *more):
 
 
 @pytest.mark.parametrize("method", ["first", "nearest", "sinkhorn"])
-def test_who_keeps_a_code(world, tmp_path, method, capsys):
-    """Typed by a person, from the data to the report."""
+def test_which_item_keeps_a_code(world, tmp_path, method, capsys):
+    """From the data to the report, on the command line."""
     run = tmp_path / "run"
     given = [*SETTINGS, *CROWDED, "decode.k=10", "evaluate.ks=[10]", f"ids.reassign={method}"]
     given += [f"embed.vectors={world / 'vectors.npy'}", "recommenders.tiger.evaluate_every_steps=1"]
@@ -35,18 +33,18 @@ def test_who_keeps_a_code(world, tmp_path, method, capsys):
 
     x = load_file(run / "embeddings.safetensors")["embeddings"]
     tokenizer = load_tokenizer(run / "tokenizer.safetensors")
-    wanted, table = tokenizer.encode(x), SidTable.load(run / "sids.parquet")
-    assert len(np.unique(wanted, axis=0)) < len(np.unique(table.tokens, axis=0)) == len(x)
-    away = np.square(tokenizer.decode(wanted) - x).sum(axis=1)
+    nearest, table = tokenizer.encode(x), SidTable.load(run / "sids.parquet")
+    assert len(np.unique(nearest, axis=0)) < len(np.unique(table.tokens, axis=0)) == len(x)
+    away = np.square(tokenizer.decode(nearest) - x).sum(axis=1)
     paid = {"own": away.sum(), method: np.square(tokenizer.decode(table.tokens) - x).sum()}
     assert paid[method] > paid["own"]
-    for code in np.unique(wanted, axis=0):
-        group = np.flatnonzero((wanted == code).all(axis=1))
+    for code in np.unique(nearest, axis=0):
+        group = np.flatnonzero((nearest == code).all(axis=1))
         kept = [row for row in group if (table.tokens[row] == code).all()]
         if method == "first":
             assert kept == [group[0]]
         if method == "nearest":
-            # Someone from elsewhere may be nearer still; of those who wanted it, only the nearest keeps it.
+            # Someone from elsewhere may be nearer still; of those who nearest it, only the nearest keeps it.
             assert kept in ([], [group[away[group].argmin()]])
     if method == "sinkhorn":
         by_first = run_pipeline(settings(world), tmp_path / "first", until="ids")
@@ -56,8 +54,8 @@ def test_who_keeps_a_code(world, tmp_path, method, capsys):
     protocol = json.loads((run / "metrics.json").read_text())["protocol"]
     assert protocol["collisions"] == "reassign"
     assert protocol.get("reassign", "first") == method
-    told = f"collisions by reassign{'' if method == 'first' else f' ({method})'}; beam"
-    assert told in (run / "report.html").read_text()
+    expected = f"collisions by reassign{'' if method == 'first' else f' ({method})'}; beam"
+    assert expected in (run / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -69,19 +67,6 @@ def test_tokenizers_that_decode_in_other_ways(tokenizer, codes, world, tmp_path)
     )
     table = SidTable.load(run_pipeline(config, tmp_path / "run", until="ids").path / "sids.parquet")
     assert len(np.unique(table.tokens, axis=0)) == 24
-
-
-def test_runs_made_before_there_was_a_choice_stay_current(world, tmp_path):
-    found = []
-    for number, more in enumerate(([], ["ids.reassign=sinkhorn"])):
-        config = settings(world, *more)
-        with RunDirectory(tmp_path / f"{number}") as folder:
-            stages = plan(config, Work(config, folder))
-        found.append(next(dict(stage.settings) for stage in stages if stage.name == "ids"))
-    assert found == [
-        {"ids.collisions": "reassign"},
-        {"ids.collisions": "reassign", "ids.reassign": "sinkhorn"},
-    ]
 
 
 def test_a_method_without_its_policy():

@@ -1,4 +1,4 @@
-"""Recipes: what they say they reach is what is stored, under the settings they hold."""
+"""Recipes: their figures are the stored ones, and their settings those of the stored runs."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,10 @@ import pytest
 
 from sidkit.evaluate import Metrics
 from sidkit.run import read_config, read_tables
-from sidkit.run.config.settings import flatten
+from sidkit.run.config import flatten
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "docs" / "results"
+RESULTS = ROOT / "benches" / "results"
 FIGURE = re.compile(r"# (\S+-seed\d+) (\S+): recall@10 (\d\.\d{4}), ndcg@10 (\d\.\d{4})")
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
@@ -27,7 +27,7 @@ def test_a_recipe_says_its_command_and_what_is_stored(recipe):
     assert figures
     for folder, model, recall, ndcg in figures:
         metrics = Metrics.load(RESULTS / folder / "metrics.json")
-        found = [f"{metrics.find(model, name).value:.4f}" for name in ("recall@10", "ndcg@10")]
+        found = [f"{metrics.find(model, name, exclude_seen=False).value:.4f}" for name in ("recall@10", "ndcg@10")]
         assert found == [recall, ndcg]
 
 
@@ -37,17 +37,7 @@ def test_a_recipe_holds_the_settings_of_the_stored_run(recipe):
     for folder in dict.fromkeys(FIGURE.findall(recipe.read_text())):
         stored = flatten(read_tables(RESULTS / folder[0] / "run.toml"))
         model = Path(folder[0]).name.partition("-")[0]
-        sections = (
-            "data.split",
-            "data.ties",
-            "embed.",
-            "ids.",
-            f"models.{model}.",
-            f"train.{model}.",
-            "decode.",
-        )
-        quantizer = [
-            f"tokenize.{name}" for name in ("method", "levels", "codebook_size", "iterations", "seed")
-        ]
-        kept = {key: value for key, value in stored.items() if key.startswith(sections) or key in quantizer}
+        sections = ("data.", "embed.", "tokenize.", "ids.", f"recommenders.{model}.", "decode.")
+        kept = {key: value for key, value in stored.items() if key.startswith(sections)}
+        del kept["data.source"]
         assert kept == {key: settings[key] for key in kept}

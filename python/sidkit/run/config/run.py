@@ -44,4 +44,12 @@ class RunConfig(Section):
                 f"`evaluate.ks` goes up to {max(self.evaluate.ks)}, but only `decode.k` = {self.decode.k} "
                 "items are kept for every user; raise `decode.k`"
             )
+        tokenize = self.tokenize
+        if tokenize.uses_collaborative_embeddings and tokenize.collaborative_method == "sasrec":
+            heads = getattr(self.recommenders["sasrec"], "heads", 1)
+            if tokenize.collaborative_dim % heads:
+                raise ValueError(
+                    "`tokenize.collaborative_dim` is the width of a SASRec and must be a multiple of "
+                    f"`recommenders.sasrec.heads`, it is {tokenize.collaborative_dim} with {heads} heads"
+                )
         return self

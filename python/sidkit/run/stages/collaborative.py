@@ -60,11 +60,15 @@ def _from_sasrec(
 ) -> npt.NDArray[np.float32]:
     """Return the item vectors of a SASRec, as LETTER does (Wang et al., CIKM 2024, section 3.2).
 
+    An item that is in no history of two events has the zero vector, since nothing is learned of it.
+
     Validation events, by which the models of a run are chosen, must not decide the Semantic IDs: the training
     runs to its end, and its last weights are taken.
     """
     sasrec = context.config.recommenders["sasrec"].build()
     sasrec.set_params(d_model=context.config.tokenize.collaborative_dim, seed=seed)
-    sasrec.fit(context.split.train, callbacks=training_callbacks(directory, fingerprint, progress))
+    histories = context.split.train.take(context.split.train.lengths >= 2)
+    sasrec.fit(histories, callbacks=training_callbacks(directory, fingerprint, progress))
     vectors: npt.NDArray[np.float32] = sasrec.item_vectors_
+    vectors[np.bincount(histories.values, minlength=len(vectors)) == 0] = 0
     return vectors

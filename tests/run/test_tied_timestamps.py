@@ -1,4 +1,4 @@
-"""What a protocol says of equal times, where there are some and where there are none."""
+"""The protocol of runs with and without tied timestamps."""
 
 import polars as pl
 import pytest
@@ -10,7 +10,7 @@ from sidkit.run import build_config, run_pipeline
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_nothing_is_called_shuffled_where_no_times_are_equal(tmp_path, tied):
+def test_nothing_is_called_shuffled_without_tied_timestamps(tmp_path, tied):
     world = write_world(tmp_path / "ring")
     path = world / "interactions.parquet"
     events = pl.read_parquet(path)
