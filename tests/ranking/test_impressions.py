@@ -24,7 +24,7 @@ TINY = dataset(
 )
 
 
-def test_only_strictly_earlier_events_are_told():
+def test_features_use_strictly_earlier_events():
     events = impressions(TINY, history=2)
     assert events.times.tolist() == [1, 2, 2, 3, 4, 5]
     assert events.labels.tolist() == [1, 0, 1, 1, 0, 0]
@@ -65,7 +65,7 @@ def test_a_label_is_taken_as_it_is():
 
 @pytest.mark.parametrize("column", ["rating", "label"])
 @pytest.mark.parametrize("nothing", [None, float("nan")])
-def test_an_event_that_nobody_judged_is_not_disliked(column, nothing):
+def test_an_event_without_a_label_is_refused(column, nothing):
     rows = [("a", 10, 1, 1.0), ("a", 11, 2, nothing), ("b", 10, 3, 0.0), ("b", 12, 4, nothing)]
     with pytest.raises(
         DataError, match=f"`{column}` is missing in 2 of 4 interactions.*Drop these interactions"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sidkit.errors import FormatError
-from sidkit.experiments.retrain import halves_by_appearance
+from sidkit.experiments.drift import halves_by_appearance
 from sidkit.ranking import Impressions, Retraining
 
 

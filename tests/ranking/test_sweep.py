@@ -33,8 +33,10 @@ def test_the_grid_is_every_shape_in_order():
         "rqvae-1x4",
         "rqvae-2x4",
     ]
-    with pytest.raises(ConfigError, match=r"unknown tokenizer: .* got lsh"):
-        sweep_grid(["lsh"], [1], [4])
+    with pytest.raises(ConfigError, match=r"no tokenizer `pqq`.*did you mean `pq`"):
+        sweep_grid(["pqq"], [1], [4])
+    with pytest.raises(ConfigError, match="`words` cannot be swept"):
+        sweep_grid(["words"], [1], [4])
     with pytest.raises(ConfigError, match="without duplicates"):
         sweep_grid(["pq"], [], [4])
 

@@ -5,7 +5,7 @@
     impressions         labelled events in time order, with the history of each user
     RankModel           the ranking model that the comparison trains
     compare             representations with equal budgets, trained and measured under equal settings
-    Sweep, Retraining   results of `sidkit.experiments.sweep` and `sidkit.experiments.retrain`
+    Sweep, Retraining   results of `sidkit.experiments.sweep` and `sidkit.experiments.drift`
 
 After Singh et al., arXiv 2306.08121, and Zheng et al., arXiv 2504.02137.
 """

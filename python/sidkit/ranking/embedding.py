@@ -33,7 +33,7 @@ class SidEmbedding(nn.Module):
     Args:
         layout: the layout of the Semantic IDs.
         dim: length of the vectors.
-        kinds: kinds of n-gram, as named by `sidkit.ngram_windows`: one name or several.
+        kinds: kinds of n-gram, as named by `sidkit.ids.ngram_windows`: one name or several.
         num_embeddings: size of each table.
         seed: seed of the hash.
         mode: mode of the hash, see `sidkit.ngram_rows`.

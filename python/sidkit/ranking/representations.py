@@ -88,7 +88,8 @@ def item_vectors(
     """Build a representation with about `num_embeddings * dim` parameters.
 
     Args:
-        name: `random` (a hash of the id), `content`, a kind of n-gram of `sidkit.ngram_windows`, or `pieces`.
+        name: `random` (a hash of the id), `content`, a kind of n-gram (see `sidkit.ids.ngram_windows`), or
+            `pieces`.
         items: the catalogue; Semantic IDs are needed for n-grams and pieces.
         known: bool (items,), the items of the training period; pieces are learned from these.
         settings: `num_embeddings` and `dim` are used.

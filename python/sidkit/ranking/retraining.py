@@ -36,7 +36,7 @@ class Retraining:
     comparison: Comparison
 
     def to_json(self) -> str:
-        """Return JSON text for `from_json`, with the fullest prefixes of each remap table only."""
+        """Return JSON text for `from_json`, with the largest prefixes of each remap table only."""
         stored = {
             "trained_on": self.trained_on,
             "moved": [_stored(each) for each in self.moved],

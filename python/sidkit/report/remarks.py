@@ -52,7 +52,7 @@ def conclusion(run: RunData) -> str | None:
 
 
 def best_result(metrics: Metrics, *, trained: bool = False) -> Result | None:
-    """Return the highest headline metric, of trained models only if asked; None without results."""
+    """Return the highest headline metric, or that of trained models only; None without results."""
     metric = headline_metric(metrics)
     models = [model for model in metrics.models if not (trained and model == _BASELINE)]
     found = [metrics.find(model, metric) for model in models] if metric is not None else []

@@ -127,9 +127,9 @@ def _item(run: RunData, item: int, *, taken: bool = False) -> Markup:
 def _branch(run: RunData, tokens: npt.NDArray[np.uint16], first: int) -> Markup:
     rows = np.flatnonzero(tokens[:, 0] == first)
     seconds, counts = np.unique(tokens[rows, 1], return_counts=True)
-    fullest = seconds[np.argsort(-counts, kind="stable")][:_TWIGS]
+    largest = seconds[np.argsort(-counts, kind="stable")][:_TWIGS]
     parts: list[Markup] = [_prefix_heading(tokens[rows[:1], :1][0], len(rows))]
-    for second in fullest:
+    for second in largest:
         under = rows[tokens[rows, 1] == second]
         parts.append(
             tag(
