@@ -35,8 +35,8 @@ def test_the_grid_is_every_shape_in_order():
     ]
     with pytest.raises(ConfigError, match=r"no tokenizer `pqq`.*did you mean `pq`"):
         sweep_grid(["pqq"], [1], [4])
-    with pytest.raises(ConfigError, match="`words` cannot be swept"):
-        sweep_grid(["words"], [1], [4])
+    with pytest.raises(ConfigError, match="`atomic` cannot be swept"):
+        sweep_grid(["atomic"], [1], [4])
     with pytest.raises(ConfigError, match="without duplicates"):
         sweep_grid(["pq"], [], [4])
 
