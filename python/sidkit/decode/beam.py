@@ -5,6 +5,8 @@ every beam, and `Trie.beam_step` keeps the best continuations that exist. Histor
 shared by their beams.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +61,7 @@ def beam_search(
     temperatures = options.temperatures(len(network.sizes))
 
     def search(batch: SearchBatch) -> Ranked:
-        filters = {"exclude": batch.exclude, "within": batch.within}
+        filters: dict[str, Any] = {"exclude": batch.exclude, "within": batch.within}
         nodes = trie.start(len(batch))
         scores = np.zeros(len(batch), np.float32)
         width = 1  # beams per history

@@ -4,6 +4,8 @@ Kool, van Hoof and Welling, *Stochastic Beams and Where to Find Them: The Gumbel
 Sequences Without Replacement*, ICML 2019 (arXiv 1903.06059).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,7 +64,7 @@ def sample_items(
     temperatures = options.temperatures(len(network.sizes))
 
     def search(batch: SearchBatch) -> Ranked:
-        filters = {"exclude": batch.exclude, "within": batch.within}
+        filters: dict[str, Any] = {"exclude": batch.exclude, "within": batch.within}
         randoms = [np.random.default_rng([seed, row]) for row in batch.rows.tolist()]
         nodes = trie.start(len(batch))
         log_p = np.zeros(len(batch))  # log-probability of each prefix

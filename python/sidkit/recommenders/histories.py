@@ -75,8 +75,8 @@ class ItemIndex:
 
     def ids(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Return the ids of rows of any shape; row -1 gives -1 (integers) or None (strings)."""
-        padded = self._padded  # the last element is the padding, which row -1 selects
-        return padded[rows]
+        found: npt.NDArray[Any] = self._padded[rows]  # row -1 selects the padding, the last element
+        return found
 
     def parse(self, histories: Any) -> ParsedHistories:
         """Convert histories to rows. Unknown items are left out with one warning.

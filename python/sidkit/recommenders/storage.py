@@ -177,7 +177,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """
     file = path / WEIGHTS
     try:
-        return safetensors.numpy.load_file(file)  # type: ignore[no-any-return]
+        return safetensors.numpy.load_file(file)
     except (OSError, SafetensorError) as error:
         raise FormatError(f"`{file}` is not a readable safetensors file ({error}). Fit it again.") from error
 

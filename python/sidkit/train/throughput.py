@@ -42,6 +42,9 @@ def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int
         model: a network of `sidkit.models`.
         batch: input of the step.
         scored: items that SASRec and GRU4Rec score at every position; None for all.
+
+    Returns:
+        The number of operations; 0 for other networks, whose operations are not known.
     """
     if isinstance(model, TIGERNetwork):
         users, items = batch.history.shape[:2]
@@ -64,6 +67,8 @@ def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int
         # Content is given, so only its projection has a gradient.
         content = 2 * 2 * model.content.numel() * width if model.project is not None else 0
         return _BOTH_WAYS * (body + scores) + content
+    if not isinstance(model, SASRecNetwork | GRU4RecNetwork):
+        return 0  # a network of a plug-in
     width = model.item.embedding_dim
     body = len(model.layers) * _recurrent(width, positions) if isinstance(model, GRU4RecNetwork) else 0
     body += len(model.blocks) * _block(width, lengths) if isinstance(model, SASRecNetwork) else 0
