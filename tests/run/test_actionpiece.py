@@ -7,17 +7,16 @@ import pytest
 import torch
 from tests.run.world import write_world
 
-from sidkit.data import cyclic_world, split_dataset
+from sidkit.data import cyclic_world
 from sidkit.errors import ConfigError
 from sidkit.evaluate import Metrics
 from sidkit.ids import SidTable
-from sidkit.recommenders.recipes import Material
-from sidkit.recommenders.training import train_model
-from sidkit.run import ActionPieceConfig, ActionPieceTrainingConfig, build_config, run_pipeline
-from sidkit.run.opened import open_run
+from sidkit.recommenders import ActionPieceTIGER
+from sidkit.run import build_config, open_run, run_pipeline
+from sidkit.train import Checkpoint
 
 SIZES = {
-    "vocabulary": 60,
+    "vocabulary_size": 60,
     "views": 2,
     "d_model": 32,
     "encoder_layers": 1,
@@ -46,8 +45,7 @@ def finished(tmp_path_factory):
             "data": {"source": str(world)},
             "embed": {"vectors": str(world / "vectors.npy")},
             "tokenize": {"method": "opq", "levels": 2, "codebook_size": 8},
-            "models": {"use": ["actionpiece"], "actionpiece": SIZES},
-            "train": {"actionpiece": TRAINING},
+            "recommenders": {"use": ["actionpiece"], "actionpiece": SIZES | TRAINING},
             "decode": {"beam": 10, "k": 10},
             "evaluate": {"ks": [1, 10], "bootstrap_samples": 50},
         }
@@ -70,29 +68,26 @@ def test_a_run_recommends_what_follows(finished):
     right = 0
     for at in range(12):
         items, scores = run.recommend(ids[at : at + 4], k=3)
-        assert len(items) == len(scores) == 3
+        assert items.shape == scores.shape == (3,)
         right += items[0] == ids[at + 4]
     assert right >= 9
 
 
-def material():
+def train(path=None, callback=lambda progress: None, **settings):
     world = cyclic_world(users=60, items=12, max_events=8)
     tokens = [[item // 4, item % 4] for item in range(12)]
-    table = SidTable(world.dataset.item_ids, tokens, [3, 4])
-    return Material(split_dataset(world.dataset), 12, table)
-
-
-def train(folder=None, progress=lambda *_, **__: None):
-    sizes = ActionPieceConfig(**(SIZES | {"vocabulary": 30, "dropout": 0.2}))
-    training = ActionPieceTrainingConfig(**(TRAINING | {"max_steps": 12, "evaluate_every_steps": 6}))
-    return train_model("actionpiece", material(), sizes, training, folder, progress=progress)[0]
+    sids, split = SidTable(world.dataset.item_ids, tokens, [3, 4]), world.dataset.split()
+    small = {"vocabulary_size": 30, "dropout": 0.2, "max_steps": 12, "evaluate_every_steps": 6}
+    model = ActionPieceTIGER(**(SIZES | TRAINING | small | settings))
+    callbacks = [callback] if path is None else [Checkpoint(path), callback]
+    return model.fit(split.train, sids=sids, validation=split.validation, callbacks=callbacks).network_
 
 
 def test_an_interrupted_training_ends_as_any_other(tmp_path):
-    """Stopped within an epoch, whose pieces are made again."""
+    """Interrupted within an epoch, whose merged tokens are drawn again."""
 
-    def interrupt(done, *_, **__):
-        if done == 7:
+    def interrupt(progress):
+        if progress.step == 7:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -104,5 +99,5 @@ def test_an_interrupted_training_ends_as_any_other(tmp_path):
 
 
 def test_a_vocabulary_without_room_for_the_tokens():
-    with pytest.raises(ConfigError, match="vocabulary must be at least 7, since features"):
-        train_model("actionpiece", material(), ActionPieceConfig(vocabulary=6), folder=None)
+    with pytest.raises(ConfigError, match=r"vocabulary.*7"):
+        train(vocabulary_size=6)
