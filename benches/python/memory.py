@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 SIZES, ITEMS, LENGTH, CONTENT = (256, 256, 256, 4), 12_101, 50, 384
-#: What is measured: a recipe, and its settings that are not the default.
+#: What is measured: a method, and its settings that are not the default.
 MODELS = {
     "sasrec": ("sasrec", {}),
     "gru4rec": ("gru4rec", {}),
@@ -38,32 +38,26 @@ def measure(name: str, batch_size: int) -> dict[str, object]:
     import numpy as np
     import torch
 
-    from sidkit.data import EvaluationSet, Sequences, Split
+    from sidkit.data import Sequences
     from sidkit.ids import SidTable
-    from sidkit.recommenders.recipes import RECIPES, Material
+    from sidkit.recommenders import RECOMMENDERS
+    from sidkit.recommenders.training_data import training_data
     from sidkit.train import autocast, resolve_precision
     from sidkit.train.memory import peak_memory_bytes
 
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    kind, changed = MODELS[name]
-    recipe = RECIPES[kind]
-    sizes = recipe.sizes.model_copy(update=changed)
-    training = recipe.training.model_copy(update={"batch_size": batch_size})
+    method, changed = MODELS[name]
+    recommender = RECOMMENDERS[method](batch_size=batch_size, **changed)
     tokens = np.stack([random.integers(0, size, ITEMS) for size in SIZES], 1).astype(np.uint16)
     events = random.integers(0, ITEMS, (batch_size, LENGTH + 1)).astype(np.int32)
     histories = Sequences.from_lengths(events.ravel(), np.full(batch_size, LENGTH + 1))
-    nobody = EvaluationSet(np.empty(0, np.int32), Sequences.from_rows([]), np.empty(0, np.int32))
-    material = Material(
-        Split("leave_last_out", "source", 0, histories, nobody, nobody),
-        ITEMS,
-        SidTable.from_codes(tokens, range(ITEMS), SIZES, collisions="share"),
-        vectors=random.normal(size=(ITEMS, CONTENT)).astype(np.float32),
-    )
-    plan = recipe.plan(material, sizes, training)
+    sids = SidTable.from_codes(tokens, np.arange(ITEMS), SIZES, collisions="share")
+    vectors = random.normal(size=(ITEMS, CONTENT)).astype(np.float32)
+    plan = recommender._plan(training_data(recommender, histories, sids, vectors, None, ()))
     # The largest batch there is: TIGER's examples have histories of all lengths.
     batch = max(map(plan.batches.load, plan.batches.epoch(0)), key=lambda batch: batch.tokens)
-    model, before = plan.model.train(), peak_memory_bytes()
+    model, before = plan.network.train(), peak_memory_bytes()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     for tensor in model.parameters():
         tensor.grad = torch.zeros_like(tensor)
@@ -113,8 +107,8 @@ def main() -> int:
     print("model                   positions   peak GB   before the step, GB   CPU seconds")
     for name in MODELS:
         command = [sys.executable, __file__, "--model", name, "--batch", str(given.batch)]
-        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-        found = json.loads(told.stdout)
+        ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        found = json.loads(ran.stdout)
         peak, before = found["peak_bytes"] / 1e9, found["before_bytes"] / 1e9
         print(
             f"{name:<22}{found['positions']:>11,}{peak:>10.2f}{before:>22.2f}{found['cpu_seconds']:>14.1f}",

@@ -14,7 +14,7 @@ from tests.models.t5 import as_t5
 
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
-from sidkit.decode import beam_search, rank_by_rqtransformer
+from sidkit.decode import SearchOptions, beam_search, rank_by_rqtransformer
 from sidkit.models import RQTransformerNetwork, TIGERNetwork
 
 SIZES = (256, 256, 256, 16)
@@ -48,7 +48,13 @@ class World:
 
     def ours(self, beam: int):
         return beam_search(
-            self.model, self.trie, self.tokens, self.histories, beam=beam, renormalize=True, batch_size=USERS
+            self.model,
+            self.trie,
+            self.tokens,
+            self.histories,
+            beam=beam,
+            renormalize=True,
+            options=SearchOptions(batch_size=USERS),
         )
 
     @torch.inference_mode()
@@ -128,8 +134,7 @@ def test_share_of_the_trie(benchmark, world, beam):
             world.tokens,
             world.histories,
             beam=beam,
-            exclude=world.histories,
-            batch_size=USERS,
+            options=SearchOptions(exclude=world.histories, batch_size=USERS),
         )
         shares.append(trie.seconds / (time.perf_counter() - started))
 
@@ -154,7 +159,7 @@ def test_users_per_second_of_one_pass(benchmark, world, one_pass, beam):
     users = Sequences.from_rows([*world.histories] * 8)
 
     def search(width: int, histories: Sequences = users):
-        return beam_search(one_pass, world.trie, world.tokens, histories, beam=width, k=10, batch_size=64)
+        return beam_search(one_pass, world.trie, world.tokens, histories, beam=width, k=10)
 
     def exact():
         return rank_by_rqtransformer(one_pass, users, 10)

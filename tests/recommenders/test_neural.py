@@ -1,0 +1,218 @@
+"""What single recommenders offer beyond the contract, and how trainings of recommenders are controlled."""
+
+import logging
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from tests.worlds import ITEMS, small_recommender, small_world
+
+from sidkit.data import EvaluationSet, Histories, Sequences
+from sidkit.decode import rank_by_rqtransformer
+from sidkit.errors import ConfigError, DataError, RunDirectoryError
+from sidkit.ids import SidTable
+from sidkit.recommenders import RECOMMENDERS, RQTransformer, SASRec
+from sidkit.train import Checkpoint, ProgressBar, TrainProgress
+
+WORLD = small_world()
+QUICK = {"max_steps": 4, "evaluate_every_steps": 2}
+GENERATIVE = [method for method in RECOMMENDERS if RECOMMENDERS[method].generative]
+
+
+def weights(recommender):
+    return recommender.network_.state_dict()
+
+
+def equal(one, other):
+    return all(torch.equal(weights(one)[name], weights(other)[name]) for name in weights(one))
+
+
+@pytest.mark.parametrize("method", ["sasrec", "tiger", "rqtransformer"])
+def test_an_interrupted_fit_continues_from_its_checkpoint(method, tmp_path):
+    def press(progress):
+        if progress.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    whole = WORLD.fit(small_recommender(method, **QUICK))
+    recommender = small_recommender(method, **QUICK)
+    with pytest.raises(SystemExit):
+        WORLD.fit(recommender, callbacks=[Checkpoint(tmp_path), press])
+    steps = []
+    WORLD.fit(recommender, callbacks=[Checkpoint(tmp_path), lambda progress: steps.append(progress.step)])
+    assert steps == [4]
+    assert equal(whole, recommender)
+    assert [entry["loss"] for entry in whole.history_.steps] == [
+        entry["loss"] for entry in recommender.history_.steps
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"learning_rate": 0.5}, {"dropout": 0.2}, {"seed": 3}, {"loss": "sampled"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_checkpoint_of_other_settings_or_data_is_refused(tmp_path, change):
+    checkpoint = Checkpoint(tmp_path, every_seconds=0.0, identity="a")
+    with pytest.raises(KeyboardInterrupt):
+        WORLD.fit(small_recommender("sasrec", **QUICK), callbacks=[checkpoint, _stop_after(2)])
+    with pytest.raises(RunDirectoryError, match=next(iter(change))):
+        WORLD.fit(small_recommender("sasrec", **QUICK, **change), callbacks=[checkpoint])
+    with pytest.raises(RunDirectoryError, match="`data`"):
+        WORLD.fit(small_recommender("sasrec", **QUICK), validation=None, callbacks=[checkpoint])
+    with pytest.raises(RunDirectoryError, match="`identity`: expected 'b', got 'a'"):
+        WORLD.fit(small_recommender("sasrec", **QUICK), callbacks=[Checkpoint(tmp_path, identity="b")])
+    WORLD.fit(small_recommender("sasrec", **QUICK, measure_gemm=True), callbacks=[checkpoint])
+
+
+def _stop_after(step):
+    def callback(progress):
+        if progress.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return callback
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "message"),
+    [
+        ("sasrec", {"heads": 3}, "multiple of `heads`, got 32 with 3 heads"),
+        ("rqtransformer", {"heads": 3}, "multiple of `heads`, got 32 with 3 heads"),
+        ("rqtransformer", {"backbone": "lstm"}, "`backbone` must be `attention` or `gru`, got 'lstm'"),
+        ("decoderonly", {"heads": 32}, "even multiple of `heads`, got 32 with 32 heads"),
+        ("sasrec", {"loss": "hinge"}, "`loss` must be `full` or `sampled`, got 'hinge'"),
+        ("gru4rec", {"learning_rate": 0.0}, "`learning_rate` must be greater than 0, got 0.0"),
+        ("tiger", {"weight_averaging": 1.0}, "`weight_averaging` must be below 1, got 1.0"),
+        ("actionpiece", {"views": 0}, "`views` must be an integer >= 1, got 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_fit(method, change, message):
+    recommender = small_recommender(method, **change)  # the constructor stores them
+    with pytest.raises(ConfigError, match=message):
+        WORLD.fit(recommender)
+
+
+def test_epochs_become_steps():
+    recommender = WORLD.fit(
+        SASRec(epochs=1.5, batch_size=50, d_model=8, heads=1, layers=1, measure_gemm=False)
+    )
+    assert recommender.history_.steps[-1]["step"] == recommender.train_settings(3).max_steps == 4
+    assert recommender.train_settings(10).max_steps == 15
+    assert recommender.train_settings(10).evaluate_every_steps == 10
+    assert SASRec(max_steps=7, evaluate_every_steps=3).train_settings(10).max_steps == 7
+
+
+def test_validation_users_without_a_history_are_not_asked():
+    validation = WORLD.split.validation
+    none = EvaluationSet(validation.users[:3], Sequences.from_rows([[]] * 3), validation.targets[:3])
+    with pytest.raises(DataError, match="no validation example has a history"):
+        WORLD.fit(small_recommender("sasrec", **QUICK), validation=none)
+    few = small_recommender("sasrec", **QUICK, validate_users=5)
+    assert len(few._validation_sample(validation)) == 5
+
+
+def test_item_vectors_are_those_of_the_network():
+    recommender = WORLD.fit(small_recommender("gru4rec", **QUICK))
+    vectors = recommender.item_vectors_
+    assert vectors.shape == (ITEMS, 32) and vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, recommender.network_.item.weight[:ITEMS].detach().numpy())
+
+
+def test_user_tokens_need_users():
+    recommender = WORLD.fit(small_recommender("tiger", **QUICK, user_buckets=4))
+    ids, _ = recommender.recommend(WORLD.split.test, k=3)
+    assert len(ids) == len(WORLD.split.test)
+    with pytest.raises(ConfigError, match="pass `users`"):
+        recommender.recommend(WORLD.walk(0, 2))
+
+
+# --- generative recommenders
+
+
+@pytest.mark.parametrize("method", GENERATIVE)
+def test_level_losses_sum_to_the_loss_of_an_item(method, fitted_recommender):
+    recommender, test = fitted_recommender(method), WORLD.split.test
+    losses = recommender.level_losses(test)
+    assert len(losses) == 3 and all(loss >= 0 for loss in losses)
+    rows, scores = recommender._rank(test.histories, ITEMS, users=test.users, beam=ITEMS)
+    own = scores[rows == test.targets[:, None]]
+    assert sum(losses) == pytest.approx(-own.mean(), rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["tiger", "actionpiece", "decoderonly"])
+def test_a_larger_catalogue_can_be_recommended(method, fitted_recommender):
+    recommender, sids = fitted_recommender(method), WORLD.sids
+    free = [row for row in np.ndindex(*sids.layout.sizes) if list(row) not in sids.tokens.tolist()]
+    tokens = np.concatenate([sids.tokens, np.array(free[:2] or [sids.tokens[0]] * 2, np.uint16)])
+    larger = SidTable([*WORLD.ids, "new-a", "new-b"], tokens, sids.layout)
+    grown = recommender.with_sids(larger)
+    ids, _ = grown.recommend([WORLD.walk(0, 3), ["new-a", WORLD.ids[3]]], k=ITEMS + 2, exclude_seen=False)
+    assert all(set(row) == {*WORLD.ids, "new-a", "new-b"} for row in ids.tolist())
+    assert grown.recommend([], k=ITEMS + 2)[0][-2:].tolist() == ["new-a", "new-b"]  # least popular
+    assert recommender.item_ids_.to_list() == WORLD.ids  # unchanged
+    other = SidTable(WORLD.ids, sids.tokens, [size + 1 for size in sids.layout.sizes])
+    with pytest.raises(ConfigError, match="`sids` do not fit"):
+        recommender.with_sids(other)
+
+
+@pytest.mark.parametrize("method", ["popularity", "sasrec", "rqtransformer"])
+def test_a_recommender_with_item_vectors_knows_its_items_only(method, fitted_recommender):
+    with pytest.raises(ConfigError, match="has one vector per item"):
+        fitted_recommender(method).with_sids(WORLD.sids)
+
+
+def test_rqtransformer_ranks_by_its_heads(fitted_recommender):
+    recommender, test = fitted_recommender("rqtransformer"), WORLD.split.test
+    assert recommender.scorings == ("sid", "dense", "fused")
+    assert RQTransformer().scorings == ("sid",)
+    for scoring in ("dense", "fused"):
+        expected = rank_by_rqtransformer(recommender.network_, test.histories, 5, by=scoring)
+        found = recommender._rank(test.histories, 5, scoring=scoring)
+        assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
+    exact = rank_by_rqtransformer(recommender.network_, test.histories, 5)
+    searched = recommender._rank(test.histories, 5)
+    np.testing.assert_array_equal(searched[0], exact[0])
+    assert recommender.network_.sid_share in (0.25, 0.5, 0.75)
+    assert recommender.network_.settings["sid_share"] == recommender.network_.sid_share
+
+
+def test_rqtransformer_learns_with_and_without_content():
+    with_content = WORLD.fit(small_recommender("rqtransformer", **QUICK))
+    assert with_content.uses_item_vectors and with_content.network_.content.shape == (ITEMS, 16)
+    without = WORLD.fit(small_recommender("rqtransformer", **QUICK, content=False))
+    assert not without.uses_item_vectors and without.network_.content.shape == (ITEMS, 0)
+    none_given = small_recommender("rqtransformer", **QUICK).fit(WORLD.split.train, sids=WORLD.sids)
+    assert none_given.network_.content.shape == (ITEMS, 0)
+
+
+def test_equal_item_ids_in_another_order_are_another_catalogue():
+    train = WORLD.split.train
+    turned = Histories(train.values, train.offsets, train.item_ids.reverse())
+    with pytest.raises(DataError, match="different catalogues"):
+        small_recommender("tiger", **QUICK).fit(turned, sids=WORLD.sids)
+
+
+# --- progress
+
+
+def test_without_a_terminal_progress_is_logged_at_intervals(caplog):
+    clock = iter([0.0, 10.0, 31.0, 40.0]).__next__
+    bar = ProgressBar(every_seconds=30.0, clock=clock)
+    with caplog.at_level(logging.INFO, logger="sidkit"):
+        for step, metrics in ((1, {}), (2, {}), (3, {"ndcg@10": 0.25}), (4, {"ndcg@10": 0.5})):
+            bar(TrainProgress(step, 4, step / 2, 1.5, metrics))
+    assert [record.getMessage() for record in caplog.records] == [
+        "step 1/4  epoch 0.5  loss 1.5000",
+        "step 3/4  epoch 1.5  loss 1.5000  validation ndcg@10 0.2500",
+        "step 4/4  epoch 2.0  loss 1.5000  validation ndcg@10 0.5000",
+    ]
+
+
+def test_on_a_terminal_progress_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    bar = ProgressBar(clock=iter([0.0, 0.01, 0.2]).__next__)
+    for step in (1, 2, 3):
+        bar(TrainProgress(step, 3, 1.0, 2.0, {}))
+    written = capsys.readouterr().err
+    assert written.count("\r") == 2 and written.endswith("\n")
