@@ -82,7 +82,7 @@ def test_unpack(benchmark, who):
 @pytest.mark.benchmark(group="bigram rows")
 @pytest.mark.parametrize("who", ["sidkit", "numpy", "torch"])
 def test_rows(benchmark, who):
-    ours = lambda: ngram_rows(PACKED, LAYOUT, kind="bigram", rows=ROWS, out=OUT, threads=1)  # noqa: E731
+    ours = lambda: ngram_rows(PACKED, LAYOUT, kind="bigram", num_embeddings=ROWS, out=OUT, threads=1)  # noqa: E731
     torch.set_num_threads(1)
     run = {"sidkit": ours, "numpy": numpy_rows, "torch": torch_rows}[who]
     rows = run()

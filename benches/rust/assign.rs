@@ -20,11 +20,11 @@ fn learn(dim: usize, levels: usize, codes: usize) -> Vec<Vec<f32>> {
     let mut codebooks = Vec::new();
     for _ in 0..levels {
         let options = kmeans::Options {
-            codes,
+            codebook_size: codes,
             iterations: 2,
             init: Init::Random,
             seed: 0,
-            batch: None,
+            batch_size: None,
             capacity: None,
             threads: 0,
         };
@@ -98,7 +98,7 @@ fn beam(criterion: &mut Criterion) {
             let mut run = || {
                 for (x, codes) in x.chunks(batch * dim).zip(found.chunks_mut(batch * levels)) {
                     let outputs = Outputs {
-                        codes,
+                        codebook_size: codes,
                         ..Outputs::default()
                     };
                     assign_with(Rows::F32(x), &codebooks, outputs, options).expect("clean rows");

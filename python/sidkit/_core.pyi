@@ -1,4 +1,4 @@
-"""The Rust core: quantization assignment, SID packing, n-gram hashing, the trie."""
+"""The Rust core: assignment of codes, packing of Semantic IDs, n-gram hashing, and the trie."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -45,21 +45,21 @@ _Ragged: TypeAlias = tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]] | _
 
 @final
 class Codebooks:
-    """Codebooks of a residual quantizer, copied, checked and prepared once.
+    """Codebooks of a residual quantizer, checked and prepared for repeated use.
 
-    Immutable: share one between threads, pickle it, pass it wherever codebooks are asked for. Worth making
-    where the same codebooks serve many calls, since a call with plain arrays prepares them anew.
+    Immutable and picklable; threads can share one. Prepare codebooks once if many calls use them, since a call with
+    plain arrays prepares them every time.
 
     Args:
-        codebooks: float32 (levels, codes, dim), or a list or tuple with one float32 (codes, dim) array a
-            level, whose sizes may differ. One to 65,536 codes a level.
-        kernel: which instructions assignment is to use: `vnni`, `avx512`, `avx2`, `neon` or `portable`; the
-            fastest that the CPU has if None. The codes are the same.
+        codebooks: float32 (levels, codes, dim), or a list or tuple with one float32 array (codes, dim) per level,
+            whose sizes may differ; 1 to 65,536 codes per level.
+        kernel: instruction set of the assignment: `vnni`, `avx512`, `avx2`, `neon` or `portable`; by default the
+            fastest one of this CPU. All of them give the same codes.
 
     Raises:
-        TypeError: not float32 arrays.
-        ValueError: no level, a level without codes or with too many, unequal dims, NaN or infinity, or a kernel
-            that this CPU cannot run.
+        TypeError: if the arrays are not float32.
+        ValueError: if there is no level, a level is empty or too large, the dims differ, or a value is not finite.
+        ConfigError: if this CPU cannot run the kernel.
     """
 
     def __new__(
@@ -70,24 +70,24 @@ class Codebooks:
     ) -> Codebooks: ...
     @property
     def kernel(self) -> str:
-        """What assignment to these codebooks is computed with."""
+        """Instruction set of the assignment."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Codes per level, first level first."""
+        """Number of codes per level, first level first."""
 
     @property
     def dim(self) -> int:
-        """How many numbers a codeword has."""
+        """Width of a codeword."""
 
     def __len__(self) -> int:
-        """The number of levels."""
+        """Return the number of levels."""
 
     def __getitem__(self, level: int, /) -> npt.NDArray[np.float32]:
-        """A copy of one level's codewords, float32 (codes, dim)."""
+        """Return a copy of the codewords of one level, float32 (codes, dim)."""
 
     def decode(self, codes: npt.NDArray[np.uint16], /) -> npt.NDArray[np.float32]:
-        """The sums of the codewords that `codes` name, level after level in float32.
+        """Add up the codewords of each row of codes, level by level in float32.
 
         Args:
             codes: uint16 (n, levels).
@@ -96,8 +96,8 @@ class Codebooks:
             float32 (n, dim).
 
         Raises:
-            TypeError: another dtype.
-            ValueError: another shape, or a code that its level does not have.
+            TypeError: if `codes` has another dtype.
+            ValueError: if the shape does not fit, or a code is out of range for its level.
         """
 
 def assign_codes(
@@ -109,69 +109,69 @@ def assign_codes(
     threads: int | None = None,
     copy: bool = False,
 ) -> npt.NDArray[np.uint16]:
-    """The code of the nearest codeword at every level, for every row.
+    """Assign each row to its nearest codeword at every level.
 
-    Level after level, the code is the row of the codeword nearest the residual (squared distance in float64,
-    summed in index order; the lowest code on a tie), and that codeword is then subtracted from the residual
-    in float32. A vector has the same codes in any batch, on any number of threads, on any CPU. A residual
-    that overflows float32 has code 0 at every further level, since all its distances are infinite.
+    At each level, the code is the index of the codeword nearest to the residual (squared distance in float64, summed
+    in index order; the lowest code on a tie), and this codeword is subtracted from the residual in float32. A vector
+    gets the same codes in any batch, with any number of threads, on any CPU. If a residual overflows float32, the
+    remaining codes are 0, since all distances are infinite.
 
-    With a beam, the `beam` best prefixes are kept at each level: of all extensions of those kept, the ones with
-    the least squared distance, where a tie goes to the better prefix, then to the lower code (Babenko and
-    Lempitsky, CVPR 2014, search so for additive codes). The best one's codes are returned.
+    With a beam, the `beam` best prefixes are kept at each level: those with the least squared distance among all
+    extensions of the kept prefixes, on a tie the better prefix, then the lower code (as for additive codes in Babenko
+    and Lempitsky, CVPR 2014). The codes of the best one are returned.
 
     Args:
-        x: float32, float64, float16 or bfloat16 (of `ml_dtypes`) of shape (n, dim), C-contiguous; may be
-            read-only. A row is what its values are in float32, rounded to nearest.
-        codebooks: prepared `Codebooks`, or what makes them.
-        beam: how many prefixes to keep, 1 to 64.
-        out: uint16 (n, levels) to write the codes into; a new array if None.
-        threads: how many threads may work; all cores if None. Small calls run on the calling thread.
-        copy: copy an `x` that is strided or unaligned, instead of refusing it.
+        x: float32, float64, float16 or bfloat16 (of `ml_dtypes`), (n, dim), C-contiguous; may be read-only. Values
+            are rounded to the nearest float32.
+        codebooks: `Codebooks`, or their arguments.
+        beam: number of prefixes to keep, 1 to 64.
+        out: uint16 (n, levels), array to write to; by default a new one.
+        threads: maximum number of threads; by default all cores. Small calls use the calling thread.
+        copy: copy a strided or unaligned `x` instead of raising an error.
 
     Returns:
         uint16 (n, levels): `out`, or a new array.
 
     Raises:
-        TypeError: another dtype than named above.
-        ValueError: shapes that do not fit, a strided array, or a row with NaN or infinity, which is named;
-            then `out` holds nothing of use.
+        TypeError: if an array has an unsupported dtype.
+        ValueError: if shapes do not fit, an array is strided, or a row has NaN or infinity, which the message names;
+            the content of `out` is then undefined.
     """
 
 @final
 class Assignment:
-    """Codes with what is known about them, from `assign_details`."""
+    """Result of `assign_details`: codes, errors and nearest codes."""
 
     @property
     def codes(self) -> npt.NDArray[np.uint16]:
-        """The code at every level, (n, levels)."""
+        """Codes, uint16 (n, levels)."""
 
     @property
     def errors(self) -> npt.NDArray[np.float64]:
-        """The squared length of what is left of each row after the last level, (n,)."""
+        """Squared length of the residual of each row after the last level, float64 (n,)."""
 
     @property
     def nearest(self) -> npt.NDArray[np.uint16]:
-        """The nearest codes of each residual, nearest first, (n, levels, alternatives).
+        """Nearest codes of each residual, nearest first, uint16 (n, levels, alternatives).
 
-        The first is the code; where a level has fewer codes than asked for, the last one is repeated.
+        The first one is the code. If a level has fewer codes than alternatives, its last one is repeated.
         """
 
     @property
     def distances(self) -> npt.NDArray[np.float64]:
-        """The squared distances to the nearest codes, (n, levels, alternatives)."""
+        """Squared distances to the nearest codes, float64 (n, levels, alternatives)."""
 
     @property
     def decisions(self) -> int:
-        """How many decisions were made: rows times levels, and times the prefixes in a beam."""
+        """Number of decisions: rows times levels, with a beam also times its prefixes."""
 
     @property
     def second_looks(self) -> int:
-        """How many of them needed float32 distances, since the filter left several codes."""
+        """Number of decisions that needed float32 distances, since the filter left several codes."""
 
     @property
     def exact_looks(self) -> int:
-        """How many of them needed the float64 definition, since float32 left several codes."""
+        """Number of decisions that needed float64 distances, since float32 left several codes."""
 
 def assign_details(
     x: npt.NDArray[Any],
@@ -182,80 +182,81 @@ def assign_details(
     threads: int | None = None,
     copy: bool = False,
 ) -> Assignment:
-    """As `assign_codes`, with the error of every row, the nearest codes of every level, and how they were found.
+    """Assign codes as `assign_codes` does, and return errors, nearest codes and statistics.
 
     Args:
         x: as for `assign_codes`.
         codebooks: as for `assign_codes`.
         beam: as for `assign_codes`.
-        alternatives: how many of the nearest codes to give for each row and level; only without a beam.
+        alternatives: number of nearest codes to return per row and level; only without a beam.
         threads: as for `assign_codes`.
         copy: as for `assign_codes`.
 
     Raises:
-        TypeError: as `assign_codes`.
-        ValueError: as `assign_codes`, and for alternatives with a beam.
+        TypeError: as for `assign_codes`.
+        ValueError: as for `assign_codes`, and for alternatives with a beam.
     """
 
 def kmeans_fit(
     x: npt.NDArray[np.float32],
-    codes: int,
+    codebook_size: int,
     *,
     iterations: int = 25,
     init: Literal["random", "k-means++", "k-means||", "bisect"] | npt.NDArray[np.float32] | None = None,
     seed: int = 0,
-    batch: int | None = None,
+    batch_size: int | None = None,
     capacity: int | None = None,
     threads: int | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16], float]:
-    """Clusters the rows of `x` around `codes` centroids: one level of an RQ-KMeans tokenizer.
+    """Cluster the rows of `x` around `codebook_size` centroids: one level of residual k-means.
 
-    Lloyd's iterations with the assignment of `assign_codes`; centroids are means in float64, rounded to
-    float32. A centroid without rows is put on the row farthest from its own. Stops early when no row changes its
-    centroid. The result depends on the arguments alone, not on `threads` or the machine.
+    Lloyd's algorithm with the assignment of `assign_codes`; centroids are means in float64, rounded to float32. A
+    centroid without rows moves to the row farthest from its own centroid. The algorithm stops when no row changes its
+    centroid. The result depends on the arguments only, not on `threads` or the machine.
 
     Args:
-        x: float32 (n, dim), C-contiguous, `codes` rows at least.
-        codes: the number of centroids, 1 to 65,536.
-        iterations: the most iterations, or the number of mini-batches.
-        init: `random` takes different rows. `k-means++` (Arthur and Vassilvitskii, 2007) works on a random
-            sample of 32 rows a code; `k-means||` (Bahmani et al., 2012), the default, on all rows. `bisect`
-            takes means of parts: of a random sample of 256 rows a code, always the part with the largest
-            squared error is cut in two at its mean, across its principal direction; codes are used evenly
-            even where rows have no clusters. An array, float32 (codes, dim), is taken as it is.
-        seed: determines every random choice; 0 to 2**64 - 1.
-        batch: rows of a mini-batch (Sculley, 2010); all rows in every iteration if None.
-        capacity: the most rows that a centroid may take; no limit if None. Rows and centroids are then
-            matched stably, nearer rows first, and the assignment returned keeps the limit, which
-            `assign_codes` with the same centroids may not.
-        threads: how many threads may work; all cores if None.
+        x: float32 (n, dim), C-contiguous, at least `codebook_size` rows.
+        codebook_size: number of centroids, 1 to 65,536.
+        iterations: maximum number of iterations, or number of mini-batches.
+        init: `random` takes distinct rows. `k-means++` (Arthur and Vassilvitskii, 2007) uses a random sample of 32 rows
+            per centroid; `k-means||` (Bahmani et al., 2012), the default, all rows. `bisect` splits a random sample of
+            256 rows per centroid: the part with the largest squared error is split at its mean across its principal
+            direction, repeatedly; it gives even clusters where the data has none. An array, float32
+            (codebook_size, dim), is used as it is.
+        seed: seed of all random choices, 0 to 2**64 - 1.
+        batch_size: rows per mini-batch (Sculley, 2010); by default every iteration uses all rows.
+        capacity: maximum number of rows per centroid; by default unlimited. Rows and centroids are then matched stably,
+            nearer rows first. The returned assignment keeps the limit, `assign_codes` with these centroids may not.
+        threads: maximum number of threads; by default all cores.
 
     Returns:
-        The centroids, float32 (codes, dim); the centroid of every row, uint16 (n,); the sum of the squared
-        distances of the rows to their centroids.
+        Centroids, float32 (codebook_size, dim); the centroid of every row, uint16 (n,); the sum of the squared distances
+        of the rows to their centroids.
 
     Raises:
-        TypeError: `x` is no float32 array, or `init` neither a name nor one.
-        ValueError: fewer rows than `codes`, a row with NaN or infinity, which is named, an `init` of another
-            shape, a capacity that does not hold all rows, or another argument that makes no sense.
-        KeyboardInterrupt: within an iteration or so, if the user asks for it.
+        TypeError: if `x` is not a float32 array, or `init` is neither a name nor one.
+        ValueError: if there are too few rows, a row has NaN or infinity, which the message names, or `init` has another
+            shape.
+        ConfigError: if an argument is out of range, or the capacity does not hold all rows.
+        KeyboardInterrupt: on Ctrl-C, within about one iteration.
     """
 
 @final
 class Perceptron:
-    """Linear layers with ReLU between them, copied, checked and prepared once.
+    """Linear layers with ReLU between them, checked and prepared for repeated use.
 
-    Every output is summed in float32 from its bias on, in the order of the inputs, each product and its addition
-    rounded once together: a row has the same result, bit for bit, in any batch, on any number of threads, on any
-    CPU. Immutable: share one between threads.
+    Every output is summed in float32 from its bias, in the order of the inputs; each product and its addition are
+    rounded once together (fused multiply-add). A row gets the same result, bit for bit, in any batch, with any number of
+    threads, on any CPU. Immutable; threads can share one.
 
     Args:
         layers: weight, float32 (outputs, inputs), and bias, float32 (outputs,), of each layer.
-        kernel: as for `Codebooks`; the results are the same.
+        kernel: as for `Codebooks`; all of them give the same result.
 
     Raises:
-        TypeError: not float32 arrays.
-        ValueError: no layer, layers whose widths do not fit, NaN or infinity, or a kernel that this CPU cannot run.
+        TypeError: if the arrays are not float32.
+        ValueError: if there is no layer, the widths do not fit, or a value is not finite.
+        ConfigError: if this CPU cannot run the kernel.
     """
 
     def __new__(
@@ -266,50 +267,50 @@ class Perceptron:
     ) -> Perceptron: ...
     @property
     def kernel(self) -> str:
-        """What the layers are computed with."""
+        """Instruction set of the layers."""
 
     def __call__(self, x: npt.NDArray[Any], /, *, threads: int | None = None) -> npt.NDArray[np.float32]:
-        """The results of rows.
+        """Apply the layers to rows.
 
         Args:
             x: float32, float64, float16 or bfloat16 (n, inputs of the first layer).
-            threads: how many may work; all if None.
+            threads: maximum number of threads; by default all cores.
 
         Returns:
             float32 (n, outputs of the last layer).
 
         Raises:
-            TypeError: another dtype.
-            ValueError: another width, NaN or infinity, or no thread.
+            TypeError: if `x` has an unsupported dtype.
+            ValueError: if the width does not fit, or a row has NaN or infinity.
+            ConfigError: if `threads` is less than 1.
         """
 
 @final
 class SidLayout:
-    """How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
+    """Sizes of the levels of a Semantic ID, and their packing into one or two 64-bit words.
 
-    A level of K codes takes ceil(log2 K) bits. The first level sits in the highest bits in use and the last one
-    ends at bit 0, so that the order of packed SIDs is the order of their tokens and every prefix is one
-    contiguous range.
+    A level of K tokens takes ceil(log2 K) bits. The first level has the highest bits in use and the last level ends at
+    bit 0, so that the order of packed SIDs is the order of their tokens, and every prefix is one contiguous range.
 
-    Packed SIDs are arrays of `uint64`: of shape (n,) up to 64 bits, of shape (n, 2) with the high word first up
-    to 128 bits. Tokens are `uint16` arrays of shape (n, levels). Arrays must be C-contiguous; one of another
-    dtype is refused with `TypeError` rather than converted, since a conversion could wrap silently.
+    Packed SIDs are arrays of uint64, (n,) up to 64 bits, (n, 2) with the high word first up to 128 bits. Tokens are
+    uint16 arrays (n, levels). Arrays must be C-contiguous. Another dtype raises a TypeError, since a conversion could
+    wrap silently.
 
     >>> layout = SidLayout([256, 256, 256, 32])
     >>> layout.total_bits
     29
-    >>> codes = np.array([[12, 200, 7, 0]], np.uint16)
-    >>> layout.unpack(layout.pack(codes))
+    >>> tokens = np.array([[12, 200, 7, 0]], np.uint16)
+    >>> layout.unpack(layout.pack(tokens))
     array([[ 12, 200,   7,   0]], dtype=uint16)
 
-    Two layouts are equal if their sizes are; layouts can be hashed and pickled.
+    Layouts with the same sizes are equal; layouts can be hashed and pickled.
     """
 
     def __new__(cls, sizes: Iterable[int]) -> SidLayout:
-        """Lay out levels of so many codes each.
+        """Create a layout.
 
         Args:
-            sizes: the number of codes of each level, 1 to 65536; up to 128 levels, 128 bits together.
+            sizes: number of tokens of each level, 1 to 65536; up to 128 levels and 128 bits together.
 
         Raises:
             ConfigError: if a size is out of range or the levels do not fit into 128 bits.
@@ -317,39 +318,39 @@ class SidLayout:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many codes each level has."""
+        """Number of tokens of each level."""
 
     @property
     def bits(self) -> tuple[int, ...]:
-        """How many bits each level takes: ceil(log2 size)."""
+        """Number of bits of each level: ceil(log2 size)."""
 
     @property
     def total_bits(self) -> int:
-        """How many bits a whole SID takes."""
+        """Number of bits of a SID."""
 
     @property
     def words(self) -> int:
-        """How many 64-bit words a packed SID takes: 1 or 2."""
+        """Number of 64-bit words of a packed SID: 1 or 2."""
 
     @property
     def levels(self) -> int:
-        """How many tokens a SID has."""
+        """Number of tokens of a SID."""
 
     def pack(
-        self, codes: npt.NDArray[np.uint16], out: npt.NDArray[np.uint64] | None = None
+        self, tokens: npt.NDArray[np.uint16], out: npt.NDArray[np.uint64] | None = None
     ) -> npt.NDArray[np.uint64]:
         """Pack rows of tokens.
 
         Args:
-            codes: the tokens, (n, levels).
-            out: where to write; (n,) or (n, 2). If an error is raised it may be half filled.
+            tokens: uint16 (n, levels).
+            out: uint64 (n,) or (n, 2), array to write to; partly written if an error is raised.
 
         Returns:
             The packed SIDs: `out`, or a new array.
 
         Raises:
             TypeError: if an array has another dtype.
-            ValueError: if a shape does not fit, or a token is not one of its level's codes.
+            ValueError: if a shape does not fit, or a token is out of range for its level.
         """
 
     def unpack(
@@ -358,32 +359,32 @@ class SidLayout:
         """Unpack SIDs into rows of tokens.
 
         Args:
-            packed: the packed SIDs, (n,) or (n, 2).
-            out: where to write; (n, levels). If an error is raised it may be half filled.
+            packed: packed SIDs, uint64 (n,) or (n, 2).
+            out: uint16 (n, levels), array to write to; partly written if an error is raised.
 
         Returns:
             The tokens: `out`, or a new array.
 
         Raises:
             TypeError: if an array has another dtype.
-            ValueError: if a shape does not fit, or a SID is not one of this layout's; names the row.
+            ValueError: if a shape does not fit, or a SID does not belong to this layout; the message names the row.
         """
 
     def prefix_range(self, tokens: Iterable[int]) -> tuple[int, int]:
-        """Give the first and the last packed SID, both inclusive, that begin with `tokens`.
+        """Return the first and the last packed SID, both inclusive, that begin with `tokens`.
 
         Raises:
-            ValueError: if there are more tokens than levels, or one is not one of its level's codes.
+            ValueError: if there are more tokens than levels, or a token is out of range for its level.
         """
 
     def prefix(self, packed: npt.NDArray[np.uint64], depth: int) -> npt.NDArray[np.uint64]:
-        """Cut packed SIDs down to their first `depth` tokens; the tokens below become 0.
+        """Cut packed SIDs to their first `depth` tokens; the other tokens become 0.
 
-        Equal results mean equal prefixes, and each result is the first SID of its prefix's range.
+        Two SIDs share the prefix if the results are equal; each result is the first SID of the range of its prefix.
 
         Raises:
             TypeError: if `packed` has another dtype.
-            ValueError: if its shape does not fit, a SID is not of this layout, or it has fewer levels.
+            ValueError: if its shape does not fit, a SID does not belong to this layout, or `depth` exceeds the levels.
         """
 
     def common_prefix_length(
@@ -405,13 +406,13 @@ class SidLayout:
 
 @final
 class Trie:
-    """The Semantic IDs that exist and the items under each: what keeps generation to real items.
+    """Set of the existing Semantic IDs and their items; it restricts generation to real items.
 
-    There are no nodes: the distinct packed SIDs stand in sorted order, a prefix is a range of them, and a
-    step narrows the range. A trie does not change; see `LiveTrie` for a catalogue that does.
+    The trie has no nodes: the distinct packed SIDs are sorted, a prefix is a range of them, and a step narrows the range.
+    A trie does not change; see `LiveTrie` for a catalogue that does.
 
-    A trie can be pickled, so it works in spawned processes: one that was opened from a file as the path of that
-    file while it is the same, so that workers share a mapped one; any other as its bytes.
+    A trie can be pickled for other processes: if it was opened from a file that is unchanged, as the path of the file, so
+    that processes share the mapped memory, otherwise as its bytes.
 
     >>> layout = SidLayout([256, 256, 4])
     >>> trie = Trie.build(layout.pack(np.array([[12, 200, 0], [12, 200, 1], [40, 7, 0]], np.uint16)), layout)
@@ -435,40 +436,40 @@ class Trie:
         *,
         storage: Literal["fast", "compact"] = "fast",
     ) -> Trie:
-        """Build the trie of packed SIDs in any order; several items may share one SID.
+        """Build a trie from packed SIDs in any order; several items may share one SID.
 
         Args:
-            source: packed SIDs, uint64 (n,) or (n, 2) for a layout of two words; or, without `layout`,
-                anything that has them as `packed` beside their `layout`, such as a `SidTable`.
-            layout: the layout of the packed SIDs.
-            items: the number of the item of each row, below 2**32; by default 0 to n - 1.
-            storage: `fast`, about two bytes a SID and the quickest steps; or `compact`, within about half a bit of
-                the least that random SIDs can take, several times slower to walk.
+            source: packed SIDs, uint64 (n,), or (n, 2) for a layout of two words; without `layout`, an object with the
+                attributes `packed` and `layout`, such as a `SidTable`.
+            layout: layout of the packed SIDs.
+            items: number of the item of each row, below 2**32; by default 0 to n - 1.
+            storage: `fast`, with about two bytes per SID and the fastest steps, or `compact`, within about half a bit per SID
+                of the theoretical minimum for random SIDs and several times slower.
 
         Raises:
-            TypeError: if an array has another dtype, or `source` is neither.
-            ValueError: if a shape does not fit, a SID is not of the layout, or an item comes twice.
+            TypeError: if an array has another dtype, or `source` another type.
+            ValueError: if a shape does not fit, a SID does not belong to the layout, or an item is repeated.
         """
 
     @staticmethod
     def open(path: str | os.PathLike[str], mmap: bool = False, trusted: bool = False) -> Trie:
-        """Read a trie that `save` wrote.
+        """Read a trie written by `save`.
 
         Args:
-            path: the file.
-            mmap: map the file instead of reading it, so that it is read only where it is walked. It must not be
-                changed in place or cut while the trie lives (`save` never does: it puts a new file there).
-            trusted: skip the checksum and the checks of the content. A damaged file may then give wrong
-                answers or an exception later.
+            path: path of the file.
+            mmap: map the file into memory instead of reading it, so that only used parts are read. The file must not be
+                changed in place or truncated while the trie exists; `save` replaces it.
+            trusted: skip the checksum and the checks of the content. A damaged file may then cause wrong results or
+                exceptions later.
 
         Raises:
             OSError: if the file cannot be read.
-            FormatError: if it is not a trie, or truncated, damaged or of another version.
+            FormatError: if it is not a trie, or is truncated, damaged or of another version.
         """
 
     def __reduce__(self) -> tuple[Any, ...]: ...
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trie to a file, whole or not at all.
+        """Write the trie to a file, atomically.
 
         Raises:
             OSError: if the file cannot be written.
@@ -476,36 +477,36 @@ class Trie:
 
     @property
     def layout(self) -> SidLayout:
-        """The layout of the SIDs."""
+        """Layout of the SIDs."""
 
     @property
     def storage(self) -> str:
-        """How the SIDs are stored: `fast` or `compact`."""
+        """Storage of the SIDs: `fast` or `compact`."""
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the trie takes without the numbers of its items."""
+        """Size of the trie in bytes, without the numbers of its items."""
 
     @property
     def item_count(self) -> int:
-        """How many items there are; at least as many as SIDs."""
+        """Number of items; at least the number of SIDs."""
 
     def __len__(self) -> int:
-        """Count the distinct SIDs."""
+        """Return the number of distinct SIDs."""
 
     def start(self, batch: int) -> TrieStates:
-        """Give a batch of empty prefixes."""
+        """Return a batch of empty prefixes."""
 
     def find(self, packed: npt.NDArray[np.uint64], depth: int | None = None) -> TrieStates:
-        """Walk the first `depth` tokens of each SID, by default all; dead where nothing begins so.
+        """Return the states of the first `depth` tokens of each SID, by default all; dead if no SID has this prefix.
 
         Raises:
             TypeError: if `packed` has another dtype.
-            ValueError: if its shape does not fit, a SID is not of the layout, or it has fewer levels.
+            ValueError: if its shape does not fit, a SID does not belong to the layout, or `depth` exceeds the levels.
         """
 
     def lookup(self, packed: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-        """Give the items of each SID, as `items` of the states that `find` gives."""
+        """Return the items of each SID, in the form of `items`."""
 
     def allowed(
         self,
@@ -513,145 +514,144 @@ class Trie:
         out: npt.NDArray[np.bool_] | None = None,
         *,
         exclude: _Ragged | None = None,
-        within: ItemSet | Sequence[ItemSet] | None = None,
+        allow: ItemSet | Sequence[ItemSet] | None = None,
         rows_per_group: int = 1,
     ) -> npt.NDArray[np.bool_]:
-        """Mark the codes that lead on from each state; a dead state has none.
+        """Return a mask of the tokens that can follow each state; a dead state has none.
 
         Args:
-            states: states that have not read all levels.
-            out: where to write; (states, codes of the next level).
-            exclude: items that do not count, ragged: row g for the g-th group of states.
-            within: a set of items, or one for each group, that a request must stay within.
-            rows_per_group: how many states each group has.
+            states: incomplete states.
+            out: bool (states, tokens of the next level), array to write to.
+            exclude: items to ignore, ragged: row g for the g-th group of states.
+            allow: allowed items: a set for all groups, or one per group; by default all.
+            rows_per_group: number of states per group.
 
         Returns:
-            The mask, (states, codes of the next level): `out`, or a new array.
+            bool (states, tokens of the next level): `out`, or a new array.
 
         Raises:
             TypeError: if `out` has another dtype.
-            ValueError: if the states are complete or another trie's, or the shape of `out` does not fit.
+            ValueError: if the states are complete or belong to another trie, or the shape of `out` does not fit.
         """
 
     def bitmask(self, states: TrieStates, out: npt.NDArray[np.int32] | None = None) -> npt.NDArray[np.int32]:
-        """Mark the codes that lead on from each state, one bit a code.
+        """Return a mask of the tokens that can follow each state, one bit per token.
 
-        The layout is that of xgrammar's and vLLM's bitmasks: code c is bit c % 32 of word c // 32.
+        The format is that of the bitmasks of xgrammar and vLLM: token t is bit t % 32 of word t // 32.
 
         Args:
-            states: states that have not read all levels.
-            out: where to write; (states, ceil(codes of the next level / 32)).
+            states: incomplete states.
+            out: int32 (states, ceil(tokens of the next level / 32)), array to write to.
 
         Raises:
             TypeError: if `out` has another dtype.
-            ValueError: as `allowed`.
+            ValueError: as for `allowed`.
         """
 
     def mask_logits(self, states: TrieStates, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Set the logits of codes that lead nowhere to -inf, in place.
+        """Set the logits of tokens that cannot follow a state to -inf, in place.
 
         Args:
-            states: states that have not read all levels.
-            logits: (states, codes of the next level).
+            states: incomplete states.
+            logits: float32 (states, tokens of the next level).
 
         Returns:
             `logits`. The row of a dead state is all -inf.
 
         Raises:
             TypeError: if `logits` have another dtype.
-            ValueError: as `allowed`.
+            ValueError: as for `allowed`.
         """
 
     def item_set(self, items: npt.NDArray[np.integer]) -> ItemSet:
-        """Make the set of these items; those that are not in the trie are ignored."""
+        """Return the set of these items; items that are not in the trie are ignored."""
 
     def sids(self, items: npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
-        """Give the packed SID of each item, (n,) or (n, 2).
+        """Return the packed SID of each item, uint64 (n,) or (n, 2).
 
         Raises:
-            TypeError: if `items` are no integers.
-            ValueError: if an item is not in the trie; names the row.
+            TypeError: if `items` are not integers.
+            ValueError: if an item is not in the trie; the message names the row.
         """
 
-    def step(self, states: TrieStates, codes: npt.NDArray[np.integer]) -> TrieStates:
-        """Read one more code for each state. A code that leads nowhere gives a dead state, whatever it is.
+    def step(self, states: TrieStates, tokens: npt.NDArray[np.integer]) -> TrieStates:
+        """Append one token to each state. A token that leads nowhere, valid or not, gives a dead state.
 
         Raises:
-            TypeError: if `codes` are no integers.
-            ValueError: if there is not one code for each state, or the states are complete or another trie's.
+            TypeError: if `tokens` are not integers.
+            ValueError: if there is not one token per state, or the states are complete or belong to another trie.
         """
 
     def count(self, states: TrieStates) -> npt.NDArray[np.int64]:
-        """Count the items under each state, (n,)."""
+        """Return the number of items under each state, int64 (n,)."""
 
     def items(
         self,
         states: TrieStates,
         *,
         exclude: _Ragged | None = None,
-        within: ItemSet | Sequence[ItemSet] | None = None,
+        allow: ItemSet | Sequence[ItemSet] | None = None,
         rows_per_group: int = 1,
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-        """Give the items under each state, ordered by SID and then by number.
+        """Return the items under each state, ordered by SID, then by number.
 
         Args:
             states: states of any depth.
             exclude: items to leave out, ragged: row g for the g-th group of states.
-            within: a set of items, or one for each group, that a request must stay within.
-            rows_per_group: how many states each group has.
+            allow: allowed items: a set for all groups, or one per group; by default all.
+            rows_per_group: number of states per group.
 
         Returns:
             Values and offsets: row i is `values[offsets[i]:offsets[i + 1]]`.
 
         Raises:
-            ValueError: if the states are another trie's, or `exclude` has not one row a group.
+            ValueError: if the states belong to another trie, or `exclude` has not one row per group.
         """
 
     def longest_prefix(self, packed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-        """Count the leading tokens of each SID that begin one of the catalogue; all of them for one that exists.
+        """Return the number of leading tokens of each SID that occur in the catalogue; all of them for an existing SID.
 
         Returns:
-            The counts, (n,), from 0 to the number of levels.
+            uint8 (n,), from 0 to the number of levels.
 
         Raises:
             TypeError: if `packed` has another dtype.
-            ValueError: if its shape does not fit, or a SID is not of the layout.
+            ValueError: if its shape does not fit, or a SID does not belong to the layout.
         """
 
     def neighbours(
         self, items: npt.NDArray[np.integer], k: int
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-        """Give the items that share the most leading tokens with each item, nearest first.
+        """Return the items that share the most leading tokens with each item, nearest first.
 
-        First come the other items of its own SID, then those that share all tokens but the last, and so on up to
-        those that share none; ties by SID and then by item. An item is no neighbour of itself.
+        The other items of the same SID come first, then those that share all tokens but the last, and so on; ties are ordered
+        by SID, then by item. An item is not its own neighbour.
 
         Args:
             items: item numbers, (n,).
-            k: how many neighbours to give.
+            k: number of neighbours per item.
 
         Returns:
-            Items and how many leading tokens each shares, both (n, k); filled up with -1 and 0 where the trie has
-            fewer items.
+            Items, int32, and numbers of shared tokens, uint8, both (n, k), padded with -1 and 0 if the trie has fewer items.
 
         Raises:
-            TypeError: if `items` are no integers.
-            ValueError: if an item is not in the trie, which names the row, or a number does not fit into int32.
+            TypeError: if `items` are not integers.
+            ValueError: if an item is not in the trie, or a number does not fit int32; the message names the row.
         """
 
     def sample(self, states: TrieStates, k: int, *, seed: int) -> npt.NDArray[np.int32]:
-        """Draw up to `k` different items under each state, each as likely as any other.
+        """Draw up to `k` distinct items under each state, uniformly at random.
 
         Args:
             states: states of any depth.
-            k: how many items to draw.
-            seed: 0 to 2**64 - 1. A row's items depend on the seed, the row's number and what is under its state.
+            k: number of items per state.
+            seed: seed, 0 to 2**64 - 1. The items of a row depend on the seed, the row number and the state.
 
         Returns:
-            Items in the order drawn, (states, k), filled up with -1 where a state has fewer.
+            int32 (states, k), items in the order drawn, padded with -1 where a state has fewer.
 
         Raises:
-            ValueError: if the states are another trie's, or an item number does not fit into int32.
+            ValueError: if the states belong to another trie, or an item number does not fit int32.
         """
 
     def beam_step(
@@ -663,44 +663,44 @@ class Trie:
         rows_per_group: int,
         beam: int,
         exclude: _Ragged | None = None,
-        within: ItemSet | Sequence[ItemSet] | None = None,
+        allow: ItemSet | Sequence[ItemSet] | None = None,
         renormalize: bool = False,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64], TrieStates]:
-        """Take one exact step of beam search for many requests at once.
+        """Perform one exact step of beam search for many requests.
 
-        Each group of `rows_per_group` consecutive rows is one request. Of all children of its rows that the trie
-        allows and under which not every item is excluded, it keeps the `beam` with the highest
-        `scores[row] + log_probs[row, code]`; ties go to the lower row, then to the lower code.
+        Every group of `rows_per_group` consecutive rows is one request. Among all children of its rows that exist in the trie
+        and have an item that is neither excluded nor disallowed, it keeps the `beam` with the highest
+        `scores[row] + log_probs[row, token]`; on a tie the lower row, then the lower token.
 
         Args:
-            log_probs: (states, codes of the next level).
-            states: the prefixes so far.
-            scores: the sum of log-probabilities of each prefix, (states,); -inf for one that is out.
-            rows_per_group: how many rows a request has now; 1 at the start, then `beam`.
-            beam: how many prefixes a request keeps.
-            exclude: items that a request must not get, ragged: row g for group g, as `(values, offsets)` or an
-                object with these attributes. Items that are not in the trie are ignored.
-            within: a set of items, or one for each group, that a request must stay within.
-            renormalize: make the probabilities of the allowed codes of each row add up to 1 first.
+            log_probs: float32 (states, tokens of the next level).
+            states: current prefixes.
+            scores: float32 (states,), sum of the log-probabilities of each prefix; -inf for one that is out.
+            rows_per_group: number of rows per request: 1 at the start, then `beam`.
+            beam: number of prefixes to keep per request.
+            exclude: items that a request must not return, ragged: row g for group g, as `(values, offsets)` or an object with
+                these attributes. Items that are not in the trie are ignored.
+            allow: allowed items: a set for all requests, or one per request; by default all.
+            renormalize: normalize the probabilities of the allowed tokens of each row to a sum of 1 first.
 
         Returns:
-            Scores, parent rows, codes, each (groups * beam,), and states: exactly `beam` a group, by falling score.
-            A group with fewer live prefixes is filled up with dead ones: score -inf, its first row as parent, code 0.
+            Scores, parent rows and tokens, each (groups * beam,), and states: exactly `beam` per group, by descending score. A
+            group with fewer live prefixes is padded with dead ones: score -inf, its first row as parent, token 0.
 
         Raises:
             TypeError: if an array has another dtype.
-            ValueError: if a shape does not fit, rows do not fall into groups, the states are complete or another
-                trie's, or the score of an allowed code is NaN.
+            ValueError: if a shape does not fit, the rows do not form groups, the states are complete or belong to another
+                trie, or the score of an allowed token is NaN.
         """
 
     def to_torch(self, device: Any = None) -> TrieTensors:
-        """Copy the trie to a device as tensors, where batches of states are masked and stepped without the host.
+        """Copy the trie to a device as tensors, where states are masked and stepped without the host.
 
         Args:
-            device: what `torch` takes for one; the CPU if None.
+            device: a torch device; by default the CPU.
 
         Raises:
-            MissingExtraError: without torch.
+            MissingExtraError: if torch is not installed.
         """
 
     def top_items(
@@ -711,34 +711,34 @@ class Trie:
         rows_per_group: int,
         k: int,
         exclude: _Ragged | None = None,
-        within: ItemSet | Sequence[ItemSet] | None = None,
+        allow: ItemSet | Sequence[ItemSet] | None = None,
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Give the first `k` items of each group's finished beams, counting items, not SIDs.
+        """Return the best `k` items of each group of finished beams; items are counted, not SIDs.
 
         Args:
-            states: distinct prefixes, such as `beam_step` gives.
-            scores: their scores, (states,).
-            rows_per_group: how many states each group has.
-            k: how many items to give.
-            exclude: items that a group must not get, as for `beam_step`.
-            within: a set of items, or one for each group, that a request must stay within.
+            states: distinct prefixes, such as those of `beam_step`.
+            scores: float32 (states,), their scores.
+            rows_per_group: number of states per group.
+            k: number of items per group.
+            exclude: items that a group must not return, as for `beam_step`.
+            allow: allowed items: a set for all groups, or one per group; by default all.
 
         Returns:
-            Items and scores, both (groups, k), by falling score, ties by row and then by item; filled up with -1
-            and -inf where a group leads to fewer items.
+            Items, int32, and scores, float32, both (groups, k), by descending score, ties by row, then by item; padded with
+            -1 and -inf where a group has fewer items.
 
         Raises:
-            ValueError: as `beam_step`, and if an item number does not fit into int32.
+            ValueError: as for `beam_step`, and if an item number does not fit int32.
         """
 
 @final
 class LiveTrie:
-    """A trie whose items come and go, in batches, while others read it.
+    """Trie whose items are added and removed in batches while other threads read it.
 
-    Readers take a `snapshot`, which is a `Trie` like any other, equal to one built from the items that are left, and
-    stays as it is. A batch is seen whole or not at all; the SIDs of items it does not name do not change. Batches wait for
-    one another, readers for nobody. All calls release the GIL. In a folder (`create`, `open`), a batch is on the disk
-    before it is seen, and survives a crash at any moment.
+    Readers take a `snapshot`, which is an immutable `Trie`, equal to one built from the current items. A batch becomes
+    visible completely or not at all, and the SIDs of other items do not change. Batches wait for each other; readers never
+    wait. All calls release the GIL. In a directory (`create`, `open`), a batch is on disk before it becomes visible, and
+    survives a crash at any moment.
 
     >>> layout = SidLayout([4, 4])
     >>> live = LiveTrie(Trie.build(np.array([3, 9], np.uint64), layout))
@@ -750,11 +750,11 @@ class LiveTrie:
     array([3], dtype=uint64)
 
     Args:
-        trie: what it begins as; kept in memory, shared and not changed.
-        unique: refuse two items with one SID, as after the collision policies `suffix` and `reassign`.
+        trie: initial content; kept in memory, shared and unchanged.
+        unique: reject two items with one SID, as after the collision policies `suffix` and `reassign`.
 
     Raises:
-        CollisionError: `unique`, but items of `trie` share a SID.
+        CollisionError: if `unique` and items of `trie` share a SID.
     """
 
     def __new__(cls, trie: Trie, *, unique: bool = False) -> LiveTrie: ...
@@ -762,69 +762,68 @@ class LiveTrie:
     def create(
         path: str | os.PathLike[str], trie: Trie, *, unique: bool = False, mmap: bool = False
     ) -> LiveTrie:
-        """Make a folder that begins as `trie`, and open it.
+        """Create a directory with the content of `trie`, and open it.
 
         Args:
-            path: the folder; made where there is none.
-            trie: what it begins as.
-            unique: refuse two items with one SID; remembered in the folder.
+            path: directory; created if it does not exist.
+            trie: initial content.
+            unique: reject two items with one SID; stored in the directory.
             mmap: as for `open`.
 
         Raises:
-            CollisionError: as the constructor.
-            OSError: if the folder cannot be written, or holds a live trie already.
+            CollisionError: as for the constructor.
+            OSError: if the directory cannot be written, or already holds a live trie.
         """
 
     @staticmethod
     def open(path: str | os.PathLike[str], mmap: bool = False, trusted: bool = False) -> LiveTrie:
-        """Open a folder: its base, and the batches since. One LiveTrie at a time may have it open.
+        """Open a directory: its base and the batches since. Only one LiveTrie at a time can have it open.
 
         Args:
-            path: the folder.
-            mmap: map the base instead of reading it, here and after `compact`.
-            trusted: skip the check of the base, as for `Trie.open`; the journal is always checked.
+            path: directory.
+            mmap: map the base into memory instead of reading it, here and after `compact`.
+            trusted: skip the checks of the base, as for `Trie.open`; the journal is always checked.
 
         Raises:
-            OSError: if a file cannot be read, or the folder is open already (BlockingIOError).
-            FormatError: if the base or a finished batch is damaged. A last batch that was never finished is no damage:
-                it is cut off, see `torn`.
+            OSError: if a file cannot be read, or the directory is already open (BlockingIOError).
+            FormatError: if the base or a complete batch is damaged. An incomplete last batch is cut off instead, see `torn`.
         """
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trie as it is now to a new folder, for `open`.
+        """Write the current content to a new directory, for `open`.
 
         Raises:
-            OSError: as `create`.
+            OSError: as for `create`.
         """
 
     @property
     def layout(self) -> SidLayout:
-        """The layout of the SIDs."""
+        """Layout of the SIDs."""
 
     @property
     def unique(self) -> bool:
-        """Whether no two items may share a SID."""
+        """True if two items must not share a SID."""
 
     @property
     def torn(self) -> int:
-        """How many bytes of an unfinished batch were cut off when the folder was opened."""
+        """Number of bytes of an incomplete batch that were cut off when the directory was opened."""
 
     @property
     def batches(self) -> int:
-        """How many batches there have been, in all processes that had the folder open."""
+        """Number of batches so far, in all processes that had the directory open."""
 
     @property
     def pending(self) -> tuple[int, int]:
-        """Items gone from the base, and items come since: what the next `compact` settles."""
+        """Numbers of items removed from the base and of items added since, which the next `compact` merges."""
 
     def snapshot(self) -> Trie:
-        """Give the trie as it is now. States and item sets belong to the snapshot that made them."""
+        """Return the current content as a trie. States and item sets belong to the snapshot that made them."""
 
     def add(self, sids: npt.NDArray[np.uint64], items: npt.NDArray[np.integer]) -> None:
-        """Add items, as `update`."""
+        """Add items, see `update`."""
 
     def remove(self, items: npt.NDArray[np.integer]) -> None:
-        """Remove items, as `update`."""
+        """Remove items, see `update`."""
 
     def update(
         self,
@@ -833,44 +832,45 @@ class LiveTrie:
         items: npt.NDArray[np.integer] | None = None,
         remove: npt.NDArray[np.integer] | None = None,
     ) -> None:
-        """Remove items and add others as one batch: all of it or, where an error is raised, nothing.
+        """Remove and add items as one batch: if an error is raised, nothing changes.
 
         Args:
-            sids: the packed SIDs of the items that come, (n,) or (n, 2).
-            items: their numbers, (n,), 0 to 2**32 - 1; such as go in the same batch may come again, with another SID.
-            remove: the items that go, (m,).
+            sids: packed SIDs of the new items, uint64 (n,) or (n, 2).
+            items: numbers of the new items, (n,), 0 to 2**32 - 1; an item removed by the same batch may be added with another
+                SID.
+            remove: items to remove, (m,).
 
         Raises:
             TypeError: if an array has another dtype.
-            ValueError: if an item to remove is not there, one to add is, one is named twice, a SID is not of the layout, or the
-                shapes do not fit.
-            CollisionError: `unique`, but two items would share a SID.
+            ValueError: if an item to remove is missing, an item to add exists, an item is repeated, a SID does not belong to
+                the layout, or the shapes do not fit.
+            CollisionError: if `unique` and two items would share a SID.
             OSError: if the journal cannot be written.
         """
 
     def compact(self) -> None:
-        """Make the trie as it is now the base, and empty the journal; in one moment, as far as a crash can tell.
+        """Write the current content as the new base and empty the journal, atomically.
 
-        Takes about as long as writing the trie to the disk. Readers go on, batches wait; call it from a thread of its own
+        Takes about as long as writing the trie to the disk. Readers continue, batches wait; call it from a separate thread
         where that matters.
 
         Raises:
-            OSError: if the folder cannot be written.
+            OSError: if the directory cannot be written.
         """
 
 @final
 class ItemSet:
-    """A set of a trie's items, such as stock, a category or what is fresh; one bit an item.
+    """Set of items of a trie, such as the items in stock or of a category; one bit per item.
 
-    Sets of one trie combine: `fresh & in_stock - seen`, `a | b`, `a ^ b`, `~a`. Handed to `Trie.beam_step` as
-    `within`, a set makes a prefix dead as soon as none of its items is in the set.
+    Sets of one trie can be combined: `fresh & in_stock - seen`, `a | b`, `a ^ b`, `~a`. With a set as `allow`,
+    `Trie.beam_step` drops a prefix as soon as none of its items is in the set.
     """
 
     def __len__(self) -> int:
-        """Count the items in the set."""
+        """Return the number of items in the set."""
 
     def items(self) -> npt.NDArray[np.uint32]:
-        """Give the items in the set, ascending."""
+        """Return the items in the set, ascending, uint32."""
 
     def __and__(self, other: ItemSet, /) -> ItemSet: ...
     def __rand__(self, value: ItemSet, /) -> ItemSet: ...
@@ -889,32 +889,32 @@ def _trie_from_file(
 
 @final
 class TrieStates:
-    """A batch of prefixes of one depth in one trie, of `Trie.start`, `step` and `find`; never changed."""
+    """Immutable batch of prefixes of equal depth in one trie, from `Trie.start`, `step` and `find`."""
 
     def __len__(self) -> int:
-        """Count the states."""
+        """Return the number of states."""
 
     @property
     def depth(self) -> int:
-        """How many tokens each state has read."""
+        """Number of tokens of each prefix."""
 
     @property
     def dead(self) -> npt.NDArray[np.bool_]:
-        """Whether no SID is under a state, (n,)."""
+        """Mask of the states without any SID, bool (n,)."""
 
     def select(self, rows: npt.NDArray[np.integer]) -> TrieStates:
-        """Give the states of these rows, in this order; a row may come several times.
+        """Return the states of these rows, in this order; rows may repeat.
 
         Raises:
-            TypeError: if `rows` are no integers.
-            ValueError: if there is no such row.
+            TypeError: if `rows` are not integers.
+            ValueError: if a row is out of range.
         """
 
 def code_ranks(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
-    """For each packed code, how many earlier rows are equal to it.
+    """Count the earlier rows that are equal to each packed code.
 
     Args:
-        keys: uint64 (n, words): rows of one word or two, the high one first, as `SidLayout.pack` gives them.
+        keys: uint64 (n, words), packed codes of one or two words, the high one first, as from `SidLayout.pack`.
 
     Returns:
         uint32 (n,).
@@ -924,8 +924,8 @@ def code_ranks(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
     """
 
 def place_codes(
-    settled: npt.NDArray[np.uint64],
-    wishes: npt.NDArray[np.uint64],
+    occupied: npt.NDArray[np.uint64],
+    preferred: npt.NDArray[np.uint64],
     *,
     choices: int,
     capacity: int,
@@ -934,34 +934,33 @@ def place_codes(
     epsilon: float = 0.1,
     iterations: int = 50,
 ) -> npt.NDArray[np.uint32]:
-    """Give items without a place one of the codes they wish for.
+    """Move items to one of their preferred codes.
 
     Args:
-        settled: uint64 (s, words), packed codes of the items that stay.
-        wishes: uint64 (m * choices, words), packed codes that m items wish for, best first.
-        choices: wishes of each item.
-        capacity: items that have room under one code, the settled among them.
-        method: "first": round by round, whoever asks first in the order of the items; "nearest": a code keeps those to
-            whom it costs the least; "sinkhorn": by entropic transport, rounded.
-        costs: float64 (m * choices,), what each wish costs; for "nearest" and "sinkhorn".
-        epsilon: of "sinkhorn", see `sidkit.ids.reassign`.
-        iterations: of "sinkhorn".
+        occupied: uint64 (s, words), packed codes of items that keep them.
+        preferred: uint64 (m * choices, words), packed codes for each of m items, best first.
+        choices: number of preferred codes per item.
+        capacity: maximum number of items per code, those of `occupied` included.
+        method: "first": round by round, in the order of the items; "nearest": a code keeps the items with the lowest
+            costs; "sinkhorn": by entropic transport, rounded.
+        costs: float64 (m * choices,), cost of each preferred code; for "nearest" and "sinkhorn".
+        epsilon: regularization of "sinkhorn".
+        iterations: number of iterations of "sinkhorn".
 
     Returns:
-        uint32 (m,), the number of the wish that was granted, 4294967295 where none was.
+        uint32 (m,), place of the chosen code among the preferred ones, 4294967295 where all are full.
 
     Raises:
-        `TypeError`, `ValueError`: if the arrays do not fit one another, or there is no such method.
+        `TypeError`, `ValueError`: if the arrays do not fit together, or there is no such method.
     """
 
 def ngram_windows(layout: SidLayout, kind: str) -> list[tuple[int, int]]:
-    """List the windows `(start, length)` of a named kind of n-gram, in the order of the columns of `ngram_rows`.
+    """List the windows `(start, length)` of a kind of n-gram, in the order of the columns of `ngram_rows`.
 
     Args:
-        layout: the layout of the SIDs.
-        kind: "unigram", "bigram", "trigram", "4gram" and so on: every window of that many levels, from the left;
-            "all": every window of every length, the short ones first; "prefix": the windows that start at
-            level 0, the short ones first.
+        layout: layout of the SIDs.
+        kind: "unigram", "bigram", "trigram", "4gram" and so on: all windows of this length, from the left; "all": all
+            windows of all lengths, short ones first; "prefix": the windows that start at level 0, short ones first.
 
     Raises:
         ConfigError: if there is no such kind, or its windows are longer than the SIDs.
@@ -970,23 +969,23 @@ def ngram_windows(layout: SidLayout, kind: str) -> list[tuple[int, int]]:
 def learn_pieces(
     actions: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64], base: int, merges: int
 ) -> npt.NDArray[np.uint32]:
-    """Learns which tokens of histories to merge, the vocabulary of `ActionPiece`.
+    """Learn which tokens of histories to merge, the vocabulary of `ActionPiece`.
 
-    Every step merges the pair of tokens with the largest count, weighted by how likely the two are adjacent when
-    each action's tokens are put in random order; of equal counts, that with the smallest tokens.
+    Every step merges the pair of tokens with the largest count, weighted by the probability that the two are adjacent
+    after the tokens of each action are shuffled; of equal counts, the pair with the smallest tokens.
 
     Args:
-        actions: uint32 (n, features), the tokens of the actions of all histories, each below `base`.
-        offsets: int64 (histories + 1,), where each history begins in `actions`, and their number.
-        base: the number of tokens before any merge.
-        merges: how many merges to learn, at most.
+        actions: uint32 (n, features), tokens of the actions of all histories, each below `base`.
+        offsets: int64 (histories + 1,), start of each history in `actions`, and their number.
+        base: number of tokens before any merge.
+        merges: maximum number of merges.
 
     Returns:
-        uint32 (merges, 2): the tokens of each merge, the smaller first; merge k makes token `base + k`. Fewer
-        than asked for if nothing is left to merge.
+        uint32 (merges, 2), tokens of each merge, the smaller first; merge k makes token `base + k`. Fewer rows if nothing
+        is left to merge.
 
     Raises:
-        ValueError: if the arrays do not fit each other.
+        ValueError: if the arrays do not fit together.
     """
 
 def segment_pieces(
@@ -995,39 +994,39 @@ def segment_pieces(
     merges: npt.NDArray[np.uint32],
     base: int,
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """Merges adjacent tokens of histories, the earliest learned merge first, then the leftmost place.
+    """Merge adjacent tokens of histories, the earliest learned merge first, then the leftmost place.
 
     Args:
-        tokens: uint32 (n,), the tokens of all histories in the order in which they are read, below `base`.
-        offsets: int64 (histories + 1,), where each history begins in `tokens`, and their number.
-        merges: uint32 (merges, 2), as `learn_pieces` gives them.
-        base: the number of tokens before any merge.
+        tokens: uint32 (n,), tokens of all histories in reading order, below `base`.
+        offsets: int64 (histories + 1,), start of each history in `tokens`, and their number.
+        merges: uint32 (merges, 2), from `learn_pieces`.
+        base: number of tokens before any merge.
 
     Returns:
-        Tokens, uint32, and offsets, int64 (histories + 1,), of the same kind.
+        Tokens, uint32, and offsets, int64 (histories + 1,).
 
     Raises:
-        ValueError: if the arrays do not fit each other.
+        ValueError: if the arrays do not fit together.
     """
 
 def shuffle_actions(
     actions: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64], seeds: npt.NDArray[np.uint64]
 ) -> npt.NDArray[np.uint32]:
-    """Puts the tokens of each action in a random order.
+    """Shuffle the tokens of each action.
 
-    What comes out depends on the set of an action's tokens, its place in its history and the history's seed:
-    not on the order in which the tokens are given, nor on other histories.
+    The result depends on the set of tokens of an action, its place in the history and the seed of the history, not on the
+    order of the tokens or on other histories.
 
     Args:
-        actions: uint32 (n, features), the tokens of the actions of all histories.
-        offsets: int64 (histories + 1,), where each history begins in `actions`, and their number.
+        actions: uint32 (n, features), tokens of the actions of all histories.
+        offsets: int64 (histories + 1,), start of each history in `actions`, and their number.
         seeds: uint64 (histories,).
 
     Returns:
         uint32 (n, features).
 
     Raises:
-        ValueError: if the arrays do not fit each other, or there are no features.
+        ValueError: if the arrays do not fit together, or there are no features.
     """
 
 def ngram_rows(
@@ -1035,45 +1034,45 @@ def ngram_rows(
     layout: SidLayout,
     *,
     kind: str | Sequence[tuple[int, int]],
-    rows: int,
+    num_embeddings: int,
     seed: int = 0,
     mode: Literal["mix", "modulo", "murmur3"] = "mix",
     out: npt.NDArray[np.int64] | None = None,
     threads: int | None = None,
 ) -> npt.NDArray[np.int64]:
-    """Find the rows of the n-grams of packed SIDs in one embedding table of `rows` rows.
+    """Return the rows of the n-grams of packed SIDs in an embedding table of `num_embeddings` rows.
 
-    All n-grams of a call share the one table: an item's embedding is the sum of its rows. Equal tokens at different
-    levels are different n-grams. A window whose n-grams are few (no more than an equal share of the rows that
-    smaller windows have left) gets a range of rows of its own, one for each n-gram in mixed-radix order, without
-    collisions. The other windows are hashed onto the rows behind those ranges.
+    All n-grams of a call share one table: the embedding of an item is the sum of its rows. Equal tokens at different
+    levels are different n-grams. A window with few n-grams (at most an equal share of the rows that smaller windows leave)
+    gets its own range of rows, one per n-gram in mixed-radix order, without collisions. The other windows are hashed onto
+    the remaining rows.
 
     The n-grams are those of arXiv 2306.08121, "prefix" those of arXiv 2504.02137.
 
     >>> layout = SidLayout([256, 256, 256, 32])
     >>> packed = layout.pack(np.array([[12, 200, 7, 0]], np.uint16))
-    >>> ngram_rows(packed, layout, kind="unigram", rows=1000)
+    >>> ngram_rows(packed, layout, kind="unigram", num_embeddings=1000)
     array([[ 12, 456, 519, 768]])
 
     Args:
-        packed: the packed SIDs, (n,) or (n, 2).
-        layout: their layout.
-        kind: a name that `ngram_windows` knows, or windows `(start, length)` of your own, such as
-            `[(0, 2), (2, 2)]` for bigrams that do not overlap.
-        rows: how many rows the table has, 1 to 2**63 - 1.
-        seed: which hash of the family; 0 to 2**64 - 1.
-        mode: how n-grams without a row of their own find one. "mix", the default, is a 64-bit mix reduced by
-            multiply-high, the same forever; "modulo" (no seed) and "murmur3" (MurmurHash3 x64, then modulo) are
-            for tables that were trained with those.
-        out: where to write; (n, grams).
-        threads: how many threads work; None for all cores. The result does not depend on it.
+        packed: packed SIDs, uint64 (n,) or (n, 2).
+        layout: layout of the SIDs.
+        kind: a name of `ngram_windows`, or a list of windows `(start, length)`, such as `[(0, 2), (2, 2)]` for bigrams
+            that do not overlap.
+        num_embeddings: number of rows of the table, 1 to 2**63 - 1.
+        seed: seed of the hash, 0 to 2**64 - 1.
+        mode: hash of n-grams without their own row. "mix", the default, is a 64-bit mix reduced by multiply-high, which
+            never changes; "modulo" (without seed) and "murmur3" (MurmurHash3 x64, then modulo) are for tables trained with
+            these.
+        out: int64 (n, grams), array to write to.
+        threads: maximum number of threads; by default all cores. The result does not depend on it.
 
     Returns:
-        The row numbers, (n, grams): `out`, or a new array. Its flat view is at once the `values` of a jagged
-        tensor; a bag of SIDs `a` to `b` is `values[a * grams : b * grams]`.
+        int64 (n, grams): `out`, or a new array. Its flat view is the `values` of a jagged tensor; a bag of the SIDs `a` to
+        `b` is `values[a * grams : b * grams]`.
 
     Raises:
         TypeError: if an array has another dtype, or `kind` is neither a name nor windows.
-        ValueError: if a shape does not fit, a SID is not one of the layout's, a window not within its levels, or
-            `rows`, `kind` or `mode` is none that exists.
+        ValueError: if a shape does not fit, or a SID does not belong to the layout.
+        ConfigError: if `kind`, `num_embeddings` or a window is invalid.
     """

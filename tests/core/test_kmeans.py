@@ -53,7 +53,7 @@ def test_capacity_is_kept():
 def test_mini_batches():
     x = clustered()
     full = kmeans_fit(x, 12)[2]
-    assert kmeans_fit(x, 12, batch=256, iterations=50)[2] < 1.1 * full
+    assert kmeans_fit(x, 12, batch_size=256, iterations=50)[2] < 1.1 * full
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ from sidkit._core import kmeans_fit
 x = np.random.default_rng(0).normal(size=(1000, 8)).astype(np.float32)
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    kmeans_fit(x, 50, batch=100, iterations=10**12)
+    kmeans_fit(x, 50, batch_size=100, iterations=10**12)
 except KeyboardInterrupt:
     print("interrupted")
 """
@@ -140,4 +140,4 @@ def test_a_row_that_is_not_finite_is_named():
 
 def test_a_batch_that_no_memory_holds():
     with pytest.raises(MemoryError, match="`batch` asks for 4611686018427387904 x 2 values"):
-        kmeans_fit(np.zeros((10, 2), np.float32), 3, batch=2**62)
+        kmeans_fit(np.zeros((10, 2), np.float32), 3, batch_size=2**62)

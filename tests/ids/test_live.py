@@ -200,7 +200,7 @@ def test_states_and_sets_belong_to_their_snapshot():
     with pytest.raises(ValueError, match="were made by another trie"):
         after.allowed(states)
     with pytest.raises(ValueError, match="was made by another trie"):
-        after.allowed(after.start(1), within=chosen)
+        after.allowed(after.start(1), allow=chosen)
     assert before.count(states).tolist() == [2]
 
 

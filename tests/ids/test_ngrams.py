@@ -60,10 +60,10 @@ def test_rows_are_the_definition(sizes, data, rows, seed):
     kind = data.draw(st.sampled_from(["all", "prefix", *[f"{n}gram" for n in range(1, len(sizes) + 1)]]))
     codes = random_codes(sizes, 3, seed)
     windows = ngram_windows(layout, kind)
-    got = ngram_rows(layout.pack(codes), layout, kind=kind, rows=rows, seed=seed)
+    got = ngram_rows(layout.pack(codes), layout, kind=kind, num_embeddings=rows, seed=seed)
     assert (got.dtype, got.shape) == (np.int64, (3, len(windows)))
     assert got.tolist() == [slow_rows(sizes, windows, rows, seed, row) for row in codes]
-    again = ngram_rows(layout.pack(codes), layout, kind=windows, rows=rows, seed=seed)
+    again = ngram_rows(layout.pack(codes), layout, kind=windows, num_embeddings=rows, seed=seed)
     np.testing.assert_array_equal(again, got)
 
 
@@ -74,7 +74,7 @@ def test_prefix_rows_nest(sizes, rows, seed):
     codes = random_codes(sizes, 2, seed)
     for depth in range(1, len(sizes) + 1):
         codes[1, :depth] = codes[0, :depth]
-        a, b = ngram_rows(layout.pack(codes), layout, kind="prefix", rows=rows)
+        a, b = ngram_rows(layout.pack(codes), layout, kind="prefix", num_embeddings=rows)
         np.testing.assert_array_equal(a[:depth], b[:depth])
 
 
@@ -103,7 +103,7 @@ def test_any_split_of_the_batch_gives_the_same(sizes, mode):
 def test_any_number_of_threads_gives_the_same():
     layout = SidLayout([256] * 4)
     packed = layout.pack(random_codes(layout.sizes, 100_000))
-    one, *more = (ngram_rows(packed, layout, kind="prefix", rows=10**6, threads=n) for n in (1, 2, 3, None))
+    one, *more = (ngram_rows(packed, layout, kind="prefix", num_embeddings=10**6, threads=n) for n in (1, 2, 3, None))
     for other in more:
         np.testing.assert_array_equal(other, one)
 
@@ -111,7 +111,7 @@ def test_any_number_of_threads_gives_the_same():
 def test_modulo_is_the_shifted_mixed_radix_number():
     layout = SidLayout([100, 7, 300])
     codes = random_codes(layout.sizes, 20)
-    got = ngram_rows(layout.pack(codes), layout, kind="bigram", rows=50, mode="modulo")
+    got = ngram_rows(layout.pack(codes), layout, kind="bigram", num_embeddings=50, mode="modulo")
     a, b, c = codes.astype(np.int64).T
     np.testing.assert_array_equal(got, np.stack([(a * 7 + b) % 50, (b * 300 + c + 700) % 50], axis=1))
 
@@ -121,7 +121,7 @@ def test_murmur3_is_that_of_mmh3():
     layout = SidLayout([2048] * 8)
     codes = random_codes(layout.sizes, 20)
     windows = [(0, 3), (0, 8)]
-    got = ngram_rows(layout.pack(codes), layout, kind=windows, rows=10**6, seed=5, mode="murmur3")
+    got = ngram_rows(layout.pack(codes), layout, kind=windows, num_embeddings=10**6, seed=5, mode="murmur3")
     for row, tokens in zip(got, codes, strict=True):
         for place, (start, length) in enumerate(windows):
             key = int("".join(f"{token:011b}" for token in tokens[start : start + length]), 2)
@@ -134,9 +134,9 @@ def test_golden_rows():
     narrow, wide = SidLayout([256] * 4), SidLayout([2048] * 8)
     a = narrow.pack(np.array([[12, 200, 7, 0]], np.uint16))
     b = wide.pack(np.array([[1, 2, 3, 4, 5, 6, 7, 2047]], np.uint16))
-    got = ngram_rows(a, narrow, kind="prefix", rows=10**6, seed=7)
+    got = ngram_rows(a, narrow, kind="prefix", num_embeddings=10**6, seed=7)
     assert got.tolist() == [[12, 3528, 308618, 826260]]
-    got = ngram_rows(b, wide, kind=[(2, 4), (0, 8)], rows=50_000_000, seed=7)
+    got = ngram_rows(b, wide, kind=[(2, 4), (0, 8)], num_embeddings=50_000_000, seed=7)
     assert got.tolist() == [[32676966, 41455661]]
 
 

@@ -233,7 +233,7 @@ def test_item_sets_limit_as_excluding_the_rest_does(request, beam, data):
     for depth, size in enumerate(sizes):
         per_group = len(states[0]) // groups
         log_probs = np.random.default_rng([seed, depth]).choice(values, (len(states[0]), size))
-        limits = [{"within": sets, "exclude": ragged(excluded)}, {"exclude": ragged(outside)}]
+        limits = [{"allow": sets, "exclude": ragged(excluded)}, {"exclude": ragged(outside)}]
         masks = [trie.allowed(states[i], rows_per_group=per_group, **limits[i]) for i in (0, 1)]
         assert (masks[0] == masks[1]).all()
         for row, mask in enumerate(masks[0]):
@@ -246,7 +246,7 @@ def test_item_sets_limit_as_excluding_the_rest_does(request, beam, data):
         for mine, theirs in zip(steps[0][:3], steps[1][:3], strict=True):
             assert mine.tolist() == theirs.tolist()
         scores, states = [step[0] for step in steps], [step[3] for step in steps]
-    limits = [{"within": sets, "exclude": ragged(excluded)}, {"exclude": ragged(outside)}]
+    limits = [{"allow": sets, "exclude": ragged(excluded)}, {"exclude": ragged(outside)}]
     tops = [trie.top_items(states[i], scores[i], rows_per_group=beam, k=5, **limits[i]) for i in (0, 1)]
     assert tops[0][0].tolist() == tops[1][0].tolist()
     lists = [rows_of(trie.items(states[i], rows_per_group=beam, **limits[i])) for i in (0, 1)]
@@ -275,11 +275,11 @@ def test_item_sets_belong_to_their_trie():
     one, other = build([4], [(1,)]), build([4], [(2,)])
     foreign = other.item_set(np.array([0]))
     with pytest.raises(ValueError, match=r"^a set of `within` was made by another trie"):
-        one.allowed(one.start(1), within=foreign)
+        one.allowed(one.start(1), allow=foreign)
     with pytest.raises(ValueError, match=r"^the sets were made by different tries"):
         foreign & one.item_set(np.array([0]))
     with pytest.raises(TypeError, match=r"^`within` is a .*int.*, expected an ItemSet"):
-        one.allowed(one.start(1), within=3)
+        one.allowed(one.start(1), allow=3)
 
 
 def step(trie, **changes):

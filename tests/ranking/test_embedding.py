@@ -19,7 +19,7 @@ def test_an_item_is_the_sum_of_its_rows_in_each_table():
     got = layer(layer.rows(PACKED))
     expected = torch.zeros(20, 4)
     for table, kind in zip(layer.tables, ["unigram", "prefix"], strict=True):
-        rows = ngram_rows(PACKED, LAYOUT, kind=kind, rows=100, seed=3)
+        rows = ngram_rows(PACKED, LAYOUT, kind=kind, num_embeddings=100, seed=3)
         expected += table.weight[torch.from_numpy(rows)].sum(dim=1)
     torch.testing.assert_close(got, expected)
 
@@ -86,7 +86,7 @@ GOLDEN_TEXTS = [245514, 284493, 955672]
 
 
 def test_jagged_lists_of_items_become_jagged_lists_of_rows():
-    rows = ngram_rows(PACKED[:5], LAYOUT, kind="bigram", rows=50)
+    rows = ngram_rows(PACKED[:5], LAYOUT, kind="bigram", num_embeddings=50)
     values, offsets = jagged_rows(rows, np.array([0, 2, 2, 5]))
     assert offsets.tolist() == [0, 4, 4, 10]
     assert values[:4].tolist() == rows[:2].ravel().tolist()

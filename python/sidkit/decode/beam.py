@@ -61,7 +61,7 @@ def beam_search(
     temperatures = options.temperatures(len(network.sizes))
 
     def search(batch: SearchBatch) -> Ranked:
-        filters: dict[str, Any] = {"exclude": batch.exclude, "within": batch.within}
+        filters: dict[str, Any] = {"exclude": batch.exclude, "allow": batch.within}
         nodes = trie.start(len(batch))
         scores = np.zeros(len(batch), np.float32)
         width = 1  # beams per history

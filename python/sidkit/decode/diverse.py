@@ -116,7 +116,7 @@ class _Groups:
         self.trie = trie
         self.histories = histories = len(batch)
         self.width = width
-        self.filters: dict[str, Any] = {"exclude": batch.exclude, "within": batch.within}
+        self.filters: dict[str, Any] = {"exclude": batch.exclude, "allow": batch.within}
         self.nodes = [trie.start(histories) for _ in range(groups)]
         # Scores with penalties, by which a group searches, and without; both (histories · rows,).
         self.searched = [np.zeros(histories, np.float32) for _ in range(groups)]

@@ -64,7 +64,7 @@ def sample_items(
     temperatures = options.temperatures(len(network.sizes))
 
     def search(batch: SearchBatch) -> Ranked:
-        filters: dict[str, Any] = {"exclude": batch.exclude, "within": batch.within}
+        filters: dict[str, Any] = {"exclude": batch.exclude, "allow": batch.within}
         randoms = [np.random.default_rng([seed, row]) for row in batch.rows.tolist()]
         nodes = trie.start(len(batch))
         log_p = np.zeros(len(batch))  # log-probability of each prefix

@@ -74,7 +74,7 @@ class SidEmbedding(nn.Module):
     def _parts(self, packed: npt.NDArray[np.uint64]) -> list[Rows]:
         size, seed, mode = self.num_embeddings, self.seed, self.mode
         return [
-            ngram_rows(packed, self.layout, kind=kind, rows=size, seed=seed, mode=mode) for kind in self.kinds
+            ngram_rows(packed, self.layout, kind=kind, num_embeddings=size, seed=seed, mode=mode) for kind in self.kinds
         ]
 
     def rows(self, packed: npt.NDArray[np.uint64]) -> Tensor:
@@ -140,7 +140,7 @@ def id_rows(item_ids: pl.Series, *, num_embeddings: int, seed: int = 0, mode: Mo
         numbers = item_ids.to_numpy().astype(np.int64).view(np.uint64)
     else:
         raise DataError(f"item ids must be integers or strings, got {item_ids.dtype}")
-    return ngram_rows(numbers, ID_LAYOUT, kind=[(0, 4)], rows=num_embeddings, seed=seed, mode=mode)
+    return ngram_rows(numbers, ID_LAYOUT, kind=[(0, 4)], num_embeddings=num_embeddings, seed=seed, mode=mode)
 
 
 def jagged_rows(rows: Rows, offsets: npt.NDArray[np.integer]) -> tuple[Rows, Rows]:

@@ -111,7 +111,7 @@ def item_vectors(
             values, offsets = Pieces(layout, size).fit(codes[known]).encode(codes)
             return TableVectors(values, offsets, num_embeddings=size, dim=dim)
         try:
-            found = ngram_rows(layout.pack(codes), layout, kind=name, rows=size, seed=seed)
+            found = ngram_rows(layout.pack(codes), layout, kind=name, num_embeddings=size, seed=seed)
         except ValueError as error:
             names = ", ".join(REPRESENTATIONS)
             raise ConfigError(f"unknown representation `{name}`: expected one of {names}. {error}") from error

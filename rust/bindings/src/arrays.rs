@@ -1,4 +1,4 @@
-//! `NumPy` arrays at the door: dtype, dimensions, contiguity and writability, each with an error that names the argument.
+//! Checks of `NumPy` arguments: dtype, dimensions, contiguity and writability; errors name the argument.
 
 use numpy::ndarray::Dimension;
 use numpy::{
@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 
 /// The argument `name` as a C-contiguous array to read, without a copy; read-only arrays are welcome.
 ///
-/// `shape` says in the error what was expected, such as `(n, dim)`. `TypeError` for something else than an array or
-/// another dtype, `ValueError` for other dimensions, strides or alignment. Get its elements with `as_slice()`.
+/// `shape` is the expected shape for the message, such as `(n, dim)`. `TypeError` for anything but an array of the
+/// dtype, `ValueError` for other dimensions, strides or alignment. Get its elements with `as_slice()`.
 pub(crate) fn read<'py, T: Element, D: Dimension>(
     value: &Bound<'py, PyAny>,
     name: &str,
@@ -20,7 +20,7 @@ pub(crate) fn read<'py, T: Element, D: Dimension>(
     let array = contiguous::<T, D>(value, name, shape)?;
     array.try_readonly().map_err(|_| {
         PyValueError::new_err(format!(
-            "`{name}` is being written to by another call; wait for that call, or pass a copy"
+            "`{name}` is in use: expected an array that no other call writes to. Wait for that call, or pass a copy"
         ))
     })
 }
@@ -34,7 +34,7 @@ pub(crate) fn write<'py, T: Element, D: Dimension>(
     let array = contiguous::<T, D>(value, name, shape)?;
     array.try_readwrite().map_err(|_| {
         PyValueError::new_err(format!(
-            "`{name}` must be writable and used by no other argument or call; pass an array of your own"
+            "`{name}` cannot be written: expected a writable array that no other argument or call uses. Pass another array"
         ))
     })
 }
@@ -45,7 +45,7 @@ pub(crate) fn check_axis(name: &str, axis: usize, got: usize, expected: usize) -
         return Ok(());
     }
     Err(PyValueError::new_err(format!(
-        "axis {axis} of `{name}` has length {got}, but must have {expected} to fit the other arguments"
+        "axis {axis} of `{name}` has the wrong length: expected {expected} to fit the other arguments, got {got}"
     )))
 }
 
@@ -54,13 +54,13 @@ pub(crate) fn affordable<T>(what: &str, rows: usize, columns: usize) -> PyResult
     let reserve = |count| {
         let mut room = Vec::<T>::new();
         let reserved = room.try_reserve_exact(count);
-        // Or the optimizer sees that nobody uses the room, and takes it as had.
+        // Without this the optimizer removes the unused allocation.
         std::hint::black_box(&room);
         reserved.ok()
     };
     rows.checked_mul(columns).and_then(reserve).ok_or_else(|| {
         PyMemoryError::new_err(format!(
-            "`{what}` asks for {rows} x {columns} values, more than there is memory for; ask for fewer"
+            "`{what}` is too large: expected values that fit into memory, got {rows} x {columns}. Ask for fewer"
         ))
     })
 }
@@ -70,35 +70,35 @@ fn contiguous<'a, 'py, T: Element, D: Dimension>(
     name: &str,
     shape: &str,
 ) -> PyResult<&'a Bound<'py, PyArray<T, D>>> {
-    let wanted = || {
+    let expected = || {
         format!(
-            "`{name}` must be a C-contiguous {} array of shape {shape}",
+            "`{name}` is invalid: expected a C-contiguous {} array of shape {shape}",
             T::get_dtype(value.py())
         )
     };
     let Ok(array) = value.cast::<PyUntypedArray>() else {
         let got = value.get_type().name()?;
-        return Err(PyTypeError::new_err(format!("{}, not {got}", wanted())));
+        return Err(PyTypeError::new_err(format!("{}, got {got}", expected())));
     };
     if !array.dtype().is_equiv_to(&T::get_dtype(value.py())) {
-        let hint = format!("convert it with `.astype(\"{}\")`", T::get_dtype(value.py()));
+        let hint = format!("Convert it with `.astype(\"{}\")`", T::get_dtype(value.py()));
         return Err(PyTypeError::new_err(format!(
-            "{}, not {}; {hint}",
-            wanted(),
+            "{}, got {}. {hint}",
+            expected(),
             array.dtype()
         )));
     }
     if D::NDIM.is_some_and(|dimensions| dimensions != array.ndim()) {
         return Err(PyValueError::new_err(format!(
-            "{}; its shape is {:?}",
-            wanted(),
+            "{}, got shape {:?}",
+            expected(),
             array.shape()
         )));
     }
     if !(array.is_c_contiguous() && array.is_aligned()) {
         return Err(PyValueError::new_err(format!(
-            "{}; it is a strided or unaligned view: copy it with `numpy.ascontiguousarray`",
-            wanted()
+            "{}, got a strided or unaligned view. Copy it with `numpy.ascontiguousarray`",
+            expected()
         )));
     }
     // Dtype and dimensions were checked, so this cannot fail.

@@ -23,19 +23,19 @@ impl Codebooks {
         from_arrays(codebooks, kernel_of(kernel)?).map(Self)
     }
 
-    /// What assignment to these codebooks is computed with.
+    /// Instruction set of the assignment.
     #[getter]
     fn kernel(&self) -> &'static str {
         self.0.kernel().name()
     }
 
-    /// Codes per level, first level first.
+    /// Number of codes per level, first level first.
     #[getter]
     fn sizes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.0.levels().iter().map(sidkit_core::Codebook::size))
     }
 
-    /// How many numbers a codeword has.
+    /// Width of a codeword.
     #[getter]
     fn dim(&self) -> usize {
         self.0.dim()
@@ -45,7 +45,7 @@ impl Codebooks {
         self.0.levels().len()
     }
 
-    /// A copy of one level's codewords, float32 (codes, dim).
+    /// Return a copy of the codewords of one level, float32 (codes, dim).
     fn __getitem__<'py>(&self, py: Python<'py>, level: isize) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let levels = self.0.levels();
         let place = if level < 0 {
@@ -100,7 +100,7 @@ pub(crate) fn kernel_of(name: Option<&str>) -> PyResult<Kernel> {
     };
     Kernel::from_name(name).ok_or_else(|| {
         PyValueError::new_err(format!(
-            "`kernel` is {name:?}, but must be \"vnni\", \"avx512\", \"avx2\", \"neon\" or \"portable\""
+            "`kernel` is unknown: expected \"vnni\", \"avx512\", \"avx2\", \"neon\" or \"portable\", got {name:?}"
         ))
     })
 }
@@ -145,7 +145,8 @@ fn from_sequence(levels: &Bound<'_, PyTuple>) -> PyResult<(usize, Vec<Vec<f32>>)
         arrays::check_axis(&name, 1, array.shape()[1], *dim.get_or_insert(array.shape()[1]))?;
         words.push(array.as_slice()?.to_vec());
     }
-    let dim =
-        dim.ok_or_else(|| PyValueError::new_err("`codebooks` is empty, but must hold at least one level"))?;
+    let dim = dim.ok_or_else(|| {
+        PyValueError::new_err("`codebooks` is empty: expected at least one level, got none")
+    })?;
     Ok((dim, words))
 }

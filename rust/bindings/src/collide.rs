@@ -1,4 +1,4 @@
-//! Items with equal codes: ranks under a code, and places for the surplus.
+//! Items with equal codes: ranks within a code, and free codes for the surplus.
 
 use numpy::{IntoPyArray, Ix1, Ix2, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
@@ -7,10 +7,10 @@ use sidkit_core::collide::{self, Sinkhorn};
 
 use crate::arrays;
 
-/// For each packed code, how many earlier rows are equal to it.
+/// Count the earlier rows that are equal to each packed code.
 ///
 /// Args:
-///     keys: uint64 (n, words): rows of one word or two, the high one first, as `SidLayout.pack` gives them.
+///     keys: uint64 (n, words), packed codes of one or two words, the high one first, as from `SidLayout.pack`.
 ///
 /// Returns:
 ///     uint32 (n,).
@@ -25,7 +25,7 @@ pub(crate) fn code_ranks<'py>(
     let keys = Keys::read(keys, "keys", "(n, words)")?;
     if u32::try_from(keys.rows()).is_err() {
         return Err(PyValueError::new_err(
-            "`keys` must have fewer than 4294967296 rows",
+            "`keys` has too many rows: expected fewer than 4294967296",
         ));
     }
     let (slice, words) = (keys.slice()?, keys.words());
@@ -36,31 +36,31 @@ pub(crate) fn code_ranks<'py>(
     Ok(ranks.into_pyarray(py))
 }
 
-/// Give items without a place one of the codes they wish for.
+/// Move items to one of their preferred codes.
 ///
 /// Args:
-///     settled: uint64 (s, words), packed codes of the items that stay.
-///     wishes: uint64 (m * choices, words), packed codes that m items wish for, best first.
-///     choices: wishes of each item.
-///     capacity: items that have room under one code, the settled among them.
-///     method: "first": round by round, whoever asks first in the order of the items; "nearest": a code keeps those to
-///         whom it costs the least; "sinkhorn": by entropic transport, rounded.
-///     costs: float64 (m * choices,), what each wish costs; for "nearest" and "sinkhorn".
-///     epsilon: of "sinkhorn", see `sidkit.ids.reassign`.
-///     iterations: of "sinkhorn".
+///     occupied: uint64 (s, words), packed codes of items that keep them.
+///     preferred: uint64 (m * choices, words), packed codes for each of m items, best first.
+///     choices: number of preferred codes per item.
+///     capacity: maximum number of items per code, those of `occupied` included.
+///     method: "first": round by round, in the order of the items; "nearest": a code keeps the items with the lowest
+///         costs; "sinkhorn": by entropic transport, rounded.
+///     costs: float64 (m * choices,), cost of each preferred code; for "nearest" and "sinkhorn".
+///     epsilon: regularization of "sinkhorn".
+///     iterations: number of iterations of "sinkhorn".
 ///
 /// Returns:
-///     uint32 (m,), the number of the wish that was granted, 4294967295 where none was.
+///     uint32 (m,), place of the chosen code among the preferred ones, 4294967295 where all are full.
 ///
 /// Raises:
-///     `TypeError`, `ValueError`: if the arrays do not fit one another, or there is no such method.
+///     `TypeError`, `ValueError`: if the arrays do not fit together, or there is no such method.
 #[pyfunction]
-#[pyo3(signature = (settled, wishes, *, choices, capacity, method="first", costs=None, epsilon=0.1, iterations=50))]
+#[pyo3(signature = (occupied, preferred, *, choices, capacity, method="first", costs=None, epsilon=0.1, iterations=50))]
 #[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
 pub(crate) fn place_codes<'py>(
     py: Python<'py>,
-    settled: &Bound<'py, PyAny>,
-    wishes: &Bound<'py, PyAny>,
+    occupied: &Bound<'py, PyAny>,
+    preferred: &Bound<'py, PyAny>,
     choices: usize,
     capacity: u32,
     method: &str,
@@ -68,39 +68,41 @@ pub(crate) fn place_codes<'py>(
     epsilon: f64,
     iterations: u32,
 ) -> PyResult<Bound<'py, PyArray1<u32>>> {
-    let settled = Keys::read(settled, "settled", "(s, words)")?;
-    let wishes = Keys::read(wishes, "wishes", "(m * choices, words)")?;
-    arrays::check_axis("wishes", 1, wishes.words(), settled.words())?;
-    if choices == 0 || !wishes.rows().is_multiple_of(choices) {
+    let occupied = Keys::read(occupied, "occupied", "(s, words)")?;
+    let preferred = Keys::read(preferred, "preferred", "(m * choices, words)")?;
+    arrays::check_axis("preferred", 1, preferred.words(), occupied.words())?;
+    if choices == 0 || !preferred.rows().is_multiple_of(choices) {
         return Err(PyValueError::new_err(format!(
-            "`wishes` has {} rows, which is not a whole number of items with choices={choices}",
-            wishes.rows()
+            "`preferred` has the wrong length: expected a multiple of choices={choices} rows, got {}",
+            preferred.rows()
         )));
     }
     let costs: Option<PyReadonlyArray1<'py, f64>> = match (method, costs) {
         ("first", _) => None,
         ("nearest" | "sinkhorn", Some(costs)) => {
             let costs = arrays::read::<f64, Ix1>(costs, "costs", "(m * choices,)")?;
-            arrays::check_axis("costs", 0, costs.len(), wishes.rows())?;
+            arrays::check_axis("costs", 0, costs.len(), preferred.rows())?;
             if !costs.as_slice()?.iter().all(|cost| cost.is_finite()) {
-                return Err(PyValueError::new_err("`costs` must be finite"));
+                return Err(PyValueError::new_err(
+                    "`costs` are invalid: expected finite numbers, got NaN or infinity",
+                ));
             }
             Some(costs)
         }
         ("nearest" | "sinkhorn", None) => {
             return Err(PyValueError::new_err(format!(
-                "`method=\"{method}\"` needs `costs`"
+                "`costs` are missing: expected an array for the method \"{method}\", got None"
             )));
         }
         _ => {
             return Err(PyValueError::new_err(format!(
-                "`method` must be \"first\", \"nearest\" or \"sinkhorn\", not \"{method}\""
+                "`method` is unknown: expected \"first\", \"nearest\" or \"sinkhorn\", got \"{method}\""
             )));
         }
     };
     if !(epsilon.is_finite() && epsilon > 0.0) {
         return Err(PyValueError::new_err(format!(
-            "`epsilon` must be above 0, not {epsilon}"
+            "`epsilon` is out of range: expected a number above 0, got {epsilon}"
         )));
     }
     let settings = Sinkhorn { epsilon, iterations };
@@ -108,7 +110,7 @@ pub(crate) fn place_codes<'py>(
         Some(costs) => costs.as_slice()?,
         None => &[],
     };
-    let (one, other, words) = (settled.slice()?, wishes.slice()?, settled.words());
+    let (one, other, words) = (occupied.slice()?, preferred.slice()?, occupied.words());
     let placed = py.detach(|| {
         if words == 1 {
             return by_method(one, other, costs, choices, capacity, method, settings);
@@ -120,8 +122,8 @@ pub(crate) fn place_codes<'py>(
 }
 
 fn by_method<K: Copy + Eq + std::hash::Hash>(
-    settled: &[K],
-    wishes: &[K],
+    occupied: &[K],
+    preferred: &[K],
     costs: &[f64],
     choices: usize,
     capacity: u32,
@@ -129,9 +131,9 @@ fn by_method<K: Copy + Eq + std::hash::Hash>(
     settings: Sinkhorn,
 ) -> Vec<u32> {
     match method {
-        "first" => collide::first(settled, wishes, choices, capacity),
-        "nearest" => collide::nearest(settled, wishes, costs, choices, capacity),
-        _ => collide::sinkhorn(settled, wishes, costs, choices, capacity, settings),
+        "first" => collide::first(occupied, preferred, choices, capacity),
+        "nearest" => collide::nearest(occupied, preferred, costs, choices, capacity),
+        _ => collide::sinkhorn(occupied, preferred, costs, choices, capacity, settings),
     }
 }
 
@@ -144,7 +146,7 @@ impl<'py> Keys<'py> {
         match keys.shape()[1] {
             1 | 2 => Ok(Self(keys)),
             words => Err(PyValueError::new_err(format!(
-                "`{name}` must have one word a row or two, not {words}"
+                "`{name}` has the wrong shape: expected one or two words per row, got {words}"
             ))),
         }
     }

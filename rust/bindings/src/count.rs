@@ -1,14 +1,14 @@
-//! Counts among the arguments: a number that cannot be one is named, where pyo3 alone would say that it overflows.
+//! Counts among the arguments: an error names the argument, where pyo3 alone would report an overflow.
 
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 
 use crate::error::config_error;
 
-/// An argument that should be a count: any integer. [`Count::get`] says whether it is.
+/// An integer argument that should be a count; [`Count::get`] checks it.
 pub(crate) enum Count {
     Fits(usize),
-    /// Negative or beyond 64 bits; the tokens, if Python writes out so many.
+    /// Negative or beyond 64 bits, as written by Python.
     Beyond(String),
 }
 
@@ -33,7 +33,7 @@ impl Count {
         match self {
             Self::Fits(count) => Ok(count),
             Self::Beyond(text) => Err(config_error(format!(
-                "`{name}` is {text}, but must be from 0 to {}",
+                "`{name}` is out of range: expected 0 to {}, got {text}",
                 usize::MAX
             ))),
         }
@@ -47,13 +47,8 @@ impl Count {
             Some(Self::Fits(count)) => count.to_string(),
             Some(Self::Beyond(text)) => text,
         };
-        let rule = if got.starts_with(|first: char| first != '-' && first != '0') {
-            "must be a number of threads"
-        } else {
-            "must be at least 1"
-        };
         Err(config_error(format!(
-            "`threads` is {got}, but {rule}; pass None for all cores"
+            "`threads` is out of range: expected at least 1, or None for all cores, got {got}"
         )))
     }
 }

@@ -1,4 +1,4 @@
-//! The one place where an error of the core becomes a Python exception.
+//! Conversion of core errors to Python exceptions.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use sidkit_core::Error;
 
-/// Maps a core error to the Python exception that callers catch.
+/// Converts a core error to a Python exception.
 #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(to_python)`")]
 pub(crate) fn to_python(error: Error) -> PyErr {
     match error {
@@ -38,7 +38,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
     }
 }
 
-/// `ConfigError`: an argument makes no sense, by itself or beside others.
+/// `ConfigError`: an argument is invalid, alone or together with others.
 pub(crate) fn config_error(message: String) -> PyErr {
     of_sidkit("ConfigError", message)
 }

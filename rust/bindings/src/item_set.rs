@@ -67,7 +67,9 @@ impl ItemSet {
         join: impl Fn(&sidkit_core::trie::ItemSet, &sidkit_core::trie::ItemSet) -> sidkit_core::trie::ItemSet,
     ) -> PyResult<Self> {
         if !Arc::ptr_eq(&self.trie, &other.trie) {
-            return Err(PyValueError::new_err("the sets were made by different tries"));
+            return Err(PyValueError::new_err(
+                "the sets belong to different tries: expected two sets of one trie",
+            ));
         }
         Ok(Self {
             trie: Arc::clone(&self.trie),
@@ -76,51 +78,51 @@ impl ItemSet {
     }
 }
 
-/// The arguments `exclude` and `within`.
+/// The arguments `exclude` and `allow`.
 pub(crate) struct OwnedLimits {
     exclude: Option<Exclusion>,
-    within: Vec<Py<ItemSet>>,
+    allow: Vec<Py<ItemSet>>,
 }
 
 impl OwnedLimits {
     pub(crate) fn new(
         trie: &Arc<sidkit_core::Trie>,
         exclude: Option<Bound<'_, PyAny>>,
-        within: Option<Bound<'_, PyAny>>,
+        allow: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let within = match within {
+        let allow = match allow {
             None => Vec::new(),
-            Some(within) => match within.cast::<ItemSet>() {
+            Some(allow) => match allow.cast::<ItemSet>() {
                 Ok(set) => vec![set.clone().unbind()],
-                Err(_) => within.extract::<Vec<Py<ItemSet>>>().map_err(|_| {
+                Err(_) => allow.extract::<Vec<Py<ItemSet>>>().map_err(|_| {
                     PyTypeError::new_err(format!(
-                        "`within` is a {}, expected an ItemSet or a list of one for each group",
-                        within.get_type()
+                        "`allow` has the wrong type: expected an ItemSet, or a list with one per group, got {}",
+                        allow.get_type()
                     ))
                 })?,
             },
         };
-        if within.iter().any(|set| !Arc::ptr_eq(&set.get().trie, trie)) {
+        if allow.iter().any(|set| !Arc::ptr_eq(&set.get().trie, trie)) {
             return Err(PyValueError::new_err(
-                "a set of `within` was made by another trie; make it with this trie's `item_set`",
+                "a set of `allow` belongs to another trie: expected a set of this one. Make it with its `item_set`",
             ));
         }
         let exclude = exclude.map(|exclude| exclusion(trie, &exclude)).transpose()?;
-        Ok(Self { exclude, within })
+        Ok(Self { exclude, allow })
     }
 
     /// Calls `work` with the limits.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&Limits<'_>) -> R) -> R {
-        let within: Vec<_> = self.within.iter().map(|set| &set.get().set).collect();
+        let allow: Vec<_> = self.allow.iter().map(|set| &set.get().set).collect();
         work(&Limits {
             exclude: self.exclude.as_ref(),
-            within: &within,
+            allow: &allow,
         })
     }
 
-    /// Whether everything is permitted.
+    /// True if everything is permitted.
     pub(crate) fn is_empty(&self) -> bool {
-        self.exclude.is_none() && self.within.is_empty()
+        self.exclude.is_none() && self.allow.is_empty()
     }
 }
 
@@ -130,7 +132,7 @@ fn exclusion(trie: &sidkit_core::Trie, exclude: &Bound<'_, PyAny>) -> PyResult<E
     let read = || Some((exclude.getattr("values").ok()?, exclude.getattr("offsets").ok()?));
     let (values, offsets) = pair.ok().or_else(read).ok_or_else(|| {
         PyTypeError::new_err(format!(
-            "`exclude` is a {}, expected `(values, offsets)` or an object with these attributes, such as Sequences",
+            "`exclude` has the wrong type: expected `(values, offsets)` or an object with these attributes, such as Sequences, got {}",
             exclude.get_type()
         ))
     })?;

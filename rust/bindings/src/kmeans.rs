@@ -14,37 +14,37 @@ use crate::error::to_python;
 /// Centroids, the centroid of every row, and the objective.
 type Clusters<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u16>>, f64);
 
-/// How often the interpreter is asked whether the user wants to stop.
+/// Time between two checks for Ctrl-C.
 const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
 
-/// Clusters the rows of `x` around `codes` centroids.
+/// Cluster the rows of `x` around `codebook_size` centroids.
 #[pyfunction]
-#[pyo3(signature = (x, codes, *, iterations=25, init=None, seed=0, batch=None, capacity=None, threads=None))]
+#[pyo3(signature = (x, codebook_size, *, iterations=25, init=None, seed=0, batch_size=None, capacity=None, threads=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
 pub(crate) fn kmeans_fit<'py>(
     py: Python<'py>,
     x: &Bound<'py, PyAny>,
-    codes: Count,
+    codebook_size: Count,
     #[pyo3(from_py_with = count::iterations)] iterations: usize,
     init: Option<&Bound<'py, PyAny>>,
     #[pyo3(from_py_with = count::seed)] seed: u64,
-    batch: Option<Count>,
+    batch_size: Option<Count>,
     capacity: Option<Count>,
     threads: Option<Count>,
 ) -> PyResult<Clusters<'py>> {
     let rows = arrays::read::<f32, Ix2>(x, "x", "(n, dim)")?;
     let dim = rows.shape()[1];
-    let (codes, threads) = (codes.get("codes")?, Count::threads(threads)?);
-    let batch = batch.map(|batch| batch.get("batch")).transpose()?;
+    let (codes, threads) = (codebook_size.get("codebook_size")?, Count::threads(threads)?);
+    let batch = batch_size.map(|batch| batch.get("batch_size")).transpose()?;
     let capacity = capacity.map(|capacity| capacity.get("capacity")).transpose()?;
-    arrays::affordable::<f32>("batch", batch.unwrap_or(0), dim)?;
+    arrays::affordable::<f32>("batch_size", batch.unwrap_or(0), dim)?;
     let init = init.map_or(Ok(Init::Parallel), |init| init_of(init, codes, dim))?;
     let options = Options {
-        codes,
+        codebook_size: codes,
         iterations,
         init,
         seed,
-        batch,
+        batch_size: batch,
         capacity,
         threads,
     };
@@ -72,14 +72,14 @@ pub(crate) fn kmeans_fit<'py>(
     ))
 }
 
-/// What the user's Ctrl-C, or a handler of another signal, raises.
+/// The exception of Ctrl-C or of another signal handler.
 fn signal() -> Option<PyErr> {
     Python::attach(|py: Python<'_>| Python::check_signals(py).err())
 }
 
 fn init_of(value: &Bound<'_, PyAny>, codes: usize, dim: usize) -> PyResult<Init> {
     let Ok(name) = value.extract::<String>() else {
-        let given = arrays::read::<f32, Ix2>(value, "init", "(codes, dim), or a name")?;
+        let given = arrays::read::<f32, Ix2>(value, "init", "(codebook_size, dim), or a name")?;
         arrays::check_axis("init", 0, given.shape()[0], codes)?;
         arrays::check_axis("init", 1, given.shape()[1], dim)?;
         return Ok(Init::Given(given.as_slice()?.to_vec()));
@@ -90,7 +90,7 @@ fn init_of(value: &Bound<'_, PyAny>, codes: usize, dim: usize) -> PyResult<Init>
         "k-means||" => Ok(Init::Parallel),
         "bisect" => Ok(Init::Bisect),
         _ => Err(PyValueError::new_err(format!(
-            "`init` is {name:?}, but must be \"random\", \"k-means++\", \"k-means||\", \"bisect\" or centroids"
+            "`init` is unknown: expected \"random\", \"k-means++\", \"k-means||\", \"bisect\" or centroids, got {name:?}"
         ))),
     }
 }

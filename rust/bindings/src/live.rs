@@ -123,7 +123,7 @@ impl LiveTrie {
             }
             _ => {
                 return Err(PyValueError::new_err(
-                    "`sids` and `items` say together what comes; pass both or neither",
+                    "`sids` and `items` belong together: expected both or neither, got one of them",
                 ));
             }
         };

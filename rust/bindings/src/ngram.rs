@@ -21,22 +21,22 @@ pub(crate) fn ngram_windows(layout: &SidLayout, kind: &str) -> PyResult<Vec<(usi
         .collect())
 }
 
-/// Find the rows of the n-grams of packed SIDs in one embedding table of `rows` rows.
+/// Find the rows of the n-grams of packed SIDs in one embedding table of `num_embeddings` rows.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
-#[pyo3(signature = (packed, layout, *, kind, rows, seed=0, mode="mix", out=None, threads=None))]
+#[pyo3(signature = (packed, layout, *, kind, num_embeddings, seed=0, mode="mix", out=None, threads=None))]
 pub(crate) fn ngram_rows<'py>(
     packed: &Bound<'py, PyAny>,
     layout: &SidLayout,
     kind: &Bound<'py, PyAny>,
-    rows: &Bound<'py, PyAny>,
+    num_embeddings: &Bound<'py, PyAny>,
     #[pyo3(from_py_with = count::seed)] seed: u64,
     mode: &str,
     out: Option<Bound<'py, PyAny>>,
     threads: Option<Count>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = packed.py();
-    let plan = plan(layout, kind, rows, seed, mode)?;
+    let plan = plan(layout, kind, num_embeddings, seed, mode)?;
     let keys = layout.packed("packed", packed)?;
     let (count, grams) = (keys.shape()[0], plan.grams());
     let out = out.unwrap_or_else(|| PyArray2::<i64>::zeros(py, [count, grams], false).into_any());
@@ -70,7 +70,7 @@ fn plan(
         "murmur3" => Mode::Murmur3,
         _ => {
             return Err(PyValueError::new_err(format!(
-                "`mode` is \"{mode}\", expected \"mix\", \"modulo\" or \"murmur3\""
+                "`mode` is unknown: expected \"mix\", \"modulo\" or \"murmur3\", got \"{mode}\""
             )));
         }
     };
@@ -78,14 +78,16 @@ fn plan(
     Ngrams::new(layout.0.clone(), &windows, rows, seed, mode).map_err(to_python)
 }
 
-/// The argument `rows`; the core says what it thinks of 0 and of 2^63.
+/// The argument `num_embeddings`; the core checks 0 and 2^63.
 fn table_rows(rows: &Bound<'_, PyAny>) -> PyResult<u64> {
     rows.extract().map_err(|error: PyErr| {
         if error.is_instance_of::<PyOverflowError>(rows.py()) {
             let got = rows
                 .str()
                 .map_or_else(|_| "a huge number".to_owned(), |text| text.to_string());
-            return PyValueError::new_err(format!("an embedding table has 1 to 2^63 - 1 rows, got {got}"));
+            return PyValueError::new_err(format!(
+                "`num_embeddings` is out of range: expected 1 to 2^63 - 1, got {got}"
+            ));
         }
         error
     })
@@ -99,7 +101,7 @@ fn named(layout: &SidLayout, name: &str) -> PyResult<Vec<Window>> {
 fn explicit(windows: &Bound<'_, PyAny>) -> PyResult<Vec<Window>> {
     let pairs: Vec<(usize, usize)> = windows.extract().map_err(|_| {
         PyTypeError::new_err(format!(
-            "`kind` is {windows}, expected a name such as \"bigram\" or a list of windows (start, length)"
+            "`kind` is invalid: expected a name such as \"bigram\" or a list of windows (start, length), got {windows}"
         ))
     })?;
     Ok(pairs

@@ -39,7 +39,7 @@ impl Origin {
         })
     }
 
-    /// Whether the file is still the one that was opened.
+    /// True if the file is still the one that was opened.
     pub(crate) fn holds(&self) -> bool {
         stamp(&self.path).is_ok_and(|now| now == self.stamp)
     }
@@ -67,7 +67,7 @@ pub(crate) fn trie_from_file(
 ) -> PyResult<Trie> {
     if stamp(&path).is_ok_and(|now| now != was) {
         return Err(PyValueError::new_err(format!(
-            "`{}` is no longer the file that the pickled trie was opened from; open it and pickle again",
+            "`{}` was changed: expected the file that the pickled trie was opened from. Open it and pickle again",
             path.display()
         )));
     }

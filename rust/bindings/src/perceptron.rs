@@ -41,7 +41,7 @@ impl Perceptron {
             .map_err(to_python)
     }
 
-    /// What the layers are computed with.
+    /// Instruction set of the layers.
     #[getter]
     fn kernel(&self) -> &'static str {
         self.0.kernel().name()

@@ -10,7 +10,7 @@ use crate::arrays;
 use crate::count::Count;
 use crate::error::to_python;
 
-/// How often the interpreter is asked whether the user wants to stop.
+/// Time between two checks for Ctrl-C.
 const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
 
 /// Learns which tokens of histories to merge.

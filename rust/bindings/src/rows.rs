@@ -49,7 +49,7 @@ impl<'py> RowsArray<'py> {
                 read(&x.call_method1("view", ("uint16",))?).map(Self::Bf16)
             }
             _ => Err(PyTypeError::new_err(format!(
-                "`x` must be an array of float32, float64, float16 or bfloat16, not {found}; convert it with `.astype(\"float32\")`"
+                "`x` has the wrong type: expected an array of float32, float64, float16 or bfloat16, got {found}. Convert it with `.astype(\"float32\")`"
             ))),
         }
     }
@@ -62,7 +62,7 @@ impl<'py> RowsArray<'py> {
         }
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub(crate) fn count(&self) -> usize {
         self.shape()[0]
     }

@@ -13,7 +13,7 @@ use crate::arrays::{self, check_axis};
 use crate::count;
 use crate::error::to_python;
 
-/// How many codes each level of a Semantic ID has, and so how it packs into one or two 64-bit words.
+/// Sizes of the levels of a Semantic ID, and their packing into one or two 64-bit words.
 #[pyclass(frozen, eq, hash, module = "sidkit._core")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct SidLayout(pub(crate) sidkit_core::SidLayout);
@@ -30,53 +30,53 @@ impl SidLayout {
         sidkit_core::SidLayout::new(&checked).map(Self).map_err(to_python)
     }
 
-    /// How many codes each level has.
+    /// Number of tokens of each level.
     #[getter]
     fn sizes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.0.sizes())
     }
 
-    /// How many bits each level takes: ceil(log2 size).
+    /// Number of bits of each level: ceil(log2 size).
     #[getter]
     fn bits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.0.bits())
     }
 
-    /// How many bits a whole SID takes.
+    /// Number of bits of a SID.
     #[getter]
     fn total_bits(&self) -> u32 {
         self.0.total_bits()
     }
 
-    /// How many 64-bit words a packed SID takes: 1 or 2.
+    /// Number of 64-bit words of a packed SID: 1 or 2.
     #[getter]
     fn words(&self) -> usize {
         self.0.words()
     }
 
-    /// How many tokens a SID has.
+    /// Number of tokens of a SID.
     #[getter]
     fn levels(&self) -> usize {
         self.0.levels()
     }
 
     /// Pack rows of tokens.
-    #[pyo3(signature = (codes, out=None))]
+    #[pyo3(signature = (tokens, out=None))]
     fn pack<'py>(
         &self,
-        codes: &Bound<'py, PyAny>,
+        tokens: &Bound<'py, PyAny>,
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = codes.py();
-        let codes = arrays::read::<u16, Ix2>(codes, "codes", "(n, levels)")?;
-        check_axis("codes", 1, codes.shape()[1], self.0.levels())?;
-        let rows = codes.shape()[0];
+        let py = tokens.py();
+        let tokens = arrays::read::<u16, Ix2>(tokens, "tokens", "(n, levels)")?;
+        check_axis("tokens", 1, tokens.shape()[1], self.0.levels())?;
+        let rows = tokens.shape()[0];
         let out = out.unwrap_or_else(|| self.new_packed(py, rows));
         let mut keys = self.packed_out(&out, "out", rows)?;
-        let (codes, keys) = (codes.as_slice()?, keys.as_slice_mut()?);
+        let (tokens, keys) = (tokens.as_slice()?, keys.as_slice_mut()?);
         py.detach(|| match self.0.words() {
-            1 => self.0.pack(codes, keys),
-            _ => self.0.pack(codes, keys.as_chunks_mut::<2>().0),
+            1 => self.0.pack(tokens, keys),
+            _ => self.0.pack(tokens, keys.as_chunks_mut::<2>().0),
         })
         .map_err(to_python)?;
         Ok(out)
@@ -93,26 +93,26 @@ impl SidLayout {
         let keys = self.packed("packed", packed)?;
         let (rows, levels) = (keys.shape()[0], self.0.levels());
         let out = out.unwrap_or_else(|| PyArray2::<u16>::zeros(py, [rows, levels], false).into_any());
-        let mut codes = arrays::write::<u16, Ix2>(&out, "out", "(n, levels)")?;
-        check_axis("out", 0, codes.shape()[0], rows)?;
-        check_axis("out", 1, codes.shape()[1], levels)?;
-        let (keys, codes) = (keys.as_slice()?, codes.as_slice_mut()?);
+        let mut tokens = arrays::write::<u16, Ix2>(&out, "out", "(n, levels)")?;
+        check_axis("out", 0, tokens.shape()[0], rows)?;
+        check_axis("out", 1, tokens.shape()[1], levels)?;
+        let (keys, tokens) = (keys.as_slice()?, tokens.as_slice_mut()?);
         py.detach(|| match self.0.words() {
-            1 => self.0.unpack(keys, codes),
-            _ => self.0.unpack(keys.as_chunks::<2>().0, codes),
+            1 => self.0.unpack(keys, tokens),
+            _ => self.0.unpack(keys.as_chunks::<2>().0, tokens),
         })
         .map_err(to_python)?;
         Ok(out)
     }
 
-    /// Give the first and the last packed SID, both inclusive, that begin with `tokens`.
+    /// Return the first and the last packed SID, both inclusive, that begin with `tokens`.
     fn prefix_range(&self, tokens: &Bound<'_, PyAny>) -> PyResult<(u128, u128)> {
         let tokens = self.tokens(tokens)?;
         let range = self.0.prefix_range(&tokens).map_err(to_python)?;
         Ok(range.into_inner())
     }
 
-    /// Cut packed SIDs down to their first `depth` tokens; the tokens below become 0.
+    /// Cut packed SIDs to their first `depth` tokens; the other tokens become 0.
     fn prefix<'py>(
         &self,
         packed: &Bound<'py, PyAny>,
@@ -166,7 +166,7 @@ impl SidLayout {
 }
 
 impl SidLayout {
-    /// `value` as the tokens of a prefix; what no 16-bit token can hold is refused as out of its level's range.
+    /// `value` as the tokens of a prefix; numbers beyond 16 bits are out of the range of every level.
     fn tokens(&self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u16>> {
         let mut tokens = Vec::new();
         for (level, token) in value.try_iter()?.enumerate() {
@@ -232,7 +232,7 @@ fn check_packed(layout: &sidkit_core::SidLayout, name: &str, shape: &[usize]) ->
     match (layout.words(), shape) {
         (1, [_]) | (2, [_, 2]) => Ok(()),
         _ => Err(PyValueError::new_err(format!(
-            "`{name}` must be of shape {}, since the SIDs have {} bits; its shape is {shape:?}",
+            "`{name}` has the wrong shape: expected {} for SIDs of {} bits, got {shape:?}",
             packed_shape(layout),
             layout.total_bits()
         ))),

@@ -65,7 +65,7 @@ impl Trie {
             "compact" => Storage::Compact,
             other => {
                 return Err(PyValueError::new_err(format!(
-                    "`storage` is `{other}`, expected `fast` or `compact`"
+                    "`storage` is unknown: expected `fast` or `compact`, got `{other}`"
                 )));
             }
         };
@@ -167,17 +167,17 @@ impl Trie {
         Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
     }
 
-    #[pyo3(signature = (states, out=None, *, exclude=None, within=None, rows_per_group=1))]
+    #[pyo3(signature = (states, out=None, *, exclude=None, allow=None, rows_per_group=1))]
     fn allowed<'py>(
         &self,
         py: Python<'py>,
         states: &TrieStates,
         out: Option<Bound<'py, PyAny>>,
         exclude: Option<Bound<'py, PyAny>>,
-        within: Option<Bound<'py, PyAny>>,
+        allow: Option<Bound<'py, PyAny>>,
         #[pyo3(from_py_with = count::rows_per_group)] rows_per_group: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        let limits = OwnedLimits::new(&self.0, exclude, allow)?;
         self.fill::<bool>(py, states, out, 1, |states, out| {
             if limits.is_empty() {
                 return self.0.allowed(states, out);
@@ -229,9 +229,9 @@ impl Trie {
             .into_any())
     }
 
-    fn step(&self, states: &TrieStates, codes: &Bound<'_, PyAny>) -> PyResult<TrieStates> {
-        let (states, codes) = (self.own(states)?, integers("codes", codes)?);
-        let next = self.0.step(states, &codes).map_err(to_python)?;
+    fn step(&self, states: &TrieStates, tokens: &Bound<'_, PyAny>) -> PyResult<TrieStates> {
+        let (states, tokens) = (self.own(states)?, integers("tokens", tokens)?);
+        let next = self.0.step(states, &tokens).map_err(to_python)?;
         Ok(self.states(next))
     }
 
@@ -239,17 +239,17 @@ impl Trie {
         Ok(self.0.count(self.own(states)?).into_pyarray(py))
     }
 
-    #[pyo3(signature = (states, *, exclude=None, within=None, rows_per_group=1))]
+    #[pyo3(signature = (states, *, exclude=None, allow=None, rows_per_group=1))]
     fn items<'py>(
         &self,
         py: Python<'py>,
         states: &TrieStates,
         exclude: Option<Bound<'py, PyAny>>,
-        within: Option<Bound<'py, PyAny>>,
+        allow: Option<Bound<'py, PyAny>>,
         #[pyo3(from_py_with = count::rows_per_group)] rows_per_group: usize,
     ) -> PyResult<Ragged<'py, u32>> {
         let states = self.own(states)?;
-        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        let limits = OwnedLimits::new(&self.0, exclude, allow)?;
         let items = py.detach(|| {
             if limits.is_empty() {
                 return Ok(self.0.items(states));
@@ -284,7 +284,7 @@ impl Trie {
         nearby::sample(py, &self.0, self.own(states)?, k, seed)
     }
 
-    #[pyo3(signature = (log_probs, states, scores, *, rows_per_group, beam, exclude=None, within=None, renormalize=false))]
+    #[pyo3(signature = (log_probs, states, scores, *, rows_per_group, beam, exclude=None, allow=None, renormalize=false))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn beam_step<'py>(
         &self,
@@ -295,19 +295,19 @@ impl Trie {
         rows_per_group: Count,
         beam: Count,
         exclude: Option<Bound<'py, PyAny>>,
-        within: Option<Bound<'py, PyAny>>,
+        allow: Option<Bound<'py, PyAny>>,
         renormalize: bool,
     ) -> PyResult<BeamArrays<'py>> {
         let states = self.own(states)?;
         let size = self.0.next_size(states).map_err(to_python)? as usize;
         let log_probs =
-            arrays::read::<f32, Ix2>(&log_probs, "log_probs", "(states, codes of the next level)")?;
+            arrays::read::<f32, Ix2>(&log_probs, "log_probs", "(states, tokens of the next level)")?;
         arrays::check_axis("log_probs", 0, log_probs.shape()[0], states.len())?;
         arrays::check_axis("log_probs", 1, log_probs.shape()[1], size)?;
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
         let (rows_per_group, beam) = (rows_per_group.get("rows_per_group")?, beam.get("beam")?);
         arrays::affordable::<[u64; 4]>("beam", states.len(), beam)?;
-        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        let limits = OwnedLimits::new(&self.0, exclude, allow)?;
         let (log_probs, scores) = (log_probs.as_slice()?, scores.as_slice()?);
         let beams = py.detach(|| {
             limits.with(|&limits| {
@@ -330,7 +330,7 @@ impl Trie {
         Ok((arrays.0, arrays.1, arrays.2, self.states(beams.states)))
     }
 
-    #[pyo3(signature = (states, scores, *, rows_per_group, k, exclude=None, within=None))]
+    #[pyo3(signature = (states, scores, *, rows_per_group, k, exclude=None, allow=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn top_items<'py>(
         &self,
@@ -340,13 +340,13 @@ impl Trie {
         rows_per_group: Count,
         k: Count,
         exclude: Option<Bound<'py, PyAny>>,
-        within: Option<Bound<'py, PyAny>>,
+        allow: Option<Bound<'py, PyAny>>,
     ) -> PyResult<TopItems<'py>> {
         let states = self.own(states)?;
         let scores = arrays::read::<f32, Ix1>(&scores, "scores", "(states,)")?;
         let (rows_per_group, k) = (rows_per_group.get("rows_per_group")?, k.get("k")?);
         arrays::affordable::<u64>("k", states.len(), k)?;
-        let limits = OwnedLimits::new(&self.0, exclude, within)?;
+        let limits = OwnedLimits::new(&self.0, exclude, allow)?;
         let scores = scores.as_slice()?;
         let top =
             py.detach(|| limits.with(|limits| self.0.top_items(states, scores, rows_per_group, k, limits)));
@@ -382,7 +382,7 @@ impl Trie {
 }
 
 impl Trie {
-    /// What [`Origin`] unpickles.
+    /// Unpickles an [`Origin`].
     pub(crate) fn of(trie: sidkit_core::Trie) -> Self {
         Self(Arc::new(trie), None)
     }
@@ -407,7 +407,7 @@ impl Trie {
         let size = self.0.next_size(states).map_err(to_python)? as usize;
         let shape = [states.len(), size.div_ceil(per)];
         let out = out.unwrap_or_else(|| PyArray2::<T>::zeros(py, shape, false).into_any());
-        let mut array = arrays::write::<T, Ix2>(&out, "out", "(states, codes of the next level)")?;
+        let mut array = arrays::write::<T, Ix2>(&out, "out", "(states, tokens of the next level)")?;
         arrays::check_axis("out", 0, array.shape()[0], shape[0])?;
         arrays::check_axis("out", 1, array.shape()[1], shape[1])?;
         let rows = array.as_slice_mut()?;
@@ -421,7 +421,7 @@ impl Trie {
             Ok(&states.states)
         } else {
             Err(PyValueError::new_err(
-                "`states` were made by another trie; start again with this trie's `start`",
+                "`states` belong to another trie: expected states of this one. Start again with its `start`",
             ))
         }
     }
@@ -460,14 +460,14 @@ impl TrieStates {
     }
 }
 
-/// What a table of SIDs says about itself.
+/// The attributes of a table of SIDs.
 fn packed_and_layout<'py>(
     source: &Bound<'py, PyAny>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, SidLayout>)> {
     let read = || Some((source.getattr("packed").ok()?, source.getattr("layout").ok()?));
     let (packed, layout) = read().ok_or_else(|| {
         PyTypeError::new_err(format!(
-            "`source` is a {} without `packed` and `layout`; pass a SidTable, or packed SIDs together with their layout",
+            "`source` has the wrong type: expected a SidTable, or packed SIDs together with their layout, got {}",
             source.get_type()
         ))
     })?;
@@ -478,20 +478,20 @@ fn packed_and_layout<'py>(
 pub(crate) fn integers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     let array = value.cast::<numpy::PyUntypedArray>().map_err(|_| {
         PyTypeError::new_err(format!(
-            "`{what}` is a {}, expected a NumPy array of integers",
+            "`{what}` has the wrong type: expected a NumPy array of integers, got {}",
             value.get_type()
         ))
     })?;
     let kind = array.dtype().kind();
     if kind != b'i' && kind != b'u' {
         return Err(PyTypeError::new_err(format!(
-            "`{what}` has dtype {}, expected integers",
+            "`{what}` has the wrong dtype: expected integers, got {}",
             array.dtype()
         )));
     }
     if array.ndim() != 1 {
         return Err(PyValueError::new_err(format!(
-            "`{what}` has {} dimensions, expected one",
+            "`{what}` has the wrong shape: expected one dimension, got {}",
             array.ndim()
         )));
     }
@@ -504,7 +504,7 @@ pub(crate) fn item_numbers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec
     let number = |item: i64| {
         u32::try_from(item).map_err(|_| {
             PyValueError::new_err(format!(
-                "`{what}` holds {item}; item numbers are 0 to {}",
+                "an item of `{what}` is out of range: expected 0 to {}, got {item}",
                 u32::MAX
             ))
         })

@@ -12,7 +12,7 @@ pub const MAX_CODES: usize = 1 << 16;
 
 /// The codebooks of all levels: at least one level, each with 1 to [`MAX_CODES`] finite codewords of one dimension.
 ///
-/// Made once and shared: what can be computed ahead (norms, the kernel's layout) is kept beside the codewords.
+/// Made once and shared: what can be computed ahead (norms, the kernel's layout) is stored with the codewords.
 #[derive(Clone, Debug)]
 pub struct Codebooks {
     dim: usize,
@@ -66,13 +66,13 @@ impl Codebooks {
         })
     }
 
-    /// What assignment to these codebooks is computed with.
+    /// Instruction set of the assignment.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
 
-    /// How many numbers a codeword has.
+    /// Width of a codeword.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
@@ -169,7 +169,7 @@ impl Codebook {
         })
     }
 
-    /// How many codewords there are.
+    /// Number of codewords.
     #[must_use]
     pub fn size(&self) -> usize {
         self.norms.len()
@@ -212,21 +212,27 @@ mod tests {
 
     #[test]
     fn bad_codebooks_are_named() {
-        assert_eq!(error(2, vec![]), "`levels` is 0, but must be at least 1");
-        assert_eq!(error(0, vec![vec![]]), "`dim` is 0, but must be at least 1");
+        assert_eq!(
+            error(2, vec![]),
+            "`levels` is out of range: expected at least 1, got 0"
+        );
+        assert_eq!(
+            error(0, vec![vec![]]),
+            "`dim` is out of range: expected at least 1, got 0"
+        );
         assert_eq!(
             error(2, vec![vec![]]),
-            "`codes` is 0, but must be from 1 to 65536"
+            "`codes` is out of range: expected 1 to 65536, got 0"
         );
         assert_eq!(
             error(1, vec![vec![0.0; MAX_CODES + 1]]),
-            "`codes` is 65537, but must be from 1 to 65536"
+            "`codes` is out of range: expected 1 to 65536, got 65537"
         );
         assert_eq!(
             error(2, vec![vec![0.0; 5]]),
-            "`codebook` has 5 elements, but its shape asks for 4"
+            "`codebook` has the wrong length: expected 4 elements for its shape, got 5"
         );
-        assert!(error(2, vec![vec![0.0, 1.0, f32::NAN, 0.0]]).starts_with("row 1 of `codebook` holds NaN"));
+        assert!(error(2, vec![vec![0.0, 1.0, f32::NAN, 0.0]]).starts_with("row 1 of `codebook` is invalid: expected finite values"));
     }
 
     #[test]
@@ -236,7 +242,7 @@ mod tests {
         codebooks.decode(&[1, 0, 0, 0], &mut rows).unwrap();
         assert_eq!(rows, vec![13.0, 24.0, 11.0, 22.0]);
         let error = codebooks.decode(&[0, 1, 0, 0], &mut rows).unwrap_err();
-        let expected = "row 0, level 1: token 1 is not below 1, the number of codes of that level";
+        let expected = "row 0, level 1: the token is out of range: expected less than 1, got 1";
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -1,11 +1,11 @@
-//! One error type for the whole crate: every variant carries what was expected and what came.
+//! The error type of the crate: every variant carries what was expected and what was given.
 
 use std::fmt;
 
-/// What every fallible function of this crate returns.
+/// Result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Everything that can go wrong, with both sides of the disagreement and the rule that was broken.
+/// An error, with the expected value, the given one and the rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,16 +13,16 @@ pub enum Error {
     Length {
         /// The name of the argument.
         what: &'static str,
-        /// How many elements the shape asks for.
+        /// Number of elements of the shape.
         expected: usize,
-        /// How many elements came.
+        /// Number of elements given.
         got: usize,
     },
     /// A number is not in the range that makes sense. Pass one from `min` to `max`.
     Range {
         /// The name of the number.
         what: &'static str,
-        /// What came.
+        /// The given value.
         got: usize,
         /// The least that makes sense.
         min: usize,
@@ -45,33 +45,33 @@ pub enum Error {
     },
     /// A layout has no levels or too many. Give 1 to [`crate::sid::MAX_LEVELS`].
     LevelCount {
-        /// How many levels came.
+        /// Number of levels given.
         got: usize,
     },
     /// A level of a layout has no codes, or more than a 16-bit token can name. Give 1 to 65536.
     LevelSize {
         /// The level.
         level: usize,
-        /// How many codes it was said to have.
+        /// Its given size.
         got: i64,
     },
     /// A layout takes more bits than two words have. Use fewer levels or fewer codes.
     TooWide {
-        /// How many bits its levels take together.
+        /// Number of bits its levels take together.
         bits: u32,
     },
     /// Keys came in another number of words than the layout takes.
     KeyWords {
-        /// How many words the layout takes.
+        /// Number of words the layout takes.
         expected: usize,
-        /// How many words the keys have.
+        /// Number of words the keys have.
         got: usize,
     },
     /// A packed Semantic ID has bits set beyond the layout's. It was packed under another layout, or is damaged.
     KeyRange {
         /// The first such row.
         row: usize,
-        /// How many bits the layout takes.
+        /// Number of bits the layout takes.
         bits: u32,
     },
     /// A token is not one of its level's codes.
@@ -82,19 +82,19 @@ pub enum Error {
         level: usize,
         /// The token.
         token: i64,
-        /// How many codes the level has.
+        /// Number of codes the level has.
         size: u32,
     },
     /// A prefix or an n-gram is longer than a Semantic ID, or an n-gram is empty.
     Depth {
-        /// How many levels the layout has.
+        /// Number of levels the layout has.
         levels: usize,
-        /// How many tokens were asked for.
+        /// Number of tokens requested.
         got: usize,
     },
     /// States have read all levels; nothing can come next. Ask for their items.
     Complete {
-        /// How many levels the layout has.
+        /// Number of levels the layout has.
         levels: usize,
     },
     /// A row number that a batch of states does not have.
@@ -103,7 +103,7 @@ pub enum Error {
         at: usize,
         /// The row number.
         row: i64,
-        /// How many rows there are.
+        /// Number of rows.
         rows: usize,
     },
     /// An item is not in the trie.
@@ -129,9 +129,9 @@ pub enum Error {
     },
     /// A batch does not fall into groups as it was said to.
     Groups {
-        /// How many rows the batch has.
+        /// Number of rows the batch has.
         rows: usize,
-        /// How many rows each group was said to have.
+        /// Given number of rows per group.
         rows_per_group: usize,
         /// The rule that is broken.
         problem: &'static str,
@@ -145,7 +145,7 @@ pub enum Error {
     },
     /// More items than positions of 32 bits can tell apart.
     TooManyItems {
-        /// How many items came.
+        /// Number of items given.
         got: usize,
     },
     /// An item came with two Semantic IDs. Give each item once.
@@ -155,7 +155,7 @@ pub enum Error {
     },
     /// A file is not a trie of ours, or is damaged.
     Format {
-        /// What was expected and what came.
+        /// Expected and given content.
         problem: String,
     },
     /// The system refused to read or write a file.
@@ -166,12 +166,12 @@ pub enum Error {
         kind: std::io::ErrorKind,
         /// The number of the error where the system gave one, such as 28 for a full disk.
         code: Option<i32>,
-        /// What the system said.
+        /// Message of the system.
         message: String,
     },
     /// An embedding table cannot have so many rows. Give 1 to 2^63 - 1.
     Rows {
-        /// How many rows were asked for.
+        /// Number of rows requested.
         got: u64,
     },
     /// A name is no kind of n-gram.
@@ -185,9 +185,9 @@ pub enum Error {
     Window {
         /// Its first level.
         start: usize,
-        /// How many levels it has.
+        /// Number of levels it has.
         length: usize,
-        /// How many levels the layout has.
+        /// Number of levels the layout has.
         levels: usize,
     },
     /// A text is not a Semantic ID such as `12-200-7-0`.
@@ -233,7 +233,7 @@ impl fmt::Display for Error {
             Self::Length { what, expected, got } => {
                 write!(
                     f,
-                    "`{what}` has {got} elements, but its shape asks for {expected}"
+                    "`{what}` has the wrong length: expected {expected} elements for its shape, got {got}"
                 )
             }
             Self::Range {
@@ -242,39 +242,48 @@ impl fmt::Display for Error {
                 min,
                 max: usize::MAX,
             } => {
-                write!(f, "`{what}` is {got}, but must be at least {min}")
+                write!(f, "`{what}` is out of range: expected at least {min}, got {got}")
             }
             Self::Range { what, got, min, max } => {
-                write!(f, "`{what}` is {got}, but must be from {min} to {max}")
+                write!(f, "`{what}` is out of range: expected {min} to {max}, got {got}")
             }
-            Self::Stopped => write!(f, "the work was stopped before its end; nothing was made"),
+            Self::Stopped => write!(
+                f,
+                "the work was stopped before it ended: expected to continue, got a stop. Nothing was made"
+            ),
             Self::Kernel { name } => {
-                write!(f, "this CPU cannot run kernel {name:?}; available are")?;
+                write!(f, "this CPU cannot run kernel {name:?}: expected one of")?;
                 crate::Kernel::available().try_for_each(|kernel| write!(f, " {:?}", kernel.name()))
             }
             Self::NotFinite { what, row } => write!(
                 f,
-                "row {row} of `{what}` holds NaN or infinity; every value must be finite: clean or drop that row"
+                "row {row} of `{what}` is invalid: expected finite values, got NaN or infinity. Clean or drop the row"
             ),
             Self::LevelCount { got } => {
-                write!(f, "a layout has 1 to 128 levels, got {got}")
+                write!(
+                    f,
+                    "the number of levels is out of range: expected 1 to 128, got {got}"
+                )
             }
             Self::LevelSize { level, got } => {
-                write!(f, "level {level} has {got} codes; every level has 1 to 65536")
+                write!(
+                    f,
+                    "the size of level {level} is out of range: expected 1 to 65536, got {got}"
+                )
             }
             Self::TooWide { bits } => write!(
                 f,
-                "the levels take {bits} bits together, but at most 128 fit; use fewer levels or fewer codes"
+                "the layout is too wide: expected levels of at most 128 bits together, got {bits}. Use fewer or smaller levels"
             ),
             Self::KeyWords { expected, got } => {
                 write!(
                     f,
-                    "the layout packs into {expected} 64-bit words, but the keys have {got}"
+                    "the keys have the wrong width: expected {expected} 64-bit words for the layout, got {got}"
                 )
             }
             Self::KeyRange { row, bits } => write!(
                 f,
-                "row {row} has bits set beyond the {bits} of the layout; was it packed under another layout?"
+                "row {row} does not belong to the layout: expected {bits} bits, got more. Use the layout it was packed with"
             ),
             Self::TokenRange {
                 row,
@@ -283,74 +292,81 @@ impl fmt::Display for Error {
                 size,
             } => write!(
                 f,
-                "row {row}, level {level}: token {token} is not below {size}, the number of codes of that level"
+                "row {row}, level {level}: the token is out of range: expected less than {size}, got {token}"
             ),
             Self::Depth { levels, got } => {
                 write!(
                     f,
-                    "{got} tokens are asked for, but the layout has {levels} levels"
+                    "the depth is out of range: expected at most {levels} levels, got {got}"
                 )
             }
             Self::Complete { levels } => write!(
                 f,
-                "the states have read all {levels} levels, nothing can come next; ask for their items"
+                "the states are complete: expected fewer than {levels} tokens. Ask for their items"
             ),
             Self::RowRange { at, row, rows } => {
                 write!(
                     f,
-                    "`rows[{at}]` is {row}, but there are {rows} states: 0 to {rows} exclusive"
+                    "`rows[{at}]` is out of range: expected 0 to {rows} exclusive, the number of states, got {row}"
                 )
             }
             Self::UnknownItem { row, item } => {
-                write!(f, "row {row} asks for item {item}, which is not in the trie")
+                write!(f, "row {row}: expected an item of the trie, got {item}")
             }
             Self::ItemExists { row, item } => write!(
                 f,
-                "row {row} adds item {item}, which is in the trie already; remove it in the same batch to change its Semantic ID"
+                "row {row}: expected an item that is not in the trie, got {item}. Remove it in the same batch to change its Semantic ID"
             ),
             Self::SharedKey { item, other } => write!(
                 f,
-                "items {item} and {other} would share a Semantic ID, but here every item has its own; give one of them another"
+                "items share a Semantic ID: expected distinct ones, got one for items {item} and {other}. Change one of them"
             ),
             Self::Groups {
                 rows,
                 rows_per_group,
                 problem,
-            } => write!(f, "{rows} rows in groups of {rows_per_group}: {problem}"),
+            } => write!(f, "{rows} rows do not fit groups of {rows_per_group}: {problem}"),
             Self::Offsets { what, values } => write!(
                 f,
-                "the offsets of `{what}` must ascend from 0 to the number of its values, {values}"
+                "the offsets of `{what}` are invalid: expected them to ascend from 0 to {values}, the number of values"
             ),
             Self::TooManyItems { got } => {
-                write!(f, "{got} items, but a trie holds at most {}", u32::MAX - 1)
+                write!(
+                    f,
+                    "too many items for a trie: expected at most {}, got {got}",
+                    u32::MAX - 1
+                )
             }
             Self::RepeatedItem { item } => {
                 write!(
                     f,
-                    "item {item} came twice, but an item has one Semantic ID; drop one of its rows"
+                    "an item is repeated: expected one Semantic ID per item, got several for item {item}. Drop its other rows"
                 )
             }
             Self::Format { problem } => write!(f, "not a readable trie: {problem}"),
             Self::Io { path, message, .. } => write!(f, "`{path}`: {message}"),
             Self::Rows { got } => {
-                write!(f, "an embedding table has 1 to 2^63 - 1 rows, got {got}")
+                write!(
+                    f,
+                    "`num_embeddings` is out of range: expected 1 to 2^63 - 1, got {got}"
+                )
             }
             Self::GramKind { got } => write!(
                 f,
-                "`{got}` is no kind of n-gram; take `unigram`, `bigram`, `trigram`, `4gram` and so on, `all` or `prefix`"
+                "the kind of n-gram is unknown: expected `unigram`, `bigram`, `trigram`, `4gram` and so on, `all` or `prefix`, got `{got}`"
             ),
-            Self::NoWindows => write!(f, "there is no window to cut n-grams with; give at least one"),
+            Self::NoWindows => write!(f, "there are no n-grams: expected at least one window, got none"),
             Self::Window {
                 start,
                 length,
                 levels,
             } => write!(
                 f,
-                "the window of {length} levels from level {start} on is empty or not within the {levels} levels"
+                "a window is out of range: expected one or more of {levels} levels, got {length} from level {start}"
             ),
             Self::SidText { text } => write!(
                 f,
-                "`{text}` is no Semantic ID; write tokens of 0 to 65535 joined by `-`, such as `12-200-7-0`"
+                "a Semantic ID is malformed: expected tokens of 0 to 65535 joined by `-`, such as `12-200-7-0`, got `{text}`"
             ),
         }
     }

@@ -1,7 +1,7 @@
 //! n-gram rows of one Semantic ID side by side: the windows are the lanes of a vector register.
 //!
 //! Every lane does the same sums with constants of its own, so a compiler turns the loops below into vector
-//! instructions without being told. A register may have more lanes than there are windows; what the surplus lanes
+//! instructions by itself. A register may have more lanes than there are windows; what the surplus lanes
 //! write is overwritten by the next Semantic ID, and the last few Semantic IDs are left to the plain loop.
 
 #![expect(
@@ -21,10 +21,10 @@ use crate::sid::Key;
 #[derive(Clone, Debug)]
 pub(crate) struct Lanes {
     grams: usize,
-    /// Whether any window is hashed, and whether any of those is wider than 64 bits.
+    /// The presence of hashed windows, and of hashed windows wider than 64 bits.
     hashed: bool,
     wide: bool,
-    /// Whether any window has rows of its own.
+    /// True if any window has rows of its own.
     exact: bool,
     /// One window a lane. If there are no more than `SEVERAL`, the one group repeats them.
     groups: Vec<Group>,
@@ -231,7 +231,7 @@ impl Group {
         *out = rows.map(u64::cast_signed);
     }
 
-    /// What the low words are mixed with: the salt, into which wide windows have mixed their high words.
+    /// The number to mix low words with: the salt, into which wide windows have mixed their high words.
     #[inline(always)]
     fn high_part<K: Key>(&self, keys: [K; LANES]) -> Words {
         // A window of more than 64 bits begins below bit 64, so its upper part is within the high word.

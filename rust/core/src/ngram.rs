@@ -30,7 +30,7 @@ use crate::lanes::Lanes;
 use crate::pool;
 use crate::sid::{Key, SidLayout};
 
-/// How many SIDs a thread takes at a time: enough to outweigh the handover.
+/// Number of SIDs a thread takes at a time: enough to outweigh the handover.
 const BLOCK: usize = 16_384;
 
 /// A run of neighbouring levels: the n-gram of a Semantic ID is its tokens at these levels.
@@ -38,7 +38,7 @@ const BLOCK: usize = 16_384;
 pub struct Window {
     /// The first level.
     pub start: usize,
-    /// How many levels.
+    /// Number of levels.
     pub length: usize,
 }
 
@@ -90,7 +90,7 @@ impl FromStr for Kind {
     }
 }
 
-/// How an n-gram without a row of its own finds one in the pool.
+/// Hash of n-grams without their own row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Version 1 of the hash, as the module describes it. Use this one.
@@ -115,7 +115,7 @@ pub struct Ngrams {
     lanes: Lanes,
 }
 
-/// What one window needs to become a row.
+/// Constants that map one window to a row.
 #[derive(Clone, Debug)]
 pub(crate) struct Gram {
     window: Window,
@@ -123,7 +123,7 @@ pub(crate) struct Gram {
     pub(crate) shift: u32,
     /// As many ones as the window has bits.
     pub(crate) mask: u128,
-    /// Whether the mixed-radix number is not simply the packed bits: a level but the first is no power of two.
+    /// True if the mixed-radix number is not simply the packed bits: a level but the first is no power of two.
     pub(crate) mixed_radix: bool,
     pub(crate) way: Way,
 }
@@ -203,7 +203,7 @@ impl Ngrams {
         })
     }
 
-    /// How many n-grams a Semantic ID has: the length of each row of the output.
+    /// Number of n-grams a Semantic ID has: the length of each row of the output.
     #[must_use]
     pub fn grams(&self) -> usize {
         self.grams.len()
@@ -224,7 +224,7 @@ impl Ngrams {
             .collect()
     }
 
-    /// How many rows the table has; every row number is below it.
+    /// Number of rows the table has; every row number is below it.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
@@ -345,7 +345,7 @@ fn salt(window: Window, seed: u64) -> u64 {
     mix64(mix64(seed).wrapping_add((window.start as u64) << 8 | window.length as u64))
 }
 
-/// How many n-grams a window may show, or `u128::MAX` for the one larger count, 2^128.
+/// Number of n-grams a window may show, or `u128::MAX` for the one larger count, 2^128.
 fn space(layout: &SidLayout, window: Window) -> u128 {
     let sizes = &layout.sizes()[window.start..window.start + window.length];
     sizes

@@ -33,7 +33,7 @@ struct Owned {
 /// The pool of this process or of an ancestor; never freed once published.
 static POOL: AtomicPtr<Owned> = AtomicPtr::new(std::ptr::null_mut());
 
-/// How many threads work when the caller does not say: as many as the process may run at once.
+/// Default number of threads: as many as the process may run at once.
 #[must_use]
 pub fn default_threads() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();

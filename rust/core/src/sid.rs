@@ -1,6 +1,6 @@
 //! Semantic IDs in one or two machine words.
 //!
-//! A level with `K` codes takes `ceil(log2 K)` bits. The first level sits in the highest bits in use and the last
+//! A level with `K` tokens takes `ceil(log2 K)` bits. The first level sits in the highest bits in use and the last
 //! one ends at bit 0, so for one layout
 //!
 //! - comparing two keys as integers compares their tokens from left to right, and
@@ -22,7 +22,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "what is inlined is compiled anew for wider registers"
+    reason = "inlined code is compiled again for wider registers"
 )]
 
 use std::fmt;
@@ -36,12 +36,12 @@ use crate::pack::{self, Places};
 /// The widest Semantic ID in bits.
 pub const MAX_BITS: u32 = 128;
 
-/// The most levels a layout may have. Levels of one code take no bits, so the width alone does not bound them.
+/// The most levels a layout may have. Levels of one token take no bits, so the width alone does not bound them.
 pub const MAX_LEVELS: usize = 128;
 
 /// A packed Semantic ID: `u64` for layouts of up to 64 bits, `[u64; 2]` (high word first) for wider ones.
 pub trait Key: Copy + Ord + Hash + fmt::Debug + Send + Sync + 'static {
-    /// How many 64-bit words the key takes.
+    /// Number of 64-bit words the key takes.
     const WORDS: usize;
 
     /// The key as an integer.
@@ -129,7 +129,7 @@ impl Key for [u64; 2] {
     }
 }
 
-/// How many codes each level has, and so where each token sits in a packed Semantic ID.
+/// Sizes of the levels of a Semantic ID, and the place of each token in a packed one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SidLayout {
     /// Codes per level, each in `1..=65536`.
@@ -147,11 +147,11 @@ pub struct SidLayout {
 }
 
 impl SidLayout {
-    /// The layout of levels with so many codes each.
+    /// Creates the layout of levels with these numbers of tokens.
     ///
     /// # Errors
     /// [`Error::LevelCount`] unless there are 1 to [`MAX_LEVELS`] levels, [`Error::LevelSize`] if a level has no
-    /// codes or more than 65536, [`Error::TooWide`] if all together they take more than [`MAX_BITS`] bits.
+    /// tokens or more than 65536, [`Error::TooWide`] if all together they take more than [`MAX_BITS`] bits.
     pub fn new(sizes: &[u32]) -> Result<Self> {
         if sizes.is_empty() || sizes.len() > MAX_LEVELS {
             return Err(Error::LevelCount { got: sizes.len() });
@@ -188,37 +188,37 @@ impl SidLayout {
         })
     }
 
-    /// How many codes each level has.
+    /// Number of tokens of each level.
     #[must_use]
     pub fn sizes(&self) -> &[u32] {
         &self.sizes
     }
 
-    /// How many bits each level takes.
+    /// Number of bits each level takes.
     #[must_use]
     pub fn bits(&self) -> &[u32] {
         &self.bits
     }
 
-    /// How many bits a whole Semantic ID takes.
+    /// Number of bits a whole Semantic ID takes.
     #[must_use]
     pub fn total_bits(&self) -> u32 {
         self.total_bits
     }
 
-    /// How many 64-bit words a packed Semantic ID takes: 1 or 2.
+    /// Number of 64-bit words a packed Semantic ID takes: 1 or 2.
     #[must_use]
     pub fn words(&self) -> usize {
         if self.total_bits() <= 64 { 1 } else { 2 }
     }
 
-    /// How many levels a Semantic ID has.
+    /// Number of levels a Semantic ID has.
     #[must_use]
     pub fn levels(&self) -> usize {
         self.sizes.len()
     }
 
-    /// How many bits the levels from `depth` on take: the free bits under a prefix of `depth` tokens.
+    /// Number of bits the levels from `depth` on take: the free bits under a prefix of `depth` tokens.
     ///
     /// # Panics
     /// If `depth` is more than the number of levels.
@@ -253,7 +253,7 @@ impl SidLayout {
     /// wrong type of key, [`Error::TokenRange`] for a token that its level does not have; `out` is then half filled.
     pub fn pack<K: Key>(&self, codes: &[u16], out: &mut [K]) -> Result<()> {
         self.check_key::<K>()?;
-        check_length("codes", out.len() * self.levels(), codes.len())?;
+        check_length("tokens", out.len() * self.levels(), codes.len())?;
         if pack::pack(codes, self.places(), out) {
             return Ok(());
         }
@@ -287,7 +287,7 @@ impl SidLayout {
     pub fn check<K: Key>(&self, keys: &[K]) -> Result<()> {
         self.check_key::<K>()?;
         self.check_widths(keys)?;
-        // A level of a power of two has a code for every token that its bits can hold.
+        // A level of a power of two has a token for every token that its bits can hold.
         let partial: Vec<usize> = (0..self.levels())
             .filter(|&level| self.highest[level] < self.masks[level])
             .collect();
@@ -334,7 +334,7 @@ impl SidLayout {
         Ok(())
     }
 
-    /// How many leading tokens two keys share, row by row: `a` (n), `b` (n), `out` (n).
+    /// Number of leading tokens two keys share, row by row: `a` (n), `b` (n), `out` (n).
     ///
     /// # Errors
     /// [`Error::Length`], [`Error::KeyWords`], [`Error::KeyRange`] as [`SidLayout::unpack`].

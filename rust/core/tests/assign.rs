@@ -123,11 +123,11 @@ fn buffers_of_another_length_are_named() {
     let error = |rows: &[f32], codes: &mut [u16]| assign(rows, &codebooks, codes, 1).unwrap_err().to_string();
     assert_eq!(
         error(&[0.0; 3], &mut [0]),
-        "`rows` has 3 elements, but its shape asks for 2"
+        "`rows` has the wrong length: expected 2 elements for its shape, got 3"
     );
     assert_eq!(
         error(&[0.0; 4], &mut [0]),
-        "`codes` has 1 elements, but its shape asks for 2"
+        "`codes` has the wrong length: expected 2 elements for its shape, got 1"
     );
 }
 

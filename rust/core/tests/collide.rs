@@ -1,34 +1,34 @@
-//! Placing items with equal codes, against the rules written out slowly.
+//! Moves of items with equal codes, against slow versions.
 
 use proptest::prelude::*;
 use sidkit_core::collide::{self, Sinkhorn, UNPLACED};
 
-/// Settled keys, wishes of four choices an item, their costs (many of them equal), and a capacity.
+/// Occupied keys, four preferred codes per item, their costs (many of them equal), and a capacity.
 fn worlds() -> impl Strategy<Value = (Vec<u64>, Vec<u64>, Vec<f64>, u32)> {
     let items = 0..25_usize;
-    (prop::collection::vec(0..12_u64, 0..20), items, 1..4_u32).prop_flat_map(|(settled, items, capacity)| {
-        let wishes = prop::collection::vec(0..12_u64, items * 4);
+    (prop::collection::vec(0..12_u64, 0..20), items, 1..4_u32).prop_flat_map(|(occupied, items, capacity)| {
+        let preferred = prop::collection::vec(0..12_u64, items * 4);
         let costs = prop::collection::vec((0..6_u8).prop_map(f64::from), items * 4);
-        (Just(settled), wishes, costs, Just(capacity))
+        (Just(occupied), preferred, costs, Just(capacity))
     })
 }
 
-fn taken(settled: &[u64], wishes: &[u64], placed: &[u32], key: u64) -> usize {
+fn taken(occupied: &[u64], preferred: &[u64], placed: &[u32], key: u64) -> usize {
     let granted = placed
         .iter()
         .enumerate()
         .filter(|&(_, &choice)| choice != UNPLACED);
-    settled.iter().filter(|&&other| other == key).count()
+    occupied.iter().filter(|&&other| other == key).count()
         + granted
-            .filter(|&(item, &choice)| wishes[item * 4 + choice as usize] == key)
+            .filter(|&(item, &choice)| preferred[item * 4 + choice as usize] == key)
             .count()
 }
 
-/// Nobody is put under a full code, and nobody is left out while one of his wishes has room.
-fn check_room(settled: &[u64], wishes: &[u64], placed: &[u32], capacity: u32) {
+/// No item moves to a full code, and no item is left out while one of its preferred codes has room.
+fn check_room(occupied: &[u64], preferred: &[u64], placed: &[u32], capacity: u32) {
     for key in 0..12 {
-        let before = settled.iter().filter(|&&other| other == key).count();
-        assert!(taken(settled, wishes, placed, key) <= before.max(capacity as usize));
+        let before = occupied.iter().filter(|&&other| other == key).count();
+        assert!(taken(occupied, preferred, placed, key) <= before.max(capacity as usize));
     }
     for (item, _) in placed
         .iter()
@@ -36,7 +36,7 @@ fn check_room(settled: &[u64], wishes: &[u64], placed: &[u32], capacity: u32) {
         .filter(|&(_, &choice)| choice == UNPLACED)
     {
         for choice in 0..4 {
-            assert!(taken(settled, wishes, placed, wishes[item * 4 + choice]) >= capacity as usize);
+            assert!(taken(occupied, preferred, placed, preferred[item * 4 + choice]) >= capacity as usize);
         }
     }
 }
@@ -55,36 +55,36 @@ proptest! {
     }
 
     #[test]
-    fn first_come_first_served((settled, wishes, _, capacity) in worlds()) {
-        let placed = collide::first(&settled, &wishes, 4, capacity);
+    fn first_come_first_served((occupied, preferred, _, capacity) in worlds()) {
+        let placed = collide::first(&occupied, &preferred, 4, capacity);
         let mut slow = vec![UNPLACED; placed.len()];
         for choice in 0..4 {
             for item in 0..slow.len() {
-                let full = taken(&settled, &wishes, &slow, wishes[item * 4 + choice]) >= capacity as usize;
+                let full = taken(&occupied, &preferred, &slow, preferred[item * 4 + choice]) >= capacity as usize;
                 if slow[item] == UNPLACED && !full {
                     slow[item] = choice as u32;
                 }
             }
         }
         prop_assert_eq!(&placed, &slow);
-        check_room(&settled, &wishes, &placed, capacity);
+        check_room(&occupied, &preferred, &placed, capacity);
         let wide = |keys: &[u64]| keys.iter().map(|&key| [key, 1]).collect::<Vec<_>>();
-        prop_assert_eq!(collide::first(&wide(&settled), &wide(&wishes), 4, capacity), placed);
+        prop_assert_eq!(collide::first(&wide(&occupied), &wide(&preferred), 4, capacity), placed);
     }
 
     #[test]
-    fn nobody_envies_a_place_he_would_get((settled, wishes, costs, capacity) in worlds()) {
-        let placed = collide::nearest(&settled, &wishes, &costs, 4, capacity);
-        check_room(&settled, &wishes, &placed, capacity);
+    fn the_matching_is_stable((occupied, preferred, costs, capacity) in worlds()) {
+        let placed = collide::nearest(&occupied, &preferred, &costs, 4, capacity);
+        check_room(&occupied, &preferred, &placed, capacity);
         for item in 0..placed.len() {
             for choice in 0..(placed[item].min(4) as usize) {
-                // He was turned away here: by settled items, or by holders who pay no more.
-                let (key, cost) = (wishes[item * 4 + choice], costs[item * 4 + choice]);
-                prop_assert!(taken(&settled, &wishes, &placed, key) >= capacity as usize);
+                // The item was rejected here: by occupied codes, or by items with lower costs.
+                let (key, cost) = (preferred[item * 4 + choice], costs[item * 4 + choice]);
+                prop_assert!(taken(&occupied, &preferred, &placed, key) >= capacity as usize);
                 for (holder, &held) in placed.iter().enumerate().filter(|&(_, &held)| held != UNPLACED) {
-                    let wish = holder * 4 + held as usize;
-                    if wishes[wish] == key && holder != item {
-                        prop_assert!((costs[wish], holder) < (cost, item));
+                    let pick = holder * 4 + held as usize;
+                    if preferred[pick] == key && holder != item {
+                        prop_assert!((costs[pick], holder) < (cost, item));
                     }
                 }
             }
@@ -92,24 +92,24 @@ proptest! {
     }
 
     #[test]
-    fn transport_keeps_to_the_room((settled, wishes, costs, capacity) in worlds()) {
+    fn transport_keeps_to_the_room((occupied, preferred, costs, capacity) in worlds()) {
         let settings = Sinkhorn { epsilon: 0.1, iterations: 30 };
-        let placed = collide::sinkhorn(&settled, &wishes, &costs, 4, capacity, settings);
-        check_room(&settled, &wishes, &placed, capacity);
+        let placed = collide::sinkhorn(&occupied, &preferred, &costs, 4, capacity, settings);
+        check_room(&occupied, &preferred, &placed, capacity);
     }
 }
 
 #[test]
 fn transport_finds_the_cheap_assignment_where_the_first_come_does_not() {
     // Item 0 hardly minds which code it gets, item 1 minds much.
-    let wishes = [5_u64, 6, 5, 6];
+    let preferred = [5_u64, 6, 5, 6];
     let costs = [0.0, 0.1, 0.0, 10.0];
-    assert_eq!(collide::first(&[], &wishes, 2, 1), [0, 1]);
+    assert_eq!(collide::first(&[], &preferred, 2, 1), [0, 1]);
     let settings = Sinkhorn {
         epsilon: 0.1,
         iterations: 50,
     };
-    assert_eq!(collide::sinkhorn(&[], &wishes, &costs, 2, 1, settings), [1, 0]);
+    assert_eq!(collide::sinkhorn(&[], &preferred, &costs, 2, 1, settings), [1, 0]);
 }
 
 #[test]

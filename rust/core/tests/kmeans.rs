@@ -9,11 +9,11 @@ const INITS: [Init; 4] = [Init::Random, Init::PlusPlus, Init::Parallel, Init::Bi
 
 fn options(codes: usize) -> Options {
     Options {
-        codes,
+        codebook_size: codes,
         iterations: 25,
         init: Init::Parallel,
         seed: 0,
-        batch: None,
+        batch_size: None,
         capacity: None,
         threads: 0,
     }
@@ -76,7 +76,7 @@ fn threads_leave_no_trace() {
                     4,
                     &Options {
                         init: init.clone(),
-                        batch,
+                        batch_size: batch,
                         capacity,
                         threads,
                         ..options(20)
@@ -180,7 +180,7 @@ fn given_centroids_are_the_start() {
     let message = |given| with(9, given).unwrap_err().to_string();
     assert_eq!(
         message(vec![0.0; 6]),
-        "`init` has 6 elements, but its shape asks for 8"
+        "`init` has the wrong length: expected 8 elements for its shape, got 6"
     );
     let broken = [vec![f32::INFINITY], given[1..].to_vec()].concat();
     assert!(message(broken).starts_with("row 0 of `init` holds NaN or infinity"));
@@ -193,7 +193,7 @@ fn whoever_watches_may_stop_it_anywhere() {
         for (batch, capacity) in [(None, None), (Some(50), None), (None, Some(60))] {
             let options = Options {
                 init: init.clone(),
-                batch,
+                batch_size: batch,
                 capacity,
                 ..options(9)
             };
@@ -255,7 +255,7 @@ fn mini_batches_come_near_the_full_objective() {
         &rows,
         2,
         &Options {
-            batch: Some(100),
+            batch_size: Some(100),
             iterations: 50,
             ..options(4)
         },
@@ -270,23 +270,29 @@ fn what_makes_no_sense_is_named() {
     let rows = [0.0; 10];
     assert_eq!(
         error(&rows, options(0)),
-        "`codes` is 0, but must be from 1 to 65536"
+        "`codebook_size` is out of range: expected 1 to 65536, got 0"
     );
     assert_eq!(
         error(&rows[..9], options(2)),
-        "`x` has 9 elements, but its shape asks for 8"
+        "`x` has the wrong length: expected 8 elements for its shape, got 9"
     );
     assert!(error(&rows, options(6)).starts_with("`rows of x` is 5, but must be from 6 to"));
     let batch = Options {
-        batch: Some(0),
+        batch_size: Some(0),
         ..options(2)
     };
-    assert_eq!(error(&rows, batch), "`batch` is 0, but must be at least 1");
+    assert_eq!(
+        error(&rows, batch),
+        "`batch_size` is out of range: expected at least 1, got 0"
+    );
     let capacity = Options {
         capacity: Some(2),
         ..options(2)
     };
-    assert_eq!(error(&rows, capacity), "`capacity` is 2, but must be at least 3");
+    assert_eq!(
+        error(&rows, capacity),
+        "`capacity` is out of range: expected at least 3, got 2"
+    );
     assert!(error(&[0.0, 0.0, 0.0, f32::NAN], options(1)).starts_with("row 1 of `x` holds NaN"));
 }
 
@@ -414,7 +420,7 @@ proptest! {
     #[test]
     fn a_capacity_is_kept_and_the_matching_is_stable((dim, rows, options) in problem(), slack in 0_usize..3) {
         let count = rows.len() / dim;
-        let capacity = count.div_ceil(options.codes) + slack;
+        let capacity = count.div_ceil(options.codebook_size) + slack;
         let clusters = fit(&rows, dim, &Options { capacity: Some(capacity), ..options }).unwrap();
         let centroid = |code: usize| &clusters.centroids[code * dim..][..dim];
         let codes = clusters.centroids.len() / dim;

@@ -1,4 +1,4 @@
-//! A live trie against a trie built anew from a map of items, after every batch.
+//! A live trie against a trie built from a map of items, after every batch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

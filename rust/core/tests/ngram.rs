@@ -171,7 +171,7 @@ fn the_kinds_list_their_windows_from_short_to_long() {
     );
     let wrong = "many".parse::<Kind>().unwrap_err().to_string();
     assert!(
-        wrong.starts_with("`many` is no kind of n-gram; take `unigram`"),
+        wrong.starts_with("the kind of n-gram is unknown: expected `unigram`"),
         "{wrong}"
     );
 }
@@ -231,15 +231,15 @@ fn what_cannot_be_is_refused() {
     };
     assert_eq!(
         refused(&all, 0),
-        "an embedding table has 1 to 2^63 - 1 rows, got 0"
+        "`num_embeddings` is out of range: expected 1 to 2^63 - 1, got 0"
     );
     assert_eq!(
         refused(&[], 9),
-        "there is no window to cut n-grams with; give at least one"
+        "there are no n-grams: expected at least one window, got none"
     );
     assert_eq!(
         refused(&[Window { start: 1, length: 2 }], 9),
-        "the window of 2 levels from level 1 on is empty or not within the 2 levels"
+        "a window is out of range: expected one or more of 2 levels, got 2 from level 1"
     );
     assert_eq!(Kind::Ngram(3).windows(2), Err(Error::Depth { levels: 2, got: 3 }));
     let plan = Ngrams::new(layout, &all, 9, 0, Mode::Mix).unwrap();

@@ -130,36 +130,36 @@ fn what_cannot_be_is_refused_with_its_place() {
     let text = |error: Error| error.to_string();
     assert_eq!(
         text(SidLayout::new(&[]).unwrap_err()),
-        "a layout has 1 to 128 levels, got 0"
+        "the number of levels is out of range: expected 1 to 128, got 0"
     );
     assert_eq!(
         text(SidLayout::new(&[1; 129]).unwrap_err()),
-        "a layout has 1 to 128 levels, got 129"
+        "the number of levels is out of range: expected 1 to 128, got 129"
     );
     assert_eq!(
         text(SidLayout::new(&[256, 0]).unwrap_err()),
-        "level 1 has 0 codes; every level has 1 to 65536"
+        "the size of level 1 is out of range: expected 1 to 65536, got 0"
     );
     assert_eq!(
         text(SidLayout::new(&[65537]).unwrap_err()),
-        "level 0 has 65537 codes; every level has 1 to 65536"
+        "the size of level 0 is out of range: expected 1 to 65536, got 65537"
     );
     assert_eq!(
         text(SidLayout::new(&[65536; 9]).unwrap_err()),
-        "the levels take 144 bits together, but at most 128 fit; use fewer levels or fewer codes"
+        "the layout is too wide: expected levels of at most 128 bits together, got 144. Use fewer or smaller levels"
     );
     let layout = SidLayout::new(&[4, 3]).unwrap();
     assert_eq!(
         text(layout.pack(&[3, 2, 0, 3], &mut [0_u64; 2]).unwrap_err()),
-        "row 1, level 1: token 3 is not below 3, the number of codes of that level"
+        "row 1, level 1: the token is out of range: expected less than 3, got 3"
     );
     assert_eq!(
         text(layout.pack(&[3, 2, 0], &mut [0_u64; 2]).unwrap_err()),
-        "`codes` has 3 elements, but its shape asks for 4"
+        "`tokens` has the wrong length: expected 4 elements for its shape, got 3"
     );
     assert_eq!(
         text(layout.pack(&[3, 2], &mut [[0_u64; 2]]).unwrap_err()),
-        "the layout packs into 1 64-bit words, but the keys have 2"
+        "the keys have the wrong width: expected 1 64-bit words for the layout, got 2"
     );
     assert_eq!(
         text(layout.unpack(&[0_u64, 16], &mut [0; 4]).unwrap_err()),
@@ -176,7 +176,7 @@ fn what_cannot_be_is_refused_with_its_place() {
     ));
     assert_eq!(
         text(layout.prefix_range(&[0, 0, 0]).unwrap_err()),
-        "3 tokens are asked for, but the layout has 2 levels"
+        "the depth is out of range: expected at most 2 levels, got 3"
     );
     assert_eq!(
         text("12-+7".parse::<Sid>().unwrap_err()),

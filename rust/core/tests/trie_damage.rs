@@ -10,7 +10,7 @@ use sidkit_core::{Error, SidLayout, Trie};
 use xxhash_rust::xxh3::xxh3_64;
 
 thread_local! {
-    /// How many bytes this thread has asked for since it was last set to 0.
+    /// Number of bytes this thread has asked for since it was last set to 0.
     static ASKED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -77,7 +77,7 @@ fn seal(bytes: &mut [u8]) {
     }
 }
 
-/// What is read must be refused as a format, or answer everything as a trie does.
+/// A damaged file is a format error, or behaves like a trie.
 fn read(bytes: &[u8]) -> bool {
     ASKED.set(0);
     let result = Trie::from_bytes(bytes, false);

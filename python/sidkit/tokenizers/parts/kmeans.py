@@ -72,7 +72,7 @@ def kmeans(
         iterations=iterations,
         init=init,
         seed=seed,
-        batch=batch_size,
+        batch_size=batch_size,
         capacity=-(-len(x) // size) if balanced else None,
         threads=threads,
     )

@@ -1,4 +1,4 @@
-//! How far a score may be from the truth.
+//! Error bounds of scores.
 //!
 //! Let r̄ = r − mean be a residual and c̄ a codeword, both exact, and r̂ and ĉ what the kernel multiplies. Then
 //!
@@ -21,7 +21,7 @@
 
 use super::packed::Packed;
 
-/// What is measured of a row when it is prepared.
+/// Measures of a prepared row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Measure {
     /// The largest coordinate of r̄.
@@ -30,13 +30,13 @@ pub(super) struct Measure {
     pub(super) square: f32,
     /// ‖r̄ − r̂‖², without the rounding of the subtraction of the mean.
     pub(super) error: f32,
-    /// From bytes to values; 0 for floats.
+    /// Scale of bytes; 0 for floats.
     pub(super) scale: f32,
     /// The sum of the bytes, times −128: what the codewords' bytes are too high by.
     pub(super) offset: i32,
 }
 
-/// What decides about a row at one level.
+/// Constants of the decision for a row at one level.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bound {
     pub(super) spread: f32,
@@ -44,7 +44,7 @@ pub(super) struct Bound {
     pub(super) slack: f64,
     /// ‖r̄‖², up to rounding in f32.
     pub(super) square: f64,
-    /// Whether the filter says anything about this row.
+    /// True if the filter says anything about this row.
     pub(super) safe: bool,
 }
 

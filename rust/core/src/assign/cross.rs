@@ -32,14 +32,14 @@ const MOST_BYTES: usize = 8 << 20;
 /// The tables of all levels, and the codewords laid out for the one product.
 #[derive(Clone)]
 pub(crate) struct Cross {
-    /// What rows are taken relative to; `16 ⌈dim / 16⌉` values.
+    /// Origin of the rows; `16 ⌈dim / 16⌉` values.
     pub(super) mean: Vec<f32>,
     pub(super) quads: usize,
     pub(super) levels: Vec<CrossLevel>,
     /// Codes of all levels together, each level filled up to whole panels.
     pub(super) columns: usize,
     dim: usize,
-    /// Whether scores say anything about codewords of this size.
+    /// True if scores say anything about codewords of this size.
     safe: bool,
 }
 
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Cross {
 }
 
 impl Cross {
-    /// Whether tables for these codebooks are small enough to be of use.
+    /// True if tables for these codebooks are small enough to be of use.
     pub(crate) fn fits(levels: &[Codebook]) -> bool {
         let entries = pairs(levels).fold(0_usize, |sum, (a, b)| {
             sum.saturating_add(a.saturating_mul(b.next_multiple_of(CODES)))
@@ -78,7 +78,7 @@ impl Cross {
         entries <= MOST_BYTES / size_of::<f32>()
     }
 
-    /// How many prefixes must be extended before the tables have cost less than the products that they spare.
+    /// Number of extended prefixes from which on the tables cost less than the products they save.
     pub(crate) fn pays_after(levels: &[Codebook]) -> usize {
         let products: usize = pairs(levels).map(|(a, b)| a * b).sum();
         let sizes: usize = levels.iter().map(Codebook::size).sum();
@@ -143,12 +143,12 @@ impl Cross {
         }
     }
 
-    /// Whether scores say anything about a row whose largest coordinate, relative to the mean, is this.
+    /// True if scores say anything about a row whose largest coordinate, relative to the mean, is this.
     pub(super) fn is_safe(&self, largest: f32) -> bool {
         self.safe && (largest == 0.0 || SAFE.contains(&f64::from(largest)))
     }
 
-    /// How much two scores of a level must differ at least to be in the order of their distances, for a row of this
+    /// Minimum difference of two scores of a level that implies the order of their distances, for a row of this
     /// squared norm. `roundings` is how often a product and its addition are rounded together.
     pub(super) fn margin(&self, level: usize, square: f32, roundings: u32) -> f64 {
         // A part in 512 is beyond what an f32 sum of squares can lose up to 2¹⁷ dimensions in at least four lanes.

@@ -1,4 +1,4 @@
-//! What a code is, without any haste. Everything faster is held against this.
+//! The definition of a code, as slow and simple as possible; faster code is tested against it.
 
 /// The squared distance that decides: differences, squares and sum in f64, in index order.
 #[must_use]
@@ -29,7 +29,7 @@ pub(super) fn distances<const N: usize>(pairs: [(&[f32], &[f32]); N]) -> [f64; N
     sums
 }
 
-/// How many distances are summed at a time.
+/// Number of distances summed at a time.
 pub(super) const TOGETHER: usize = 8;
 
 /// The nearest of `codes`, given in ascending order: the lowest of equals.

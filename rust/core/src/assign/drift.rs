@@ -2,7 +2,7 @@
 //!
 //! Each row keeps, for each group of codes, a lower bound of its distances to them, its own code apart. When codewords move, a bound
 //! falls by no more than the farthest of its group went (Ding et al., Yinyang K-Means, ICML 2015). The distance to the
-//! row's own codeword is computed anew: groups whose bounds still lie above it hold nothing nearer. In the others, a code whose
+//! row's own codeword is computed again: groups whose bounds still lie above it hold nothing nearer. In the others, a code whose
 //! own move leaves the bound above it is out as well. What is left, mostly one code or none, is measured; where much is left, the
 //! row goes through the filter like any other, which gives new bounds. Bounds are rounded down, distances up, and near-ties
 //! are left to the definition, so that the codes are those of assignment from nothing.
@@ -28,7 +28,7 @@ const FEW: usize = 32;
 /// Rows that one task takes.
 const ROWS: usize = 256;
 
-/// What a bound is multiplied by so that its rounding is covered.
+/// Factor on a bound that covers its rounding.
 const DOWN: f32 = 1.0 - 4.0 * f32::EPSILON;
 
 /// The codes of rows, and what is known of their distances.
@@ -45,7 +45,7 @@ pub(crate) struct Nearest {
 struct Round<'a> {
     filter: Filter<'a>,
     codebooks: &'a Codebooks,
-    /// How far each codeword went at most, and the farthest of each group.
+    /// Maximum move of each codeword, and the largest one of each group.
     moved: &'a [f32],
     farthest: Vec<f32>,
     group: usize,
@@ -209,7 +209,7 @@ impl Round<'_> {
     }
 }
 
-/// What is left of a bound after a move.
+/// A bound after a move.
 fn fall(bound: f32, moved: f32) -> f32 {
     ((bound - moved) * DOWN).max(0.0)
 }

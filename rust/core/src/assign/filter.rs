@@ -12,14 +12,14 @@ use super::kernel::FloatKernel;
 use super::packed::{CODES, Packed, Panels};
 use super::tile::{FloatRows, Lower, ROWS, RowTerms, Terms, quick_error};
 
-/// How often the filter alone could not decide.
+/// Numbers of decisions that the filter alone could not make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looks {
     /// Decisions made: rows times levels, and times hypotheses in a beam.
     pub decisions: u64,
     /// Those for which more than one code was left, so that distances were computed in f32.
     pub second: u64,
-    /// Those for which that did not settle it either, or was not tried, so that f64 decided.
+    /// Those for which that did not decide either, or was not tried, so that f64 decided.
     pub exact: u64,
 }
 
@@ -85,7 +85,7 @@ impl Scratch {
 }
 
 impl Scratch {
-    /// Whether the filter says anything about a row whose bounds were computed.
+    /// True if the filter says anything about a row whose bounds were computed.
     pub(super) fn is_safe(&self, row: usize) -> bool {
         self.bounds[row].safe
     }
@@ -346,7 +346,7 @@ impl<'a> Filter<'a> {
         self.level.size()
     }
 
-    /// What a quick distance may be at most if its true distance is that of quick distance `least`, or less.
+    /// Maximum quick distance of a codeword whose true distance is at most that of quick distance `least`.
     pub(super) fn quick_limit(&self, least: f32) -> f32 {
         least * (1.0 + 4.0 * quick_error(self.dim)) + f32::MIN_POSITIVE * 16.0
     }

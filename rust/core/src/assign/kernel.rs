@@ -25,7 +25,7 @@ pub enum Kernel {
     Neon,
 }
 
-/// What codewords are rounded to for the filter.
+/// Precision of codewords in the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Precision {
     Floats,
@@ -70,7 +70,7 @@ impl Kernel {
             .map_or("", |(_, name)| name)
     }
 
-    /// Whether this CPU can run it.
+    /// True if this CPU can run it.
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
@@ -122,7 +122,7 @@ impl Kernel {
 /// The routines of `tile` for one set of instructions. Sound to call once [`Kernel::floats`] has given them out.
 #[expect(clippy::type_complexity, reason = "names for these signatures would say less")]
 pub(super) struct FloatKernel {
-    /// How often a product and its addition are rounded.
+    /// Number of roundings of a product and its addition.
     pub(super) roundings: u32,
     pub(super) prepare: unsafe fn(&[f32], &[f32], &mut [FloatRows], usize) -> Measure,
     pub(super) scores: unsafe fn(&[FloatRows], &[FloatQuad], Terms<'_>, &RowTerms, usize, &mut Lower<'_>),

@@ -3,7 +3,7 @@
 //! For a row x and codebooks `C_0..C_{L-1}`, all f32: `r_0 = x`; `code_l` is the k with the least `‖r_l − C_l[k]‖²`, evaluated in
 //! f64 in index order, lowest k on a tie; `r_{l+1} = r_l − C_l[code_l]`, elementwise in f32. That is [`distance`] and a loop.
 //!
-//! What runs is a filter in front of it. A kernel computes, for a block of rows and all codes of a level, lower bounds of
+//! The fast path is a filter in front of it. A kernel computes, for a block of rows and all codes of a level, lower bounds of
 //! the distances in f32 or in bytes, whose error is bounded by proof (see `bound.rs`). Where one code alone
 //! can be the nearest, it is. Where several can, their distances are computed in f32, and where even those are too near to
 //! call, by the definition. So the codes are the definition's, bit for bit, from every kernel, in every batch, on any
@@ -53,12 +53,12 @@ const BLOCK: usize = 4 * tile::ROWS;
 /// Multiplications under which a call is not worth a second thread.
 const INLINE: usize = 1 << 21;
 
-/// How to assign.
+/// Options of the assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many threads may work; 0 for all.
+    /// Number of threads that may work; 0 for all.
     pub threads: usize,
-    /// How many prefixes are kept at every level, 1 to [`MAX_BEAM`]; 1 is greedy.
+    /// Number of prefixes kept at every level, 1 to [`MAX_BEAM`]; 1 is greedy.
     pub beam: usize,
 }
 
@@ -68,14 +68,14 @@ impl Default for Options {
     }
 }
 
-/// What to write; every buffer but `codes` may be empty if it is not wanted.
+/// Output buffers; every buffer but `codes` may be empty.
 #[derive(Debug, Default)]
 pub struct Outputs<'a> {
     /// `n × levels`: the code at every level.
     pub codes: &'a mut [u16],
     /// `n`: the squared length of what is left of each row after the last level, summed in f64 in index order.
     pub errors: &'a mut [f64],
-    /// How many of the nearest codes at each level `nearest` and `distances` are to hold.
+    /// Number of nearest codes per level in `nearest` and `distances`.
     pub alternatives: usize,
     /// `n × levels × alternatives`: the nearest codes of each residual, nearest first. Without a beam, the first is
     /// the code; where a level has fewer codes, the last one is repeated.
@@ -97,7 +97,7 @@ pub fn assign(rows: &[f32], codebooks: &Codebooks, codes: &mut [u16], threads: u
     assign_with(Rows::F32(rows), codebooks, outputs, Options { threads, beam: 1 }).map(|_| ())
 }
 
-/// Writes the codes of `rows` (`n × dim`), and what else is wanted, to `outputs`.
+/// Writes the codes of `rows` (`n × dim`), and the other requested results, to `outputs`.
 ///
 /// # Errors
 ///
@@ -155,7 +155,7 @@ pub fn assign_with(
     }
 }
 
-/// How a call is done.
+/// Plan of a call.
 #[derive(Clone, Copy)]
 struct Plan<'a> {
     codebooks: &'a Codebooks,

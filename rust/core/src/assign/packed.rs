@@ -41,12 +41,12 @@ pub(super) enum Panels {
     Bytes(Vec<ByteQuad>, Vec<f32>),
 }
 
-/// One level's codewords as a kernel wants them.
+/// Codewords of one level in the layout of a kernel.
 #[derive(Clone)]
 pub(crate) struct Packed {
     /// Dimensions in groups of four, the last filled up with zeros.
     pub(super) quads: usize,
-    /// What codewords and residuals are taken relative to; `16 ⌈dim / 16⌉` values.
+    /// Origin of codewords and residuals; `16 ⌈dim / 16⌉` values.
     pub(super) mean: Vec<f32>,
     /// ‖c̄‖² / 2 of each codeword, infinite for those that fill up the last panel.
     pub(super) bias: Vec<f32>,
@@ -57,7 +57,7 @@ pub(crate) struct Packed {
     /// The largest ratio of a codeword's rounding error, as a vector, to its `reach`.
     pub(super) coarseness: f32,
     pub(super) panels: Panels,
-    /// Whether the filter can be trusted with codewords of this size.
+    /// True if the filter can be trusted with codewords of this size.
     pub(super) safe: bool,
 }
 
@@ -106,7 +106,7 @@ impl Packed {
         self.bias.len()
     }
 
-    /// Whether the filter can be trusted with a residual whose largest coordinate, relative to the mean, is this.
+    /// True if the filter can be trusted with a residual whose largest coordinate, relative to the mean, is this.
     pub(super) fn is_safe(&self, largest: f32) -> bool {
         self.safe && (largest == 0.0 || SAFE.contains(&f64::from(largest)))
     }

@@ -14,7 +14,7 @@ pub enum Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// How many values there are in all rows together.
+    /// Number of values in all rows together.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -24,7 +24,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Whether there is no value.
+    /// True if there is no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

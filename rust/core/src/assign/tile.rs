@@ -17,7 +17,7 @@ pub(super) const ROWS: usize = 12;
 #[repr(C, align(64))]
 pub(super) struct FloatRows(pub(super) [[f32; 4]; ROWS]);
 
-/// What a panel's lower bounds are made of beside the products.
+/// Terms of the lower bounds of a panel besides the products.
 #[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     pub(super) bias: &'a [f32; CODES],

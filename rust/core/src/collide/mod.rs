@@ -1,18 +1,18 @@
-//! Items with equal codes: who comes how late under a code, and where the surplus goes.
+//! Items with equal codes: ranks within a code, and free codes for surplus items.
 //!
-//! A *key* is a packed code, of one word or two. Three ways to place items that have no room of their own, each of them
-//! deterministic, each reading the wishes of an item in its order of preference:
+//! A *key* is a packed code, of one word or two. There are three methods to move surplus items to one of their preferred
+//! codes. All are deterministic:
 //!
-//! - [`first`]: round by round, each item asks for its next wish; a code with room takes who asks first in the order
-//!   of the items.
-//! - [`nearest`]: a code with room for few keeps those to whom it costs the least (deferred acceptance, Gale and Shapley 1962).
-//! - [`sinkhorn`]: all wishes are weighed at once by entropic transport, then rounded.
+//! - [`first`]: round by round, each item tries its next preferred code; a code with room accepts items in their order.
+//! - [`nearest`]: a code with too little room keeps the items with the lowest costs (deferred acceptance, Gale and
+//!   Shapley 1962).
+//! - [`sinkhorn`]: entropic transport weighs all preferences together; the result is rounded.
 //!
 //! ```
 //! use sidkit_core::collide;
 //!
 //! assert_eq!(collide::ranks(&[7_u64, 3, 7, 7]), [0, 0, 1, 2]);
-//! // Code 7 is taken; two items wish for 7, then 8, then 9.
+//! // Code 7 is full; two items prefer 7, then 8, then 9.
 //! let placed = collide::first(&[7_u64], &[7, 8, 9, 7, 8, 9], 3, 1);
 //! assert_eq!(placed, [1, 2]);
 //! ```
@@ -28,10 +28,10 @@ mod sinkhorn;
 pub use nearest::nearest;
 pub use sinkhorn::{Sinkhorn, sinkhorn};
 
-/// The place of an item that found no room among its wishes.
+/// The result for an item whose preferred codes are all full.
 pub const UNPLACED: u32 = u32::MAX;
 
-/// For each key, how many earlier ones are equal to it.
+/// Counts the earlier keys that are equal to each key.
 ///
 /// # Panics
 ///
@@ -50,26 +50,32 @@ pub fn ranks<K: Copy + Ord>(keys: &[K]) -> Vec<u32> {
     ranks
 }
 
-/// The wish that each item gets, when codes take whoever asks first.
+/// Moves each item to the first of its preferred codes with room, round by round.
 ///
-/// `settled` are the keys of the items that stay, one an item; `wishes` has `choices` keys an item, best first. A code has
-/// room for `capacity` items, the settled among them. In round r all items without a place ask, in their order, for
-/// their r-th wish. Gives the number of the wish, or [`UNPLACED`].
+/// `occupied` holds the keys of the items that stay, one per item; `preferred` has `choices` keys per item, best first. A
+/// code has room for `capacity` items, those of `occupied` included. In round r all remaining items try their r-th
+/// preferred code, in the order of the items. Returns the place of the chosen code among the preferred ones, or
+/// [`UNPLACED`].
 ///
-/// Takes time linear in the wishes that are looked at, and memory linear in the items.
+/// Takes time linear in the tried codes, and memory linear in the items.
 ///
 /// # Panics
 ///
-/// If `wishes` is not a whole number of rows.
+/// If `preferred` is not a whole number of rows.
 #[must_use]
-pub fn first<K: Copy + Eq + Hash>(settled: &[K], wishes: &[K], choices: usize, capacity: u32) -> Vec<u32> {
-    let items = rows(wishes, choices);
-    let mut occupied = occupancy(settled);
+pub fn first<K: Copy + Eq + Hash>(
+    occupied: &[K],
+    preferred: &[K],
+    choices: usize,
+    capacity: u32,
+) -> Vec<u32> {
+    let items = rows(preferred, choices);
+    let mut counts = occupancy(occupied);
     let mut placed = vec![UNPLACED; items];
     let mut waiting: Vec<usize> = (0..items).collect();
     for choice in 0..choices {
         waiting.retain(|&item| {
-            let full = occupied.entry(wishes[item * choices + choice]).or_insert(0);
+            let full = counts.entry(preferred[item * choices + choice]).or_insert(0);
             if *full >= capacity {
                 return true;
             }
@@ -84,29 +90,29 @@ pub fn first<K: Copy + Eq + Hash>(settled: &[K], wishes: &[K], choices: usize, c
     placed
 }
 
-/// How many items each wishes for, checked.
-fn rows<K>(wishes: &[K], choices: usize) -> usize {
-    let items = wishes.len().checked_div(choices).unwrap_or(0);
+/// The number of items of `preferred`, checked.
+fn rows<K>(preferred: &[K], choices: usize) -> usize {
+    let items = preferred.len().checked_div(choices).unwrap_or(0);
     assert_eq!(
         items * choices,
-        wishes.len(),
-        "wishes must be whole rows of {choices}"
+        preferred.len(),
+        "`preferred` must have whole rows of {choices}"
     );
     items
 }
 
-/// How many items each settled key has.
-fn occupancy<K: Copy + Eq + Hash>(settled: &[K]) -> Counts<K> {
-    let mut occupied = Counts::with_capacity_and_hasher(settled.len(), BuildHasherDefault::default());
-    for &key in settled {
-        *occupied.entry(key).or_insert(0) += 1;
+/// The number of items of each occupied key.
+fn occupancy<K: Copy + Eq + Hash>(occupied: &[K]) -> Counts<K> {
+    let mut counts = Counts::with_capacity_and_hasher(occupied.len(), BuildHasherDefault::default());
+    for &key in occupied {
+        *counts.entry(key).or_insert(0) += 1;
     }
-    occupied
+    counts
 }
 
 type Counts<K> = HashMap<K, u32, BuildHasherDefault<Mixed>>;
 
-/// A hash of one integer: codes are a tokenizer's, so nobody picks them to collide, and speed counts.
+/// A fast hash of one integer; codes come from a tokenizer, so that hash collisions are not adversarial.
 #[derive(Default)]
 struct Mixed(u64);
 

@@ -1,4 +1,4 @@
-//! Codes keep the items to whom they cost the least.
+//! Codes keep the items with the lowest costs.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hash};
 
 use super::{Mixed, UNPLACED, occupancy, rows};
 
-/// Who holds a place: how much it costs, which item, by which wish.
+/// An item that holds a code: its cost, its number, and the place of the code among its preferred ones.
 #[derive(Clone, Copy)]
 struct Holder {
     cost: f64,
@@ -15,7 +15,7 @@ struct Holder {
 }
 
 impl Ord for Holder {
-    /// The dearer one is greater; of two equally dear the later item.
+    /// Orders by cost, then by item.
     fn cmp(&self, other: &Self) -> Ordering {
         self.cost.total_cmp(&other.cost).then(self.item.cmp(&other.item))
     }
@@ -35,27 +35,27 @@ impl PartialEq for Holder {
 
 impl Eq for Holder {}
 
-/// The wish that each item gets, when codes keep those to whom they cost the least.
+/// Moves each item to one of its preferred codes so that a code keeps the items with the lowest costs.
 ///
-/// Items ask for their wishes in order; a code that is full turns away the dearest of those it holds and who asks, on a tie
-/// the later item; who is turned away goes on to the next wish. Settled items stay. The result is the stable matching
-/// that is best for all items at once, so it does not depend on who asks when. Arguments as in [`super::first`], and
-/// `costs`, one a wish. Gives the number of the wish, or [`UNPLACED`].
+/// Items try their preferred codes in order. A full code rejects the item with the highest cost, on a tie the later one,
+/// and the rejected item tries its next preferred code. Occupied codes stay. The result is the stable matching that is
+/// best for all items, so that it does not depend on the order of the tries. Arguments as in [`super::first`], and
+/// `costs`, one per preferred code. Returns the place of the chosen code among the preferred ones, or [`UNPLACED`].
 ///
 /// # Panics
 ///
-/// If `wishes` is not a whole number of rows, or there is not one cost a wish.
+/// If `preferred` is not a whole number of rows, or there is not one cost per preferred code.
 #[must_use]
 pub fn nearest<K: Copy + Eq + Hash>(
-    settled: &[K],
-    wishes: &[K],
+    occupied: &[K],
+    preferred: &[K],
     costs: &[f64],
     choices: usize,
     capacity: u32,
 ) -> Vec<u32> {
-    let items = rows(wishes, choices);
-    assert_eq!(costs.len(), wishes.len(), "one cost a wish");
-    let occupied = occupancy(settled);
+    let items = rows(preferred, choices);
+    assert_eq!(costs.len(), preferred.len(), "one cost per preferred code");
+    let counts = occupancy(occupied);
     let mut held: HashMap<K, BinaryHeap<Holder>, BuildHasherDefault<Mixed>> = HashMap::default();
     let mut placed = vec![UNPLACED; items];
     for newcomer in 0..items {
@@ -69,26 +69,26 @@ pub fn nearest<K: Copy + Eq + Hash>(
                 placed[item] = UNPLACED;
                 break;
             }
-            let wish = item * choices + choice as usize;
-            let key = wishes[wish];
-            let room = capacity.saturating_sub(occupied.get(&key).copied().unwrap_or(0)) as usize;
-            let mut turned_away = Holder {
-                cost: costs[wish],
+            let pick = item * choices + choice as usize;
+            let key = preferred[pick];
+            let room = capacity.saturating_sub(counts.get(&key).copied().unwrap_or(0)) as usize;
+            let mut rejected = Holder {
+                cost: costs[pick],
                 item,
                 choice,
             };
             if room > 0 {
                 let holders = held.entry(key).or_default();
-                holders.push(turned_away);
+                holders.push(rejected);
                 placed[item] = choice;
                 if holders.len() <= room {
                     break;
                 }
-                turned_away = holders.pop().unwrap_or(turned_away);
+                rejected = holders.pop().unwrap_or(rejected);
             }
             asking = Some(Holder {
-                choice: turned_away.choice + 1,
-                ..turned_away
+                choice: rejected.choice + 1,
+                ..rejected
             });
         }
     }

@@ -1,4 +1,4 @@
-//! All wishes weighed at once.
+//! Entropic transport over all preferred codes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash};
@@ -8,47 +8,48 @@ use super::{Mixed, UNPLACED, occupancy, rows};
 /// Settings of [`sinkhorn`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sinkhorn {
-    /// Temperature, in units of the mean cost of a wish over that of the item's cheapest; small is near the cheapest
-    /// assignment, large near an even one.
+    /// Temperature, in units of the mean cost beyond the item's cheapest code; small values approach the cheapest
+    /// assignment, large ones an even one.
     pub epsilon: f64,
     /// Rounds of scaling.
     pub iterations: u32,
 }
 
-/// The wish that each item gets by entropic transport with bounded columns, rounded.
+/// Moves each item to one of its preferred codes by entropic transport with bounded columns, rounded.
 ///
 /// Weights start as exp(-(cost − the item's least) / (epsilon · mean of that)). Each round scales every item's weights to 1, then those of every
 /// overfull code down to its room (Sinkhorn's algorithm with an inequality for the codes; Benamou et al. 2015, SIAM J. Sci. Comput. 37(2)).
-/// Then the wishes are granted by weight, the heaviest first, on a tie the earlier item and the earlier wish,
-/// where there is still room. Arguments as in [`super::nearest`]. Gives the number of the wish, or [`UNPLACED`].
+/// Then codes with room are assigned by weight, the highest first, on a tie the earlier item and the earlier preferred
+/// code. Arguments as in [`super::nearest`]. Returns the place of the chosen code among the preferred ones, or
+/// [`UNPLACED`].
 ///
-/// Takes memory linear in the wishes: some 40 bytes each.
+/// Takes about 40 bytes of memory per preferred code.
 ///
 /// # Panics
 ///
-/// If `wishes` is not a whole number of rows, or there is not one cost a wish.
+/// If `preferred` is not a whole number of rows, or there is not one cost per preferred code.
 #[must_use]
 pub fn sinkhorn<K: Copy + Eq + Hash>(
-    settled: &[K],
-    wishes: &[K],
+    occupied: &[K],
+    preferred: &[K],
     costs: &[f64],
     choices: usize,
     capacity: u32,
     settings: Sinkhorn,
 ) -> Vec<u32> {
-    let items = rows(wishes, choices);
-    assert_eq!(costs.len(), wishes.len(), "one cost a wish");
-    if wishes.is_empty() {
+    let items = rows(preferred, choices);
+    assert_eq!(costs.len(), preferred.len(), "one cost per preferred code");
+    if preferred.is_empty() {
         return vec![UNPLACED; items];
     }
-    let occupied = occupancy(settled);
+    let counts = occupancy(occupied);
     let mut numbers: HashMap<K, usize, BuildHasherDefault<Mixed>> = HashMap::default();
     let mut room: Vec<u32> = Vec::new();
-    let columns: Vec<usize> = wishes
+    let columns: Vec<usize> = preferred
         .iter()
         .map(|&key| {
             *numbers.entry(key).or_insert_with(|| {
-                room.push(capacity.saturating_sub(occupied.get(&key).copied().unwrap_or(0)));
+                room.push(capacity.saturating_sub(counts.get(&key).copied().unwrap_or(0)));
                 room.len() - 1
             })
         })
@@ -89,7 +90,7 @@ pub fn sinkhorn<K: Copy + Eq + Hash>(
     rounded(&weights, &columns, room, choices)
 }
 
-/// What each wish costs beyond the item's cheapest.
+/// The cost of each preferred code beyond the item's cheapest one.
 fn extra(costs: &[f64], choices: usize) -> Vec<f64> {
     costs
         .chunks_exact(choices)
@@ -100,20 +101,20 @@ fn extra(costs: &[f64], choices: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Grants wishes by weight; those without weight come last, in the order of preference.
+/// Assigns codes by weight; those without weight come last, in the order of preference.
 fn rounded(weights: &[f64], columns: &[usize], mut room: Vec<u32>, choices: usize) -> Vec<u32> {
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_unstable_by(|&a, &b| {
         let by_weight = weights[b].total_cmp(&weights[a]);
-        let rank = |wish: usize| (if weights[wish] > 0.0 { 0 } else { wish % choices }, wish);
+        let rank = |pick: usize| (if weights[pick] > 0.0 { 0 } else { pick % choices }, pick);
         by_weight.then_with(|| rank(a).cmp(&rank(b)))
     });
     let mut placed = vec![UNPLACED; weights.len() / choices];
-    for wish in order {
-        let item = wish / choices;
-        if placed[item] == UNPLACED && room[columns[wish]] > 0 {
-            room[columns[wish]] -= 1;
-            placed[item] = (wish % choices) as u32;
+    for pick in order {
+        let item = pick / choices;
+        if placed[item] == UNPLACED && room[columns[pick]] > 0 {
+            room[columns[pick]] -= 1;
+            placed[item] = (pick % choices) as u32;
         }
     }
     placed

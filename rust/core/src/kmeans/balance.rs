@@ -18,7 +18,7 @@ struct Request {
     row: u32,
 }
 
-/// How many centroids a row ranks at a time; the matching rarely looks further.
+/// Number of centroids a row ranks at a time; the matching rarely looks further.
 const RANKED: usize = 8;
 
 /// The next choices of one row, nearest first, and how far it has come.

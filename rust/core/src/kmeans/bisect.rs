@@ -28,7 +28,7 @@ const STEPS: usize = 8;
 pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watch<'_>) -> Result<Vec<f32>> {
     let count = rows.len() / dim;
     let mut rng = Rng::new(options.seed);
-    let most = options.codes.saturating_mul(SAMPLE);
+    let most = options.codebook_size.saturating_mul(SAMPLE);
     let sample = (count > most).then(|| {
         let mut places = rng.sample(count, most);
         places.sort_unstable();
@@ -43,7 +43,7 @@ pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watc
     let mut parts = vec![data.part(everything)];
     // Errors are no less than 0, so that their bits are in their order.
     let mut worst = BinaryHeap::from([(parts[0].error.to_bits(), Reverse(0))]);
-    while parts.len() < options.codes {
+    while parts.len() < options.codebook_size {
         keep_going(watch)?;
         let Some((_, Reverse(place))) = worst.pop().filter(|&(error, _)| error > 0) else {
             break;
@@ -55,7 +55,7 @@ pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watc
         parts.push(right);
     }
     let mut means: Vec<f32> = parts.into_iter().flat_map(|part| part.mean).collect();
-    while means.len() < options.codes * dim {
+    while means.len() < options.codebook_size * dim {
         // Every different row has its centroid already; what these leave empty is restarted.
         means.extend_from_slice(row(rows, dim, rng.below(count)));
     }
@@ -70,7 +70,7 @@ struct Part {
     error: f64,
 }
 
-/// What is cut.
+/// A part that can be split.
 struct Data<'a> {
     rows: &'a [f32],
     dim: usize,

@@ -20,9 +20,9 @@ pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watc
     match &options.init {
         Init::Given(centroids) => Ok(centroids.clone()),
         Init::Bisect => bisect::centroids(rows, dim, options, watch),
-        Init::Random => Ok(gather(rows, dim, &rng.sample(count, options.codes))),
+        Init::Random => Ok(gather(rows, dim, &rng.sample(count, options.codebook_size))),
         Init::PlusPlus => {
-            let places = rng.sample(count, count.min(options.codes.saturating_mul(SAMPLE)));
+            let places = rng.sample(count, count.min(options.codebook_size.saturating_mul(SAMPLE)));
             let sample = gather(rows, dim, &places);
             let chosen = plus_plus(&sample, dim, &vec![1.0; places.len()], options, &mut rng, watch)?;
             Ok(gather(&sample, dim, &chosen))
@@ -31,7 +31,7 @@ pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watc
     }
 }
 
-/// Weighted greedy k-means++: the places of `options.codes` of the rows.
+/// Weighted greedy k-means++: the places of `options.codebook_size` of the rows.
 ///
 /// Each choice is the best of a few draws, which needs far fewer restarts than a single draw.
 fn plus_plus(
@@ -42,11 +42,11 @@ fn plus_plus(
     rng: &mut Rng,
     watch: Watch<'_>,
 ) -> Result<Vec<usize>> {
-    let trials = 2 + options.codes.ilog2() as usize;
+    let trials = 2 + options.codebook_size.ilog2() as usize;
     let mut costs = weights.to_vec();
     let mut chosen = vec![draw(&costs, rng)];
     costs = costs_with(rows, dim, weights, None, chosen[0], options.threads);
-    while chosen.len() < options.codes {
+    while chosen.len() < options.codebook_size {
         keep_going(watch)?;
         let mut best: Option<(f64, usize, Vec<f64>)> = None;
         for _ in 0..trials {
@@ -64,7 +64,7 @@ fn plus_plus(
     Ok(chosen)
 }
 
-/// What every row costs once row `place` is a centroid too: its weight times the squared distance to the nearest.
+/// Costs of the rows once row `place` is a centroid too: weight times squared distance to the nearest centroid.
 fn costs_with(
     rows: &[f32],
     dim: usize,
@@ -108,7 +108,7 @@ fn parallel(
         let total: f64 = distances.iter().copied().map(f64::from).sum();
         let fresh: Vec<usize> = (0..count)
             .filter(|&place| {
-                let chance = options.codes as f64 * f64::from(distances[place]) / total;
+                let chance = options.codebook_size as f64 * f64::from(distances[place]) / total;
                 Rng::at(options.seed ^ round, place as u64).unit() < chance
             })
             .take(MOST - places.len())
@@ -131,7 +131,7 @@ fn parallel(
     for &owner in &owners {
         weights[usize::from(owner)] += 1.0;
     }
-    while places.len() < options.codes {
+    while places.len() < options.codebook_size {
         // Few different rows: any others will do, and what they leave empty is restarted.
         places.push(rng.below(count));
         weights.push(1.0);

@@ -17,11 +17,11 @@ use crate::{Codebooks, Error, Result, assign, codebook, pool};
 /// Rows that one task measures.
 const BLOCK: usize = 1024;
 
-/// How many rows a first centroid counts for in mini-batches. With none, the first row that comes would replace it, and
+/// Weight in rows of a first centroid in mini-batches. Without it, the first row would replace it, and
 /// single rows are poor centroids.
 const START_WEIGHT: u64 = 16;
 
-/// How the first centroids are chosen.
+/// Choice of the first centroids.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
     /// Different rows, uniformly at random.
@@ -39,26 +39,26 @@ pub enum Init {
     Given(Vec<f32>),
 }
 
-/// What [`fit`] is to do.
+/// Options of [`fit`].
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The number of centroids, at most the number of rows and [`codebook::MAX_CODES`].
-    pub codes: usize,
+    pub codebook_size: usize,
     /// The most iterations of Lloyd's algorithm, or the number of mini-batches.
     pub iterations: usize,
-    /// How the first centroids are chosen.
+    /// Choice of the first centroids.
     pub init: Init,
     /// Determines every random choice.
     pub seed: u64,
     /// Rows of a mini-batch (Sculley, WWW 2010), or all rows in every iteration.
-    pub batch: Option<usize>,
+    pub batch_size: Option<usize>,
     /// The most rows that a centroid may take, or as many as are nearest to it. See [`fit`].
     pub capacity: Option<usize>,
-    /// How many threads may work; 0 for all.
+    /// Number of threads that may work; 0 for all.
     pub threads: usize,
 }
 
-/// What [`fit`] found.
+/// Result of [`fit`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clusters {
     /// `codes × dim`.
@@ -67,7 +67,7 @@ pub struct Clusters {
     pub assignment: Vec<u16>,
     /// The sum of the squared distances of the rows to their centroids.
     pub objective: f64,
-    /// How many iterations were made.
+    /// Number of iterations made.
     pub iterations: usize,
 }
 
@@ -106,7 +106,7 @@ pub fn fit_watched(
         centroids,
         assignment: vec![0; rows.len() / dim],
     };
-    let iterations = match options.batch {
+    let iterations = match options.batch_size {
         None => fit.lloyd(watch)?,
         Some(batch) => fit.mini_batches(batch, watch)?,
     };
@@ -123,13 +123,13 @@ fn check(rows: &[f32], dim: usize, options: &Options) -> Result<()> {
     Error::check_range("dim", dim, 1, usize::MAX)?;
     let count = rows.len() / dim;
     Error::check_length("x", rows.len(), count * dim)?;
-    Error::check_range("codes", options.codes, 1, codebook::MAX_CODES)?;
-    Error::check_range("rows of x", count, options.codes, u32::MAX as usize)?;
-    Error::check_range("batch", options.batch.unwrap_or(1), 1, usize::MAX)?;
-    let least = count.div_ceil(options.codes);
+    Error::check_range("codebook_size", options.codebook_size, 1, codebook::MAX_CODES)?;
+    Error::check_range("rows of x", count, options.codebook_size, u32::MAX as usize)?;
+    Error::check_range("batch_size", options.batch_size.unwrap_or(1), 1, usize::MAX)?;
+    let least = count.div_ceil(options.codebook_size);
     Error::check_range("capacity", options.capacity.unwrap_or(least), least, usize::MAX)?;
     if let Init::Given(centroids) = &options.init {
-        Error::check_length("init", centroids.len(), options.codes.saturating_mul(dim))?;
+        Error::check_length("init", centroids.len(), options.codebook_size.saturating_mul(dim))?;
         Error::check_finite("init", dim, centroids)?;
     }
     Error::check_finite("x", dim, rows)
@@ -153,8 +153,8 @@ struct Fit<'a> {
 
 impl Fit<'_> {
     fn lloyd(&mut self, watch: Watch<'_>) -> Result<usize> {
-        let mut nearest = Nearest::new(self.assignment.len(), self.dim, self.options.codes);
-        let mut moved = vec![0.0; self.options.codes];
+        let mut nearest = Nearest::new(self.assignment.len(), self.dim, self.options.codebook_size);
+        let mut moved = vec![0.0; self.options.codebook_size];
         for iteration in 0..self.options.iterations {
             let before = self.assignment.clone();
             self.assign_again(&mut nearest, &moved, watch)?;
@@ -185,7 +185,7 @@ impl Fit<'_> {
         Ok(())
     }
 
-    /// How far every centroid is from where it was, rounded up.
+    /// Distance of every centroid from its former place, rounded up.
     fn moved_since(&self, before: &[f32]) -> Vec<f32> {
         let pairs = self
             .centroids
@@ -198,7 +198,7 @@ impl Fit<'_> {
 
     fn mini_batches(&mut self, batch: usize, watch: Watch<'_>) -> Result<usize> {
         let mut rng = Rng::at(self.options.seed, u64::MAX);
-        let mut seen = vec![START_WEIGHT; self.options.codes];
+        let mut seen = vec![START_WEIGHT; self.options.codebook_size];
         let count = self.assignment.len();
         for _ in 0..self.options.iterations {
             keep_going(watch)?;
@@ -244,7 +244,7 @@ impl Fit<'_> {
 
     /// Gives every empty cluster the row that is farthest from its centroid, and says whether there was any.
     fn restart_empty(&mut self) -> bool {
-        let mut sizes = sizes(&self.assignment, self.options.codes);
+        let mut sizes = sizes(&self.assignment, self.options.codebook_size);
         let empty: Vec<usize> = (0..sizes.len()).filter(|&code| sizes[code] == 0).collect();
         if empty.is_empty() {
             return false;
@@ -270,7 +270,7 @@ impl Fit<'_> {
     /// Puts every centroid on the mean of its rows; one without rows stays.
     fn move_centroids(&mut self) {
         let (rows, dim) = (self.rows, self.dim);
-        let members = members(&self.assignment, self.options.codes);
+        let members = members(&self.assignment, self.options.codebook_size);
         let tasks = self.centroids.chunks_exact_mut(dim).zip(&members);
         pool::for_each_with(
             self.options.threads,
@@ -324,7 +324,7 @@ fn nearest(rows: &[f32], dim: usize, centroids: &[f32], threads: usize) -> Resul
     Ok(codes)
 }
 
-/// How many rows each code has.
+/// Number of rows each code has.
 fn sizes(assignment: &[u16], codes: usize) -> Vec<usize> {
     let mut sizes = vec![0; codes];
     for &code in assignment {

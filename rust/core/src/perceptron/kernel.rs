@@ -18,7 +18,7 @@ pub(super) const PANEL: usize = 32;
 /// Rows that a kernel takes at most.
 pub(super) const ROWS: usize = 12;
 
-/// What the outputs of a panel have of one input, on a cache line.
+/// Weights of one input for the outputs of a panel, on one cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Panel(pub(super) [f32; PANEL]);
@@ -31,7 +31,7 @@ impl Panel {
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
     pub(super) rows: &'a [f32],
-    /// From one row to the next.
+    /// Stride of the rows.
     pub(super) stride: usize,
     /// 1 to [`ROWS`].
     pub(super) count: usize,

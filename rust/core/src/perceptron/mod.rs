@@ -66,19 +66,19 @@ impl Perceptron {
         Ok(Self { kernel, layers })
     }
 
-    /// How many numbers a row has.
+    /// Width of a row.
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.layers[0].inputs
     }
 
-    /// How many numbers the result of a row has.
+    /// Width of a result.
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.layers[self.layers.len() - 1].outputs
     }
 
-    /// What the layers are computed with.
+    /// Instruction set of the layers.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
         self.kernel
@@ -186,7 +186,7 @@ impl Layer {
 
 /// The rows of a block before and after a layer.
 struct Scratch {
-    /// From one row to the next: the widest layer, in whole panels.
+    /// Stride of the rows: the widest layer, in whole panels.
     stride: usize,
     read: Vec<f32>,
     write: Vec<f32>,

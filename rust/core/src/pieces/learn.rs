@@ -9,7 +9,7 @@ use super::pair::{PairMap, key};
 use super::{Merge, check_tokens, check_vocabulary, rows};
 use crate::{Error, Result};
 
-/// What is known of a pair.
+/// State of a pair.
 #[derive(Default)]
 struct Known {
     /// The sum of its weights in all histories.

@@ -23,7 +23,7 @@ pub type Merge = [u32; 2];
 /// The most tokens, merged ones included.
 const MAX_TOKENS: usize = 1 << 31;
 
-/// Fails unless so many tokens can be told apart.
+/// Fails unless there are few enough tokens to number.
 fn check_vocabulary(tokens: usize) -> Result<()> {
     if tokens <= MAX_TOKENS {
         return Ok(());

@@ -19,7 +19,7 @@ pub(crate) use x86::{Avx2, Avx512};
 /// All functions must run on a CPU that has the implementation's instructions; kernels are chosen by detection.
 /// [`Lanes::load`] and [`Lanes::store`] need `N` valid elements at the pointer, of any alignment.
 pub(crate) trait Lanes: Copy {
-    /// How many lanes there are; divides 16.
+    /// Number of lanes; divides 16.
     const N: usize;
 
     unsafe fn load(from: *const f32) -> Self;

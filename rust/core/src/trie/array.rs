@@ -44,7 +44,7 @@ pub(super) struct Array<T>(Place<T>);
 #[derive(Clone)]
 enum Place<T> {
     Owned(Vec<T>),
-    /// Memory of its own, which nobody writes to any more.
+    /// Owned memory that is never written to again.
     Pages(Arc<MmapMut>, PhantomData<T>),
     /// The bytes of the file that hold the numbers; aligned and in the machine's own order.
     Mapped(Arc<Mmap>, Range<usize>, PhantomData<T>),

@@ -6,28 +6,28 @@ use super::walk::{Span, States};
 use crate::error::{Error, Result};
 use crate::pool;
 
-/// How a batch of beams takes a step.
+/// Options of a step of a batch of beams.
 #[derive(Clone, Copy, Debug)]
 pub struct BeamStep<'a> {
     /// Rows of one request; the rows of a request follow each other, and so do the requests (groups).
     pub rows_per_group: usize,
-    /// How many prefixes each group keeps.
+    /// Number of prefixes each group keeps.
     pub beam: usize,
-    /// What each group may get.
+    /// Limits of each group.
     pub limits: Limits<'a>,
-    /// Whether the probabilities of the allowed codes of a row are made to add up to 1.
+    /// True to normalize the probabilities of the allowed tokens of a row to a sum of 1.
     pub renormalize: bool,
 }
 
 /// The best prefixes after a step: exactly `beam` a group, by falling score. Where a group has fewer live ones, the rest are dead
-/// states with score −∞, the group's first row as parent, and code 0.
+/// states with score −∞, the group's first row as parent, and token 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Beams {
     /// The sum of log-probabilities of each prefix.
     pub scores: Vec<f32>,
     /// The row that each prefix continues.
     pub parents: Vec<i64>,
-    /// The code it continues with.
+    /// The token it continues with.
     pub codes: Vec<i64>,
     /// The prefixes.
     pub states: States,
@@ -41,9 +41,9 @@ const WORTH_THREADS: usize = 1 << 16;
 
 impl Trie {
     /// Takes one step of beam search: of all children of each group's rows, those allowed by the trie and with an item that the group may get,
-    /// the `beam` with the highest `scores[row] + log_probs[row, code]`. It is exact; ties go to the lower row, then the lower code.
+    /// the `beam` with the highest `scores[row] + log_probs[row, code]`. It is exact; ties go to the lower row, then the lower token.
     ///
-    /// `log_probs` is (states, codes of the next level), `scores` (states). Scores are sums in f32, in f64 and then rounded when
+    /// `log_probs` is (states, tokens of the next level), `scores` (states). Scores are sums in f32, in f64 and then rounded when
     /// renormalized. A child of score −∞ is not live.
     ///
     /// # Errors
@@ -165,10 +165,10 @@ impl Default for Slot {
     }
 }
 
-/// What a thread keeps between groups.
+/// Buffers of a thread.
 #[derive(Default)]
 struct Scratch {
-    /// The allowed codes of a row, as bits.
+    /// The allowed tokens of a row, as bits.
     allowed: Vec<u64>,
     /// The best candidates so far.
     best: Vec<Candidate>,
@@ -260,7 +260,7 @@ impl Group<'_> {
     }
 }
 
-/// A score, its row and its code in one integer whose order is the beam's: higher score, then lower row, then lower code.
+/// A score, its row and its token in one integer whose order is the beam's: higher score, then lower row, then lower token.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate(u64);
 

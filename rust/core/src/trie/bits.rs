@@ -18,7 +18,7 @@ const BLOCK_WORDS: usize = BLOCK / 64;
 pub(super) struct Bits {
     /// The bits, lowest first; whole blocks, zeros at the end.
     pub(super) words: Array<u64>,
-    /// How many ones stand before each block, and at the end.
+    /// Number of ones before each block, and at the end.
     pub(super) ranks: Array<u32>,
     /// The block of each 512th one, and the last block.
     pub(super) ones: Array<u32>,
@@ -56,7 +56,7 @@ impl Bits {
         }
     }
 
-    /// How many ones there are.
+    /// Number of ones.
     pub(super) fn count_ones(&self) -> usize {
         self.ranks.last().map_or(0, |&count| count as usize)
     }
@@ -90,7 +90,7 @@ impl Bits {
         at * 64
     }
 
-    /// How many ones stand side by side from `position` on.
+    /// Number of consecutive ones from `position` on.
     #[inline(always)]
     pub(super) fn ones_from(&self, position: usize) -> usize {
         let (mut at, shift) = (position / 64, position % 64);
@@ -109,7 +109,7 @@ impl Bits {
         ones
     }
 
-    /// How many ones stand before `position`, which is within the bits or their end.
+    /// Number of ones before `position`, which is within the bits or their end.
     pub(super) fn rank(&self, position: usize) -> usize {
         let block = position / BLOCK;
         let (full, rest) = (position / 64, position % 64);

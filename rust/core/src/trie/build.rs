@@ -1,4 +1,4 @@
-//! From keys in any order to a trie.
+//! Construction of a trie from keys in any order.
 
 use super::bits::Bits;
 use super::keys::{Keys, Storage};

@@ -17,7 +17,7 @@ use crate::sid::{Key, SidLayout};
 /// Sorted distinct keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
-    /// The number of codes of each level.
+    /// The number of tokens of each level.
     sizes: Vec<u32>,
     /// For each head level, how many bits of the directory's index lie below its token. Its length is the number of
     /// head levels.
@@ -27,21 +27,21 @@ pub(super) struct Columns {
     pub(super) directory: Array<u32>,
     /// The tokens of each level below the head, by position; sorted within any range that shares the levels above.
     pub(super) tail: Vec<Column>,
-    /// The codes that follow crowded states, for each level.
+    /// The tokens that follow crowded states, for each level.
     pub(super) fans: Vec<Fan>,
 }
 
-/// The tokens of one level, as narrow as its number of codes allows.
+/// The tokens of one level, as narrow as its number of tokens allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Column {
-    /// At most 256 codes.
+    /// At most 256 tokens.
     Narrow(Array<u8>),
     /// More.
     Wide(Array<u16>),
 }
 
 impl Column {
-    /// The column of `tokens` of a level with `size` codes.
+    /// The column of `tokens` of a level with `size` tokens.
     pub(super) fn of(size: u32, tokens: impl Iterator<Item = u16>) -> Self {
         if size <= 256 {
             Self::Narrow(tokens.map(|token| token as u8).collect::<Vec<_>>().into())
@@ -51,9 +51,9 @@ impl Column {
     }
 }
 
-/// What a column is made of.
+/// Parts of a column.
 pub(super) trait Token: Copy + Ord {
-    /// The code it stands for.
+    /// The token it stands for.
     fn code(self) -> u16;
 }
 
@@ -86,7 +86,7 @@ macro_rules! with_tokens {
 }
 pub(super) use with_tokens;
 
-/// How many levels the directory resolves: as many as have no more slots than there are keys.
+/// Number of levels the directory resolves: as many as have no more slots than there are keys.
 pub(super) fn head_levels(layout: &SidLayout, keys: usize) -> usize {
     let most = keys.max(1).ilog2();
     let mut bits = 0;
@@ -97,7 +97,7 @@ pub(super) fn head_levels(layout: &SidLayout, keys: usize) -> usize {
     layout.bits().iter().take_while(fits).count()
 }
 
-/// A head level has bitmaps from this many bits on; below, its few codes are tried one by one.
+/// A head level has bitmaps from this many bits on; below, its few tokens are tried one by one.
 const FAN_BITS: u32 = 6;
 
 impl Columns {
@@ -196,12 +196,12 @@ impl Columns {
         }
     }
 
-    /// How many keys there are.
+    /// Number of keys.
     pub(super) fn len(&self) -> u32 {
         self.directory[self.slots()]
     }
 
-    /// How many levels the directory resolves.
+    /// Number of levels the directory resolves.
     pub(super) fn head(&self) -> usize {
         self.below.len()
     }
@@ -230,7 +230,7 @@ impl Columns {
         }
     }
 
-    /// Where `token`, a code of the level at `depth`, leads.
+    /// Where `token`, a token of the level at `depth`, leads.
     pub(super) fn child(&self, depth: usize, span: Span, token: u16) -> Span {
         if span.is_dead() {
             return Span::DEAD;
@@ -266,7 +266,7 @@ impl Columns {
         }
     }
 
-    /// How many bits of the directory's index lie below the token of a head level.
+    /// Number of bits of the directory's index below the token of a head level.
     pub(super) fn bits_below(&self, depth: usize) -> u32 {
         self.below[depth]
     }
@@ -309,7 +309,7 @@ impl Columns {
         }
     }
 
-    /// How many keys are below `key`, and whether the key itself is here.
+    /// Number of keys below `key`, and whether the key itself is here.
     pub(super) fn rank(&self, layout: &SidLayout, key: u128) -> (u32, bool) {
         let slot = key.checked_shr(layout.bits_below(self.head())).unwrap_or(0) as usize;
         let mut span = Span::new(self.directory[slot], self.directory[slot + 1]);

@@ -23,13 +23,13 @@ use crate::sid::{Key, SidLayout};
 pub(super) struct Compact {
     layout: SidLayout,
     len: u32,
-    /// How many bits of each key are in `low`.
+    /// Number of bits of each key in `low`.
     low_bits: u32,
     /// The low bits of all keys, side by side; two words more than they fill, so that reading never runs over.
     pub(super) low: Array<u64>,
     /// The unary code of the high bits; `2^high bits` zeros and one for each key.
     pub(super) high: Bits,
-    /// For the first levels, the codes that follow each prefix.
+    /// For the first levels, the tokens that follow each prefix.
     pub(super) fans: Vec<Fan>,
 }
 
@@ -102,7 +102,7 @@ impl Compact {
         Span::new(0, self.len)
     }
 
-    /// Where `token`, a code of the level at `depth`, leads.
+    /// Where `token`, a token of the level at `depth`, leads.
     pub(super) fn child(&self, depth: usize, span: Span, token: u16) -> Span {
         if span.is_dead() {
             return Span::DEAD;
@@ -167,7 +167,7 @@ impl Compact {
         }
     }
 
-    /// Sets the bits of the codes that lead on from a state; `words` come as zeros.
+    /// Sets the bits of the tokens that lead on from a state; `words` come as zeros.
     pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
         if span.is_dead() {
             return;
@@ -180,7 +180,7 @@ impl Compact {
             let token = usize::from(self.layout.token(<[u64; 2]>::from_u128(key), depth));
             words[token / 64] |= 1 << (token % 64);
         };
-        // Where keys are many for each code, one search a code is cheaper than reading them all.
+        // Where keys are many for each token, one search a token is cheaper than reading them all.
         if span.hi - span.lo <= self.layout.sizes()[depth].saturating_mul(16) {
             return self
                 .keys(span.lo)
@@ -201,7 +201,7 @@ impl Compact {
         shl(high as u128, self.low_bits) | self.low_at(position)
     }
 
-    /// Whether the last key, and so every key, has high bits that exist.
+    /// True if the last key, and so every key, has high bits that exist.
     pub(super) fn ends_within(&self) -> bool {
         let Some(last) = (self.len as usize).checked_sub(1) else {
             return true;
@@ -230,26 +230,26 @@ impl Compact {
         })
     }
 
-    /// How many keys are below `key`, and whether the key itself is here.
+    /// Number of keys below `key`, and whether the key itself is here.
     pub(super) fn rank(&self, key: u128) -> (u32, bool) {
         let position = self.partition(key, |low, bound| low < bound);
         (position, position < self.len && self.key(position) == key)
     }
 
-    /// How many keys are below all with this prefix of `depth` tokens.
+    /// Number of keys below all with this prefix of `depth` tokens.
     fn before(&self, prefix: u128, depth: usize) -> u32 {
         let first = shl(prefix, self.layout.bits_below(depth));
         self.partition(first, |low, bound| low < bound)
     }
 
-    /// How many keys are below or within those with this prefix of `depth` tokens.
+    /// Number of keys below or within those with this prefix of `depth` tokens.
     fn after(&self, prefix: u128, depth: usize) -> u32 {
         let free = self.layout.bits_below(depth);
         let last = shl(prefix, free) | mask(free);
         self.partition(last, |low, bound| low <= bound)
     }
 
-    /// How many keys have lower high bits than `bound`, or the same and low bits that `is_before` those of `bound`.
+    /// Number of keys that have lower high bits than `bound`, or the same and low bits that `is_before` those of `bound`.
     fn partition(&self, bound: u128, is_before: impl Fn(u128, u128) -> bool) -> u32 {
         let (high, low) = (shr(bound, self.low_bits) as usize, bound & mask(self.low_bits));
         let (mut lo, mut hi) = (self.start_of(high), self.start_of(high + 1));
@@ -264,7 +264,7 @@ impl Compact {
         lo
     }
 
-    /// How many keys have high bits below `high`.
+    /// Number of keys that have high bits below `high`.
     fn start_of(&self, high: usize) -> u32 {
         if high == 0 {
             0
@@ -282,23 +282,23 @@ impl Compact {
     }
 }
 
-/// How many bits of a key stand apart from the unary code.
+/// Number of bits of a key outside the unary code.
 pub(super) fn low_bits(layout: &SidLayout, keys: usize) -> u32 {
     let high = usize::BITS - keys.saturating_sub(1).leading_zeros();
     layout.total_bits().saturating_sub(high)
 }
 
-/// How many values the high bits have.
+/// Number of values the high bits have.
 pub(super) fn high_values(layout: &SidLayout, low_bits: u32) -> usize {
     1 << (layout.total_bits() - low_bits)
 }
 
-/// How many words the low bits of so many keys take.
+/// Number of words of the low bits of a number of keys.
 pub(super) fn low_words(low_bits: u32, keys: usize) -> usize {
     (keys as u64 * u64::from(low_bits)).div_ceil(64) as usize + 2
 }
 
-/// How many of the first levels have bitmaps.
+/// Number of first levels with bitmaps.
 pub(super) fn fan_levels(layout: &SidLayout, keys: usize) -> usize {
     let fits = |&level: &usize| {
         let prefixes = layout.total_bits() - layout.bits_below(level);

@@ -18,7 +18,7 @@ pub struct Exclusion {
 }
 
 impl Exclusion {
-    /// How many groups there are.
+    /// Number of groups.
     #[must_use]
     pub fn groups(&self) -> usize {
         self.offsets.len() - 1
@@ -65,7 +65,7 @@ impl<'a> Excluded<'a> {
 pub(super) enum ByItem {
     /// The slots ordered by their item, made when first asked for.
     Sorted(OnceLock<Vec<u32>>),
-    /// What differs from the trie that this one was made from.
+    /// Differences from the trie that this one was made from.
     Moved(Arc<Moved>),
 }
 

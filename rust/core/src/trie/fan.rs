@@ -1,4 +1,4 @@
-//! Which codes follow crowded states, as bitmaps, so that no mask has to read many keys.
+//! Which tokens follow crowded states, as bitmaps, so that no mask has to read many keys.
 
 use super::array::Array;
 
@@ -8,12 +8,12 @@ use super::array::Array;
 /// block of positions, and its bitmap is found by counting the marks before that block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fan {
-    /// Words of one bitmap: one bit for each code.
+    /// Words of one bitmap: one bit for each token.
     pub(super) words: usize,
     /// One bit for each block of positions: whether a crowded state begins there. Empty for a head level, which has a bitmap for
     /// each prefix.
     pub(super) marks: Array<u64>,
-    /// How many marks are set before each word of them.
+    /// Number of marks set before each word of them.
     pub(super) ranks: Array<u32>,
     /// The bitmaps, one after the other.
     pub(super) rows: Array<u64>,
@@ -24,7 +24,7 @@ pub(super) fn block_bits(size: u32) -> u32 {
     (size / 8).max(32).next_power_of_two().ilog2()
 }
 
-/// How many words the bitmap of a level takes.
+/// Number of words the bitmap of a level takes.
 pub(super) fn row_words(size: u32) -> usize {
     (size as usize).div_ceil(64)
 }

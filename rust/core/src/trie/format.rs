@@ -7,9 +7,9 @@
 //!  32  u64 distinct keys       40  u64 items
 //!  48  u32 levels              52  u32 1 if some key has several items, else 0
 //!  56  u32 number of arrays    60  u32 head levels (fast) or levels with bitmaps (compact)
-//!  64  u32 codes of each level, then u64 bytes of each array
+//!  64  u32 tokens of each level, then u64 bytes of each array
 //!
-//! fast     directory u32; a column for each tail level: u8, or u16 above 256 codes;
+//! fast     directory u32; a column for each tail level: u8, or u16 above 256 tokens;
 //!          for each level the bitmaps of its crowded states: marks u64, ranks u32, rows u64
 //! compact  low bits u64; high bits u64, ranks u32, ones u32, zeros u32; for each level with bitmaps: rows u64
 //! both     firsts of shared keys u64, ranks u32, ones u32, zeros u32 (if any); items u32
@@ -91,7 +91,7 @@ impl Trie {
         Self::read(bytes, None, trusted)
     }
 
-    /// Writes the trie to `path`, whole or not at all: a temporary file beside it, flushed to the disk, then renamed.
+    /// Writes the trie to `path`, atomically: a temporary file in the same directory, flushed to the disk, then renamed.
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses.
@@ -370,7 +370,7 @@ impl Shelves {
     }
 }
 
-/// What the first bytes announce, checked against the length of the file.
+/// The header, checked against the length of the file.
 struct Header {
     layout: SidLayout,
     storage: Storage,

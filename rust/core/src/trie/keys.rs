@@ -12,7 +12,7 @@ use super::compact::Compact;
 use super::walk::Span;
 use crate::sid::{Key, SidLayout};
 
-/// How a trie stores its keys.
+/// Storage of the keys of a trie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
     /// A directory, columns of tokens, bitmaps of crowded states: a step is a few loads. The default.
@@ -43,7 +43,7 @@ impl Keys {
         }
     }
 
-    /// How many keys there are.
+    /// Number of keys.
     pub(super) fn len(&self) -> u32 {
         match self {
             Self::Fast(keys) => keys.len(),
@@ -67,7 +67,7 @@ impl Keys {
         }
     }
 
-    /// Where `token`, a code of the level at `depth`, leads.
+    /// Where `token`, a token of the level at `depth`, leads.
     pub(super) fn child(&self, depth: usize, span: Span, token: u16) -> Span {
         match self {
             Self::Fast(keys) => keys.child(depth, span, token),
@@ -75,7 +75,7 @@ impl Keys {
         }
     }
 
-    /// Sets the bits of the codes that lead on from a state; `words` come as zeros.
+    /// Sets the bits of the tokens that lead on from a state; `words` come as zeros.
     pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
         match self {
             Self::Fast(keys) => {
@@ -108,7 +108,7 @@ impl Keys {
         }
     }
 
-    /// How many keys are below `key`, and whether the key itself is here.
+    /// Number of keys below `key`, and whether the key itself is here.
     pub(super) fn rank(&self, layout: &SidLayout, key: u128) -> (u32, bool) {
         match self {
             Self::Fast(keys) => keys.rank(layout, key),

@@ -1,4 +1,4 @@
-//! What follows a state, read from its level.
+//! Children of a state, read from its level.
 
 use super::columns::{Column, Columns, with_tokens};
 use super::fan::{Fan, block_bits};
@@ -6,7 +6,7 @@ use super::prefetch::prefetch_run;
 use super::row::set_bits;
 use super::walk::Span;
 
-/// Where the codes after a state stand.
+/// Where the tokens after a state stand.
 #[derive(Clone, Copy)]
 pub(super) enum Next<'a> {
     /// It is dead.
@@ -55,7 +55,7 @@ impl<'a> Level<'a> {
         }
     }
 
-    /// What the codes that lead on from a state are read from.
+    /// Source of the tokens that can follow a state.
     #[inline]
     pub(super) fn next(self, span: Span) -> Next<'a> {
         if span.is_dead() {
@@ -71,7 +71,7 @@ impl<'a> Level<'a> {
         }
     }
 
-    /// Sets the bits of the codes that lead on; `words` come as zeros.
+    /// Sets the bits of the tokens that lead on; `words` come as zeros.
     pub(super) fn set_bits(self, next: Next<'_>, words: &mut [u64]) {
         match (next, self) {
             (Next::Bitmap(row), _) => words.copy_from_slice(row),

@@ -1,4 +1,4 @@
-//! What a request may get: items left out, and sets of items to stay within.
+//! Limits of requests: excluded items and sets of allowed items.
 
 use std::ops::{BitAnd, BitOr, BitXor, Not, Range};
 
@@ -12,18 +12,18 @@ use crate::error::{Error, Result};
 pub struct ItemSet {
     /// One bit a slot; zeros beyond.
     bits: Bits,
-    /// How many slots there are.
+    /// Number of slots.
     slots: usize,
 }
 
 impl ItemSet {
-    /// How many items are in the set.
+    /// Number of items in the set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bits.count_ones()
     }
 
-    /// Whether no item is in the set.
+    /// True if no item is in the set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -93,13 +93,13 @@ impl Not for &ItemSet {
     }
 }
 
-/// What the requests of a batch may get.
+/// Limits of the requests of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits<'a> {
     /// Items that each group must not get.
     pub exclude: Option<&'a Exclusion>,
-    /// The sets that groups must stay within: none, one for all groups, or one for each.
-    pub within: &'a [&'a ItemSet],
+    /// The allowed items: no set, one for all groups, or one for each.
+    pub allow: &'a [&'a ItemSet],
 }
 
 impl<'a> Limits<'a> {
@@ -108,9 +108,9 @@ impl<'a> Limits<'a> {
             excluded: self
                 .exclude
                 .map_or(Excluded::NOTHING, |exclude| exclude.group(group)),
-            within: self
-                .within
-                .get(if self.within.len() == 1 { 0 } else { group })
+            allow: self
+                .allow
+                .get(if self.allow.len() == 1 { 0 } else { group })
                 .copied(),
         }
     }
@@ -125,52 +125,52 @@ impl<'a> Limits<'a> {
             })
         };
         if rows_per_group == 0 || rows_per_group > super::beam::MOST_ROWS {
-            return problem("a group has 1 to 65536 rows");
+            return problem("expected groups of 1 to 65536 rows");
         }
         if !rows.is_multiple_of(rows_per_group) {
-            return problem("all groups have as many rows");
+            return problem("expected a whole number of groups");
         }
         let groups = rows / rows_per_group;
         if self.exclude.is_some_and(|exclude| exclude.groups() != groups) {
-            return problem("`exclude` has one row for each group");
+            return problem("expected one row of `exclude` for each group");
         }
-        if self.within.len() > 1 && self.within.len() != groups {
-            return problem("`within` is one set, or one for each group");
+        if self.allow.len() > 1 && self.allow.len() != groups {
+            return problem("expected one set in `allow`, or one for each group");
         }
-        if self.within.iter().any(|set| set.slots != trie.item_count()) {
-            return problem("a set of `within` was made by another trie");
+        if self.allow.iter().any(|set| set.slots != trie.item_count()) {
+            return problem("a set of `allow` was made by another trie");
         }
         Ok(groups)
     }
 }
 
-/// What one request may get.
+/// Limits of one request.
 #[derive(Clone, Copy)]
 pub(super) struct Permit<'a> {
     excluded: Excluded<'a>,
-    within: Option<&'a ItemSet>,
+    allow: Option<&'a ItemSet>,
 }
 
 impl Permit<'_> {
     /// The same for a part of the slots; none where it permits all of them.
     pub(super) fn narrow(&self, slots: &Range<usize>) -> Option<Self> {
         let excluded = self.excluded.within(slots);
-        let within = self.within.filter(|set| set.count(slots) < slots.len());
-        (!excluded.is_empty() || within.is_some()).then_some(Self { excluded, within })
+        let allow = self.allow.filter(|set| set.count(slots) < slots.len());
+        (!excluded.is_empty() || allow.is_some()).then_some(Self { excluded, allow })
     }
 
-    /// Whether any of `slots` is permitted.
+    /// True if any of `slots` is permitted.
     pub(super) fn permits_any(&self, slots: &Range<usize>) -> bool {
         let excluded = self.excluded.within(slots);
-        match self.within {
+        match self.allow {
             None => excluded.len() < slots.len(),
             Some(set) => excluded.iter().filter(|&slot| set.contains(slot)).count() < set.count(slots),
         }
     }
 
-    /// Whether a slot is permitted.
+    /// True if a slot is permitted.
     pub(super) fn permits(&self, slot: usize) -> bool {
-        !self.excluded.contains(slot) && self.within.is_none_or(|set| set.contains(slot))
+        !self.excluded.contains(slot) && self.allow.is_none_or(|set| set.contains(slot))
     }
 }
 
@@ -198,7 +198,7 @@ impl Trie {
     /// [`Error::Groups`] if the set was made by another trie.
     pub fn items_of(&self, set: &ItemSet) -> Result<Vec<u32>> {
         Limits {
-            within: &[set],
+            allow: &[set],
             ..Limits::default()
         }
         .check(self, 1, 1)?;
@@ -257,7 +257,7 @@ impl Trie {
         Ok(())
     }
 
-    /// Whether any item under a child is permitted.
+    /// True if any item under a child is permitted.
     pub(super) fn leads_to_any(&self, depth: usize, span: Span, code: usize, permit: &Permit<'_>) -> bool {
         let child = self.keys.child(depth, span, code as u16);
         permit.permits_any(&self.slots(depth + 1, child))

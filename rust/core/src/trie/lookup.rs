@@ -1,4 +1,4 @@
-//! From Semantic IDs to their items and back.
+//! Lookup of the items of Semantic IDs, and of the Semantic IDs of items.
 
 #![expect(
     clippy::inline_always,
@@ -17,7 +17,7 @@ use crate::pack::has_avx512;
 use crate::pool;
 use crate::sid::Key;
 
-/// How many keys one thread looks up before it asks for more.
+/// Number of keys one thread looks up before it asks for more.
 const TASK: usize = 4096;
 
 impl Trie {

@@ -1,4 +1,4 @@
-//! Which codes may come next, written into the caller's buffer.
+//! Which tokens may come next, written into the caller's buffer.
 
 use super::Trie;
 use super::columns::{Token, with_tokens};
@@ -25,7 +25,7 @@ const fn spread() -> [[bool; 8]; 256] {
 }
 
 impl Trie {
-    /// Marks the codes that lead on from each state: `out` is (states, size of the next level), row by row. The row of a
+    /// Marks the tokens that lead on from each state: `out` is (states, size of the next level), row by row. The row of a
     /// dead state is all `false`.
     ///
     /// # Errors
@@ -60,8 +60,8 @@ impl Trie {
         Ok(())
     }
 
-    /// As [`Trie::allowed`], one bit a code: `out` is (states, ⌈size / 32⌉) words, code `c` in bit `c % 32` of word `c / 32`, which
-    /// is the layout of xgrammar's and vLLM's bitmasks. Bits beyond the last code are 0.
+    /// As [`Trie::allowed`], one bit a token: `out` is (states, ⌈size / 32⌉) words, token `c` in bit `c % 32` of word `c / 32`, which
+    /// is the layout of xgrammar's and vLLM's bitmasks. Bits beyond the last token are 0.
     ///
     /// # Errors
     /// As [`Trie::allowed`].
@@ -73,7 +73,7 @@ impl Trie {
         Ok(())
     }
 
-    /// Sets the logits of codes that lead nowhere to −∞ and leaves the others: `logits` is (states, size of the next level).
+    /// Sets the logits of tokens that lead nowhere to −∞ and leaves the others: `logits` is (states, size of the next level).
     ///
     /// # Errors
     /// As [`Trie::allowed`].
@@ -91,7 +91,7 @@ impl Trie {
         Ok(())
     }
 
-    /// Hands `write` the bits of the codes that lead on from each state together with that state's row.
+    /// Hands `write` the bits of the tokens that lead on from each state together with that state's row.
     fn for_each_row<R>(&self, states: &States, mut rows: impl Iterator<Item = R>, write: impl Fn(&[u64], R)) {
         // So many states ask for their memory together.
         const TOGETHER: usize = 16;
@@ -122,7 +122,7 @@ impl Trie {
         }
     }
 
-    /// The codes that lead on from a state, as the bits of words.
+    /// The tokens that lead on from a state, as the bits of words.
     pub(super) fn allowed_bits(&self, depth: usize, span: Span, words: &mut [u64]) {
         words.fill(0);
         self.keys.allowed_bits(depth, span, words);

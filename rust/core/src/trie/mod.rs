@@ -7,7 +7,7 @@
 //!
 //! - the *head*, the first few levels, as a directory: `directory[p]` is the position of the first key whose leading
 //!   bits are `p` or more. It has at most one entry a key, and a step in it is two loads;
-//! - the *tail*, each level below, as one column of tokens by position (one byte each up to 256 codes, else two). The
+//! - the *tail*, each level below, as one column of tokens by position (one byte each up to 256 tokens, else two). The
 //!   tokens of the children of a state are a sorted run of its level's column.
 //!
 //! Random Semantic IDs of 4 × 256 cost 2.3 bytes each at a million and 2.0 at ten million; trees of nodes take 15 to 20.
@@ -137,37 +137,37 @@ impl Shelves {
 }
 
 impl Trie {
-    /// How many codes each level has and where each token sits in a key.
+    /// Sizes of the levels, and the place of each token in a key.
     #[must_use]
     pub fn layout(&self) -> &SidLayout {
         &self.layout
     }
 
-    /// How the keys are stored.
+    /// Storage of the keys.
     #[must_use]
     pub fn storage(&self) -> Storage {
         self.keys.storage()
     }
 
-    /// How many bytes all arrays but the items' numbers take: what the keys cost.
+    /// Size in bytes of all arrays but the item numbers.
     #[must_use]
     pub fn key_bytes(&self) -> usize {
         self.to_bytes().len() - 4 * self.item_count()
     }
 
-    /// How many distinct Semantic IDs there are.
+    /// Number of distinct Semantic IDs.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len() as usize
     }
 
-    /// Whether there is no Semantic ID at all.
+    /// True if there is no Semantic ID at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items there are: at least one for each Semantic ID.
+    /// Number of items: at least one for each Semantic ID.
     #[must_use]
     pub fn item_count(&self) -> usize {
         self.shelves.items.len()

@@ -1,4 +1,4 @@
-//! What is near in the tree: how far a Semantic ID is known, and which items share most of an item's tokens.
+//! Neighbourhoods in the tree: known prefixes of a Semantic ID, and the items that share most tokens with an item.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::Trie;
 use crate::error::{Error, Result};
 use crate::sid::Key;
 
-/// How many keys are unpacked at a time.
+/// Number of keys unpacked at a time.
 const BLOCK: usize = 4096;
 
 /// The items nearest some items, as two matrices of (items, `k`).
@@ -14,12 +14,12 @@ const BLOCK: usize = 4096;
 pub struct Neighbours {
     /// The neighbours of each item, filled up with −1.
     pub items: Vec<i64>,
-    /// How many leading tokens each shares with the item, filled up with 0.
+    /// Number of leading tokens each shares with the item, filled up with 0.
     pub shared: Vec<u8>,
 }
 
 impl Trie {
-    /// How many leading tokens of each key begin a Semantic ID that exists: all of them for one that exists itself.
+    /// Number of leading tokens of each key begin a Semantic ID that exists: all of them for one that exists itself.
     ///
     /// # Errors
     /// As [`crate::SidLayout::unpack`].

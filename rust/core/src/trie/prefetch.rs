@@ -5,7 +5,7 @@
     reason = "what is inlined is compiled anew for newer processors"
 )]
 
-/// How many keys take each step together: enough that one's memory has come when its turn comes again.
+/// Number of keys that take each step together: enough that one's memory has come when its turn comes again.
 pub(super) const TOGETHER: usize = 64;
 
 /// Asks for the cache line of an element that will be read soon. Nothing happens where the processor is not known to take such

@@ -2,7 +2,7 @@
 
 use super::columns::Token;
 
-/// Sets the bits of the codes in a run of tokens; `row` has a bit for each code of the level, and comes as zeros.
+/// Sets the bits of the tokens in a run of tokens; `row` has a bit for each token of the level, and comes as zeros.
 pub(super) fn set_bits<D: Token>(run: &[D], row: &mut [u64]) {
     if let [only] = run {
         row[usize::from(only.code()) / 64] |= 1 << (only.code() % 64);
@@ -20,7 +20,7 @@ pub(super) fn set_bits<D: Token>(run: &[D], row: &mut [u64]) {
     }
 }
 
-/// The bits of codes below 256, kept in one register: neighbours in a sorted run mostly meet in one word, and in memory each would
+/// The bits of tokens below 256, kept in one register: neighbours in a sorted run mostly meet in one word, and in memory each would
 /// have to wait for the one before.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]

@@ -1,4 +1,4 @@
-//! Whether what was read from a file keeps every promise that the walk relies on.
+//! Checks of what was read from a file: every invariant that the walk relies on.
 
 use std::cmp::Ordering;
 
@@ -45,7 +45,7 @@ impl Columns {
                 with_tokens!(column, tokens => tokens.iter().map(|&token| u32::from(token.code())).max());
             check(
                 most.is_none_or(|token| token < size),
-                "a token is not one of its level's codes",
+                "a token is out of range for its level",
             )?;
         }
         let rest = layout.bits_below(self.head());
@@ -95,7 +95,7 @@ impl Compact {
             check(last < Some(key), "the keys do not ascend")?;
             check(
                 exists(layout, key, layout.levels()),
-                "a token is not one of its level's codes",
+                "a token is out of range for its level",
             )?;
             last = Some(key);
         }
@@ -133,7 +133,7 @@ impl Shelves {
     }
 }
 
-/// Whether the first `levels` tokens of a key are codes of their levels.
+/// True if the first `levels` tokens of a key are tokens of their levels.
 fn exists(layout: &SidLayout, key: u128, levels: usize) -> bool {
     let key = [(key >> 64) as u64, key as u64];
     (0..levels).all(|level| u32::from(layout.token(key, level)) < layout.sizes()[level])

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::pool;
 use crate::sid::Key;
 
-/// How many keys one thread finds before it asks for more.
+/// Number of keys one thread finds before it asks for more.
 const FIND_TASK: usize = 8192;
 
 /// One state of a walk: a range of the directory's slots above the trie's head, of key positions below.
@@ -26,7 +26,7 @@ impl Span {
         Self { lo, hi }
     }
 
-    /// Whether no key is under this state.
+    /// True if no key is under this state.
     #[must_use]
     pub fn is_dead(self) -> bool {
         self.lo == self.hi
@@ -41,19 +41,19 @@ pub struct States {
 }
 
 impl States {
-    /// How many states there are.
+    /// Number of states.
     #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Whether the batch is empty.
+    /// True if the batch is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// How many tokens led here.
+    /// Number of tokens that led here.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth
@@ -96,7 +96,7 @@ impl Trie {
         }
     }
 
-    /// The number of codes of the level that `states` would read next.
+    /// The number of tokens of the level that `states` would read next.
     ///
     /// # Errors
     /// [`Error::Complete`] if they have read all levels.
@@ -107,15 +107,15 @@ impl Trie {
         })
     }
 
-    /// Each state after one more token. A code that leads nowhere, or that its level does not have, gives a dead state.
+    /// Each state after one more token. A token that leads nowhere, or that its level does not have, gives a dead state.
     ///
     /// # Errors
-    /// [`Error::Length`] unless there is one code for each state, [`Error::Complete`] at the last level.
+    /// [`Error::Length`] unless there is one token for each state, [`Error::Complete`] at the last level.
     pub fn step(&self, states: &States, codes: &[i64]) -> Result<States> {
         let size = i64::from(self.next_size(states)?);
         if codes.len() != states.len() {
             return Err(Error::Length {
-                what: "codes",
+                what: "tokens",
                 expected: states.len(),
                 got: codes.len(),
             });
@@ -156,7 +156,7 @@ impl Trie {
         Ok(States { depth, spans })
     }
 
-    /// How many items are under each state.
+    /// Number of items under each state.
     #[must_use]
     pub fn count(&self, states: &States) -> Vec<i64> {
         states

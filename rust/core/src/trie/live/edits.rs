@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::trie::Trie;
 
-/// What changes between a trie and the next: slots that go, and keys with items that come.
+/// Changes between a trie and the next: removed slots, and keys with added items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     /// Ascending and distinct.
@@ -21,7 +21,7 @@ pub(super) struct Change {
 pub(super) struct Edit {
     /// The key's position; of one that is new, the position it comes before.
     pub(super) position: u32,
-    /// Whether the key is there already.
+    /// True if the key is there already.
     pub(super) held: bool,
     /// The key, where items come; else 0.
     pub(super) key: u128,
@@ -42,14 +42,14 @@ pub(super) struct Edits {
     pub(super) items: Vec<u32>,
     /// The slot each of them was in, or [`NEW`].
     pub(super) origins: Vec<u32>,
-    /// How many keys there will be.
+    /// Number of keys afterwards.
     pub(super) keys: usize,
-    /// How many items there will be.
+    /// Number of items afterwards.
     pub(super) slots: usize,
 }
 
 impl Edits {
-    /// What `change` does to `trie`. With `unique`, no key may be left with several items if any of them comes.
+    /// The edits of `change` to `trie`. With `unique`, no key may end up with several items if any of them is added.
     ///
     /// # Errors
     /// [`Error::SharedKey`] where it would.

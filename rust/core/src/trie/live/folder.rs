@@ -15,7 +15,7 @@ use crate::trie::format::{SUM_AT, damaged, io_error, u64_at, write_whole};
 const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
 
-/// An open folder; nobody else has it open.
+/// An open directory; no other process has it open.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Folder {
     journal: File,
     /// Where the last whole record ends.
     end: u64,
-    /// Whether the journal may hold what it should not, after a write that failed and could not be undone.
+    /// True if the journal may hold what it should not, after a write that failed and could not be undone.
     broken: bool,
     /// Held for as long as the folder is open.
     _lock: File,
@@ -85,7 +85,7 @@ impl Folder {
             return Ok(trie);
         }
         Err(damaged(format!(
-            "the base has the checksum {sum:016x}, but the journal was written for one with {:016x}; restore both from one copy",
+            "base and journal do not belong together: expected a base with the checksum {:016x}, got {sum:016x}. Restore both from one copy",
             self.header.base
         )))
     }

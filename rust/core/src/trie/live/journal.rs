@@ -22,17 +22,17 @@ use crate::trie::format::{damaged, u32_at, u64_at};
 const MAGIC: &[u8; 8] = b"sidkJRNL";
 const VERSION: u32 = 1;
 const RECORD: &[u8; 8] = b"sidBATCH";
-/// How many bytes the header takes.
+/// Number of bytes the header takes.
 pub(super) const HEADER: usize = 40;
-/// How many bytes a record takes before its content.
+/// Number of bytes a record takes before its content.
 const HEAD: usize = 48;
 
-/// What a journal belongs to.
+/// Header of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Whether no two items may share a Semantic ID.
+    /// True if no two items may share a Semantic ID.
     pub(super) unique: bool,
-    /// How many batches the base holds.
+    /// Number of batches the base holds.
     pub(super) batches: u64,
     /// The checksum in the header of the base.
     pub(super) base: u64,
@@ -108,7 +108,7 @@ fn seed(header: &Header) -> u64 {
 pub(super) struct Records<'a> {
     bytes: &'a [u8],
     pub(super) header: Header,
-    /// How many words a key takes.
+    /// Number of words a key takes.
     words: usize,
     /// The batch that comes next.
     number: u64,

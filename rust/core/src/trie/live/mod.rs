@@ -49,18 +49,18 @@ pub(super) use moved::Moved;
 /// A trie whose items come and go, in memory or in a folder that survives a crash.
 #[derive(Debug)]
 pub struct LiveTrie {
-    /// What readers get; the lock is held for as long as it takes to copy or replace the pointer.
+    /// The current snapshot; the lock is held while the pointer is copied or replaced.
     current: RwLock<Arc<Trie>>,
     writer: Mutex<Writer>,
 }
 
-/// What only one batch at a time may touch.
+/// State that only one batch at a time may change.
 #[derive(Debug)]
 struct Writer {
     unique: bool,
-    /// How many batches there have been.
+    /// Number of batches so far.
     batches: u64,
-    /// How many of them the base holds.
+    /// Number of batches in the base.
     settled: u64,
     folder: Option<Folder>,
     mmap: bool,
@@ -148,20 +148,20 @@ impl LiveTrie {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether no two items may share a Semantic ID.
+    /// True if no two items may share a Semantic ID.
     #[must_use]
     pub fn unique(&self) -> bool {
         self.writer().unique
     }
 
-    /// How many batches there have been.
+    /// Number of batches so far.
     #[must_use]
     pub fn batches(&self) -> u64 {
         self.writer().batches
     }
 
-    /// How many items of the base are not where they were, and how many others there are: what [`LiveTrie::compact`]
-    /// settles.
+    /// Numbers of items removed from the base and of items added since: what [`LiveTrie::compact`]
+    /// merges.
     #[must_use]
     pub fn pending(&self) -> (usize, usize) {
         match &self.snapshot().shelves.by_item {
@@ -170,8 +170,8 @@ impl LiveTrie {
         }
     }
 
-    /// Removes items and adds others, all or none: whoever asks for a snapshot gets the trie before or the trie after. In
-    /// a folder the batch is on the disk before it is seen. One batch runs at a time; others wait.
+    /// Removes items and adds others, all or none: a snapshot is the trie before or the trie after. In
+    /// a directory the batch is on the disk before it is visible. One batch runs at a time; others wait.
     ///
     /// # Errors
     /// [`Error::UnknownItem`] for an item that goes and is not there, [`Error::ItemExists`] for one that comes and is,
@@ -196,7 +196,7 @@ impl LiveTrie {
     }
 
     /// Makes the trie as it is now the base. Batches wait meanwhile; readers do not. In a folder, the base and an empty
-    /// journal are written anew, in one moment as far as a crash can tell.
+    /// journal are written again, atomically.
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses.

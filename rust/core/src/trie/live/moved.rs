@@ -1,4 +1,4 @@
-//! Where items are in a trie that was made from another, without ordering all of them anew.
+//! Where items are in a trie that was made from another, without sorting all of them again.
 
 use std::iter::repeat_n;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Moved {
         Some((slots.start + under) as u32)
     }
 
-    /// How many items of the base are not where they were, and how many others there are.
+    /// Numbers of items removed from the base and of items added since.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.base.item_count() - self.stays.count_ones(), self.came.len())
     }

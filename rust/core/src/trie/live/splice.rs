@@ -216,7 +216,7 @@ fn splice_firsts(old: &Shelves, edits: &Edits) -> Option<Bits> {
 #[derive(Default)]
 pub(super) struct BitWriter {
     words: Vec<u64>,
-    /// How many bits of the last word are written; 0 where it is full.
+    /// Number of written bits of the last word; 0 where it is full.
     used: u32,
 }
 
