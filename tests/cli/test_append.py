@@ -1,4 +1,4 @@
-"""`sidkit tokenize RUN --append ITEMS`, as a person types it."""
+"""`sidkit tokenize RUN --append ITEMS`."""
 
 import numpy as np
 import polars as pl
@@ -19,9 +19,11 @@ def test_append(sid, tmp_path):
         "tokenize", run, "--append", tmp_path / "new.parquet", "--vectors", tmp_path / "new.npy"
     )
     assert (
-        (code, wrong) == (0, "") and "1 items beyond those" in said and "actionpiece and decoderonly" in said
+        (code, wrong) == (0, "") and "1 new items; 1 items in all" in said and "actionpiece and decoderonly" in said
     )
     assert len(SidTable.load(run / "appended/0001/sids.parquet")) == 25
+    again = sid("tokenize", run, "--append", tmp_path / "new.parquet", "--vectors", tmp_path / "new.npy")
+    assert again[0] == 0 and "0 new items; 1 items in all" in again[1]
 
     assert "the settings of the run" in sid("tokenize", run, "--append", world, "--force")[2]
     assert "--vectors is for --append" in sid("tokenize", run, "--vectors", world / "vectors.npy")[2]

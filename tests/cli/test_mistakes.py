@@ -56,7 +56,7 @@ def test_users_of_so_few_events_that_there_is_nothing_to_learn(fails, data, tmp_
     chosen = [*QUICK, f"recommenders.use=['{model}']", f"embed.vectors={data / 'vectors.npy'}"]
     options = [part for setting in chosen for part in ("--set", setting)]
     options += ["--set", "recommenders.rqtransformer.evaluate_every_steps=0"]
-    assert "no training history has two events" in fails("run", data, "--out", tmp_path / "run", *options)
+    assert "expected a history of two events or more, got none" in fails("run", data, "--out", tmp_path / "run", *options)
 
 
 def test_no_such_data(fails, tmp_path):
@@ -81,10 +81,8 @@ def test_semantic_ids_that_are_too_wide(fails, data):
 
 
 def test_a_run_of_other_settings(fails, run):
-    line = fails("run", run, "--set", "decode.exclude_seen=true")
-    assert (
-        "was made with other settings: decode.exclude_seen is False there, True now; choose another" in line
-    )
+    line = fails("run", run, "--set", "decode.batch_size=32")
+    assert "was made with other settings: decode.batch_size is 64 there, 32 now; choose another" in line
     assert "--force" in line
 
 
@@ -93,7 +91,7 @@ def test_a_preset_over_a_run(fails, run):
     assert "leave --out away" in fails("run", run, "--out", run.parent / "other")
 
 
-def test_a_folder_of_something_else(fails, data, tmp_path):
+def test_a_directory_of_something_else(fails, data, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").touch()
     assert "has files in it but no run.toml" in fails("run", data, "--out", tmp_path / "thesis")
@@ -116,9 +114,9 @@ def test_no_run_there(fails, tmp_path):
     assert "there is no run in" in fails("recommend", tmp_path / "nothing", "--history", "1")
 
 
-def test_unknown_users_items_models(fails, run):
+def test_unknown_users_items_models(fails, sid, run):
     assert "99" in fails("recommend", run, "--user", "99")
-    assert "item-99" in fails("recommend", run, "--history", "item-99")
+    assert "item-99" in sid("recommend", run, "--history", "item-99")[2]
     assert "has no model `gru`; trained there:" in fails(
         "recommend", run, "--history", "item-01", "--model", "gru"
     )
@@ -163,7 +161,7 @@ def test_ctrl_c_while_training(world, tmp_path):
     process.send_signal(signal.SIGINT)
     _, wrong = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert wrong == f"interrupted in stage train.tiger; nothing is lost, go on with: sidkit run {out}\n"
+    assert wrong == f"interrupted in stage train.tiger; nothing is lost, continue with: sidkit run {out}\n"
     assert (out / "unfinished" / "train.tiger" / "checkpoint.safetensors").exists()
     with RunDirectory(out) as folder:
         assert list(folder.records)[-1] == "train.sasrec"
@@ -224,7 +222,7 @@ def test_a_lack_of_memory(fails, run, monkeypatch):
     def lack(*arguments, **settings):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes\nException raised")
 
-    monkeypatch.setattr("sidkit.run.opened.open_run", lack)
+    monkeypatch.setattr("sidkit.cli.daily.recommend.open_run", lack)
     assert fails("recommend", run, "--user", "1003") == (
         "error: there is not enough memory (DefaultCPUAllocator: can't allocate memory: you tried 8 bytes); "
         "make the model, batches or beam smaller\n"
@@ -234,7 +232,7 @@ def test_a_lack_of_memory(fails, run, monkeypatch):
 @pytest.mark.parametrize(
     "setting", ["recommenders.tiger.learning_rate=inf", "recommenders.sasrec.clip_norm=nan"]
 )
-def test_settings_that_are_no_number(fails, data, setting):
+def test_settings_that_are_not_numbers(fails, data, setting):
     assert f"error: the settings: `{setting.partition('=')[0]}`: input should be" in fails(
         "run", data, "--set", setting
     )
@@ -247,16 +245,16 @@ def test_settings_beyond_reason(fails, data):
     assert "`recommenders.tiger.d_model`: input should be less than or equal to 65536" in fails(
         "run", data, "--set", "recommenders.tiger.d_model=1000000000000"
     )
-    assert "`d_model` must be a multiple of `heads`, it is 128 with 3 heads" in fails(
+    assert "`d_model` must be a multiple of `heads`, got 128 with 3 heads" in fails(
         "run", data, "--set", "recommenders.sasrec.heads=3"
     )
-    assert "`ks` holds at least one cut-off and each once, it is []" in fails(
+    assert "`ks` must hold at least one cut-off and each once, it is []" in fails(
         "run", data, "--set", "evaluate.ks=[]"
     )
 
 
 def test_a_title_is_neither_markup_nor_control(run, monkeypatch, capsys):
-    monkeypatch.setattr("sidkit.run.opened.Run.label", lambda run, item: "[bold]x[/] [/red] \x1b[31mred")
+    monkeypatch.setattr("sidkit.run.opened.Run.title", lambda run, item: "[bold]x[/] [/red] \x1b[31mred")
     for command in (
         ["recommend", run, "--history", "item-01, item-02,", "-k", "1"],
         ["inspect", run, "--item", "item-01"],

@@ -1,4 +1,4 @@
-"""`rank`, `sweep` and `drift` in worlds whose answers are known."""
+"""`rank`, `sweep` and `drift` on datasets with known answers."""
 
 import xml.etree.ElementTree as ET
 
@@ -6,9 +6,7 @@ import polars as pl
 import pytest
 from tests.ranking.world import write_ranking_world
 
-from sidkit.experiments.retrain import Retraining
-from sidkit.experiments.sweep import Sweep
-from sidkit.ranking import Comparison
+from sidkit.ranking import Comparison, Retraining, Sweep
 from sidkit.tokenizers.quality.coherence import coherence_from_json
 
 SMALL = ["--num-embeddings", "64", "--dim", "8", "--epochs", "8", "--batch-size", "128"]
@@ -36,7 +34,7 @@ def figures(comparison, part, metric):
 
 
 def rank(sid, world, out, kinds):
-    shape = ("--levels", "2", "--codes", "4")
+    shape = ("--levels", "2", "--codebook-size", "4")
     code, said, wrong = sid(
         "rank", world, "--out", out, "--representations", kinds, *shape, *SMALL, "--seeds", "2"
     )
@@ -65,19 +63,19 @@ def test_where_content_means_nothing_ngrams_do_not_help(sid, mute, tmp_path):
     assert max(means["prefix"], means["all"]) < means["random"] + 0.1
 
 
-def test_a_sweep_finds_the_shape_that_tells_clusters_apart_and_goes_on_where_it_was(
+def test_a_sweep_finds_the_shape_that_separates_clusters_and_resumes(
     sid, telling, tmp_path, monkeypatch
 ):
     def sweep(*more):
         code, said, wrong = sid("sweep", telling, "--out", tmp_path, *SMALL, "--seeds", "1", *more)
         return code, said, wrong, tmp_path / "sweep.json"
 
-    code, said, wrong, stored = sweep("--tokenizers", "rqkmeans", "--levels", "1", "--codes", "2,4")
+    code, said, wrong, stored = sweep("--tokenizers", "rqkmeans", "--levels", "1", "--codebook-size", "2,4")
     assert (code, wrong) == (0, "") and "rqkmeans-1x4" in said
     first = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
     assert sorted(first) == ["baselines.json", "rqkmeans-1x2.json", "rqkmeans-1x4.json"]
 
-    code, said, _, stored = sweep("--tokenizers", "rqkmeans,pq", "--levels", "1", "--codes", "4")
+    code, said, _, stored = sweep("--tokenizers", "rqkmeans,pq", "--levels", "1", "--codebook-size", "4")
     assert code == 0
     assert {name: (tmp_path / "cells" / name).stat().st_mtime_ns for name in first} == first
     found = Sweep.from_json(stored.read_text())
@@ -93,16 +91,16 @@ def test_a_sweep_finds_the_shape_that_tells_clusters_apart_and_goes_on_where_it_
     code, _, wrong, _ = sweep("--dim", "4")
     assert code == 1 and "other data or settings" in wrong
     (tmp_path / "cells" / "pq-1x4.json").write_text("{")
-    code, _, wrong, _ = sweep("--tokenizers", "pq", "--levels", "1", "--codes", "4")
-    assert code == 1 and "is damaged" in wrong and "delete it" in wrong
+    code, _, wrong, _ = sweep("--tokenizers", "pq", "--levels", "1", "--codebook-size", "4")
+    assert code == 1 and "is damaged" in wrong and "Delete it" in wrong
 
 
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
-        (("--tokenizers", "kmeans"), "no tokenizer kmeans; there are rqkmeans, rqvae, pq"),
+        (("--tokenizers", "kmeans"), "there is no tokenizer `kmeans`: expected one of"),
         (("--levels", "2,x"), "--levels must be integers separated by commas; got `2,x`"),
-        (("--codes", "4,4"), "each given once"),
+        (("--codebook-size", "4,4"), "without duplicates"),
         (("--metric", "ndcg"), "--metric must be one of auc, user_auc, log_loss"),
     ],
 )
@@ -118,7 +116,7 @@ def test_a_log_of_one_label_is_refused(sid, telling):
 
 
 def test_drift_of_a_catalogue_that_does_not_drift(sid, telling, tmp_path):
-    shape = ("--levels", "1", "--codes", "8", "--representation", "unigram")
+    shape = ("--levels", "1", "--codebook-size", "8", "--representation", "unigram")
     code, said, wrong = sid("drift", telling, "--out", tmp_path, *shape, *SMALL, "--seeds", "1")
     assert (code, wrong) == (0, "") and "other seed" in said
     found = Retraining.from_json((tmp_path / "drift.json").read_text())

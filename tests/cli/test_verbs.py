@@ -1,34 +1,21 @@
-"""The verbs, as a person types them."""
+"""The verbs of the command line."""
 
 import json
 import re
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 from tests.run.world import QUICK
 
 import sidkit
 from sidkit.report import comparison_page, read_run
+from sidkit.run import read_config
 
-VERBS = [
-    "fetch",
-    "run",
-    "embed",
-    "tokenize",
-    "train",
-    "evaluate",
-    "recommend",
-    "rank",
-    "sweep",
-    "drift",
-    "inspect",
-    "report",
-    "store",
-    "beams",
-    "tokenizers",
-    "tune",
-]
+DAILY = ["run", "fetch", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report"]
+RESEARCH = ["rank", "sweep", "drift", "tokenizers", "tune", "beams", "store"]
+VERBS = DAILY + RESEARCH
 
 
 def settings(*more):
@@ -39,10 +26,23 @@ def test_the_version(sid):
     assert sid("--version") == (0, f"sidkit {sidkit.__version__}\n", "")
 
 
-def test_help_lists_every_verb(sid):
+def test_help_lists_every_verb_in_its_panel(sid):
     code, out, _ = sid("--help")
     assert code == 0
-    assert [verb for verb in VERBS if not re.search(rf"\b{verb}\b", out)] == []
+    _, daily, research = re.split("─ (?:Daily use|Research) ─", out)
+    assert re.findall(r"^│ (\w+) ", daily, re.MULTILINE) == DAILY
+    assert re.findall(r"^│ (\w+) ", research, re.MULTILINE) == RESEARCH
+
+
+def test_help_imports_no_verb():
+    code = "import sys; from sidkit.cli import main\ntry: main(['--help'])\nfinally: assert 'polars' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_misspelt_verb_comes_with_the_right_one(sid):
+    code, _, wrong = sid("recomend")
+    assert code == 2 and "Did you mean 'recommend'?" in wrong
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -60,7 +60,7 @@ def test_a_run_from_the_first_word_to_the_last(sid, world, tmp_path):
     assert (code, wrong) == (0, "")
     assert (out / "sids.parquet").exists() and not (out / "metrics.json").exists()
 
-    code, said, wrong = sid("train", out, "--set", 'recommenders.use=["popularity", "sasrec"]')
+    code, said, wrong = sid("train", out, "--set", "recommenders.use=popularity,sasrec")
     assert (code, wrong) == (0, "")
     assert (out / "models" / "sasrec" / "model.safetensors").exists()
 
@@ -115,17 +115,60 @@ def test_recommend_after_a_history_of_every_item(sid, run):
     assert re.search(r"item-\d\d", sid("recommend", run, "--history", everything, "--include-seen")[1])
 
 
+def test_recommend_with_filters_and_scoring(sid, run, tmp_path):
+    base = ("recommend", run, "--history", "item-03", "-k", "2", "--scoring", "dense")
+    code, said, wrong = sid(*base, "--exclude", "item-04, item-05")
+    assert (code, wrong) == (0, "") and "item-04" not in said and "item-05" not in said
+    (tmp_path / "ids.txt").write_text("item-09\nitem-04\n")
+    code, said, wrong = sid(*base, "--allow", tmp_path / "ids.txt")
+    assert (code, wrong) == (0, "")
+    assert set(re.findall(r"│ (item-\d\d)", said)) == {"item-04", "item-09"}
+
+
+def test_recommend_as_json(sid, run):
+    code, said, wrong = sid("recommend", run, "--user", "1007", "-k", "3", "--json")
+    found = json.loads(said)
+    assert (code, wrong, found["model"], found["scoring"]) == (0, "", "rqtransformer", "sid")
+    assert len(found["recommendations"]) == 3 and set(found["history"]) <= {f"item-{item:02}" for item in range(24)}
+    best = found["recommendations"][0]
+    assert set(best) == {"item_id", "title", "sid", "score"} and best["score"] < 0
+
+
+def test_columns_of_other_names(sid, world, tmp_path):
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    events = pl.read_parquet(world / "interactions.parquet")
+    events.rename({"user_id": "reviewerID", "item_id": "asin"}).write_parquet(renamed / "interactions.parquet")
+    items = pl.read_parquet(world / "items.parquet")
+    items.rename({"item_id": "asin"}).write_parquet(renamed / "items.parquet")
+    use = ("--set", "recommenders.use=popularity")
+    columns = ("--columns", "user_id=reviewerID,item_id=asin")
+    code, _, wrong = sid("train", renamed, "--out", tmp_path / "run", *columns, *use)
+    assert (code, wrong) == (0, "")
+    assert read_config(tmp_path / "run" / "run.toml").data.columns == {"user_id": "reviewerID", "item_id": "asin"}
+    assert sid("run", tmp_path / "run")[0] == 0
+    code, _, wrong = sid("train", renamed, "--columns", "asin", *use)
+    assert code == 1 and "--columns must be NAME=COLUMN pairs" in wrong
+
+
+def test_a_preset_states_the_shape_that_it_chose(sid, world, tmp_path):
+    use = ("--set", "recommenders.use=popularity", "--set", f"embed.vectors={world / 'vectors.npy'}")
+    code, said, wrong = sid("tokenize", world, "--out", tmp_path / "run", "--preset", "demo", *use)
+    assert (code, wrong) == (0, "")
+    assert "preset demo: 2 levels x 16 codewords for 24 items" in said
+
+
 def test_inspect(sid, run):
     code, said, _ = sid("inspect", run)
     assert code == 0 and "train.tiger" in said and "sids.parquet" in said
     for expected in ("trainings", "unique codes", "items on one code", "mean cosine", "are among the 10"):
         assert expected in said
     code, said, _ = sid("inspect", run, "--json")
-    told = json.loads(said)
-    assert (code, told["sids"]["items"]) == (0, 24)
-    assert [level["size"] for level in told["codebook_size"]["quality"]["levels"]] == [8, 8]
-    assert told["codebook_size"]["neighbours"]["queries"] == 24 and "embed" in told["stages"]
-    assert told["training"]["tiger"]["tokens_per_second"] > 0 < told["training"]["tiger"]["gemm_share"]
+    found = json.loads(said)
+    assert (code, found["sids"]["items"]) == (0, 24)
+    assert [level["codebook_size"] for level in found["codes"]["quality"]["levels"]] == [8, 8]
+    assert found["codes"]["neighbours"]["queries"] == 24 and "embed" in found["stages"]
+    assert found["training"]["tiger"]["tokens_per_second"] > 0 < found["training"]["tiger"]["gemm_share"]
     assert sid("inspect", run, "--json", "--item", "item-04")[0] == 1
     assert sid("inspect", run, "--prefix", "1", "--item", "item-04")[0] == 1
     code, said, _ = sid("inspect", run, "--item", "item-04")

@@ -1,4 +1,4 @@
-"""From a run to stored results, and to the table made of them."""
+"""Storage of the results of a run, and the tables made of them."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ from tests.run.world import write_world
 
 from sidkit.errors import ConfigError, RunDirectoryError
 from sidkit.evaluate import Metrics, TargetRanks
-from sidkit.report.stored import stored_runs
-from sidkit.report.tables import results_tables
-from sidkit.run import build_config, run_pipeline, store_run
+from sidkit.experiments.store import store_run
+from sidkit.report.tables.results import results_tables
+from sidkit.report.tables.stored import stored_runs
+from sidkit.run import build_config, run_pipeline
 
 SASREC = (
     'recommenders.use=["popularity", "sasrec"]',
@@ -42,15 +43,16 @@ def test_a_run_is_stored_and_shown(run, tmp_path):
     metrics, ranks = Metrics.load(places[1] / "metrics.json"), TargetRanks.load(places[1] / "ranks.parquet")
     assert metrics.models == ["sasrec"] and metrics.protocol.seeds == (3,)
     for metric in ("recall@5", "ndcg@10", "mrr@10"):
-        np.testing.assert_allclose(
-            ranks.metric("sasrec", metric).mean(), metrics.find("sasrec", metric).value, rtol=1e-12
-        )
+        for exclude_seen in (True, False):
+            mean = ranks.metric("sasrec", metric, exclude_seen=exclude_seen).mean()
+            found = metrics.find("sasrec", metric, exclude_seen=exclude_seen).value
+            np.testing.assert_allclose(mean, found, rtol=1e-12)
     stored = stored_runs(tmp_path, metrics.protocol.dataset)
     assert stored[1].cpu_seconds > 0 and stored[1].seconds > 0
     assert "| SASRec | 3 |" in results_tables(stored)
 
 
-def test_nothing_stored_is_written_over_unasked(run, tmp_path):
+def test_stored_results_are_not_replaced_unasked(run, tmp_path):
     store_run(run, tmp_path, models=["sasrec"])
     with pytest.raises(ConfigError, match="is stored already; give this one a --variant, or pass --force"):
         store_run(run, tmp_path)

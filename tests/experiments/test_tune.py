@@ -1,8 +1,10 @@
+"""Hyperparameter search: settings drawn from a space, and trials that are runs."""
+
 import json
 import re
 
 import pytest
-from tests.run.test_store import SASREC
+from tests.experiments.test_store import SASREC
 from tests.run.world import write_world
 
 from sidkit.errors import ConfigError, RunDirectoryError
@@ -29,18 +31,18 @@ def test_the_top_of_a_hill_is_found(tmp_path):
 
 def test_an_interrupted_search_is_the_same_search(tmp_path):
     whole = search(SPACE, hill, tmp_path / "whole", trials=8)
-    asked = []
+    drawn = []
 
     def interrupted(number, settings):
-        asked.append(number)
-        if asked == [0, 1, 2, 3]:
+        drawn.append(number)
+        if drawn == [0, 1, 2, 3]:
             raise KeyboardInterrupt
         return hill(number, settings)
 
     with pytest.raises(KeyboardInterrupt):
         search(SPACE, interrupted, tmp_path / "parts", trials=8)
     parts = search(SPACE, interrupted, tmp_path / "parts", trials=8)
-    assert asked == [0, 1, 2, 3, 3, 4, 5, 6, 7]
+    assert drawn == [0, 1, 2, 3, 3, 4, 5, 6, 7]
     assert [(t.number, t.settings, t.value) for t in parts] == [
         (t.number, t.settings, t.value) for t in whole
     ]
@@ -67,7 +69,7 @@ def test_spaces(tmp_path):
     file = tmp_path / "space.toml"
     file.write_text(
         "recommenders.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }\n"
-        "[models.sasrec]\nd_model = [32, 64]\n"
+        "recommenders.sasrec.d_model = [32, 64]\n"
     )
     assert read_space(file) == {
         "recommenders.sasrec.learning_rate": Range(1e-4, 1e-2, True),
@@ -91,7 +93,7 @@ def test_spaces(tmp_path):
         read_space(file)
 
 
-def test_trials_are_runs_judged_on_validation(tmp_path):
+def test_trials_are_runs_evaluated_on_validation(tmp_path):
     world = write_world(tmp_path / "ring")
     config = build_config(assignments=[f"data.source={world}", *SASREC])
     # A rate at which nothing is learned, and one that is known to do.
@@ -99,11 +101,11 @@ def test_trials_are_runs_judged_on_validation(tmp_path):
     found = tune(config, space, tmp_path / "search", model="sasrec", trials=5)
     rates = {trial.settings["recommenders.sasrec.learning_rate"] for trial in found}
     assert rates == {1e-9, 1e-2} and found[0].settings["recommenders.sasrec.learning_rate"] == 1e-2
-    folder = RunDirectory(found[0].folder)
-    assert list(folder.records) == ["data", "train.sasrec"]
-    history = json.loads((found[0].folder / "models" / "sasrec" / "history.json").read_text())
+    run = RunDirectory(found[0].directory)
+    assert list(run.records) == ["data", "train.sasrec"]
+    history = json.loads((found[0].directory / "models" / "sasrec" / "history.json").read_text())
     assert found[0].value == max(entry["metrics"]["ndcg@10"] for entry in history["evaluations"])
-    assert read_config(tmp_path / "search" / "best.toml").recommenders.sasrec.learning_rate == 1e-2
+    assert read_config(tmp_path / "search" / "best.toml").recommenders["sasrec"].learning_rate == 1e-2
 
 
 def test_what_cannot_be_tuned(tmp_path):

@@ -46,10 +46,9 @@ _PRODUCT = {"levels": 4}
 _OF_METHOD: Mapping[str, Mapping[str, Any]] = {
     "pq": _PRODUCT,
     "opq": _PRODUCT,
-    "hkmeans": {"levels": 3, **_TREE},
-    "cooccurrence": {"levels": 3, **_TREE},
+    "hkmeans": _TREE,
+    "cooccurrence": _TREE,
     "words": {"levels": 3, "codebook_size": 4096},
-    "lmindexer": {"levels": 3, "codebook_size": 256},
 }
 
 #: Further variants of some methods, by name.
