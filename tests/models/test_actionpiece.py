@@ -174,10 +174,9 @@ def test_saved_with_its_vocabulary(tmp_path):
 
 
 def context_world(users=80, events=8):
-    """Six items; what follows is told by two neighbours together: after a and b comes (a + b) mod 6.
+    """Six items; two neighbours together determine what follows: after a and b comes (a + b) mod 6.
 
-    Every item is followed by every other as often, so neither the last item alone nor popularity tells
-    anything.
+    Every item is followed by every other as often, so neither the last item alone nor popularity helps.
     """
     rows = np.random.default_rng(0).integers(6, size=(users, events))
     for at in range(2, events):
@@ -185,7 +184,7 @@ def context_world(users=80, events=8):
     return Sequences.from_rows(rows)
 
 
-def test_it_learns_what_two_neighbours_tell_together():
+def test_it_learns_what_two_neighbours_determine_together():
     tokens = np.stack(np.unravel_index(np.arange(6), (3, 2)), axis=1).astype(np.uint16)
     train = context_world()
     pieces = ActionPiece(20).fit(train, tokens, (3, 2)).vocabulary_

@@ -1,4 +1,4 @@
-"""DecoderOnly: causality, padding without effect, and cached decoding against reading everything anew."""
+"""DecoderOnly: causality, padding without effect, and incremental decoding against full passes."""
 
 import math
 
@@ -58,7 +58,7 @@ def test_the_losses_are_those_of_every_position_read_on_its_own():
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 9])
-def test_steps_give_the_log_probabilities_of_reading_everything_anew(length):
+def test_steps_give_the_log_probabilities_of_a_full_pass(length):
     """Three beams of two users, reordered; nine items are more than the model reads."""
     model = small()
     history = tokens(2, length)
@@ -124,7 +124,7 @@ def test_every_parameter_learns():
 
 
 def test_it_learns_what_follows_what():
-    """Items on a ring: who has one takes the next, which only the last item tells."""
+    """Items on a ring: who has one takes the next, as the last item alone shows."""
     catalogue = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(3), indexing="ij"), -1).flatten(0, 1)
     walks = (torch.arange(12)[:, None] + torch.arange(5)) % 12
     torch.manual_seed(0)

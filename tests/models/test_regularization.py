@@ -1,4 +1,4 @@
-"""Smoothed targets and hidden tokens: what they are by their definition, for every generator."""
+"""Smoothed targets and token masking by their definitions, for every generative network."""
 
 import os
 import signal
@@ -87,7 +87,7 @@ def test_gradients_of_a_smoothed_loss_are_finite(kind):
 
 
 @pytest.mark.parametrize("kind", ["tiger", "rqtransformer"])
-def test_of_a_history_whose_tokens_are_all_hidden_nothing_is_left(kind):
+def test_a_history_whose_tokens_are_all_masked_has_no_effect(kind):
     model = drawn_weights(kind)
     one, other = torch.zeros(6, 3, dtype=torch.int64), torch.randint(1, ITEMS, (6, 3))
     target = torch.arange(6)
@@ -96,20 +96,20 @@ def test_of_a_history_whose_tokens_are_all_hidden_nothing_is_left(kind):
     assert torch.equal(*hidden) and not torch.equal(*seen)
 
 
-def test_a_decoder_reads_no_token_that_is_hidden():
+def test_masked_tokens_have_no_effect_on_a_decoder():
     model = drawn_weights("decoderonly")
     real = torch.ones(1, 2, dtype=torch.bool)
     events = SPELLED[torch.tensor([[0, 5]])]
     other = events.clone()
     other[:, 0, 0] = (other[:, 0, 0] + 1) % SIZES[0]
-    # The token that differs is foretold first of all, and read by every later one.
+    # The token that differs is the first target, and an input of all later ones.
     later = [model(each, real, token_masking=1.0)[1:] for each in (events, other)]
     assert torch.equal(*later)
     assert not torch.equal(*(model(each, real)[1:] for each in (events, other)))
 
 
 @pytest.mark.parametrize("kind", ["tiger", "decoderonly"])
-def test_the_share_of_hidden_tokens(kind):
+def test_the_share_of_masked_tokens(kind):
     model = drawn_weights(kind)
     items = torch.randint(0, ITEMS, (200, 10))
     shown = (model._embedded(SPELLED[items], 0.25) != 0).all(-1)
@@ -119,7 +119,7 @@ def test_the_share_of_hidden_tokens(kind):
     assert torch.equal(hidden[whole], model._embedded(SPELLED[items])[whole])
 
 
-def test_an_item_is_read_as_far_as_its_first_hidden_token():
+def test_an_item_is_encoded_up_to_its_first_masked_token():
     model = drawn_weights("rqtransformer")
     nodes = model.tree.starts[-1]
     items = torch.randint(0, ITEMS, (200, 20))

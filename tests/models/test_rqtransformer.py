@@ -81,9 +81,9 @@ def test_the_losses_are_the_parts_of_the_log_probability():
         hidden = model.hidden(history, items)
         expected, dense = [], []
         for row, column in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]:
-            wanted = int(target[row, column])
-            expected.append(plain_log_probs(model, tokens, hidden[row, column])[wanted])
-            dense.append(float((hidden[row, column] @ items.T).log_softmax(-1)[wanted]))
+            next_item = int(target[row, column])
+            expected.append(plain_log_probs(model, tokens, hidden[row, column])[next_item])
+            dense.append(float((hidden[row, column] @ items.T).log_softmax(-1)[next_item]))
     assert losses.shape == (4,)
     np.testing.assert_allclose(float(losses[:3].sum()), -np.mean(expected), rtol=1e-4)
     np.testing.assert_allclose(float(losses[3]), -np.mean(dense), rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Batches of pieces: every prefix once an epoch, read anew in each, whatever was asked before."""
+"""Batches of merged tokens: every prefix once per epoch, segmented differently in each."""
 
 import numpy as np
 import pytest

@@ -49,8 +49,8 @@ def test_the_sum_of_the_denominator_is_right_on_average(counts):
     hidden *= 0.5
     softmax = SampledSoftmax(ITEMS, 5, counts)
     torch.manual_seed(0)
-    wanted = float(hidden[0] @ items[target[0]])
-    sums = [np.exp(float(softmax(hidden, target, items)) + wanted) for _ in range(4000)]
+    own = float(hidden[0] @ items[target[0]])
+    sums = [np.exp(float(softmax(hidden, target, items)) + own) for _ in range(4000)]
     assert np.mean(sums) == pytest.approx(float((hidden @ items.T).exp().sum()), rel=0.05)
     assert np.std(sums) > 0
 

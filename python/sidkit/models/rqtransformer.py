@@ -313,8 +313,8 @@ class RQTransformerNetwork(nn.Module):
         reached = logits[tree.level(0)].log_softmax(0)  # (M_0, B)
         for level in range(1, len(self.sizes)):
             nodes, above = tree.level(level), tree.level(level - 1)
-            scores, families = logits[nodes], tree.branches[above]
-            spare = reached - group_log_sums(scores, families)  # (M_above, B)
+            scores, siblings = logits[nodes], tree.branches[above]
+            spare = reached - group_log_sums(scores, siblings)  # (M_above, B)
             reached = spare.index_select(0, tree.parent[nodes] - above.start) + scores
         return reached.index_select(0, tree.path[:, -1] - tree.starts[-2]).T.contiguous()
 

@@ -90,8 +90,8 @@ def _scored(model: RQTransformerNetwork, target: Tensor) -> int:
     """Count the scored vectors: first tokens, siblings along the paths of the targets, and items."""
     tree = model.tree
     real = target[target < model.items].to(tree.path.device)  # (P,)
-    families = tree.branches[tree.path[real, :-1]]  # (P, L-1)
-    open_ = int(torch.where(families > 1, families, 0).sum())  # an only child is not scored
+    siblings = tree.branches[tree.path[real, :-1]]  # (P, L-1)
+    open_ = int(torch.where(siblings > 1, siblings, 0).sum())  # an only child is not scored
     everywhere = int(tree.starts[1]) + (model.items if model.dense else 0)
     return len(real) * everywhere + open_
 
