@@ -19,7 +19,9 @@ def test_append(sid, tmp_path):
         "tokenize", run, "--append", tmp_path / "new.parquet", "--vectors", tmp_path / "new.npy"
     )
     assert (
-        (code, wrong) == (0, "") and "1 new items; 1 items in all" in said and "actionpiece and decoderonly" in said
+        (code, wrong) == (0, "")
+        and "1 new items; 1 items in all" in said
+        and "actionpiece and decoderonly" in said
     )
     assert len(SidTable.load(run / "appended/0001/sids.parquet")) == 25
     again = sid("tokenize", run, "--append", tmp_path / "new.parquet", "--vectors", tmp_path / "new.npy")

@@ -56,7 +56,9 @@ def test_users_of_so_few_events_that_there_is_nothing_to_learn(fails, data, tmp_
     chosen = [*QUICK, f"recommenders.use=['{model}']", f"embed.vectors={data / 'vectors.npy'}"]
     options = [part for setting in chosen for part in ("--set", setting)]
     options += ["--set", "recommenders.rqtransformer.evaluate_every_steps=0"]
-    assert "expected a history of two events or more, got none" in fails("run", data, "--out", tmp_path / "run", *options)
+    assert "expected a history of two events or more, got none" in fails(
+        "run", data, "--out", tmp_path / "run", *options
+    )
 
 
 def test_no_such_data(fails, tmp_path):

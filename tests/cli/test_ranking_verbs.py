@@ -63,9 +63,7 @@ def test_where_content_means_nothing_ngrams_do_not_help(sid, mute, tmp_path):
     assert max(means["prefix"], means["all"]) < means["random"] + 0.1
 
 
-def test_a_sweep_finds_the_shape_that_separates_clusters_and_resumes(
-    sid, telling, tmp_path, monkeypatch
-):
+def test_a_sweep_finds_the_shape_that_separates_clusters_and_resumes(sid, telling, tmp_path, monkeypatch):
     def sweep(*more):
         code, said, wrong = sid("sweep", telling, "--out", tmp_path, *SMALL, "--seeds", "1", *more)
         return code, said, wrong, tmp_path / "sweep.json"

@@ -129,7 +129,9 @@ def test_recommend_as_json(sid, run):
     code, said, wrong = sid("recommend", run, "--user", "1007", "-k", "3", "--json")
     found = json.loads(said)
     assert (code, wrong, found["model"], found["scoring"]) == (0, "", "rqtransformer", "sid")
-    assert len(found["recommendations"]) == 3 and set(found["history"]) <= {f"item-{item:02}" for item in range(24)}
+    assert len(found["recommendations"]) == 3 and set(found["history"]) <= {
+        f"item-{item:02}" for item in range(24)
+    }
     best = found["recommendations"][0]
     assert set(best) == {"item_id", "title", "sid", "score"} and best["score"] < 0
 
@@ -138,14 +140,19 @@ def test_columns_of_other_names(sid, world, tmp_path):
     renamed = tmp_path / "renamed"
     renamed.mkdir()
     events = pl.read_parquet(world / "interactions.parquet")
-    events.rename({"user_id": "reviewerID", "item_id": "asin"}).write_parquet(renamed / "interactions.parquet")
+    events.rename({"user_id": "reviewerID", "item_id": "asin"}).write_parquet(
+        renamed / "interactions.parquet"
+    )
     items = pl.read_parquet(world / "items.parquet")
     items.rename({"item_id": "asin"}).write_parquet(renamed / "items.parquet")
     use = ("--set", "recommenders.use=popularity")
     columns = ("--columns", "user_id=reviewerID,item_id=asin")
     code, _, wrong = sid("train", renamed, "--out", tmp_path / "run", *columns, *use)
     assert (code, wrong) == (0, "")
-    assert read_config(tmp_path / "run" / "run.toml").data.columns == {"user_id": "reviewerID", "item_id": "asin"}
+    assert read_config(tmp_path / "run" / "run.toml").data.columns == {
+        "user_id": "reviewerID",
+        "item_id": "asin",
+    }
     assert sid("run", tmp_path / "run")[0] == 0
     code, _, wrong = sid("train", renamed, "--columns", "asin", *use)
     assert code == 1 and "--columns must be NAME=COLUMN pairs" in wrong

@@ -119,7 +119,12 @@ def test_the_settings_of_sasrec_are_recorded_if_its_vectors_are_used(world, tmp_
 @pytest.mark.parametrize("method", ["als", "sasrec"])
 def test_letter_by_another_method(world, tmp_path, method):
     needed(method)
-    options = ["tokenize.method=rqvae", "tokenize.epochs=12", "tokenize.latent_dim=4", "tokenize.hidden_dims=[8]"]
+    options = [
+        "tokenize.method=rqvae",
+        "tokenize.epochs=12",
+        "tokenize.latent_dim=4",
+        "tokenize.hidden_dims=[8]",
+    ]
     options += [
         "tokenize.auxiliary_loss=letter",
         "tokenize.collaborative_dim=4",
@@ -169,7 +174,12 @@ def test_a_method_that_nothing_uses(world):
 
 @pytest.mark.parametrize("loss", ["letter", "cost"])
 def test_auxiliary_losses_in_a_run(world, tmp_path, loss):
-    options = ["tokenize.method=rqvae", "tokenize.epochs=12", "tokenize.latent_dim=4", "tokenize.hidden_dims=[8]"]
+    options = [
+        "tokenize.method=rqvae",
+        "tokenize.epochs=12",
+        "tokenize.latent_dim=4",
+        "tokenize.hidden_dims=[8]",
+    ]
     codes = []
     for more in ([], [f"tokenize.auxiliary_loss={loss}"]):
         config = settings(world, *options, *more)

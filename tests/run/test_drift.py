@@ -41,7 +41,12 @@ def test_items_that_come_and_go_and_levels_that_differ(tmp_path):
     new = SidTable.from_codes([[1], [0], [2]], [2, 1, 4], (3,))
     assert write_drift(tmp_path, old, new) == ["drift.json", "remap.parquet"]
     stored = json.loads((tmp_path / "drift.json").read_text())
-    assert (stored["items"], stored["only_earlier"], stored["only_later"], stored["unchanged"]) == (2, 1, 1, 0)
+    assert (stored["items"], stored["only_earlier"], stored["only_later"], stored["unchanged"]) == (
+        2,
+        1,
+        1,
+        0,
+    )
     assert [each["agreement"] for each in stored["depths"]] == [1.0]
     assert write_drift(tmp_path / "nowhere", old, old) == []
     assert not (tmp_path / "nowhere").exists()

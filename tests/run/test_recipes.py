@@ -27,7 +27,9 @@ def test_a_recipe_says_its_command_and_what_is_stored(recipe):
     assert figures
     for folder, model, recall, ndcg in figures:
         metrics = Metrics.load(RESULTS / folder / "metrics.json")
-        found = [f"{metrics.find(model, name, exclude_seen=False).value:.4f}" for name in ("recall@10", "ndcg@10")]
+        found = [
+            f"{metrics.find(model, name, exclude_seen=False).value:.4f}" for name in ("recall@10", "ndcg@10")
+        ]
         assert found == [recall, ndcg]
 
 

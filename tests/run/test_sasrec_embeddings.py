@@ -103,9 +103,9 @@ def test_ties_are_shuffled_if_the_training_shuffles(halves, tmp_path):
     tied.mkdir()
     events = pl.read_parquet(halves / "interactions.parquet")
     last = pl.col("timestamp").max().over("user_id")
-    events.with_columns(timestamp=pl.when(pl.col("timestamp") > last - 2).then("timestamp").otherwise(0)).write_parquet(
-        tied / "interactions.parquet"
-    )
+    events.with_columns(
+        timestamp=pl.when(pl.col("timestamp") > last - 2).then("timestamp").otherwise(0)
+    ).write_parquet(tied / "interactions.parquet")
     (tied / "items.parquet").write_bytes((halves / "items.parquet").read_bytes())
     short, shuffling = "recommenders.sasrec.max_steps=12", "recommenders.sasrec.shuffle_ties=true"
     plain = embeddings(tied, tmp_path / "1", short)
