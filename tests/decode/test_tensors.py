@@ -51,7 +51,7 @@ def test_every_state_answers_as_the_trie(trie):
         assert torch.equal(logits, expected)
         check_children(tensors, nodes, depth, allowed)
         rows, codes = codes_to_try(trie, states)
-        rows, codes = rows[:500], codes[:500]
+        rows, codes = rows[:120], codes[:120]  # levels of 65,536 codes make wide masks
         states = trie.step(states.select(rows), codes)
         nodes = tensors.step(nodes[torch.from_numpy(rows)], depth, torch.from_numpy(codes))
         np.testing.assert_array_equal(nodes.numpy() < 0, states.dead)
@@ -230,7 +230,9 @@ def test_static_of_three_items_by_hand():
 
 @pytest.mark.parametrize(("levels", "dense"), [(1, 1), (2, 2), (3, 3), (3, 0)])
 def test_levels_that_static_does_not_have(levels, dense):
-    with pytest.raises(ConfigError, match=f"`dense_levels` must be .* less than the {levels} tokens .* got {dense}"):
+    with pytest.raises(
+        ConfigError, match=f"`dense_levels` must be .* less than the {levels} tokens .* got {dense}"
+    ):
         to_static(build([4] * levels, [[1] * levels]), dense_levels=dense)
 
 

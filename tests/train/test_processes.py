@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tests.worlds import small_recommender, small_world
 
 from sidkit.train.batches import Batch
 
@@ -29,53 +30,22 @@ def in_two_processes(script, path):
 
 
 METHODS = ("sasrec", "tiger")
-TRAINED = """
-import sys
-from pathlib import Path
-from sidkit.train import join
-from tests.train.test_processes import METHODS, fitted
 
-processes = join()
-for method in METHODS:
-    recommender = fitted(method)
-    if processes.first:
-        recommender.save(Path(sys.argv[1]) / method)
-"""
-
-
-def fitted(method):
-    """A recommender of the small world after a few steps, whose batches do not divide evenly; no dropout."""
-    from tests.worlds import small_recommender, small_world
-
-    changes = {"max_steps": 12, "evaluate_every_steps": 6, "batch_size": 33, "dropout": 0.0}
-    return small_world().fit(small_recommender(method, **changes))
-
-
-def test_two_processes_train_what_one_does(tmp_path):
-    for method in METHODS:
-        fitted(method).save(tmp_path / "one" / method)
-    (tmp_path / "two").mkdir()
-    in_two_processes(TRAINED, tmp_path / "two")
-    for method in METHODS:
-        one, two = (tmp_path / name / method for name in ("one", "two"))
-        histories = [json.loads((path / "history.json").read_text()) for path in (one, two)]
-        np.testing.assert_allclose(*([step["loss"] for step in h["steps"]] for h in histories), rtol=1e-5)
-        for key, metrics in histories[0]["evaluations"][-1]["metrics"].items():
-            assert histories[1]["evaluations"][-1]["metrics"][key] == pytest.approx(metrics, abs=0.02)
-        weights, others = (load_file(path / "model.safetensors") for path in (one, two))
-        for name, weight in weights.items():
-            if not name.endswith("qkv.bias"):  # that of keys has no effect, so rounding alone moves it
-                np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=2e-3, err_msg=name)
-
-
-RESUMED = """
+#: Both tests share one launch, most of whose time is the start of the processes.
+SCRIPT = """
 import sys
 from pathlib import Path
 import torch
 from sidkit.train import join
 from tests.train.test_loop import checkpoint_file, interrupt_at, train
+from tests.train.test_processes import METHODS, fitted
 
 path, processes = Path(sys.argv[1]), join()
+for method in METHODS:
+    recommender = fitted(method)
+    if processes.first:
+        recommender.save(path / method)
+
 whole, _ = train(path / "whole")
 try:  # Ctrl-C reaches the second process alone, and stops both
     train(path / "parts", callback=interrupt_at(7) if processes.rank else lambda _: None)
@@ -85,13 +55,42 @@ except KeyboardInterrupt:
 assert checkpoint_file(path / "parts").exists() or not processes.first  # the first process writes it
 parts, _ = train(path / "parts")
 assert not checkpoint_file(path / "parts").exists()
-for name, weight in whole.state_dict().items():
-    assert torch.equal(weight, parts.state_dict()[name]), name
+torch.save([whole.state_dict(), parts.state_dict()], path / f"resumed-{processes.rank}.pt")
 """
 
 
-def test_two_processes_continue_where_they_were_interrupted(tmp_path):
-    in_two_processes(RESUMED, tmp_path)
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Directory with the results of two processes."""
+    path = tmp_path_factory.mktemp("two")
+    in_two_processes(SCRIPT, path)
+    return path
+
+
+def fitted(method):
+    """A recommender of the small world after a few steps, whose batches do not divide evenly; no dropout."""
+    changes = {"max_steps": 12, "evaluate_every_steps": 6, "batch_size": 33, "dropout": 0.0}
+    return small_world().fit(small_recommender(method, **changes))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_train_what_one_does(method, two, tmp_path):
+    fitted(method).save(tmp_path)
+    histories = [json.loads((path / "history.json").read_text()) for path in (tmp_path, two / method)]
+    np.testing.assert_allclose(*([step["loss"] for step in h["steps"]] for h in histories), rtol=1e-5)
+    for key, metrics in histories[0]["evaluations"][-1]["metrics"].items():
+        assert histories[1]["evaluations"][-1]["metrics"][key] == pytest.approx(metrics, abs=0.02)
+    weights, others = (load_file(path / "model.safetensors") for path in (tmp_path, two / method))
+    for name, weight in weights.items():
+        if not name.endswith("qkv.bias"):  # that of keys has no effect, so rounding alone moves it
+            np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=2e-3, err_msg=name)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_two_processes_continue_where_they_were_interrupted(rank, two):
+    whole, parts = torch.load(two / f"resumed-{rank}.pt", weights_only=True)
+    for name, weight in whole.items():
+        assert torch.equal(weight, parts[name]), name
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7])
