@@ -462,6 +462,7 @@ class RecommenderContract:
         low, high = evaluation.result("recall@5").ci95
         assert low <= evaluation["recall@5"] <= high
         assert evaluation.protocol.exclude_seen == (True, False)
+        assert (evaluation.protocol.split, evaluation.protocol.evaluated_on) == ("leave_last_out", "test")
         assert evaluation.protocol.candidates == ITEMS and evaluation.protocol.users == len(test)
         assert (evaluation.protocol.beam is not None) == (fitted.scorings[0] == "sid")
         with_seen, _ = fitted.recommend(test, k=5, exclude_seen=False)

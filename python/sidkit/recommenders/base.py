@@ -428,10 +428,8 @@ class Recommender(Parameters, ABC):
 
 
 def _split_facts(examples: EvaluationSet) -> Mapping[str, Any]:
-    """Facts of the split for the protocol, as far as the examples know them."""
-    names = ("split", "ties", "tie_seed", "evaluated_on", "dataset")
-    facts = {name: getattr(examples, name, None) for name in names}
-    return {name: value for name, value in facts.items() if value is not None}
+    """Facts of the split for the protocol."""
+    return {"split": examples.split, "ties": examples.ties, "evaluated_on": examples.part}
 
 
 def _range(start: int, step: int, stop: int) -> npt.NDArray[np.int64]:
