@@ -429,7 +429,13 @@ class Recommender(Parameters, ABC):
 
 def _split_facts(examples: EvaluationSet) -> Mapping[str, Any]:
     """Facts of the split for the protocol."""
-    return {"split": examples.split, "ties": examples.ties, "evaluated_on": examples.part}
+    return {
+        "dataset": examples.dataset,
+        "split": examples.split,
+        "ties": examples.ties,
+        "tie_seed": examples.tie_seed,
+        "evaluated_on": examples.part,
+    }
 
 
 def _range(start: int, step: int, stop: int) -> npt.NDArray[np.int64]:
