@@ -429,13 +429,8 @@ class Recommender(Parameters, ABC):
 
 def _split_facts(examples: EvaluationSet) -> Mapping[str, Any]:
     """Facts of the split for the protocol."""
-    return {
-        "dataset": examples.dataset,
-        "split": examples.split,
-        "ties": examples.ties,
-        "tie_seed": examples.tie_seed,
-        "evaluated_on": examples.part,
-    }
+    facts = {name: getattr(examples, name) for name in ("dataset", "split", "ties", "tie_seed")}
+    return {**facts, "evaluated_on": examples.part}
 
 
 def _range(start: int, step: int, stop: int) -> npt.NDArray[np.int64]:
