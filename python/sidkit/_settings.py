@@ -82,7 +82,7 @@ class Section(BaseModel):
 
     @classmethod
     def _advice(cls, key: str) -> dict[str, Any]:
-        """What an error about an unknown key says besides the key."""
+        """Return the details of an error about an unknown key: `hint`, such as the nearest valid one."""
         return {"hint": nearest(key, cls.model_fields)}
 
 

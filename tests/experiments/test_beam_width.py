@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.decode import rank_by_rqtransformer
+from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.evaluate import Metrics
 from sidkit.experiments.beam_width import measure_beams, save_beams
-from sidkit.report.tables.beams import beams_table, read_beams
 from sidkit.report.tables.__main__ import KINDS
+from sidkit.report.tables.beams import beams_table, read_beams
 from sidkit.report.tables.documents import update_documents
 from sidkit.run.opened import open_run
 

@@ -135,7 +135,7 @@ def test_texts_that_cannot_be_had(copies):
         )
         append_to_run(run, items)
     np.save(copies / "own.npy", np.zeros((1, 5), np.float32))
-    with pytest.raises(DataError, match="expected 16|16.*got 5"):
+    with pytest.raises(DataError, match=r"16.*got 5"):
         append_to_run(run, new_items(copies, item_id=["own"], title=["ab"]), vectors=copies / "own.npy")
     assert len(list((run / "appended").iterdir())) == 1
 

@@ -79,7 +79,8 @@ def test_events_of_validation_and_test_do_not_enter(world, tmp_path, method):
         config = build_config(
             assignments=[
                 *QUICK, f"data.source={source}", f"embed.vectors={world / 'vectors.npy'}",
-                "tokenize.vectors=hybrid", "tokenize.collaborative_dim=6", f"tokenize.collaborative_method={method}",
+                "tokenize.vectors=hybrid", "tokenize.collaborative_dim=6",
+                f"tokenize.collaborative_method={method}",
                 "recommenders.sasrec.max_steps=20",
             ]
         )  # fmt: skip
@@ -193,5 +194,5 @@ def test_weights_belong_to_one_loss(world):
     both = {"diversity_weight": 1.0, "weight": 1.0}
     with pytest.raises(ConfigError, match=r"no setting `tokenize.auxiliary_loss\.\w*weight`"):
         build_config({"tokenize": {"method": "rqvae", "auxiliary_loss": both}})
-    with pytest.raises(ConfigError, match="no setting `tokenize.auxiliary_loss` for the method `rqkmeans`"):
+    with pytest.raises(ConfigError, match=r"no setting `tokenize.auxiliary_loss` for the method `rqkmeans`"):
         settings(world, "tokenize.auxiliary_loss=letter")

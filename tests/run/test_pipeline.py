@@ -261,5 +261,5 @@ def test_vectors_of_other_items_are_refused(world, tmp_path):
     config = build_config(
         assignments=[f"data.source={world}", f"embed.vectors={tmp_path / 'vectors.npy'}", *QUICK]
     )
-    with pytest.raises(DataError, match="expected 24 rows, .* got 23"):
+    with pytest.raises(DataError, match=r"expected 24 rows, .* got 23"):
         run_pipeline(config, tmp_path / "run")

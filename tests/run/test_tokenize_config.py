@@ -113,12 +113,12 @@ def test_a_generative_model_of_any_codes(method, world, tmp_path):
 
 MISTAKES = {
     "tokenize.method=kmeans": "there is no tokenizer `kmeans`: expected one of atomic, cooccurrence,",
-    "tokenize.epochs=5": "no setting `tokenize.epochs` for the method `rqkmeans`, only for `rqvae`, `rvq`, `vqvae`",
+    "tokenize.epochs=5": "for the method `rqkmeans`, only for `rqvae`, `rvq`, `vqvae`",
     "tokenize.iterations=0": "`tokenize.iterations`: input should be greater than or equal to 1",
     "tokenize.rounds=5": "no setting `tokenize.rounds` for the method `rqkmeans`, only for `opq`, `pq`",
     "tokenize.codebook_size=[4, 4]": "`codebook_size` does not fit `levels`: expected one size or 3, got 2",
-    "tokenize.codebook_size=[65536, 65536, 0]": "`tokenize.codebook_size`: input should be greater than or equal",
-    "tokenize.codebook_size=0": "`tokenize.codebook_size`: input should be greater than or equal to 1, it is 0",
+    "tokenize.codebook_size=[65536, 65536, 0]": "`tokenize.codebook_size`: input should be greater than",
+    "tokenize.codebook_size=0": "`tokenize.codebook_size`: input should be greater than or equal to 1",
     "tokenize.codebook_size=many": "a valid integer or input should be a valid list, it is 'many'",
     "tokenize.init=random": "`tokenize.init`: input should be 'bisect' or 'k-means++', it is 'random'",
 }

@@ -47,7 +47,7 @@ class TokenizeConfig(MethodSettings):
 
     @property
     def fit_inputs(self) -> tuple[str, ...]:
-        """What the tokenizer learns from besides vectors."""
+        """Inputs of the tokenizer's `fit` besides vectors."""
         return tuple(getattr(self.build(), "fit_inputs", ()))
 
     @model_validator(mode="before")

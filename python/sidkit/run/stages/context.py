@@ -1,4 +1,4 @@
-"""What the stages of a run share: settings, run directory, dataset, and the results of earlier stages."""
+"""Shared state of the stages of a run: settings, run directory, dataset, results of earlier stages."""
 
 from functools import cached_property
 from pathlib import Path

@@ -66,7 +66,7 @@ def _combined(
 
 
 def _fit_inputs(context: Context, embeddings: npt.NDArray[np.float32] | None) -> dict[str, Any]:
-    """What the tokenizer learns from besides vectors, as keyword arguments of `fit`."""
+    """Return the inputs of `fit` besides vectors, as keyword arguments."""
     made = {
         "histories": lambda: context.split.train,
         "texts": lambda: item_texts(context.dataset.items, context.config.embed.template),
