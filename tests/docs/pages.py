@@ -1,7 +1,7 @@
 """Code blocks of documentation pages.
 
-A page is Markdown. Its blocks of Python share one namespace and run from top to bottom. Comments in front of a block
-change how the tests run it, and readers do not see them:
+A page is Markdown. Its blocks of Python share one namespace and run from top to bottom. Comments before
+a block change how the tests run it, and readers do not see them:
 
     <!-- test: skip, needs a GPU -->            do not run the next block
     <!-- test: replace "A" with "B" -->         run the next block with other text

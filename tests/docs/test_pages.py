@@ -20,7 +20,9 @@ def run(block: Block, page: str, namespace: dict) -> str:
     if block.language == "pycon":
         test = doctest.DocTestParser().get_doctest(block.code, namespace, page, page, block.line)
         test.globs = namespace
-        failed = doctest.DocTestRunner(optionflags=_FLAGS).run(test, out=printed.write, clear_globs=False).failed
+        failed = (
+            doctest.DocTestRunner(optionflags=_FLAGS).run(test, out=printed.write, clear_globs=False).failed
+        )
         assert not failed, printed.getvalue()
         return ""
     code = compile("\n" * (block.line - 1) + block.code, page, "exec")
