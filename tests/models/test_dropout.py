@@ -47,3 +47,14 @@ def test_a_seed_repeats_it():
 def test_a_rate_outside_its_range_is_an_error(rate):
     with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
         ByteDropout(rate)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_state_of_the_cpu_generator_determines_the_bytes():
+    drop, x = ByteDropout(0.25), torch.ones(1000, 333, device="cuda")
+    torch.manual_seed(3)
+    first, second = drop(x), drop(x)
+    torch.cuda.manual_seed(9)
+    torch.manual_seed(3)
+    assert torch.equal(drop(x), first) and not torch.equal(first, second)
+    assert (first == 0).double().mean().item() == pytest.approx(0.25, abs=0.002)

@@ -29,14 +29,19 @@ def equal(one, other):
     return all(torch.equal(weights(one)[name], weights(other)[name]) for name in weights(one))
 
 
-@pytest.mark.parametrize("method", ["sasrec", "tiger", "rqtransformer"])
-def test_an_interrupted_fit_continues_from_its_checkpoint(method, tmp_path):
+ONE_PASS = {"encoder": "block_causal"}
+
+
+@pytest.mark.parametrize(
+    ("method", "change"), [("sasrec", {}), ("tiger", {}), ("tiger", ONE_PASS), ("rqtransformer", {})]
+)
+def test_an_interrupted_fit_continues_from_its_checkpoint(method, change, tmp_path):
     def press(progress):
         if progress.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    whole = WORLD.fit(small_recommender(method, **QUICK))
-    recommender = small_recommender(method, **QUICK)
+    whole = WORLD.fit(small_recommender(method, **QUICK, **change))
+    recommender = small_recommender(method, **QUICK, **change)
     with pytest.raises(SystemExit):
         WORLD.fit(recommender, callbacks=[Checkpoint(tmp_path), press])
     steps = []
@@ -83,6 +88,7 @@ def _stop_after(step):
         ("decoderonly", {"heads": 32}, "even multiple of `heads`, got 32 with 32 heads"),
         ("sasrec", {"loss": "hinge"}, "`loss` must be `full` or `sampled`, got 'hinge'"),
         ("gru4rec", {"learning_rate": 0.0}, "`learning_rate` must be greater than 0, got 0.0"),
+        ("tiger", {"encoder": "causal"}, "`encoder` must be `bidirectional` or `block_causal`, got 'causal'"),
         ("tiger", {"weight_averaging": 1.0}, "`weight_averaging` must be below 1, got 1.0"),
         ("actionpiece", {"views": 0}, "`views` must be an integer >= 1, got 0"),
     ],
@@ -128,6 +134,17 @@ def test_user_tokens_need_users():
 
 
 # --- generative recommenders
+
+
+def test_tiger_learns_from_whole_histories():
+    recommender = WORLD.fit(small_recommender("tiger", **ONE_PASS))
+    ids, _ = recommender.recommend([WORLD.walk(start, 4) for start in range(ITEMS)], k=3)
+    right = [WORLD.ids[(start + 4) % ITEMS] for start in range(ITEMS)]
+    assert np.mean(ids[:, 0] == right) >= 0.95
+    windows = int(np.sum(-(-(WORLD.split.train.lengths - 1) // recommender.max_items)))
+    first = recommender.history_.steps[0]
+    assert first["epoch"] == first["step"] / -(-windows // recommender.batch_size)
+    assert recommender.history_.flops > 0
 
 
 @pytest.mark.parametrize("method", GENERATIVE)

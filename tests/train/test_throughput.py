@@ -84,6 +84,32 @@ def test_tiger(buckets):
     assert step_flops(model, batch) == found - not_causal(3, 3 * 8, len(SIZES))
 
 
+@pytest.mark.parametrize("buckets", [0, 4])
+def test_tiger_with_a_block_causal_encoder(buckets):
+    inner, levels, layers = 3 * 8, len(SIZES), (2, 3)
+    model = TIGERNetwork(
+        SIZES,
+        d_model=D,
+        heads=3,
+        d_head=8,
+        d_ff=24,
+        encoder_layers=layers[0],
+        decoder_layers=layers[1],
+        user_buckets=buckets,
+        encoder="block_causal",
+    )
+    batch, extra = of_items(), int(buckets > 0)
+    real, users = batch.target < ITEMS, torch.arange(B) if buckets else None
+    tokens = [SPELLED[part] for part in (batch.history, batch.target)]
+    found = counted(lambda: model.sequence_losses(*tokens, real, users))
+    # All pairs of positions less those that count, in the encoder and between decoder and encoder.
+    positions, blocks = T * levels, levels**2 * T * (T + 1) // 2
+    later = positions**2 - blocks
+    beyond = layers[0] * (later + extra * positions) + layers[1] * later
+    unseen = 3 * B * 4 * inner * beyond + T * not_causal(layers[1], inner, levels)
+    assert step_flops(model, batch) == found - unseen
+
+
 def test_pieces():
     """Of all positions where none is padding; padding is nothing."""
     model = ActionPieceNetwork(SIZES, 9, d_model=D, heads=3, d_head=8, d_ff=24)

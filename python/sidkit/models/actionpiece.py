@@ -95,7 +95,7 @@ class ActionPieceNetwork(nn.Module):
             max_items=max_items,
         )
         self.settings = {"merges": merges, "views": views, **self.tiger.settings}
-        del self.settings["user_buckets"]
+        del self.settings["user_buckets"], self.settings["encoder"]
         self.register_load_state_dict_post_hook(_check_merges)  # type: ignore[no-untyped-call]
 
     @classmethod

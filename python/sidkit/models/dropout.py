@@ -16,7 +16,8 @@ __all__ = ["ByteDropout"]
 class ByteDropout(nn.Module):
     """Zero each element with probability `rate` and scale the others by `1 / (1 - rate)`.
 
-    In evaluation mode it is the identity.
+    In evaluation mode it is the identity. Random bytes are drawn on the device of the tensor. On a GPU, their
+    seed comes from the CPU generator, whose state alone determines a training.
 
     Args:
         rate: probability in [0, 1); it is rounded to a multiple of 1/256 (0.1 becomes 26/256 = 0.1016).
@@ -47,8 +48,13 @@ class ByteDropout(nn.Module):
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: int) -> Tensor:
-        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        dropped = (words.view(torch.uint8)[: x.numel()] < threshold).view(x.shape).to(x.device)
+        generator = None
+        if x.device.type != "cpu":
+            seed = int(torch.randint(2**63 - 1, ()))
+            generator = torch.Generator(x.device).manual_seed(seed)
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=generator)
+        dropped = (words.view(torch.uint8)[: x.numel()] < threshold).view(x.shape)
         ctx.save_for_backward(dropped)
         ctx.scale = 256 / (256 - threshold)
         return x.masked_fill(dropped, 0.0).mul_(ctx.scale)

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from sidkit._settings import Depth, Fraction, NonNegative, Positive, Width
 from sidkit.errors import ConfigError
 from sidkit.models import DecoderOnlyNetwork
-from sidkit.recommenders.neural import GenerativeRecommender, Plan
+from sidkit.recommenders.neural import GenerativeRecommender, Plan, padded_tokens
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch
 from sidkit.train.options import EpochOptions, TokenOptions
@@ -57,8 +55,7 @@ class DecoderOnly(TokenOptions, EpochOptions, GenerativeRecommender):
 
     def _plan(self, data: TrainingData) -> Plan:
         sids = data.require_sids()
-        tokens = torch.zeros(data.items + 1, sids.tokens.shape[1], dtype=torch.int64)
-        tokens[:-1] = torch.from_numpy(sids.tokens.astype(np.int64))
+        tokens = padded_tokens(sids)
 
         def loss(network: DecoderOnlyNetwork, batch: Batch) -> Tensor:
             events = tokens.to(batch.target.device)[batch.target]

@@ -42,6 +42,7 @@ __all__ = [
     "Plan",
     "ScoringRecommender",
     "check_heads",
+    "padded_tokens",
     "rank_options",
 ]
 
@@ -309,7 +310,7 @@ class GenerativeRecommender(NeuralRecommender):
 
         return rank
 
-    def _regularization(self) -> dict[str, float]:
+    def _regularization(self) -> dict[str, Any]:
         """Return the regularization of the tokens, as arguments of the network."""
         return {"label_smoothing": self.label_smoothing, "token_masking": self.token_masking}  # type: ignore[attr-defined]
 
@@ -322,6 +323,13 @@ def check_heads(d_model: int, heads: int) -> None:
     """
     if heads < 1 or d_model % heads:
         raise ConfigError(f"`d_model` must be a multiple of `heads`, got {d_model} with {heads} heads")
+
+
+def padded_tokens(sids: SidTable) -> Tensor:
+    """Return the tokens of all items, int64 (items + 1, L); the last row, for padding, is zero."""
+    tokens = torch.zeros(len(sids) + 1, sids.tokens.shape[1], dtype=torch.int64)
+    tokens[:-1] = torch.from_numpy(sids.tokens.astype(np.int64))
+    return tokens
 
 
 def rank_options(query: Query) -> RankOptions:

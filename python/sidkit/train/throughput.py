@@ -47,8 +47,11 @@ def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int
         The number of operations; 0 for other networks, whose operations are not known.
     """
     if isinstance(model, TIGERNetwork):
+        extra = int(model.user is not None)
+        if model.block_causal:
+            return _BOTH_WAYS * _tiger_one_pass(model, batch.targets, extra)
         users, items = batch.history.shape[:2]
-        read = min(items, model.max_items) * len(model.sizes) + (model.user is not None)
+        read = min(items, model.max_items) * len(model.sizes) + extra
         return _BOTH_WAYS * _tiger(model, torch.full((users,), read))
     if isinstance(model, ActionPieceNetwork):
         return _BOTH_WAYS * _tiger(model.tiger, (batch.history != model.padding).sum(1))
@@ -98,14 +101,44 @@ def _scored(model: RQTransformerNetwork, target: Tensor) -> int:
 
 def _tiger(model: TIGERNetwork, read: Tensor) -> int:
     """Count the forward pass with so many encoder positions per user, int64 (B,), and L decoder positions."""
+    within, across = int((read**2).sum()), int(len(model.sizes) * read.sum())
+    return _encoder_decoder(model, read, len(read), within=within, across=across)
+
+
+def _tiger_one_pass(model: TIGERNetwork, items: Tensor, extra: int) -> int:
+    """Count the forward pass over whole histories, with one target after each item.
+
+    Args:
+        model: a network with a block-causal encoder.
+        items: items of each history, int64 (B,).
+        extra: positions before the items, to which all positions attend.
+    """
+    levels, targets = len(model.sizes), int(items.sum())
+    across = levels**2 * int((items * (items + 1)).sum()) // 2  # pairs of positions of items
+    across += extra * levels * targets
+    within = across + extra * len(items)
+    return _encoder_decoder(model, items * levels + extra, targets, within=within, across=across)
+
+
+def _encoder_decoder(model: TIGERNetwork, read: Tensor, targets: int, *, within: int, across: int) -> int:
+    """Count the forward pass of encoder and decoder.
+
+    Args:
+        model: the network, for the sizes of its layers.
+        read: encoder positions of each history, int64 (B,).
+        targets: number of generated items.
+        within: pairs of positions of the encoder's attention.
+        across: pairs of positions of the decoder's attention to the encoder.
+    """
     settings, levels = cast("dict[str, int]", model.settings), len(model.sizes)
     width, inner, wide = settings["d_model"], settings["heads"] * settings["d_head"], settings["d_ff"]
-    encoder = 8 * read * width * inner + 4 * read**2 * inner + 4 * read * width * wide  # (B,)
-    itself = 8 * levels * width * inner + 2 * levels * (levels + 1) * inner
-    across = 4 * (levels + read) * width * inner + 4 * levels * read * inner  # (B,)
-    decoder = itself + across + 4 * levels * width * wide  # (B,)
-    heads = 2 * width * sum(model.sizes)
-    return int((len(model.encoder) * encoder + len(model.decoder) * decoder + heads).sum())
+    positions, generated = int(read.sum()), levels * targets
+    encoder = 8 * positions * width * inner + 4 * within * inner + 4 * positions * width * wide
+    itself = 8 * generated * width * inner + 2 * (levels + 1) * generated * inner
+    cross = 4 * (generated + positions) * width * inner + 4 * across * inner
+    decoder = itself + cross + 4 * generated * width * wide
+    heads = 2 * width * sum(model.sizes) * targets
+    return len(model.encoder) * encoder + len(model.decoder) * decoder + heads
 
 
 def gemm_peak(precision: Literal["f32", "bf16"], device: str = "cpu") -> float:
