@@ -15,7 +15,18 @@ import re
 import textwrap
 import types
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -117,12 +128,15 @@ class Settings(Section):
 _Settings = TypeVar("_Settings", bound=Settings)
 
 
+@overload
+def settings_model(cls: type[Any], *, exclude: Iterable[str] = ...) -> type[Settings]: ...
+@overload
 def settings_model(
-    cls: type[Any],
-    base: type[_Settings] = Settings,  # type: ignore[assignment]
-    *,
-    exclude: Iterable[str] = ("threads",),
-) -> type[_Settings]:
+    cls: type[Any], base: type[_Settings], *, exclude: Iterable[str] = ...
+) -> type[_Settings]: ...
+def settings_model(
+    cls: type[Any], base: type[Settings] = Settings, *, exclude: Iterable[str] = ("threads",)
+) -> type[Settings]:
     """Derive a pydantic model from the constructor of a class.
 
     Args:
@@ -138,11 +152,11 @@ def settings_model(
     Raises:
         TypeError: if an argument has no annotation, or one that a settings file cannot hold.
     """
-    return _settings_model(cls, base, frozenset(exclude))
+    return _settings_model(cls, base, frozenset(exclude))  # type: ignore[arg-type]
 
 
 @functools.cache
-def _settings_model(cls: type[Any], base: type[_Settings], exclude: frozenset[str]) -> type[_Settings]:
+def _settings_model(cls: Any, base: type[Settings], exclude: frozenset[str]) -> type[Settings]:
     described = descriptions(cls)
     hints = get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__, include_extras=True)
     fields: dict[str, Any] = {}

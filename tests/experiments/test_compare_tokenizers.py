@@ -175,7 +175,8 @@ ALL = ["rqkmeans", "rvq", "vq", "hkmeans", "atomic", "words"]
             "codebook_size=64",
             ALL,
             r"`tokenize.codebook_size` is 64 for the whole comparison, but hkmeans has 32, words has 4096; "
-            r"leave it out, or compare --tokenizer rqkmeans --tokenizer rvq --tokenizer vq --tokenizer atomic alone",
+            r"leave it out, or compare --tokenizer rqkmeans --tokenizer rvq --tokenizer vq "
+            r"--tokenizer atomic alone",
         ),
         ("levels=2", ALL[:3], "vq does not take it; leave it out, or .* rqkmeans --tokenizer rvq alone"),
         (

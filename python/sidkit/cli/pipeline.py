@@ -84,7 +84,8 @@ def configured(
     items = len(load_source(config.data).items)
     config = build_config(*layers, preset=preset, assignments=assignments, items=items)
     shape = preset_shape(preset, items)
-    if (getattr(config.tokenize, "levels", None), getattr(config.tokenize, "codebook_size", None)) == shape:
+    chosen = [getattr(config.tokenize, name, None) for name in shape._fields]
+    if chosen == list(shape):
         console.print(f"preset {preset}: {shape.sentence(items)}", highlight=False, soft_wrap=True)
     return config
 

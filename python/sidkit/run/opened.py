@@ -235,12 +235,12 @@ class Run:
     @cached_property
     def sids(self) -> SidTable:
         """Semantic IDs of all items; appended items come last."""
-        return SidTable.load(self._file(SIDS, self._appended and self._appended.sids))
+        return SidTable.load(self._file(SIDS, None if self._appended is None else self._appended.sids))
 
     @cached_property
     def trie(self) -> Trie:
         """Trie of all Semantic IDs, including those of appended items."""
-        file = self._file(INDEX, self._appended and self._appended.index)
+        file = self._file(INDEX, None if self._appended is None else self._appended.index)
         try:
             return Trie.open(file)
         except FormatError as error:

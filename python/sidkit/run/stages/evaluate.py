@@ -102,7 +102,9 @@ def _uses_sids(context: Context) -> bool:
 def _seeds(context: Context) -> tuple[int, ...]:
     """The seeds of the trainings; 0 if no model has one."""
     recommenders = context.config.recommenders
-    seeds = {getattr(recommenders[name], "seed", None) for name in recommenders.use} - {None}
+    seeds = {
+        int(settings.seed) for name in recommenders.use if hasattr(settings := recommenders[name], "seed")
+    }
     return tuple(sorted(seeds or {0}))
 
 

@@ -1,5 +1,6 @@
 """The stage `tokenize`: fit the tokenizer, and measure it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def _combined(
 
 def _fit_inputs(context: Context, embeddings: npt.NDArray[np.float32] | None) -> dict[str, Any]:
     """Return the inputs of `fit` besides vectors, as keyword arguments."""
-    made = {
+    made: dict[str, Callable[[], Any]] = {
         "histories": lambda: context.split.train,
         "texts": lambda: item_texts(context.dataset.items, context.config.embed.template),
         "collaborative_embeddings": lambda: embeddings,

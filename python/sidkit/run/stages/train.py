@@ -1,7 +1,7 @@
 """The stages `train.<name>`: fit one recommender."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def fit_recommender(context: Context, name: str, task: Task) -> Any:
     )
 
 
-def training_callbacks(directory: Path, fingerprint: str, progress: Progress) -> list[Callable[..., None]]:
+def training_callbacks(directory: Path, fingerprint: str, progress: Progress) -> list[Any]:
     """Return callbacks that checkpoint a training into a directory and report its progress."""
 
     def report(state: Any) -> None:
