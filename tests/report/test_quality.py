@@ -1,3 +1,5 @@
+import dataclasses
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -5,6 +7,7 @@ import pytest
 from tests.report.test_tables import with_users
 
 from sidkit.errors import DataError
+from sidkit.evaluate import Metrics
 from sidkit.report.tables.quality import main, quality_over_time, quality_plot
 from sidkit.report.tables.stored import stored_runs
 
@@ -27,6 +30,17 @@ def test_time_includes_evaluations():
 
 def test_nothing_to_draw(tmp_path):
     with_users(tmp_path, "popularity-seed0", "popularity", [1, 0])
+    with pytest.raises(DataError, match="nothing to draw"):
+        quality_plot(stored_runs(tmp_path, "beauty"))
+
+
+def test_trainings_on_a_gpu_are_not_drawn(tmp_path):
+    with_users(tmp_path, "tiger-seed0", "tiger", [1, 0])
+    path = tmp_path / "beauty" / "tiger-seed0"
+    (path / "history.json").write_text(json.dumps(HISTORY))
+    assert "TIGER" in quality_plot(stored_runs(tmp_path, "beauty"))
+    metrics = Metrics.load(path / "metrics.json")
+    dataclasses.replace(metrics, machine={"gpu": "NVIDIA H200"}).save(path / "metrics.json")
     with pytest.raises(DataError, match="nothing to draw"):
         quality_plot(stored_runs(tmp_path, "beauty"))
 

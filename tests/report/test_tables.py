@@ -106,6 +106,13 @@ def test_seeds_are_averaged_user_by_user(tmp_path):
     assert "| Δ vs SASRec | seeds | Recall@10 | p | NDCG@10 | p |" in table
 
 
+def test_a_training_on_a_gpu_is_marked(tmp_path):
+    with_users(tmp_path, "tiger-seed0", "tiger", [1] * 20, seconds=115)
+    path = tmp_path / "beauty" / "tiger-seed0" / "metrics.json"
+    dataclasses.replace(Metrics.load(path), machine={"gpu": "NVIDIA H200"}).save(path)
+    assert " | 115 (NVIDIA H200) | " in results_tables(stored_runs(tmp_path, "beauty"))
+
+
 def test_a_pairing_finds_what_two_intervals_hide(tmp_path):
     random = np.random.default_rng(0)
     hit = random.random(400) < 0.3

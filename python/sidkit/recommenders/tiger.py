@@ -72,7 +72,7 @@ class TIGER(TransformerOptions):
     """Buckets into which users are hashed for a token before the history; 0 for no such token."""
 
     encoder: Literal["bidirectional", "block_causal"] = "bidirectional"
-    """Attention of the encoder: `bidirectional`, as in the paper, encodes each prefix of a history on its own;
+    """Encoder attention: `bidirectional`, as in the paper, encodes each prefix of a history separately;
     with `block_causal`, items attend to earlier items, and a history is encoded once for all targets."""
 
     def check_settings(self) -> None:

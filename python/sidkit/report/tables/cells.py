@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from sidkit.report.numbers import number
 from sidkit.report.tables.stored import Entry
 
-__all__ = ["accuracy_cell", "cost_cell", "gain_cell", "p_cell", "seeds_cell"]
+__all__ = ["accuracy_cell", "cost_cell", "gain_cell", "p_cell", "seeds_cell", "training_cell"]
 
 
 def seeds_cell(entry: Entry) -> str:
@@ -38,6 +38,12 @@ def cost_cell(seconds: Iterable[float | None]) -> str:
     """Format the mean of the known seconds: `1,234`."""
     known = [value for value in seconds if value is not None]
     return f"{statistics.fmean(known):,.0f}" if known else "–"
+
+
+def training_cell(entry: Entry) -> str:
+    """Format the mean wall seconds of the training, with the GPU if there was one: `115 (NVIDIA H200)`."""
+    gpus = ", ".join(dict.fromkeys(run.gpu for run in entry.runs if run.gpu))
+    return cost_cell(run.seconds for run in entry.runs) + (f" ({gpus})" if gpus else "")
 
 
 def p_cell(p: float, resamples: int) -> str:

@@ -52,14 +52,15 @@ def quality_over_time(history: Mapping[str, Any], metric: str = _METRIC, *, cpu:
 def quality_plot(runs: Sequence[StoredRun], metric: str = _METRIC) -> str:
     """Draw one line per model and variant (lowest seed) as an SVG file.
 
-    The axis is processor time if it was recorded for all of them, and wall time otherwise.
+    The axis is processor time if it was recorded for all of them, and wall time otherwise. Trainings on a GPU
+    are left out, since their times do not compare with those on a CPU.
 
     Raises:
         DataError: if no run has a training history.
     """
     chosen: dict[str, StoredRun] = {}
     for run in sorted(runs, key=lambda run: run.seed):
-        if quality_over_time(run.history, metric):
+        if not run.gpu and quality_over_time(run.history, metric):
             title = model_name(run.model) + (f", {run.variant}" if run.variant else "")
             chosen.setdefault(title, run)
     if not chosen:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sidkit.evaluate import Comparison
 from sidkit.report.names import metric_name, model_name
-from sidkit.report.tables.cells import accuracy_cell, cost_cell, gain_cell, p_cell, seeds_cell
+from sidkit.report.tables.cells import accuracy_cell, cost_cell, gain_cell, p_cell, seeds_cell, training_cell
 from sidkit.report.tables.markdown import markdown_table
 from sidkit.report.tables.stored import Entry, Setting, StoredRun, settings_of
 
@@ -42,9 +42,9 @@ def _accuracy(entries: Sequence[Entry], metrics: Sequence[str]) -> str:
     heads = ["model", "seeds", *map(metric_name, shown), "training, s", "CPU, s"]
     rows = []
     for entry in entries:
-        costs = (run.seconds for run in entry.runs), (run.cpu_seconds for run in entry.runs)
         figures = (accuracy_cell(entry, name) for name in shown)
-        rows.append([entry.title, seeds_cell(entry), *figures, *map(cost_cell, costs)])
+        costs = training_cell(entry), cost_cell(run.cpu_seconds for run in entry.runs)
+        rows.append([entry.title, seeds_cell(entry), *figures, *costs])
     return markdown_table(heads, rows)
 
 

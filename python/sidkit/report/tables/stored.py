@@ -64,6 +64,11 @@ class StoredRun:
         return _known(self.history.get("seconds")) or self.metrics.seconds.get(f"train.{self.model}")
 
     @property
+    def gpu(self) -> str:
+        """Name of the GPU of the training; empty for a training on the CPU."""
+        return str(self.metrics.machine.get("gpu", ""))
+
+    @property
     def cpu_seconds(self) -> float | None:
         """Processor seconds of the training; None if not recorded."""
         measured = self.metrics.cpu_seconds.get(f"train.{self.model}")
