@@ -120,31 +120,97 @@ INFINITE = [np.array([[0, 0, 0], [0, np.inf, 0]], np.float32)]
 @pytest.mark.parametrize(
     ("error", "message", "x", "codebooks", "options"),
     [
-        (TypeError, "`x` must be a C-contiguous float32 array of shape (n, dim), not list", [[0]], WORDS, {}),
-        (TypeError, "float64, float16 or bfloat16, not int64; convert it", X.astype(int), WORDS, {}),
-        (ValueError, "of shape (n, dim); its shape is [3]", X[0], WORDS, {}),
-        (ValueError, "copy it with `numpy.ascontiguousarray`", X[::2], WORDS, {}),
-        (ValueError, "axis 1 of `x` has length 2, but must have 3", np.zeros((4, 2), np.float32), WORDS, {}),
-        (TypeError, "`codebooks` must be a C-contiguous float32 array of shape (levels, codes,", X, 3, {}),
-        (TypeError, "`codebooks[1]` must be a C-contiguous float32", X, [WORDS[0], "a"], {}),
-        (ValueError, "axis 1 of `codebooks[1]` has length 2, but must have 3", X, NARROW, {}),
-        (ValueError, "`codebooks` is empty, but must hold at least one level", X, [], {}),
-        (ValueError, "`levels` is 0, but must be at least 1", X, WORDS[:0], {}),
-        (ValueError, "`codes` is 0, but must be from 1 to 65536", X, WORDS[:, :0], {}),
-        (ValueError, "row 1 of `codebook` holds NaN or infinity", X, INFINITE, {}),
-        (TypeError, "array of shape (n, levels), not int64; convert", X, WORDS, {"out": OUT.astype(int)}),
-        (ValueError, "axis 0 of `out` has length 3, but must have 4", X, WORDS, {"out": OUT[:3]}),
-        (ValueError, "axis 1 of `out` has length 1, but must have 2", X, WORDS, {"out": OUT[:, :1].copy()}),
-        (ValueError, "`out` must be writable", X, WORDS, {"out": FROZEN}),
-        (ValueError, "`threads` is 0, but must be at least 1", X, WORDS, {"threads": 0}),
-        (ValueError, "`threads` is -1, but must be at least 1", X, WORDS, {"threads": -1}),
-        (ValueError, "`beam` is 0, but must be from 1 to 64", X, WORDS, {"beam": 0}),
-        (ConfigError, "`beam` is 65, but must be from 1 to 64", X, WORDS, {"beam": 65}),
-        (ConfigError, "`beam` is -1, but must be from 0 to", X, WORDS, {"beam": -1}),
-        (ConfigError, "`beam` is 1180591620717411303424, but", X, WORDS, {"beam": 2**70}),
+        (
+            TypeError,
+            "`x` is invalid: expected a C-contiguous float32 array of shape (n, dim), got list",
+            [[0]],
+            WORDS,
+            {},
+        ),
+        (TypeError, "float64, float16 or bfloat16, got int64. Convert it", X.astype(int), WORDS, {}),
+        (ValueError, "of shape (n, dim), got shape [3]", X[0], WORDS, {}),
+        (ValueError, "Copy it with `numpy.ascontiguousarray`", X[::2], WORDS, {}),
+        (
+            ValueError,
+            "axis 1 of `x` has the wrong length: expected 3 to fit the other arguments, got 2",
+            np.zeros((4, 2), np.float32),
+            WORDS,
+            {},
+        ),
+        (
+            TypeError,
+            "`codebooks` is invalid: expected a C-contiguous float32 array of shape (levels, codes,",
+            X,
+            3,
+            {},
+        ),
+        (TypeError, "`codebooks[1]` is invalid: expected a C-contiguous float32", X, [WORDS[0], "a"], {}),
+        (
+            ValueError,
+            "axis 1 of `codebooks[1]` has the wrong length: expected 3 to fit the other arguments, got 2",
+            X,
+            NARROW,
+            {},
+        ),
+        (ValueError, "`codebooks` is empty: expected at least one level, got none", X, [], {}),
+        (ValueError, "`levels` is out of range: expected at least 1, got 0", X, WORDS[:0], {}),
+        (ValueError, "`codes` is out of range: expected 1 to 65536, got 0", X, WORDS[:, :0], {}),
+        (
+            ValueError,
+            "row 1 of `codebook` is invalid: expected finite values, got NaN or infinity",
+            X,
+            INFINITE,
+            {},
+        ),
+        (TypeError, "array of shape (n, levels), got int64. Convert", X, WORDS, {"out": OUT.astype(int)}),
+        (
+            ValueError,
+            "axis 0 of `out` has the wrong length: expected 4 to fit the other arguments, got 3",
+            X,
+            WORDS,
+            {"out": OUT[:3]},
+        ),
+        (
+            ValueError,
+            "axis 1 of `out` has the wrong length: expected 2 to fit the other arguments, got 1",
+            X,
+            WORDS,
+            {"out": OUT[:, :1].copy()},
+        ),
+        (ValueError, "`out` cannot be written: expected a writable array", X, WORDS, {"out": FROZEN}),
+        (
+            ValueError,
+            "`threads` is out of range: expected at least 1, or None for all cores, got 0",
+            X,
+            WORDS,
+            {"threads": 0},
+        ),
+        (
+            ValueError,
+            "`threads` is out of range: expected at least 1, or None for all cores, got -1",
+            X,
+            WORDS,
+            {"threads": -1},
+        ),
+        (ValueError, "`beam` is out of range: expected 1 to 64, got 0", X, WORDS, {"beam": 0}),
+        (ConfigError, "`beam` is out of range: expected 1 to 64, got 65", X, WORDS, {"beam": 65}),
+        (
+            ConfigError,
+            "`beam` is out of range: expected 0 to 18446744073709551615, got -1",
+            X,
+            WORDS,
+            {"beam": -1},
+        ),
+        (
+            ConfigError,
+            "`beam` is out of range: expected 0 to 18446744073709551615, got 1180591620717411303424",
+            X,
+            WORDS,
+            {"beam": 2**70},
+        ),
         (TypeError, "'str' object cannot be interpreted as an integer", X, WORDS, {"beam": "wide"}),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_named(error, message, x, codebooks, options):
     with pytest.raises(error) as caught:
         assign_codes(x, codebooks, **options)
@@ -157,7 +223,7 @@ def test_the_first_row_that_is_not_finite_is_named(value, row):
     x, codebooks = random_problem(n=3000)
     x[row, 3] = x[2999, 0] = value
     with pytest.raises(
-        ValueError, match=f"^row {row} of `x` holds NaN or infinity; every value must be finite"
+        ValueError, match=f"^row {row} of `x` is invalid: expected finite values, got NaN or infinity"
     ):
         assign_codes(x, codebooks)
 
@@ -189,5 +255,7 @@ def test_decoding_adds_codewords():
     expected = sum(words[codes[:, level]] for level, words in enumerate(arrays))
     np.testing.assert_array_equal(Codebooks(arrays).decode(codes), expected)
     codes[3, 2] = 7
-    with pytest.raises(ValueError, match="row 3, level 2: token 7 is not below 7"):
+    with pytest.raises(
+        ValueError, match="row 3, level 2: the token is out of range: expected less than 7, got 7"
+    ):
         Codebooks(arrays).decode(codes)

@@ -138,7 +138,9 @@ def test_what_does_not_fit_float32_is_named():
     x, codebooks = random_problem()
     x = x.astype(np.float64)
     x[17, 3] = 1e39
-    with pytest.raises(ValueError, match="row 17 of `x` holds NaN or infinity"):
+    with pytest.raises(
+        ValueError, match="row 17 of `x` is invalid: expected finite values, got NaN or infinity"
+    ):
         assign_codes(x, codebooks)
 
 
@@ -154,19 +156,22 @@ def test_strided_rows_are_copied_if_asked(view):
 
 def test_alternatives_with_a_beam_are_refused():
     x, codebooks = random_problem()
-    with pytest.raises(ValueError, match="`beam` is 2, but must be from 1 to 1"):
+    with pytest.raises(ValueError, match="`beam` is out of range: expected 1 to 1, got 2"):
         assign_details(x, codebooks, beam=2, alternatives=3)
 
 
 @pytest.mark.parametrize("alternatives", [-1, 2**64])
 def test_alternatives_that_are_none(alternatives):
     x, codebooks = random_problem()
-    with pytest.raises(ConfigError, match=f"`alternatives` is {alternatives}, but must be from 0 to"):
+    with pytest.raises(
+        ConfigError,
+        match=f"`alternatives` is out of range: expected 0 to 18446744073709551615, got {alternatives}",
+    ):
         assign_details(x, codebooks, alternatives=alternatives)
 
 
 def test_unknown_kernels_are_refused():
-    with pytest.raises(ValueError, match='`kernel` is "sse9", but must be "vnni"'):
+    with pytest.raises(ValueError, match='`kernel` is unknown: expected "vnni"'):
         Codebooks(np.zeros((1, 1, 1), np.float32), kernel="sse9")
 
 

@@ -59,30 +59,38 @@ def test_mini_batches():
 @pytest.mark.parametrize(
     ("message", "codes", "options"),
     [
-        ("`rows of x` is 10, but must be from 11 to", 11, {}),
-        ("`codes` is 0, but must be from 1 to 65536", 0, {}),
+        ("`rows of x` is out of range: expected 11 to 4294967295, got 10", 11, {}),
+        ("`codebook_size` is out of range: expected 1 to 65536, got 0", 0, {}),
         (
-            '`init` is "best", but must be "random", "k-means++", "k-means||", "bisect" or centroids',
+            'expected "random", "k-means++", "k-means||", "bisect" or centroids, got "best"',
             3,
             {"init": "best"},
         ),
-        ("`capacity` is 3, but must be at least 4", 3, {"capacity": 3}),
-        ("axis 0 of `init` has length 2, but must have 3", 3, {"init": np.zeros((2, 2), np.float32)}),
-        ("axis 1 of `init` has length 5, but must have 2", 3, {"init": np.zeros((3, 5), np.float32)}),
+        ("`capacity` is out of range: expected at least 4, got 3", 3, {"capacity": 3}),
         (
-            "row 2 of `init` holds NaN or infinity",
+            "axis 0 of `init` has the wrong length: expected 3 to fit the other arguments, got 2",
+            3,
+            {"init": np.zeros((2, 2), np.float32)},
+        ),
+        (
+            "axis 1 of `init` has the wrong length: expected 2 to fit the other arguments, got 5",
+            3,
+            {"init": np.zeros((3, 5), np.float32)},
+        ),
+        (
+            "row 2 of `init` is invalid: expected finite values, got NaN or infinity",
             3,
             {"init": np.array([[0, 0], [1, 1], [0, np.inf]], np.float32)},
         ),
-        ("its shape is [3]", 3, {"init": np.zeros(3, np.float32)}),
-        ("`batch` is 0, but must be at least 1", 3, {"batch": 0}),
-        ("`threads` is 0, but must be at least 1", 3, {"threads": 0}),
-        ("`threads` is -1, but must be at least 1", 3, {"threads": -1}),
-        ("`codes` is -3, but must be from 0 to", -3, {}),
-        ("`batch` is -9, but must be from 0 to", 3, {"batch": -9}),
-        ("`iterations` is -1, but must be from 0 to", 3, {"iterations": -1}),
-        ("`seed` is -2, but must be from 0 to", 3, {"seed": -2}),
-        (f"`seed` is {2**64}, but must be from 0 to", 3, {"seed": 2**64}),
+        ("got shape [3]", 3, {"init": np.zeros(3, np.float32)}),
+        ("`batch_size` is out of range: expected at least 1, got 0", 3, {"batch_size": 0}),
+        ("`threads` is out of range: expected at least 1, or None for all cores, got 0", 3, {"threads": 0}),
+        ("`threads` is out of range: expected at least 1, or None for all cores, got -1", 3, {"threads": -1}),
+        ("`codebook_size` is out of range: expected 0 to 18446744073709551615, got -3", -3, {}),
+        ("`batch_size` is out of range: expected 0 to 18446744073709551615, got -9", 3, {"batch_size": -9}),
+        ("`iterations` is out of range: expected 0 to 18446744073709551615, got -1", 3, {"iterations": -1}),
+        ("`seed` is out of range: expected 0 to 18446744073709551615, got -2", 3, {"seed": -2}),
+        (f"`seed` is out of range: expected 0 to 18446744073709551615, got {2**64}", 3, {"seed": 2**64}),
     ],
 )
 def test_bad_arguments_are_named(message, codes, options):
@@ -92,10 +100,10 @@ def test_bad_arguments_are_named(message, codes, options):
 
 
 @pytest.mark.parametrize(
-    ("init", "came"), [(7, "not int"), (np.zeros((3, 2)), "not float64"), ([[0.0, 0.0]] * 3, "not list")]
+    ("init", "came"), [(7, "got int"), (np.zeros((3, 2)), "got float64"), ([[0.0, 0.0]] * 3, "got list")]
 )
 def test_a_start_of_another_type(init, came):
-    expected = r"`init` must be a C-contiguous float32 array of shape \(codes, dim\), or a name, "
+    expected = r"`init` is invalid: expected .* of shape \(codebook_size, dim\), or a name, "
     with pytest.raises(TypeError, match=expected + came):
         kmeans_fit(np.zeros((10, 2), np.float32), 3, init=init)
 
@@ -134,10 +142,15 @@ except KeyboardInterrupt:
 def test_a_row_that_is_not_finite_is_named():
     x = clustered(n=100)
     x[42, 1] = np.nan
-    with pytest.raises(ValueError, match="row 42 of `x` holds NaN or infinity"):
+    with pytest.raises(
+        ValueError, match="row 42 of `x` is invalid: expected finite values, got NaN or infinity"
+    ):
         kmeans_fit(x, 3)
 
 
 def test_a_batch_that_no_memory_holds():
-    with pytest.raises(MemoryError, match="`batch` asks for 4611686018427387904 x 2 values"):
+    with pytest.raises(
+        MemoryError,
+        match="`batch_size` is too large: expected values that fit into memory, got 4611686018427387904 x 2",
+    ):
         kmeans_fit(np.zeros((10, 2), np.float32), 3, batch_size=2**62)

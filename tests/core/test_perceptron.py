@@ -76,23 +76,30 @@ def test_copies_compute_the_same():
 
 def test_hostile_input_is_refused():
     weight, bias = layers_of([3, 2])[0]
-    with pytest.raises(ValueError, match="`layers` is 0, but must be at least 1"):
+    with pytest.raises(ValueError, match="`layers` is out of range: expected at least 1, got 0"):
         _core.Perceptron([])
     with pytest.raises(TypeError, match="float32"):
         _core.Perceptron([(weight.astype(np.float64), bias)])
-    with pytest.raises(ValueError, match=r"axis 1 of `layers\[1\]\[0\]` has length 3, but must have 2"):
+    with pytest.raises(
+        ValueError,
+        match=r"axis 1 of `layers\[1\]\[0\]` has the wrong length: expected 2 to fit .*, got 3",
+    ):
         _core.Perceptron([(weight, bias), (weight, bias)])
-    with pytest.raises(ValueError, match="`bias` has 1 elements, but its shape asks for 2"):
+    with pytest.raises(
+        ValueError, match="`bias` has the wrong length: expected 2 elements for its shape, got 1"
+    ):
         _core.Perceptron([(weight, bias[:1])])
-    with pytest.raises(ValueError, match="`width` is 0, but must be at least 1"):
+    with pytest.raises(ValueError, match="`width` is out of range: expected at least 1, got 0"):
         _core.Perceptron([(np.zeros((2, 0), np.float32), bias)])
     with pytest.raises(ValueError, match="weight"):
         _core.Perceptron([(np.full_like(weight, np.nan), bias)])
-    with pytest.raises(ValueError, match='`kernel` is "sse"'):
+    with pytest.raises(ValueError, match='`kernel` is unknown: .* got "sse"'):
         _core.Perceptron([(weight, bias)], kernel="sse")
     perceptron = _core.Perceptron([(weight, bias)])
     assert perceptron(np.zeros((0, 3), np.float32)).shape == (0, 2)
-    with pytest.raises(ValueError, match="axis 1 of `x` has length 2, but must have 3"):
+    with pytest.raises(
+        ValueError, match="axis 1 of `x` has the wrong length: expected 3 to fit the other arguments, got 2"
+    ):
         perceptron(np.zeros((4, 2), np.float32))
     with pytest.raises(ValueError, match="row 1"):
         perceptron(np.array([[0, 0, 0], [0, np.nan, 0]], np.float32))

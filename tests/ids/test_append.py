@@ -50,7 +50,10 @@ def test_appended_items_have_features():
     table = SidTable.from_codes([[0, 0], [1, 1]], ["a", "b"], (3, 3), collision_size=4)
     larger = append_items(table, [[1, 1]], ["c"])
     rows = ngram_rows(larger.packed, larger.layout, kind="prefix", num_embeddings=1000)
-    assert rows[:2].tolist() == ngram_rows(table.packed, table.layout, kind="prefix", num_embeddings=1000).tolist()
+    assert (
+        rows[:2].tolist()
+        == ngram_rows(table.packed, table.layout, kind="prefix", num_embeddings=1000).tolist()
+    )
     assert rows[2, :2].tolist() == rows[1, :2].tolist() and rows[2, 2] != rows[1, 2]
 
 

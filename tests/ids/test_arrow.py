@@ -31,7 +31,9 @@ def test_a_column_of_the_same_name_is_replaced():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(DataError, match="expected 3, one per row, got 2"):
         with_sid_column(TABLE, CODES[:2], LAYOUT)
-    with pytest.raises(ValueError, match="row 0, level 1: token 299 is not below 4"):
+    with pytest.raises(
+        ValueError, match="row 0, level 1: the token is out of range: expected less than 4, got 299"
+    ):
         with_sid_column(TABLE, CODES, SidLayout([4, 4]))
     with pytest.raises(DataError, match="there is no column `sid`: expected one of item"):
         read_sid_column(TABLE)

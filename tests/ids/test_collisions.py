@@ -175,8 +175,8 @@ def test_share_keeps_the_codes():
         ),
         ([[0]], (4,), {"reassignment": Reassignment(len)}, ConfigError, "the policy is `suffix`"),
         ([[0]], (4,), {"policy": "share", "collision_size": 2}, ConfigError, "the policy is `share`"),
-        ([[0] * 9], (65536,) * 9, {}, ConfigError, "the levels take 144 bits together"),
-        ([[0] * 8] * 2, (65536,) * 8, {}, ConfigError, "the levels take 129 bits together"),
+        ([[0] * 9], (65536,) * 9, {}, ConfigError, "expected levels of at most 128 bits together, got 144"),
+        ([[0] * 8] * 2, (65536,) * 8, {}, ConfigError, "of at most 128 bits together, got 129"),
     ],
 )  # fmt: skip
 def test_bad_input(codes, sizes, arguments, error, message):
@@ -294,20 +294,20 @@ def test_options_that_make_no_sense(options, message):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"choices": 2}, ValueError, "not a whole number of items"),
-        ({"choices": 0}, ValueError, "not a whole number of items"),
-        ({"method": "nearest"}, ValueError, "needs `costs`"),
-        ({"method": "best"}, ValueError, 'must be "first"'),
+        ({"choices": 2}, ValueError, "expected a multiple of choices=2 rows, got 3"),
+        ({"choices": 0}, ValueError, "expected a multiple of choices=0 rows, got 3"),
+        ({"method": "nearest"}, ValueError, "`costs` are missing"),
+        ({"method": "best"}, ValueError, '`method` is unknown: expected "first"'),
         ({"method": "nearest", "costs": np.full(3, np.nan)}, ValueError, "finite"),
         ({"method": "nearest", "costs": np.zeros(2)}, ValueError, "axis 0 of `costs`"),
-        ({"epsilon": 0.0}, ValueError, "`epsilon` must be above 0"),
-        ({"wishes": np.zeros((3, 2), np.uint64)}, ValueError, "axis 1 of `wishes`"),
-        ({"settled": np.zeros((3, 3), np.uint64)}, ValueError, "one word a row or two"),
-        ({"settled": np.zeros((3, 1), np.int64)}, TypeError, "uint64"),
+        ({"epsilon": 0.0}, ValueError, "`epsilon` is out of range: expected a number above 0"),
+        ({"preferred": np.zeros((3, 2), np.uint64)}, ValueError, "axis 1 of `preferred`"),
+        ({"occupied": np.zeros((3, 3), np.uint64)}, ValueError, "expected one or two words per row, got 3"),
+        ({"occupied": np.zeros((3, 1), np.int64)}, TypeError, "uint64"),
     ],
 )
 def test_bad_input_of_the_core(arguments, error, message):
-    good = {"settled": np.zeros((1, 1), np.uint64), "wishes": np.zeros((3, 1), np.uint64), "choices": 1}
+    good = {"occupied": np.zeros((1, 1), np.uint64), "preferred": np.zeros((3, 1), np.uint64), "choices": 1}
     given = good | arguments
     with pytest.raises(error, match=message):
-        place_codes(given.pop("settled"), given.pop("wishes"), capacity=1, **given)
+        place_codes(given.pop("occupied"), given.pop("preferred"), capacity=1, **given)

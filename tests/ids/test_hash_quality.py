@@ -56,7 +56,9 @@ def test_one_changed_bit_changes_every_bit_of_the_row_half_of_the_time():
 
 def test_neighbouring_tokens_do_not_land_on_neighbouring_rows():
     seen = (
-        ngram_rows(keys_of("sequential", 100_000), LAYOUT, kind=WHOLE, num_embeddings=10**6).ravel().astype(np.float64)
+        ngram_rows(keys_of("sequential", 100_000), LAYOUT, kind=WHOLE, num_embeddings=10**6)
+        .ravel()
+        .astype(np.float64)
     )
     correlation = np.corrcoef(seen[:-1], seen[1:])[0, 1]
     assert abs(correlation) < 4 / len(seen) ** 0.5

@@ -83,70 +83,78 @@ def test_writing_into_the_callers_arrays():
 u16, u64 = np.uint16, np.uint64
 WIDE = [65536] * 5
 refusals = [
-    (lambda: SidLayout([]), ConfigError, "a layout has 1 to 128 levels, got 0"),
-    (lambda: SidLayout([4, -1]), ValueError, "level 1 has -1 codes; every level has 1 to 65536"),
-    (lambda: SidLayout([65536] * 9), ConfigError, "the levels take 144 bits together, but at most 128 fit"),
+    (lambda: SidLayout([]), ConfigError, "the number of levels is out of range: expected 1 to 128, got 0"),
+    (
+        lambda: SidLayout([4, -1]),
+        ValueError,
+        "the size of level 1 is out of range: expected 1 to 65536, got -1",
+    ),
+    (lambda: SidLayout([65536] * 9), ConfigError, "expected levels of at most 128 bits together, got 144"),
     (
         lambda: SidLayout([4, 4]).pack([[1, 2]]),
         TypeError,
-        "`codes` must be a C-contiguous uint16 array of shape (n, levels), not list",
+        "`tokens` is invalid: expected a C-contiguous uint16 array of shape (n, levels), got list",
     ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((1, 2), np.int64)),
         TypeError,
-        "not int64; convert it with",
+        "got int64. Convert it with",
     ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((1, 3), u16)),
         ValueError,
-        "axis 1 of `codes` has length 3, but must have 2",
+        "axis 1 of `tokens` has the wrong length: expected 2 to fit the other arguments, got 3",
     ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros(2, u16)),
         ValueError,
-        "must be a C-contiguous uint16 array of shape (n, levels); its shape is [2]",
+        "expected a C-contiguous uint16 array of shape (n, levels), got shape [2]",
     ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((2, 2), u16).T),
         ValueError,
-        "copy it with `numpy.ascontiguousarray`",
+        "Copy it with `numpy.ascontiguousarray`",
     ),
     (
         lambda: SidLayout([4, 3]).pack(np.array([[0, 0], [3, 3]], u16)),
         ValueError,
-        "row 1, level 1: token 3 is not below 3, the number of codes of that level",
+        "row 1, level 1: the token is out of range: expected less than 3, got 3",
     ),
     (
         lambda: SidLayout([4, 4]).pack(np.zeros((1, 2), u16), out=np.zeros(2, u64)),
         ValueError,
-        "axis 0 of `out` has length 2, but must have 1",
+        "axis 0 of `out` has the wrong length: expected 1 to fit the other arguments, got 2",
     ),
     (
         lambda: SidLayout([4, 4]).unpack(np.array([16], u64)),
         ValueError,
-        "row 0 has bits set beyond the 4 of the layout",
+        "row 0 does not belong to the layout: expected 4 bits, got more",
     ),
     (
         lambda: SidLayout([4, 4]).unpack(np.zeros((3, 2), u64)),
         ValueError,
-        "`packed` must be of shape (n,), since the SIDs have 4 bits; its shape is [3, 2]",
+        "`packed` has the wrong shape: expected (n,) for SIDs of 4 bits, got [3, 2]",
     ),
     (
         lambda: SidLayout(WIDE).unpack(np.zeros(3, u64)),
         ValueError,
-        "must be of shape (n, 2), since the SIDs have 80 bits; its shape is [3]",
+        "expected (n, 2) for SIDs of 80 bits, got [3]",
     ),
     (
         lambda: SidLayout([4, 4]).prefix_range([1, 2, 3]),
         ValueError,
-        "3 tokens are asked for, but the layout has 2 levels",
+        "the depth is out of range: expected at most 2 levels, got 3",
     ),
-    (lambda: SidLayout([4, 4]).prefix_range([0, 70000]), ValueError, "level 1: token 70000 is not below 4"),
-    (lambda: SidLayout([4, 4]).prefix(np.zeros(1, u64), 3), ValueError, "3 tokens are asked for"),
+    (
+        lambda: SidLayout([4, 4]).prefix_range([0, 70000]),
+        ValueError,
+        "level 1: the token is out of range: expected less than 4, got 70000",
+    ),
+    (lambda: SidLayout([4, 4]).prefix(np.zeros(1, u64), 3), ValueError, "expected at most 2 levels, got 3"),
     (
         lambda: SidLayout([4]).common_prefix_length(np.zeros(1, u64), np.zeros(2, u64)),
         ValueError,
-        "`b` has 2 elements, but its shape asks for 1",
+        "`b` has the wrong length: expected 1 elements for its shape, got 2",
     ),
 ]
 
@@ -161,7 +169,9 @@ def test_what_does_not_fit_is_refused(call, error, message):
 def test_an_output_that_is_also_the_input_is_refused():
     layout = SidLayout([65536] * 4)
     packed = np.zeros(3, np.uint64)
-    with pytest.raises(ValueError, match="`out` must be writable and used by no other argument"):
+    with pytest.raises(
+        ValueError, match="`out` cannot be written: expected a writable array that no other argument"
+    ):
         layout.unpack(packed, out=packed.view(np.uint16).reshape(3, 4))
 
 
@@ -172,5 +182,5 @@ def test_read_only_arrays_are_read_and_not_written():
     packed = layout.pack(codes)
     packed.flags.writeable = False
     np.testing.assert_array_equal(layout.unpack(packed), codes)
-    with pytest.raises(ValueError, match="`out` must be writable"):
+    with pytest.raises(ValueError, match="`out` cannot be written: expected a writable array"):
         layout.pack(codes, out=packed)

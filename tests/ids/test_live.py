@@ -91,9 +91,9 @@ class Churn(RuleBasedStateMachine):
     def refused(self, row):
         if self.sids:
             item = min(self.sids)
-            with pytest.raises(ValueError, match=f"adds item {item}, which is in the trie already"):
+            with pytest.raises(ValueError, match=f"expected an item that is not in the trie, got {item}"):
                 self.live.add(packed([row]), numbers([item]))
-        with pytest.raises(ValueError, match="row 0 asks for item 77, which is not in the trie"):
+        with pytest.raises(ValueError, match="row 0: expected an item of the trie, got 77"):
             self.live.remove(numbers([77]))
 
     @rule()
@@ -158,18 +158,42 @@ def small(**options):
 
 
 BAD_CALLS = [
-    (lambda live: live.remove([0]), TypeError, "`remove` is a .*list.*, expected a NumPy array of integers"),
-    (lambda live: live.remove(numbers([0, 0])), ValueError, "item 0 came twice"),
-    (lambda live: live.add(packed([(1, 1, 1)] * 2), numbers([5, 5])), ValueError, "item 5 came twice"),
-    (lambda live: live.add(packed([(1, 1, 1)]), numbers([5, 6])), ValueError, "`items` has 2 elements, but"),
-    (lambda live: live.add(packed([(1, 1, 1)]), numbers([-1])), ValueError, "`items` holds -1"),
-    (lambda live: live.add(np.array([1.0]), numbers([5])), TypeError, "`sids` must be a C-contiguous uint64"),
+    (
+        lambda live: live.remove([0]),
+        TypeError,
+        "`remove` has the wrong type: expected a NumPy array of integers, got .*list",
+    ),
+    (
+        lambda live: live.remove(numbers([0, 0])),
+        ValueError,
+        "expected one Semantic ID per item, got several for item 0",
+    ),
+    (
+        lambda live: live.add(packed([(1, 1, 1)] * 2), numbers([5, 5])),
+        ValueError,
+        "expected one Semantic ID per item, got several for item 5",
+    ),
+    (
+        lambda live: live.add(packed([(1, 1, 1)]), numbers([5, 6])),
+        ValueError,
+        "`items` has the wrong length: expected 1 elements",
+    ),
+    (
+        lambda live: live.add(packed([(1, 1, 1)]), numbers([-1])),
+        ValueError,
+        "an item of `items` is out of range: expected 0 to 4294967295, got -1",
+    ),
+    (
+        lambda live: live.add(np.array([1.0]), numbers([5])),
+        TypeError,
+        "`sids` is invalid: expected a C-contiguous uint64",
+    ),
     (
         lambda live: live.add(np.array([2**60], np.uint64), numbers([5])),
         ValueError,
-        "row 0 has bits set beyond",
+        "row 0 does not belong to the layout",
     ),
-    (lambda live: live.update(items=numbers([5])), ValueError, "`sids` and `items` say together what comes"),
+    (lambda live: live.update(items=numbers([5])), ValueError, "`sids` and `items` belong together"),
 ]
 
 
@@ -183,7 +207,7 @@ def test_errors_name_what_came_and_change_nothing(call, error, message):
 
 def test_unique_sids():
     live = small(unique=True)
-    with pytest.raises(CollisionError, match="items 5 and 0 would share a Semantic ID"):
+    with pytest.raises(CollisionError, match="expected distinct ones, got one for items 5 and 0"):
         live.add(packed([(0, 1, 2)]), numbers([5]))
     live.update(sids=packed([(0, 1, 2)]), items=numbers([5]), remove=numbers([0]))
     with pytest.raises(CollisionError):
@@ -197,9 +221,9 @@ def test_states_and_sets_belong_to_their_snapshot():
     states, chosen = before.start(1), before.item_set(numbers([0]))
     live.remove(numbers([1]))
     after = live.snapshot()
-    with pytest.raises(ValueError, match="were made by another trie"):
+    with pytest.raises(ValueError, match="belong to another trie"):
         after.allowed(states)
-    with pytest.raises(ValueError, match="was made by another trie"):
+    with pytest.raises(ValueError, match="belongs to another trie"):
         after.allowed(after.start(1), allow=chosen)
     assert before.count(states).tolist() == [2]
 

@@ -92,7 +92,7 @@ def test_the_windows_of_each_kind():
 def test_any_split_of_the_batch_gives_the_same(sizes, mode):
     layout = SidLayout(sizes)
     packed = layout.pack(random_codes(sizes, 50))
-    options = {"kind": "all", "rows": 12345, "seed": 9, "mode": mode}
+    options = {"kind": "all", "num_embeddings": 12345, "seed": 9, "mode": mode}
     whole = ngram_rows(packed, layout, **options)
     out = np.empty_like(whole)
     for begin, end in [(0, 0), (0, 1), (1, 20), (20, 50)]:
@@ -103,7 +103,9 @@ def test_any_split_of_the_batch_gives_the_same(sizes, mode):
 def test_any_number_of_threads_gives_the_same():
     layout = SidLayout([256] * 4)
     packed = layout.pack(random_codes(layout.sizes, 100_000))
-    one, *more = (ngram_rows(packed, layout, kind="prefix", num_embeddings=10**6, threads=n) for n in (1, 2, 3, None))
+    one, *more = (
+        ngram_rows(packed, layout, kind="prefix", num_embeddings=10**6, threads=n) for n in (1, 2, 3, None)
+    )
     for other in more:
         np.testing.assert_array_equal(other, one)
 
@@ -143,44 +145,68 @@ def test_golden_rows():
 LAYOUT = SidLayout([4, 4])
 ONE = np.zeros(1, np.uint64)
 refusals = [
-    ({"kind": "many"}, ValueError, "`many` is no kind of n-gram; take `unigram`, `bigram`"),
-    ({"kind": "trigram"}, ValueError, "3 tokens are asked for, but the layout has 2 levels"),
+    ({"kind": "many"}, ValueError, "the kind of n-gram is unknown: expected `unigram`, `bigram`"),
+    ({"kind": "trigram"}, ValueError, "the depth is out of range: expected at most 2 levels, got 3"),
     (
         {"kind": [(1, 2)]},
         ValueError,
-        "the window of 2 levels from level 1 on is empty or not within the 2 levels",
+        "a window is out of range: expected one or more of 2 levels, got 2 from level 1",
     ),
-    ({"kind": []}, ValueError, "there is no window to cut n-grams with"),
+    ({"kind": []}, ValueError, "there are no n-grams: expected at least one window"),
     (
         {"kind": 2},
         TypeError,
-        '`kind` is 2, expected a name such as "bigram" or a list of windows (start, length)',
+        '`kind` is invalid: expected a name such as "bigram" or a list of windows (start, length), got 2',
     ),
-    ({"rows": 0}, ValueError, "an embedding table has 1 to 2^63 - 1 rows, got 0"),
-    ({"rows": -5}, ValueError, "an embedding table has 1 to 2^63 - 1 rows, got -5"),
-    ({"rows": 2**70}, ValueError, f"an embedding table has 1 to 2^63 - 1 rows, got {2**70}"),
-    ({"mode": "md5"}, ValueError, '`mode` is "md5", expected "mix", "modulo" or "murmur3"'),
-    ({"out": np.zeros((1, 3), np.int64)}, ValueError, "axis 1 of `out` has length 3, but must have 1"),
+    ({"num_embeddings": 0}, ValueError, "`num_embeddings` is out of range: expected 1 to 2^63 - 1, got 0"),
+    ({"num_embeddings": -5}, ValueError, "`num_embeddings` is out of range: expected 1 to 2^63 - 1, got -5"),
+    (
+        {"num_embeddings": 2**70},
+        ValueError,
+        f"`num_embeddings` is out of range: expected 1 to 2^63 - 1, got {2**70}",
+    ),
+    ({"mode": "md5"}, ValueError, '`mode` is unknown: expected "mix", "modulo" or "murmur3", got "md5"'),
+    (
+        {"out": np.zeros((1, 3), np.int64)},
+        ValueError,
+        "axis 1 of `out` has the wrong length: expected 1 to fit the other arguments, got 3",
+    ),
     (
         {"out": np.zeros((1, 1), np.int32)},
         TypeError,
-        "`out` must be a C-contiguous int64 array of shape (n, grams), not int32",
+        "`out` is invalid: expected a C-contiguous int64 array of shape (n, grams), got int32",
     ),
-    ({"threads": 0}, ValueError, "`threads` is 0, but must be at least 1; pass None for all cores"),
-    ({"threads": -2}, ValueError, "`threads` is -2, but must be at least 1; pass None for all cores"),
-    ({"threads": 2**80}, ValueError, f"`threads` is {2**80}, but must be a number of threads; pass None"),
-    ({"packed": np.array([16], np.uint64)}, ValueError, "row 0 has bits set beyond the 4 of the layout"),
+    (
+        {"threads": 0},
+        ValueError,
+        "`threads` is out of range: expected at least 1, or None for all cores, got 0",
+    ),
+    (
+        {"threads": -2},
+        ValueError,
+        "`threads` is out of range: expected at least 1, or None for all cores, got -2",
+    ),
+    (
+        {"threads": 2**80},
+        ValueError,
+        f"`threads` is out of range: expected at least 1, or None for all cores, got {2**80}",
+    ),
+    (
+        {"packed": np.array([16], np.uint64)},
+        ValueError,
+        "row 0 does not belong to the layout: expected 4 bits, got more",
+    ),
     (
         {"packed": np.zeros((1, 2), np.uint64)},
         ValueError,
-        "`packed` must be of shape (n,), since the SIDs have 4 bits; its shape is [1, 2]",
+        "`packed` has the wrong shape: expected (n,) for SIDs of 4 bits, got [1, 2]",
     ),
 ]
 
 
 @pytest.mark.parametrize(("change", "error", "message"), refusals)
 def test_what_does_not_fit_is_refused(change, error, message):
-    arguments = {"packed": ONE, "layout": LAYOUT, "kind": "bigram", "rows": 10, **change}
+    arguments = {"packed": ONE, "layout": LAYOUT, "kind": "bigram", "num_embeddings": 10, **change}
     with pytest.raises(error) as caught:
         ngram_rows(**arguments)
     assert message in str(caught.value)

@@ -172,70 +172,90 @@ def test_published_sids_of_beauty():
 
 def test_states_of_another_trie_are_refused():
     one, other = build([4], [(1,)]), build([4], [(2,)])
-    with pytest.raises(ValueError, match=r"^`states` were made by another trie; start again"):
+    with pytest.raises(ValueError, match=r"^`states` belong to another trie: expected states of this one"):
         one.step(other.start(1), np.array([1]))
 
 
 BAD_CALLS = [
-    (lambda t: t.allowed(t.step(t.start(1), np.array([1]))), ValueError, "the states have read all 1 levels"),
+    (
+        lambda t: t.allowed(t.step(t.start(1), np.array([1]))),
+        ValueError,
+        "the states are complete: expected fewer than 1 tokens",
+    ),
     (
         lambda t: t.step(t.start(2), np.array([1])),
         ValueError,
-        "`codes` has 1 elements, but its shape asks for 2",
+        "`tokens` has the wrong length: expected 2 elements for its shape, got 1",
     ),
     (
         lambda t: t.step(t.start(1), np.array([1.0])),
         TypeError,
-        "`codes` has dtype float64, expected integers",
+        "`tokens` has the wrong dtype: expected integers, got float64",
     ),
     (
         lambda t: t.step(t.start(1), [1]),
         TypeError,
-        "`codes` is a .*list.*, expected a NumPy array of integers",
+        "`tokens` has the wrong type: expected a NumPy array of integers, got .*list",
     ),
-    (lambda t: t.step(t.start(1), np.array([[1]])), ValueError, "`codes` has 2 dimensions, expected one"),
-    (lambda t: t.start(2).select(np.array([0, 2])), ValueError, r"`rows\[1\]` is 2, but there are 2 states"),
-    (lambda t: t.start(2).select(np.array([-1])), ValueError, r"`rows\[0\]` is -1, but"),
+    (
+        lambda t: t.step(t.start(1), np.array([[1]])),
+        ValueError,
+        "`tokens` has the wrong shape: expected one dimension, got 2",
+    ),
+    (
+        lambda t: t.start(2).select(np.array([0, 2])),
+        ValueError,
+        r"`rows\[1\]` is out of range: expected 0 to 2 exclusive, the number of states, got 2",
+    ),
+    (
+        lambda t: t.start(2).select(np.array([-1])),
+        ValueError,
+        r"`rows\[0\]` is out of range: expected 0 to 2 exclusive, the number of states, got -1",
+    ),
     (
         lambda t: t.allowed(t.start(1), np.ones((2, 4), bool)),
         ValueError,
-        "axis 0 of `out` has length 2, but must have 1",
+        "axis 0 of `out` has the wrong length: expected 1 to fit the other arguments, got 2",
     ),
-    (lambda t: t.allowed(t.start(1), np.ones((1, 4))), TypeError, "`out` must be a C-contiguous bool array"),
+    (
+        lambda t: t.allowed(t.start(1), np.ones((1, 4))),
+        TypeError,
+        "`out` is invalid: expected a C-contiguous bool array",
+    ),
     (
         lambda t: t.lookup(np.array([4], np.uint64)),
         ValueError,
-        "row 0 has bits set beyond the 2 of the layout",
+        "row 0 does not belong to the layout: expected 2 bits, got more",
     ),
     (
         lambda t: t.find(np.array([0], np.uint64), 2),
         ValueError,
-        "2 tokens are asked for, but the layout has 1 levels",
+        "the depth is out of range: expected at most 1 levels, got 2",
     ),
     (
         lambda t: Trie.build([1]),
         TypeError,
-        "`source` is a .*list.* without `packed` and `layout`; pass a SidTable",
+        "`source` has the wrong type: expected a SidTable, or packed SIDs .*, got .*list",
     ),
     (
         lambda t: Trie.build(np.array([3]), t.layout),
         TypeError,
-        "`packed` must be a C-contiguous uint64 array",
+        "`packed` is invalid: expected a C-contiguous uint64 array",
     ),
     (
         lambda t: build([3], [(0,), (2,)], np.array([1, 1])),
         ValueError,
-        "item 1 came twice, but an item has one",
+        "an item is repeated: expected one Semantic ID per item, got several for item 1",
     ),
     (
         lambda t: build([3], [(0,)], np.array([-1])),
         ValueError,
-        "`items` holds -1; item numbers are 0 to 4294967295",
+        "an item of `items` is out of range: expected 0 to 4294967295, got -1",
     ),
     (
         lambda t: build([3], [(0,)], np.array([1, 2])),
         ValueError,
-        "`items` has 2 elements, but its shape asks for 1",
+        "`items` has the wrong length: expected 1 elements for its shape, got 2",
     ),
 ]
 
@@ -285,10 +305,19 @@ def test_what_memory_cannot_hold_is_an_error():
     trie = build([4], [(1,)])
     start, scores, log_probs = trie.start(1), np.zeros(1, np.float32), np.zeros((1, 4), np.float32)
     for call, message in [
-        (lambda: trie.start(2**62), "`batch` asks for 4611686018427387904 x 1 values, more than"),
-        (lambda: trie.start(2**45), "`batch` asks for"),
-        (lambda: trie.beam_step(log_probs, start, scores, rows_per_group=1, beam=2**45), "`beam` asks for"),
-        (lambda: trie.top_items(start, scores, rows_per_group=1, k=2**45), "`k` asks for 1 x 35184372088832"),
+        (
+            lambda: trie.start(2**62),
+            "`batch` is too large: expected values that fit into memory, got 4611686018427387904 x 1",
+        ),
+        (lambda: trie.start(2**45), "`batch` is too large"),
+        (
+            lambda: trie.beam_step(log_probs, start, scores, rows_per_group=1, beam=2**45),
+            "`beam` is too large",
+        ),
+        (
+            lambda: trie.top_items(start, scores, rows_per_group=1, k=2**45),
+            "`k` is too large: expected values that fit into memory, got 1 x 35184372088832",
+        ),
     ]:
         with pytest.raises(MemoryError, match=f"^{message}"):
             call()

@@ -274,11 +274,11 @@ def test_item_sets_combine_as_sets_do(a, b):
 def test_item_sets_belong_to_their_trie():
     one, other = build([4], [(1,)]), build([4], [(2,)])
     foreign = other.item_set(np.array([0]))
-    with pytest.raises(ValueError, match=r"^a set of `within` was made by another trie"):
+    with pytest.raises(ValueError, match=r"^a set of `allow` belongs to another trie"):
         one.allowed(one.start(1), allow=foreign)
-    with pytest.raises(ValueError, match=r"^the sets were made by different tries"):
+    with pytest.raises(ValueError, match=r"^the sets belong to different tries"):
         foreign & one.item_set(np.array([0]))
-    with pytest.raises(TypeError, match=r"^`within` is a .*int.*, expected an ItemSet"):
+    with pytest.raises(TypeError, match=r"^`allow` has the wrong type: expected an ItemSet.* got .*int"):
         one.allowed(one.start(1), allow=3)
 
 
@@ -295,24 +295,44 @@ def step(trie, **changes):
 
 NAN = np.array([[0, 0, 0, 0], [0, np.nan, 0, 0]], np.float32)
 BAD_CALLS = [
-    ({"log_probs": np.zeros((2, 4))}, TypeError, "`log_probs` must be a C-contiguous float32 array"),
+    (
+        {"log_probs": np.zeros((2, 4))},
+        TypeError,
+        "`log_probs` is invalid: expected a C-contiguous float32 array",
+    ),
     (
         {"log_probs": np.zeros((2, 3), np.float32)},
         ValueError,
-        "axis 1 of `log_probs` has length 3, but must have 4",
+        "axis 1 of `log_probs` has the wrong length: expected 4 to fit the other arguments, got 3",
     ),
-    ({"log_probs": NAN}, ValueError, "row 1 of `log_probs` holds NaN"),
-    ({"scores": np.zeros(3, np.float32)}, ValueError, "`scores` has 3 elements, but its shape asks for 2"),
-    ({"scores": np.array([0, np.nan], np.float32)}, ValueError, "row 1 of `log_probs` holds NaN"),
-    ({"rows_per_group": 0}, ValueError, "2 rows in groups of 0: a group has 1 to 65536 rows"),
-    ({"rows_per_group": 3}, ValueError, "2 rows in groups of 3: all groups have as many rows"),
-    ({"beam": 0}, ValueError, "2 rows in groups of 1: a beam keeps at least 1 prefix"),
-    ({"exclude": ragged([[1]])}, ValueError, "2 rows in groups of 1: `exclude` has one row for each group"),
-    ({"exclude": [1]}, TypeError, "`exclude` is a .*list.*, expected `\\(values, offsets\\)`"),
+    ({"log_probs": NAN}, ValueError, "row 1 of `log_probs` is invalid: expected finite values, got NaN"),
+    (
+        {"scores": np.zeros(3, np.float32)},
+        ValueError,
+        "`scores` has the wrong length: expected 2 elements for its shape, got 3",
+    ),
+    (
+        {"scores": np.array([0, np.nan], np.float32)},
+        ValueError,
+        "row 1 of `log_probs` is invalid: expected finite values, got NaN",
+    ),
+    ({"rows_per_group": 0}, ValueError, "2 rows do not fit groups of 0: expected groups of 1 to 65536 rows"),
+    ({"rows_per_group": 3}, ValueError, "2 rows do not fit groups of 3: expected a whole number of groups"),
+    ({"beam": 0}, ValueError, "2 rows do not fit groups of 1: a beam keeps at least 1 prefix"),
+    (
+        {"exclude": ragged([[1]])},
+        ValueError,
+        "2 rows do not fit groups of 1: expected one row of `exclude` for each group",
+    ),
+    (
+        {"exclude": [1]},
+        TypeError,
+        "`exclude` has the wrong type: expected `\\(values, offsets\\)` .*got .*list",
+    ),
     (
         {"exclude": (np.array([1]), np.array([0, 2, 1]))},
         ValueError,
-        "the offsets of `exclude` must ascend from 0 to the number of its values, 1",
+        "the offsets of `exclude` are invalid: expected them to ascend from 0 to 1",
     ),
 ]
 
