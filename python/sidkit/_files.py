@@ -97,6 +97,3 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
-
-
-atomic_folder = atomic_directory  # until its last caller is renamed

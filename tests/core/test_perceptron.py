@@ -93,7 +93,7 @@ def test_hostile_input_is_refused():
         _core.Perceptron([(np.zeros((2, 0), np.float32), bias)])
     with pytest.raises(ValueError, match="weight"):
         _core.Perceptron([(np.full_like(weight, np.nan), bias)])
-    with pytest.raises(ValueError, match='`kernel` is unknown: .* got "sse"'):
+    with pytest.raises(ValueError, match=r'`kernel` is unknown: .* got "sse"'):
         _core.Perceptron([(weight, bias)], kernel="sse")
     perceptron = _core.Perceptron([(weight, bias)])
     assert perceptron(np.zeros((0, 3), np.float32)).shape == (0, 2)

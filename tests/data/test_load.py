@@ -173,10 +173,10 @@ def test_a_hint_of_another_library_is_left_out(folder):
     assert "\n" not in str(caught.value)
 
 
-def test_neither_folder_nor_name():
+def test_neither_directory_nor_name():
     with pytest.raises(
         DataError,
-        match=r"there is no dataset `nowhere`: expected a folder with .* or one of the names .*ml-100k",
+        match=r"there is no dataset `nowhere`: expected a directory with .* or one of the names .*ml-100k",
     ):
         load_dataset("nowhere")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.data import EvaluationSet, Sequences, cyclic_world, split_dataset
+from sidkit.data import EvaluationSet, Sequences, cyclic_world
 from sidkit.errors import DataError
 from sidkit.evaluate import bigram_losses
 
@@ -45,7 +45,7 @@ def test_equals_the_definition(train, histories, targets):
 
 def test_a_world_in_which_the_next_token_is_certain():
     world = cyclic_world(users=300)
-    split = split_dataset(world.dataset)
+    split = world.dataset.split()
     # Level 0 is the item itself, known from the last one; level 1 is a coin of each item.
     coin = np.random.default_rng(0).integers(0, 2, 24)
     certain, _ = bigram_losses(np.stack([np.arange(24), coin], axis=1), split.train, split.validation)

@@ -1,7 +1,5 @@
 """Datasets: catalogues and interaction logs, loaded, checked and split."""
 
-from typing import Any
-
 from sidkit._extras import require
 
 require("polars", extra="data")
@@ -31,26 +29,11 @@ __all__ = [
     "Statistics",
     "Ties",
     "World",
-    "built_in_names",
     "cache_directory",
     "cyclic_world",
     "fetch",
     "item_categories",
     "load_dataset",
     "read_items",
-    "split_dataset",
     "statistics",
 ]
-
-
-def split_dataset(dataset: Dataset, **settings: Any) -> Split:
-    """Call `dataset.split`; goes away once its callers do that."""
-    return dataset.split(**settings)
-
-
-def built_in_names() -> list[str]:
-    """List `DATASETS`; goes away once its callers do that."""
-    return DATASETS.names()
-
-
-cache_folder = cache_directory  # until its last caller is renamed

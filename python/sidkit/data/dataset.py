@@ -106,13 +106,16 @@ class Dataset:
             raise ConfigError(
                 f"unknown_items is invalid: expected `error` or `drop`, got {unknown_items!r}. Correct it."
             )
-        events = to_polars(interactions, "interactions")
-        catalogue = None if items is None else to_polars(items, "items")
-        events, catalogue = rename_columns(events, catalogue, columns)
+        given = [to_polars(interactions, "interactions")]
+        if items is not None:
+            given.append(to_polars(items, "items"))
+        events, *catalogues = rename_columns(given, columns)
         events = _with_ids(events, "interactions", "user_id", "item_id")
-        if catalogue is None:
+        if catalogues:
+            catalogue = catalogues[0]
+        else:
             catalogue = events.select(pl.col("item_id").unique(maintain_order=True))
-        elif unknown_items == "drop":
+        if catalogues and unknown_items == "drop":
             catalogue = _with_ids(catalogue, "items", "item_id")
             unknown = items_not_in(events, catalogue)
             events = events.filter(~pl.col("item_id").is_in(unknown.implode()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -46,14 +46,11 @@ def to_polars(table: Any, name: str) -> pl.DataFrame:
     )
 
 
-def rename_columns(
-    interactions: pl.DataFrame, items: pl.DataFrame | None, columns: Mapping[str, str] | None
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Give columns the names that sidkit uses.
+def rename_columns(tables: Sequence[pl.DataFrame], columns: Mapping[str, str] | None) -> list[pl.DataFrame]:
+    """Give the columns of tables the names that sidkit uses.
 
     Args:
-        interactions: table of events.
-        items: table of items, if there is one.
+        tables: the interactions, and the items if there are any.
         columns: name in sidkit to name in the tables, such as `{"user_id": "reviewerID"}`. It applies to
             every table that has the column; a column that already has the new name is replaced.
 
@@ -62,7 +59,7 @@ def rename_columns(
         DataError: if a column is in none of the tables.
     """
     if columns is None:
-        return interactions, items
+        return list(tables)
     if not isinstance(columns, Mapping) or not all(
         isinstance(name, str) for pair in columns.items() for name in pair
     ):
@@ -70,14 +67,14 @@ def rename_columns(
             f"`columns` is invalid: expected a mapping of strings to strings, got {columns!r}. "
             'Write, for example, columns={"user_id": "reviewerID"}.'
         )
-    known = {*interactions.columns, *(() if items is None else items.columns)}
+    known = {column for table in tables for column in table.columns}
     for name, source in columns.items():
         if source not in known:
             raise DataError(
                 f"`columns` names `{source}` as `{name}`, but no table has it: "
                 f"expected one of {', '.join(sorted(known))}, got {source!r}. Correct the name."
             )
-    return _renamed(interactions, columns), None if items is None else _renamed(items, columns)
+    return [_renamed(table, columns) for table in tables]
 
 
 def _renamed(table: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:

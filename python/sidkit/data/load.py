@@ -128,7 +128,8 @@ def _read_directory(
             f"{nearest(str(directory), DATASETS)}. Correct the path or the name."
         )
     items_path, interactions_path = _find_table(directory, "items"), _find_table(directory, "interactions")
-    interactions, items = rename_columns(_read_table(interactions_path), _read_table(items_path), columns)
+    tables = _read_table(interactions_path), _read_table(items_path)
+    interactions, items = rename_columns(tables, columns)
     texts = [path for path in (items_path, interactions_path) if path.suffix == ".csv"]
     if interactions_path in texts:
         interactions = _integers_if_plain(interactions, "user_id")

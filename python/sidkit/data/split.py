@@ -163,9 +163,10 @@ def split_histories(
                 f"the {kind} split of `{name}` has no {part} examples: expected {NEEDS[kind]}, got none. "
                 "Add events or choose another split."
             )
-    facts = {"dataset": name, "split": kind, "ties": order[0], "tie_seed": order[1]}
-    validation = replace(validation, part="validation", **facts)
-    return Split(kind, *order, train, validation, replace(test, part="test", **facts), skipped)
+    ties, seed = order
+    test = replace(test, part="test", dataset=name, split=kind, ties=ties, tie_seed=seed)
+    validation = replace(validation, part="validation", dataset=name, split=kind, ties=ties, tie_seed=seed)
+    return Split(kind, ties, seed, train, validation, test, skipped)
 
 
 def _examples(histories: Histories, at: npt.NDArray[np.int64]) -> EvaluationSet:
