@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sidkit._core import (
-    Codebooks,
     ItemSet,
     LiveTrie,
     SidLayout,
@@ -33,11 +32,14 @@ if TYPE_CHECKING:
     from sidkit.recommenders import (
         TIGER,
         ActionPieceTIGER,
+        BSARec,
         DecoderOnly,
         GRU4Rec,
+        ItemKNN,
         Popularity,
         RQTransformer,
         SASRec,
+        TransitionGraph,
         load_model,
     )
     from sidkit.run.opened import open_run
@@ -72,12 +74,13 @@ __all__ = [
     "ActionPiece",
     "ActionPieceTIGER",
     "Atomic",
-    "Codebooks",
+    "BSARec",
     "CooccurrenceClusters",
     "Dataset",
     "DecoderOnly",
     "GRU4Rec",
     "HierarchicalKMeans",
+    "ItemKNN",
     "ItemSet",
     "LMIndexer",
     "LiveTrie",
@@ -89,6 +92,7 @@ __all__ = [
     "SidEmbedding",
     "SidLayout",
     "SidTable",
+    "TransitionGraph",
     "Trie",
     "WordTokenizer",
     "__version__",
@@ -109,12 +113,15 @@ _LAZY = {
     "sidkit.ranking": ("SidEmbedding",),
     "sidkit.recommenders": (
         "ActionPieceTIGER",
+        "BSARec",
         "DecoderOnly",
         "GRU4Rec",
+        "ItemKNN",
         "Popularity",
         "RQTransformer",
         "SASRec",
         "TIGER",
+        "TransitionGraph",
         "load_model",
     ),
     "sidkit.run.opened": ("open_run",),

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sidkit import Codebooks, assign_codes
+from sidkit import assign_codes
+from sidkit._core import Codebooks
 from sidkit.errors import ConfigError
 
 

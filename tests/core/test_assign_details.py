@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sidkit import Codebooks, assign_codes
-from sidkit._core import assign_details
+from sidkit import assign_codes
+from sidkit._core import Codebooks, assign_details
 from sidkit.errors import ConfigError
 
 numbers = st.one_of(st.floats(-1, 1, width=32), st.integers(-2, 2).map(float))

@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
-from sidkit import Codebooks, assign_codes
+from sidkit import assign_codes
+from sidkit._core import Codebooks
 
 SIZE = (20_000, 16)
 

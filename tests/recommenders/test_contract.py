@@ -9,7 +9,8 @@ from tests.worlds import SMALL, small_recommender, small_world
 from sidkit.recommenders import RECOMMENDERS
 
 STEPS = (("max_steps", 2), ("evaluate_every_steps", 2))
-VECTORS = {"sasrec", "gru4rec", "rqtransformer"}
+COUNTS = {"popularity", "item_knn", "transition_graph"}  # recommenders that are not trained
+VECTORS = {"sasrec", "bsarec", "gru4rec", "rqtransformer"}
 
 #: All tests of a method go to one process, which trains it once.
 METHODS = [pytest.param(method, marks=pytest.mark.xdist_group(method)) for method in SMALL]
@@ -23,7 +24,7 @@ class TestContract(RecommenderContract):
             make=partial(small_recommender, method),
             world=small_world(),
             knows_order=method != "popularity",
-            quick=() if method == "popularity" else STEPS,
+            quick=() if method in COUNTS else STEPS,
             has_vectors=method in VECTORS,
         )
 

@@ -5,6 +5,7 @@ from sidkit._extras import require
 require("torch", extra="train")
 
 from sidkit.models.actionpiece import ActionPieceNetwork, ActionPieceState
+from sidkit.models.bsarec import BSARecNetwork
 from sidkit.models.decoderonly import DecoderOnlyNetwork, DecoderOnlyState
 from sidkit.models.gru4rec import GRU4RecNetwork
 from sidkit.models.rqtransformer import RQState, RQTransformerNetwork
@@ -16,6 +17,7 @@ from sidkit.models.weights import load_network, save_network
 __all__ = [
     "ActionPieceNetwork",
     "ActionPieceState",
+    "BSARecNetwork",
     "DecoderOnlyNetwork",
     "DecoderOnlyState",
     "GRU4RecNetwork",

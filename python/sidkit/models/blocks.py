@@ -40,11 +40,13 @@ class CausalBlock(nn.Module):
         d_model: width of the residual stream.
         heads: attention heads; must divide `d_model`.
         dropout: dropout rate on the outputs of the block and inside the feed-forward layer.
+        attention_dropout: dropout rate on the attention weights.
     """
 
-    def __init__(self, d_model: int, heads: int, dropout: float) -> None:
+    def __init__(self, d_model: int, heads: int, dropout: float, attention_dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
+        self.attention_dropout = attention_dropout
         self.attention_norm = nn.LayerNorm(d_model)
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out = nn.Linear(d_model, d_model)
@@ -65,10 +67,9 @@ class CausalBlock(nn.Module):
     def forward_with_cache(self, x: Tensor, at: Rotations | None = None) -> tuple[Tensor, KeysValues]:
         """Return the result of `forward`, and the keys and values (B, H, T, E) for later positions."""
         q, k, v = self._project(x, at)  # (B, H, T, E)
-        mixed = (
-            F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
-        )  # (B, T, D)
-        return self._close(x, mixed), (k, v)
+        rate = self.attention_dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=rate, is_causal=True)  # (B, H, T, E)
+        return self._close(x, mixed.transpose(1, 2).flatten(2)), (k, v)
 
     def step(
         self, x: Tensor, memory: KeysValues, generated: KeysValues | None, at: Rotations | None = None

@@ -26,7 +26,11 @@ class SASRecNetwork(NextItemModel):
         d_model: width of the item vectors and of the residual stream.
         layers: transformer layers.
         heads: attention heads; must divide `d_model`.
-        dropout: dropout rate on embeddings, attention weights and block outputs.
+        dropout: dropout rate on embeddings and block outputs.
+        attention_dropout: dropout rate on attention weights.
+        scale_embeddings: multiply the item vectors that are encoded by the square root of `d_model`, as in
+            "Attention Is All You Need". Without it, the last item of a history has little influence on the
+            residual stream of an untrained network, and training is slow.
         max_items: most recent items of a history that are encoded.
     """
 
@@ -38,6 +42,8 @@ class SASRecNetwork(NextItemModel):
         layers: int = 2,
         heads: int = 2,
         dropout: float = 0.3,
+        attention_dropout: float = 0.0,
+        scale_embeddings: bool = False,
         max_items: int = 50,
     ) -> None:
         super().__init__()
@@ -49,12 +55,17 @@ class SASRecNetwork(NextItemModel):
             "layers": layers,
             "heads": heads,
             "dropout": dropout,
+            "attention_dropout": attention_dropout,
+            "scale_embeddings": scale_embeddings,
             "max_items": max_items,
         }
         self.max_items = max_items
+        self.scale = d_model**0.5 if scale_embeddings else 1.0
         self._add_items(items, d_model)
         self.position = nn.Embedding(max_items, d_model)
-        self.blocks = nn.ModuleList(CausalBlock(d_model, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            CausalBlock(d_model, heads, dropout, attention_dropout) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(d_model)
         self.dropout = ByteDropout(dropout)
         self._initialize_items()
@@ -70,7 +81,7 @@ class SASRecNetwork(NextItemModel):
             (B, T, D). Attention is causal, so padding on the right does not affect a real position.
         """
         positions = torch.arange(history.shape[1], device=history.device)
-        x = self.dropout(self.item(history) + self.position(positions))  # (B, T, D)
+        x = self.dropout(self.item(history) * self.scale + self.position(positions))  # (B, T, D)
         for block in self.blocks:
             x = block(x)  # (B, T, D)
         out: Tensor = self.norm(x)

@@ -1,6 +1,7 @@
 """Recommenders: settings, `fit`, `recommend`, `similar_items`, `evaluate`, `save` and `load`.
 
-    SASRec, GRU4Rec            score every item by one vector; the baselines
+    SASRec, BSARec, GRU4Rec    score every item by one vector; the baselines
+    TransitionGraph, ItemKNN   score items by counts of transitions or shared users, without training
     RQTransformer              one pass over items, then the Semantic ID of the next; the default
     TIGER, ActionPieceTIGER    encoder-decoder over tokens, or over merged tokens
     DecoderOnly                language model of Semantic IDs
@@ -24,8 +25,10 @@ from sidkit.recommenders.training_data import TrainingData
 
 if TYPE_CHECKING:
     from sidkit.recommenders.actionpiece import ActionPieceTIGER
+    from sidkit.recommenders.bsarec import BSARec
     from sidkit.recommenders.decoderonly import DecoderOnly
     from sidkit.recommenders.gru4rec import GRU4Rec
+    from sidkit.recommenders.item_to_item import ItemKNN, TransitionGraph
     from sidkit.recommenders.popularity import Popularity
     from sidkit.recommenders.rqtransformer import RQTransformer
     from sidkit.recommenders.sasrec import SASRec
@@ -35,32 +38,39 @@ __all__ = [
     "RECOMMENDERS",
     "TIGER",
     "ActionPieceTIGER",
+    "BSARec",
     "DecoderOnly",
     "GRU4Rec",
+    "ItemKNN",
     "Popularity",
     "Query",
     "RQTransformer",
     "Recommender",
     "SASRec",
     "TrainingData",
+    "TransitionGraph",
     "load_model",
 ]
 
 _MODULES = {
     "ActionPieceTIGER": "actionpiece",
+    "BSARec": "bsarec",
     "DecoderOnly": "decoderonly",
     "GRU4Rec": "gru4rec",
+    "ItemKNN": "item_to_item",
     "Popularity": "popularity",
     "RQTransformer": "rqtransformer",
     "SASRec": "sasrec",
     "TIGER": "tiger",
+    "TransitionGraph": "item_to_item",
 }
+_WITHOUT_TORCH = ("ItemKNN", "Popularity", "TransitionGraph")
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module `sidkit.recommenders` has no attribute `{name}`")
-    if name != "Popularity":
+    if name not in _WITHOUT_TORCH:
         require("torch", extra="train")
     value = globals()[name] = getattr(import_module(f"sidkit.recommenders.{_MODULES[name]}"), name)
     return value

@@ -35,6 +35,10 @@ class SASRec(ScoringRecommender):
     """Attention heads; must divide `d_model`."""
     dropout: Fraction = 0.3
     """Dropout rate."""
+    attention_dropout: Fraction = 0.0
+    """Dropout rate of the attention weights."""
+    scale_embeddings: bool = False
+    """Multiply the item vectors that are encoded by the square root of `d_model`."""
     max_items: Width = 50
     """Most recent items of a history that are encoded."""
 
@@ -49,5 +53,7 @@ class SASRec(ScoringRecommender):
             layers=self.layers,
             heads=self.heads,
             dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            scale_embeddings=self.scale_embeddings,
             max_items=self.max_items,
         )

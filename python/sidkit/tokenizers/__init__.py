@@ -28,6 +28,7 @@ require("polars", extra="train")
 require("pydantic", extra="train")
 require("safetensors", extra="train")
 
+from sidkit._core import Codebooks
 from sidkit.tokenizers.actionpiece.action_piece import ActionPiece
 from sidkit.tokenizers.atomic import Atomic
 from sidkit.tokenizers.base import Tokenizer, load_tokenizer
@@ -72,6 +73,7 @@ __all__ = [
     "CoST",
     "CodebookCollapseWarning",
     "CodebookLoss",
+    "Codebooks",
     "Coherence",
     "CooccurrenceClusters",
     "Gumbel",

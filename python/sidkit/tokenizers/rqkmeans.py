@@ -41,7 +41,7 @@ class RQKMeans(StandardizedResidual):
         threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
-        codebooks_: `sidkit.Codebooks` in standardized space.
+        codebooks_: `sidkit.tokenizers.Codebooks` in standardized space.
         standardizer_: mean and scale of every dimension.
     """
 

@@ -26,7 +26,7 @@ class VQ(RQKMeans):
         threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
-        codebooks_: `sidkit.Codebooks` of one level, in standardized space.
+        codebooks_: `sidkit.tokenizers.Codebooks` of one level, in standardized space.
         standardizer_: mean and scale of every dimension.
     """
 

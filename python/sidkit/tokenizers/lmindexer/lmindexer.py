@@ -78,7 +78,7 @@ class LMIndexer(ResidualCodes):
         threads: maximum number of threads; None uses all cores.
 
     Attributes:
-        codebooks_: `sidkit.Codebooks` in the space of mapped vectors.
+        codebooks_: `sidkit.tokenizers.Codebooks` in the space of mapped vectors.
         standardizer_: mean and scale of every dimension.
         map_, reader_: `Perceptron`.
         terms_: `Terms`, the vocabulary of the reader.

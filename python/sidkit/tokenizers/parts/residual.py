@@ -26,7 +26,7 @@ class ResidualCodes(Tokenizer):
     `_decode`.
 
     Attributes:
-        codebooks_: `sidkit.Codebooks`, learned by `fit`.
+        codebooks_: `sidkit.tokenizers.Codebooks`, learned by `fit`.
     """
 
     threads: int | None
@@ -108,7 +108,7 @@ class StandardizedResidual(ResidualTokenizer):
     """A residual tokenizer whose latent vectors are the standardized vectors.
 
     Attributes:
-        codebooks_: `sidkit.Codebooks` in standardized space.
+        codebooks_: `sidkit.tokenizers.Codebooks` in standardized space.
         standardizer_: mean and scale of every dimension.
     """
 

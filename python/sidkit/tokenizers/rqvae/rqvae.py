@@ -87,7 +87,7 @@ class RQVAE(ResidualTokenizer):
         threads: maximum number of threads; None uses all cores.
 
     Attributes:
-        codebooks_: `sidkit.Codebooks` in latent space.
+        codebooks_: `sidkit.tokenizers.Codebooks` in latent space.
         standardizer_: mean and scale of every dimension.
         whitener_: principal components, or None.
         encoder_, decoder_: `Perceptron`.

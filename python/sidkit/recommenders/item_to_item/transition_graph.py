@@ -1,0 +1,128 @@
+"""Transition graph: which items follow which, within a few steps."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from sidkit._settings import Count, NonNegative, Width
+from sidkit.data import Sequences
+from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
+from sidkit.recommenders.training_data import TrainingData
+
+__all__ = ["TransitionGraph"]
+
+# Rows of content similarities computed at once: 1,024 rows of 100,000 items are 400 MB.
+_CONTENT_ROWS = 1024
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TransitionGraph(ItemToItem):
+    """Item-to-item transitions with content similarity (after arXiv 2605.07125), without training.
+
+    The weight of an edge from item i to item j is the number of times that j followed i in one history, each
+    divided by the distance of the two events. Edges against the order of time count less; content similarity
+    and paths of two edges may be added. The scores of a history are the sum of the edges from its most recent
+    items, discounted by recency. See also Ludewig and Jannach (arXiv 1803.09587) on sequential rules. It
+    needs no Semantic IDs.
+
+    Example:
+        >>> model = TransitionGraph().fit(split.train, item_vectors=x)
+        >>> ids, scores = model.recommend([50, 172, 181], k=10)
+    """
+
+    method: ClassVar[str] = "transition_graph"
+
+    window: Count = 10
+    """Largest distance of two events of a history that make an edge."""
+    backward: NonNegative = 0.25
+    """Weight of an edge against the order of time, relative to one in its direction."""
+    shrinkage: NonNegative = 1.0
+    """A discounted count c becomes c² / (c + shrinkage), so that single co-occurrences count less."""
+    popularity: NonNegative = 0.0
+    """Exponent of the popularity normalization: edges to an item are divided by its number of events to this
+    power."""
+    normalization: NonNegative = 0.5
+    """Exponent of the sum of an item's outgoing edges by which these are divided; 1 gives transition
+    probabilities."""
+    hop: NonNegative = 0.0
+    """Weight of paths of two edges, relative to direct edges."""
+    content: NonNegative = 0.5
+    """Weight of content similarity, whose rows sum to 1; used if `fit` is given item vectors."""
+    content_neighbors: Count = 20
+    """Most similar items by content that are added to each item."""
+    content_power: NonNegative = 8.0
+    """Exponent of the cosine similarity; the higher, the more the nearest items count."""
+    neighbors: Count = 300
+    """Outgoing edges per item from which paths of two edges are made, and paths kept per item; it limits
+    memory and time."""
+    recency: Annotated[float, Field(gt=0.0, le=1.0)] = 0.45
+    """Factor by which each older item of a history counts less; 1 for none."""
+    max_items: Width = 5
+    """Most recent items of a history that are used."""
+
+    @property
+    def uses_item_vectors(self) -> bool:
+        """True if `fit` uses item vectors."""
+        return self.content > 0
+
+    def _matrix(self, data: TrainingData) -> Sparse:
+        direct = self._transitions(data.histories, data.items)
+        graph = direct
+        if self.hop:
+            pruned = strongest(direct, self.neighbors)
+            paths = strongest(_without_loops(pruned @ pruned), self.neighbors)
+            graph = graph + self.hop * _normalized(paths, 1.0)
+        if data.item_vectors is not None:
+            graph = graph + self.content * self._content_edges(data.item_vectors)
+        return graph
+
+    def _transitions(self, histories: Sequences, n_items: int) -> Sparse:
+        """Return normalized direct edges, float64 (N, N)."""
+        items = histories.values
+        user = np.repeat(np.arange(len(histories)), histories.lengths)
+        edges = sparse.csr_array((n_items, n_items), dtype=np.float64)
+        for step in range(1, min(self.window, int(histories.lengths.max(initial=1)) - 1) + 1):
+            near = (user[:-step] == user[step:]) & (items[:-step] != items[step:])
+            ends = items[:-step][near], items[step:][near]
+            edges += sparse.csr_array((np.full(len(ends[0]), 1 / step), ends), shape=edges.shape)
+        edges = (edges + self.backward * edges.T).tocsr()
+        if self.shrinkage:
+            edges.data *= edges.data / (edges.data + self.shrinkage)
+        if self.popularity:
+            counts = np.bincount(items, minlength=n_items) + 1.0
+            edges = edges @ sparse.diags_array(counts**-self.popularity)
+        return _normalized(edges, self.normalization)
+
+    def _content_edges(self, vectors: npt.NDArray[np.float32]) -> Sparse:
+        """Return powers of the cosine to the nearest items, float64 (N, N); rows sum to 1 or are empty."""
+        n_items = len(vectors)
+        x = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        k = min(self.content_neighbors, n_items - 1)
+        found, strengths = [np.empty((0, k), np.int64)], [np.empty((0, k), np.float32)]
+        for start in range(0, n_items if k else 0, _CONTENT_ROWS):
+            cosine = x[start : start + _CONTENT_ROWS] @ x.T  # (R, N)
+            own = np.arange(len(cosine))
+            cosine[own, own + start] = -1
+            nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+            found.append(nearest)
+            strengths.append(np.take_along_axis(cosine, nearest, 1))
+        strength = np.maximum(np.concatenate(strengths), 0).astype(np.float64) ** self.content_power
+        row = np.repeat(np.arange(len(strength)), k)
+        ends = row, np.concatenate(found).ravel()
+        return _normalized(sparse.csr_array((strength.ravel(), ends), shape=(n_items, n_items)), 1.0)
+
+
+def _normalized(edges: Sparse, exponent: float) -> Sparse:
+    """Divide every row by its sum to the power `exponent`; empty rows stay empty."""
+    sums = edges.sum(axis=1)
+    return (sparse.diags_array(np.where(sums > 0, sums, 1) ** -exponent) @ edges).tocsr()
+
+
+def _without_loops(edges: Sparse) -> Sparse:
+    edges = edges.tocsr()
+    edges.setdiag(0)
+    edges.eliminate_zeros()
+    return edges
