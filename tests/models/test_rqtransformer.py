@@ -33,7 +33,8 @@ def small(shared=False, content=True, **changes):
     model = RQTransformerNetwork.for_items(SIZES, catalogue(shared), vectors, **(settings | changes))
     for table in (model.code, model.prefix):  # far from uniform, so that the order is clear
         torch.nn.init.normal_(table.weight, std=0.7)
-    torch.nn.init.normal_(model.bias)
+    if model.normalization == "level":
+        torch.nn.init.normal_(model.bias)
     return model.eval()
 
 
@@ -132,9 +133,9 @@ def test_the_future_never_reaches_the_past_and_padding_changes_nothing(backbone)
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("content", [False, True])
-@pytest.mark.parametrize("backbone", ["attention", "gru"])
-def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content, backbone):
-    model, tokens = small(shared, content, backbone=backbone), catalogue(shared)
+@pytest.mark.parametrize("changes", [{}, {"backbone": "gru"}, {"normalization": "tree", "dense": False}])
+def test_a_wide_beam_equals_scoring_the_whole_catalogue(shared, content, changes):
+    model, tokens = small(shared, content, **changes), catalogue(shared)
     layout = SidLayout(list(SIZES))
     trie = Trie.build(layout.pack(tokens), layout)
     items, scores = beam_search(
@@ -229,3 +230,24 @@ def test_weights_loaded_into_a_model_that_has_decoded_are_used():
 def test_tokens_of_other_sizes_are_refused(tokens):
     with pytest.raises(ConfigError, match=r"one column for each of the `sizes` \[5, 4, 3\]"):
         RQTransformerNetwork.for_items(SIZES, tokens)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("shared", [False, True])
+def test_tree_normalization_is_one_softmax_over_all_semantic_ids(shared):
+    model = small(shared, dense=False, normalization="tree")
+    hidden, prefixes, items = model.last_hidden(torch.tensor([[1, 2, 3], [4, 5, 6]]))
+    found = model.item_log_probs(hidden, prefixes)
+    distinct = np.unique(catalogue(shared), axis=0, return_index=True)[1]
+    scores = hidden.double() @ items.double().T
+    expected = scores - scores[:, distinct].logsumexp(-1, keepdim=True)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    history, target = torch.tensor([[1, 2, 3]]), torch.tensor([[2, 3, 7]])
+    h = model.hidden(history, items)[0]
+    expected_loss = -model.item_log_probs(h, prefixes).gather(1, target[0, :, None]).mean()
+    torch.testing.assert_close(model(history, target), expected_loss[None], rtol=1e-5, atol=1e-5)
+
+
+def test_tree_normalization_needs_no_dense_head():
+    with pytest.raises(ConfigError, match=r"set `dense` to False"):
+        small(dense=True, normalization="tree")

@@ -233,3 +233,18 @@ def test_on_a_terminal_progress_is_one_line(monkeypatch, capsys):
         bar(TrainProgress(step, 3, 1.0, 2.0, {}))
     written = capsys.readouterr().err
     assert written.count("\r") == 2 and written.endswith("\n")
+
+
+def test_semantic_ids_normalized_over_the_tree_learn_the_ring():
+    world = small_world()
+    model = world.fit(small_recommender("rqtransformer", dense=False, normalization="tree"))
+    histories = [world.walk(start, 3) for start in range(ITEMS)]
+    ids, _ = model.recommend(histories, k=1)
+    right = [found == world.after(history[-1]) for found, history in zip(ids[:, 0], histories, strict=True)]
+    assert sum(right) >= 0.95 * ITEMS
+    assert len(model.level_losses(world.split.test)) == len(model.network_.sizes)
+
+
+def test_tree_normalization_and_dense_exclude_each_other():
+    with pytest.raises(ConfigError, match="set `dense` to False"):
+        small_world().fit(small_recommender("rqtransformer", normalization="tree"))

@@ -8,9 +8,9 @@ from sidkit.models.actionpiece import ActionPieceNetwork, ActionPieceState
 from sidkit.models.bsarec import BSARecNetwork
 from sidkit.models.decoderonly import DecoderOnlyNetwork, DecoderOnlyState
 from sidkit.models.gru4rec import GRU4RecNetwork
-from sidkit.models.rqtransformer import RQState, RQTransformerNetwork
+from sidkit.models.rqtransformer import RQTransformerNetwork
 from sidkit.models.sasrec import SASRecNetwork
-from sidkit.models.sid_tree import SidTree
+from sidkit.models.sid_tree import RQState, SidTree
 from sidkit.models.tiger import TIGERNetwork, TIGERState
 from sidkit.models.weights import load_network, save_network
 

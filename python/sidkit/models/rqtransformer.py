@@ -19,6 +19,11 @@ prefixes that exist and sum to one over the catalogue.
 The inner product with an item's whole vector is a score, too: with `dense`, a softmax over all items is
 trained together with the tokens (the idea of LIGER, Yang et al., arXiv 2411.18814).
 
+Since an item's vector is the sum of the vectors of its prefixes, that softmax is a model of Semantic IDs as
+well: its scores are normalized once over the whole tree instead of at every level, which avoids the label
+bias of locally normalized models (Lafferty et al., ICML 2001). `normalization="tree"` trains and decodes it:
+the probability of a token is the mass of the items under the child, divided by that under the prefix.
+
 Shapes: B users, T positions, P real positions, N items, L levels, M nodes of the tree, D = d_model.
 """
 
@@ -36,9 +41,9 @@ from sidkit.errors import ConfigError
 from sidkit.models.blocks import CausalBlock, recur
 from sidkit.models.dropout import ByteDropout
 from sidkit.models.reductions import group_log_sums, group_means, smoothed_cross_entropy, standardized
-from sidkit.models.sid_tree import SidTree
+from sidkit.models.sid_tree import RQState, SidTree, check_normalization
 
-__all__ = ["RQState", "RQTransformerNetwork"]
+__all__ = ["RQTransformerNetwork"]
 
 # Positions whose losses are computed at once: their scores of a catalogue of 10,000 items take 100 MB.
 _POSITIONS = 2048
@@ -62,13 +67,18 @@ class RQTransformerNetwork(nn.Module):
         layers: transformer blocks, or GRUs.
         heads: attention heads; must divide `d_model`.
         dropout: dropout rate on item vectors and in the layers.
+        attention_dropout: dropout rate on attention weights; not used by GRUs.
+        scale_embeddings: multiply the item vectors that attention encodes by the square root of `d_model`,
+            see `SASRecNetwork`; not used by GRUs.
         max_items: most recent items of a history that are encoded.
         backbone: encoder of a history: causal attention, or GRUs as in GRU4Rec (Hidasi et al., ICLR 2016).
         dense: whether a softmax over all items is trained together with the tokens.
         sid_share: weight of the Semantic ID where both rank together; chosen on validation.
+        normalization: `level` normalizes tokens among the children of a prefix; `tree` normalizes Semantic
+            IDs over the whole tree, without a bias per prefix and without `dense`.
 
     Raises:
-        ConfigError: if `heads` does not divide `d_model`.
+        ConfigError: if `heads` does not divide `d_model`, or `dense` is combined with `tree`.
     """
 
     inputs: Literal["tokens", "items"] = "items"
@@ -86,16 +96,20 @@ class RQTransformerNetwork(nn.Module):
         layers: int = 2,
         heads: int = 2,
         dropout: float = 0.3,
+        attention_dropout: float = 0.0,
+        scale_embeddings: bool = False,
         max_items: int = 50,
         backbone: Literal["attention", "gru"] = "attention",
         dense: bool = True,
         sid_share: float = 0.5,
+        normalization: Literal["level", "tree"] = "level",
     ) -> None:
         super().__init__()
         if d_model % heads:
             raise ConfigError(f"`d_model` must be a multiple of `heads`, got {d_model} with {heads} heads")
         if backbone not in ("attention", "gru"):
             raise ConfigError(f"`backbone` must be `attention` or `gru`, got {backbone!r}")
+        check_normalization(normalization, dense)
         self.settings = {
             "sizes": [int(size) for size in sizes],
             "level_nodes": [int(count) for count in level_nodes],
@@ -105,22 +119,27 @@ class RQTransformerNetwork(nn.Module):
             "layers": layers,
             "heads": heads,
             "dropout": dropout,
+            "attention_dropout": attention_dropout,
+            "scale_embeddings": scale_embeddings,
             "max_items": max_items,
             "backbone": backbone,
             "dense": dense,
             "sid_share": sid_share,
+            "normalization": normalization,
         }
         self.sizes = tuple(int(size) for size in sizes)
         self.items = items
         self.max_items = max_items
         self.dense = dense
         self.sid_share = sid_share
+        self.normalization = normalization
         self.tree = SidTree(level_nodes, items)
         self.register_buffer("content", torch.zeros(items, content))
         self.offsets = [0, *np.cumsum(self.sizes)[:-1].tolist()]  # first row of each level in the code table
         self.code = nn.Embedding(sum(self.sizes), d_model)
         self.prefix = nn.Embedding(sum(level_nodes), d_model)
-        self.bias = nn.Parameter(torch.zeros(sum(level_nodes)))
+        if normalization == "level":
+            self.bias: Tensor = nn.Parameter(torch.zeros(sum(level_nodes)))
         self.project = nn.Linear(content, d_model, bias=False) if content else None
         self.backbone = backbone
         self.norm = nn.LayerNorm(d_model)
@@ -129,8 +148,9 @@ class RQTransformerNetwork(nn.Module):
         if backbone == "gru":
             self.recurrent = nn.ModuleList(nn.GRU(d_model, d_model, batch_first=True) for _ in range(layers))
         else:
+            self.scale = d_model**0.5 if scale_embeddings else 1.0
             self.position = nn.Embedding(max_items, d_model)
-            blocks = [CausalBlock(d_model, heads, dropout) for _ in range(layers)]
+            blocks = [CausalBlock(d_model, heads, dropout, attention_dropout) for _ in range(layers)]
             self.blocks = cast("list[CausalBlock]", nn.ModuleList(blocks))
             tables.append(self.position)
         for table in tables:
@@ -214,7 +234,8 @@ class RQTransformerNetwork(nn.Module):
         if self.backbone == "gru":
             x = recur(self.recurrent, self.dropout, x)  # (B, T, D)
         else:
-            x = self.dropout(x + self.position(torch.arange(history.shape[1], device=history.device)))
+            places = self.position(torch.arange(history.shape[1], device=history.device))
+            x = self.dropout(x * self.scale + places)
             for block in self.blocks:
                 x = block(x)  # (B, T, D)
         out: Tensor = self.norm(x)
@@ -250,7 +271,8 @@ class RQTransformerNetwork(nn.Module):
 
         Returns:
             Natural-log losses, f32 (L,) or, with `dense`, (L + 1,): of each token among those that exist
-            after the tokens before it, and last of the item among all items.
+            after the tokens before it, and last of the item among all items. With `tree` normalization, f32
+            (1,): of the Semantic ID among all.
         """
         prefixes, items = self.vectors()
         real = target < self.items  # (B, T)
@@ -259,7 +281,7 @@ class RQTransformerNetwork(nn.Module):
         if len(h) <= _POSITIONS:
             return self._losses(h, following, prefixes, items, label_smoothing) / len(h)
         # Part by part, recomputed in the backward pass: memory of one part.
-        total = h.new_zeros(len(self.sizes) + self.dense)
+        total = h.new_zeros(1 if self.normalization == "tree" else len(self.sizes) + self.dense)
         for part, goal in zip(torch.split(h, _POSITIONS), torch.split(following, _POSITIONS), strict=True):
             total = total + checkpoint(
                 self._losses,
@@ -276,6 +298,12 @@ class RQTransformerNetwork(nn.Module):
     def _losses(self, h: Tensor, target: Tensor, prefixes: Tensor, items: Tensor, smoothing: float) -> Tensor:
         """Return the losses of `forward`, summed over positions."""
         tree = self.tree
+        if self.normalization == "tree":
+            leaf = tree.path[:, -1] - tree.starts[-2]  # (N,)
+            # Items that share a Semantic ID have the same vector, which is the mean.
+            leaves = group_means(items, leaf, tree.level_nodes[-1])  # (M_last, D)
+            scores = F.linear(h, leaves).float()  # (P, M_last)
+            return F.cross_entropy(scores, leaf[target], reduction="sum", label_smoothing=smoothing)[None]
         path = tree.path[target]  # (P, L)
         first = F.linear(h, prefixes[tree.level(0)]).float() + self.bias[tree.level(0)]  # (P, M_0)
         losses = [F.cross_entropy(first, path[:, 0], reduction="sum", label_smoothing=smoothing)]
@@ -308,6 +336,9 @@ class RQTransformerNetwork(nn.Module):
             prefixes: vectors of all prefixes, f32 (M, D).
         """
         tree = self.tree
+        if self.normalization == "tree":
+            leaves = tree.log_masses(prefixes @ hidden.T)[tree.level(len(self.sizes) - 1)]  # (M_last, B)
+            return leaves.log_softmax(0).index_select(0, tree.path[:, -1] - tree.starts[-2]).T.contiguous()
         # Nodes as rows: siblings are contiguous.
         logits = (prefixes @ hidden.T).float() + self.bias[:, None]  # (M, B)
         reached = logits[tree.level(0)].log_softmax(0)  # (M_0, B)
@@ -345,7 +376,8 @@ class RQTransformerNetwork(nn.Module):
             users: not used.
         """
         hidden, prefixes, _ = self.last_hidden(history[:, -self.max_items :])
-        return RQState(hidden, prefixes)
+        masses = self.tree.log_masses(prefixes @ hidden.T) if self.normalization == "tree" else None
+        return RQState(hidden, prefixes, masses)
 
     def next_log_probs(self, state: "RQState", parents: Tensor | None, tokens: Tensor | None) -> Tensor:
         """Return log-probabilities of the next token for every beam, and advance the state.
@@ -385,6 +417,8 @@ class RQTransformerNetwork(nn.Module):
         return torch.where(sums.isneginf(), table, table - sums)
 
     def _scores(self, state: "RQState", user: Tensor, row: Tensor, node: Tensor, level: int) -> Tensor:
+        if state.masses is not None:
+            return state.masses[node, user[row]]
         nodes = self.tree.level(level)
         count = nodes.stop - nodes.start
         if count * len(state.hidden) <= _PRODUCT * len(row):
@@ -409,20 +443,3 @@ class RQTransformerNetwork(nn.Module):
         if self._ready is None:
             self._ready = self.vectors()
         return self._ready
-
-
-class RQState:
-    """Incremental decoding state.
-
-    Attributes:
-        hidden: vector at the end of each history, f32 (B, D).
-        prefixes: vectors of all prefixes, f32 (M, D).
-        level: level of the next token.
-        child: node that each token leads to, int64 (B·W, K); -1 where there is none.
-    """
-
-    def __init__(self, hidden: Tensor, prefixes: Tensor) -> None:
-        self.hidden = hidden
-        self.prefixes = prefixes
-        self.level = 0
-        self.child = torch.empty(0, 0, dtype=torch.int64)

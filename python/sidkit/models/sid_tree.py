@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from sidkit.errors import DataError
+from sidkit.errors import ConfigError, DataError
+from sidkit.models.reductions import group_log_sums
 
-__all__ = ["SidTree"]
+__all__ = ["RQState", "SidTree", "check_normalization"]
 
 
 class SidTree(nn.Module):
@@ -86,6 +87,24 @@ class SidTree(nn.Module):
         """Return the nodes of a level."""
         return slice(self.starts[level], self.starts[level + 1])
 
+    def log_masses(self, scores: Tensor) -> Tensor:
+        """Return the log of the summed exponential scores of the Semantic IDs under every prefix, f32 (M, B).
+
+        The probability of a child among its siblings, normalized over the tree, is its share of the mass.
+
+        Args:
+            scores: score of every node, (M, B); that of a Semantic ID is the sum over its prefixes.
+        """
+        scores, last = scores.float(), len(self.starts) - 2
+        sums = scores[self.level(0)]  # from the root to each prefix, (M_level, B)
+        for level in range(1, last + 1):
+            nodes, above = self.level(level), self.level(level - 1)
+            sums = sums.index_select(0, self.parent[nodes] - above.start) + scores[nodes]
+        masses = [sums]
+        for level in range(last, 0, -1):
+            masses.append(group_log_sums(masses[-1], self.branches[self.level(level - 1)]))
+        return torch.cat(masses[::-1])
+
     def siblings(self, parents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """List the children of some nodes one after the other.
 
@@ -100,3 +119,34 @@ class SidTree(nn.Module):
         row = torch.repeat_interleave(torch.arange(len(parents), device=parents.device), counts)
         place = torch.arange(len(row), device=parents.device) - (counts.cumsum(0) - counts)[row]
         return row, place, self.first_child[parents][row] + place
+
+
+class RQState:
+    """Incremental decoding state of `RQTransformerNetwork`.
+
+    Attributes:
+        hidden: vector at the end of each history, f32 (B, D).
+        prefixes: vectors of all prefixes, f32 (M, D).
+        masses: `SidTree.log_masses` where Semantic IDs are normalized over the tree, f32 (M, B).
+        level: level of the next token.
+        child: node that each token leads to, int64 (B·W, K); -1 where there is none.
+    """
+
+    def __init__(self, hidden: Tensor, prefixes: Tensor, masses: Tensor | None = None) -> None:
+        self.hidden = hidden
+        self.prefixes = prefixes
+        self.masses = masses
+        self.level = 0
+        self.child = torch.empty(0, 0, dtype=torch.int64)
+
+
+def check_normalization(normalization: str, dense: bool) -> None:
+    """Check that the normalization exists, and that `tree` is not combined with `dense`.
+
+    Raises:
+        ConfigError: if not.
+    """
+    if normalization not in ("level", "tree"):
+        raise ConfigError(f"`normalization` must be `level` or `tree`, got {normalization!r}")
+    if normalization == "tree" and dense:
+        raise ConfigError("`tree` normalization is a softmax over all items already: set `dense` to False")

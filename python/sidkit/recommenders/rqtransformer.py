@@ -15,6 +15,7 @@ from sidkit.decode.dense import rank_by_rqtransformer
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.models import RQTransformerNetwork
+from sidkit.models.sid_tree import check_normalization
 from sidkit.recommenders.filters import Query
 from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan, check_heads, rank_options
 from sidkit.recommenders.training_data import TrainingData
@@ -56,6 +57,10 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     """Attention heads; must divide `d_model`."""
     dropout: Fraction = 0.4
     """Dropout rate."""
+    attention_dropout: Fraction = 0.0
+    """Dropout rate of the attention weights; not used by GRUs."""
+    scale_embeddings: bool = False
+    """Multiply the item vectors that attention encodes by the square root of `d_model`; not used by GRUs."""
     max_items: Width = 50
     """Most recent items of a history that are encoded."""
     content: bool = True
@@ -64,6 +69,9 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     """Encoder of a history: causal attention, or GRUs."""
     dense: bool = False
     """Train a softmax over all items in addition to the tokens."""
+    normalization: Literal["level", "tree"] = "level"
+    """Normalize tokens among the children of a prefix, or Semantic IDs over the whole tree; `tree` excludes
+    `dense`."""
 
     @property
     def uses_item_vectors(self) -> bool:
@@ -76,10 +84,11 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
         return ("sid", "dense", "fused") if self.dense else ("sid",)
 
     def check_settings(self) -> None:
-        """Check the backbone, and that `heads` divides `d_model`."""
+        """Check the backbone and the normalization, and that `heads` divides `d_model`."""
         check_heads(self.d_model, self.heads)
         if self.backbone not in ("attention", "gru"):
             raise ConfigError(f"`backbone` must be `attention` or `gru`, got {self.backbone!r}")
+        check_normalization(self.normalization, self.dense)
 
     def _plan(self, data: TrainingData) -> Plan:
         sids = data.require_sids()
@@ -102,9 +111,12 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
                 layers=self.layers,
                 heads=self.heads,
                 dropout=self.dropout,
+                attention_dropout=self.attention_dropout,
+                scale_embeddings=self.scale_embeddings,
                 max_items=self.max_items,
                 backbone=self.backbone,
                 dense=self.dense,
+                normalization=self.normalization,
             ),
             batches=self._sequence_batches(data),
             loss=loss,
