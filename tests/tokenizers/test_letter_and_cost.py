@@ -207,7 +207,7 @@ def test_cost_separates_neighbours():
         ("cost", lambda x, given: [ReconstructionContrast(x)]),
         (CoST(weight=0.5), lambda x, given: [ReconstructionContrast(x, weight=0.5)]),
     ],
-    ids=str,
+    ids=["letter", "LETTER", "cost", "CoST"],
 )
 def test_the_parameter_makes_the_losses_of_the_paper(option, terms, tmp_path):
     x = clustered()
