@@ -15,6 +15,7 @@ from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.ids import SidTable
 from sidkit.recommenders import RECOMMENDERS, RQTransformer, SASRec
 from sidkit.train import Checkpoint, ProgressBar, TrainProgress
+from sidkit.train.optimizer import learning_rate_share
 
 WORLD = small_world()
 QUICK = {"max_steps": 4, "evaluate_every_steps": 2}
@@ -116,6 +117,31 @@ def test_validation_users_without_a_history_are_not_asked():
         WORLD.fit(small_recommender("sasrec", **QUICK), validation=none)
     few = small_recommender("sasrec", **QUICK, validate_users=5)
     assert len(few._validation_sample(validation)) == 5
+    every = small_recommender("sasrec", **QUICK, validate_users=0)
+    assert len(every._validation_sample(validation)) == (validation.histories.lengths > 0).sum()
+
+
+@pytest.mark.parametrize("method", ["sasrec", "rqtransformer", "decoderonly"])
+def test_validation_may_exclude_seen_items(method):
+    validation = WORLD.split.validation
+    for seen in (False, True):
+        options = {**QUICK, "validate_users": 0, "validate_exclude_seen": seen, "patience": 0}
+        if method == "rqtransformer":
+            options["dense"] = False
+        recommender = WORLD.fit(small_recommender(method, **options))
+        best = max(entry["metrics"]["ndcg@10"] for entry in recommender.history_.evaluations)
+        beam = 10 if method == "decoderonly" else 50  # that of the validation; the others rank every item
+        measured = recommender.evaluate(validation, exclude_seen=seen, ks=(10,), beam=beam)
+        assert measured["ndcg@10"] == pytest.approx(best, abs=1e-6)
+
+
+def test_the_learning_rate_may_stay_constant():
+    assert [learning_rate_share(step, 2, 6) for step in (0, 1, 2, 4)] == pytest.approx([0.5, 1, 1, 0.5])
+    assert [learning_rate_share(step, 2, 6, "constant") for step in (0, 1, 2, 5)] == [0.5, 1, 1, 1]
+    recommender = WORLD.fit(small_recommender("sasrec", **QUICK, warmup_steps=0, schedule="constant"))
+    assert recommender.history_.steps[-1]["lr"] == recommender.learning_rate
+    with pytest.raises(ConfigError, match="`schedule` must be `cosine` or `constant`, got `linear`"):
+        WORLD.fit(small_recommender("sasrec", schedule="linear"))
 
 
 def test_item_vectors_are_those_of_the_network():

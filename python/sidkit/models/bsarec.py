@@ -92,7 +92,7 @@ class BSARecNetwork(NextItemModel):
         places = torch.arange(length, device=history.device)
         distance = places[:, None] - places  # (T, T)
         low = self.kernel[distance.clamp(min=0)].tril()  # (T, T)
-        x = self.dropout(self.norm(self.item(history) + self.position(places)))  # (B, T, D)
+        x: Tensor = self.dropout(self.norm(self.item(history) + self.position(places)))  # (B, T, D)
         for layer in self.layers:
             x = layer(x, low)  # (B, T, D)
         return x

@@ -62,7 +62,8 @@ class Plan:
         network: with its initial weights.
         batches: the examples.
         loss: mean loss of a batch, a scalar.
-        rank: the best items after each history of a validation set.
+        rank: the best items after each history of a validation set; its last argument are items to exclude,
+            one row per history, or None.
         select: post-training selection, given a function that measures NDCG@10 on validation; or None.
         flops: floating-point operations of a step.
     """
@@ -70,7 +71,7 @@ class Plan:
     network: Any
     batches: Batches
     loss: Callable[[Any, Batch], Tensor]
-    rank: Callable[[Any, EvaluationSet], Ranked]
+    rank: Callable[[Any, EvaluationSet, Sequences | None], Ranked]
     select: Callable[[Any, Callable[[], float]], None] | None = None
     flops: Callable[[Any, Batch], int] = step_flops
 
@@ -102,8 +103,11 @@ class NeuralRecommender(TrainingOptions, Recommender):
             examples = self._validation_sample(data.validation)
 
             def evaluate(network: Any) -> Mapping[str, float]:
-                ranked = plan.rank(network, examples)
-                predictions = Predictions(self.method, examples.users, *ranked, examples.targets)
+                seen = examples.histories if self.validate_exclude_seen else None
+                ranked = plan.rank(network, examples, seen)
+                predictions = Predictions(
+                    self.method, examples.users, *ranked, examples.targets, exclude_seen=seen is not None
+                )
                 metrics = user_metrics(predictions, data.items, (VALIDATION_K,))
                 return {name: float(values.mean()) for name, values in metrics.items()}
 
@@ -132,7 +136,7 @@ class NeuralRecommender(TrainingOptions, Recommender):
         rows = np.flatnonzero(validation.histories.lengths > 0)
         if not len(rows):
             raise DataError("no validation example has a history: expected at least one. Pass None instead.")
-        if len(rows) > self.validate_users:
+        if 0 < self.validate_users < len(rows):
             rows = np.sort(np.random.default_rng(self.seed).choice(rows, self.validate_users, replace=False))
         return validation.take(rows)
 
@@ -226,7 +230,9 @@ class ScoringRecommender(SoftmaxOptions, NeuralRecommender):
             network=self._network(data.items),
             batches=self._sequence_batches(data),
             loss=loss,
-            rank=lambda network, examples: rank_by_scores(network, examples.histories, VALIDATION_K),
+            rank=lambda network, examples, exclude: rank_by_scores(
+                network, examples.histories, VALIDATION_K, options=RankOptions(exclude=exclude)
+            ),
             flops=lambda network, batch: step_flops(network, batch, scored),
         )
 
@@ -295,9 +301,9 @@ class GenerativeRecommender(NeuralRecommender):
         return beam_search(self.network_, trie, self.sids_.tokens, histories, beam=beam, k=k, options=options)
 
     @staticmethod
-    def _rank_on_validation(sids: SidTable) -> Callable[[Any, EvaluationSet], Ranked]:
-        def rank(network: Any, examples: EvaluationSet) -> Ranked:
-            options = SearchOptions(users=examples.users)
+    def _rank_on_validation(sids: SidTable) -> Callable[[Any, EvaluationSet, Sequences | None], Ranked]:
+        def rank(network: Any, examples: EvaluationSet, exclude: Sequences | None) -> Ranked:
+            options = SearchOptions(users=examples.users, exclude=exclude)
             return beam_search(
                 network,
                 sids.trie,

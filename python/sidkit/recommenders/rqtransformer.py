@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sidkit._settings import Depth, Fraction, NonNegative, Width
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.dense import rank_by_rqtransformer
+from sidkit.decode.options import RankOptions
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.models import RQTransformerNetwork
@@ -98,9 +99,10 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
             levels = len(network.sizes)
             return losses[:levels].sum() + self.dense_weight * losses[levels:].sum()
 
-        def rank(network: RQTransformerNetwork, examples: EvaluationSet) -> Ranked:
+        def rank(network: RQTransformerNetwork, examples: EvaluationSet, exclude: Sequences | None) -> Ranked:
             by: Literal["fused", "sid"] = "fused" if network.dense else "sid"
-            return rank_by_rqtransformer(network, examples.histories, VALIDATION_K, by=by)
+            options = RankOptions(exclude=exclude)
+            return rank_by_rqtransformer(network, examples.histories, VALIDATION_K, by=by, options=options)
 
         return Plan(
             network=RQTransformerNetwork.for_items(

@@ -67,9 +67,9 @@ class Training(Generic[Network]):
 def fit(training: Training[Any], callbacks: Iterable[Callback] = ()) -> History:
     """Train a network in place, in evaluation mode and on the CPU afterwards.
 
-    AdamW, linear learning-rate warm-up, cosine decay. The network keeps the weights with the best validation
-    NDCG@10, or the last ones without validation; with `weight_averaging` these are running means. A
-    `Checkpoint` among the callbacks makes the training resumable: after an interruption, the same call
+    AdamW, linear learning-rate warm-up, then the schedule of the settings. The network keeps the weights with
+    the best validation NDCG@10, or the last ones without validation; with `weight_averaging` these are
+    running means. A `Checkpoint` among the callbacks makes the training resumable: after an interruption, the same call
     continues, and gives what the uninterrupted training would have given.
 
     Args:
@@ -200,7 +200,8 @@ class _Loop:
     def train_step(self, batch: Batch) -> None:
         started = time.monotonic()
         settings = self.settings
-        rate = settings.learning_rate * learning_rate_share(self.step, settings.warmup_steps, self.total)
+        share = learning_rate_share(self.step, settings.warmup_steps, self.total, settings.schedule)
+        rate = settings.learning_rate * share
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()

@@ -25,10 +25,12 @@ def adamw(network: nn.Module, *, learning_rate: float, weight_decay: float) -> t
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), fused=True)
 
 
-def learning_rate_share(step: int, warmup: int, total: int) -> float:
-    """Share of the peak learning rate at `step`: linear warm-up, then cosine decay to zero."""
+def learning_rate_share(step: int, warmup: int, total: int, schedule: str = "cosine") -> float:
+    """Share of the peak learning rate at `step`: linear warm-up, then cosine decay to zero or `constant`."""
     if step < warmup:
         return (step + 1) / warmup
+    if schedule == "constant":
+        return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
 
 

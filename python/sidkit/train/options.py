@@ -19,12 +19,12 @@ class TrainSettings:
     """Settings of the training loop.
 
     Attributes:
-        max_steps: optimizer steps of the whole training; the learning rate decays as a cosine over all of
-            them.
+        max_steps: optimizer steps of the whole training.
         batch_size: examples of a step.
         learning_rate: peak learning rate, reached after the warm-up.
         weight_decay: weight decay of AdamW, applied to matrices only.
         warmup_steps: steps of linear learning-rate warm-up.
+        schedule: learning rate after the warm-up: `cosine` decays to zero over `max_steps`, `constant` stays.
         clip_norm: largest 2-norm of the gradient over all parameters; 0 for no limit.
         weight_averaging: share of the training, below 1, over which the weights are averaged before they are
             evaluated and kept; 0 for no averaging.
@@ -46,6 +46,7 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 200
+    schedule: Literal["cosine", "constant"] = "cosine"
     clip_norm: float = 1.0
     weight_averaging: float = 0.0
     patience: int = 0
@@ -64,6 +65,8 @@ class TrainSettings:
                 raise ConfigError(f"`{name}` must be 0 or more, got {getattr(self, name)}")
         if self.weight_averaging >= 1:
             raise ConfigError(f"`weight_averaging` must be below 1, got {self.weight_averaging}")
+        if self.schedule not in ("cosine", "constant"):
+            raise ConfigError(f"`schedule` must be `cosine` or `constant`, got `{self.schedule}`")
         if self.precision not in ("auto", "f32", "bf16"):
             raise ConfigError(f"`precision` must be `auto`, `f32` or `bf16`, got `{self.precision}`")
         if self.device not in ("auto", "cpu", "cuda"):
@@ -75,7 +78,7 @@ _LOOP = tuple(field.name for field in fields(TrainSettings))
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TrainingOptions:
-    """Training with AdamW, linear learning-rate warm-up and cosine decay to zero."""
+    """Training with AdamW and linear learning-rate warm-up."""
 
     #: Options that do not change what is learned.
     not_in_identity: ClassVar[frozenset[str]] = frozenset({"device", "measure_gemm"})
@@ -90,6 +93,8 @@ class TrainingOptions:
     """Weight decay of AdamW, applied to matrices only."""
     warmup_steps: Annotated[int, Field(ge=0)] = 200
     """Steps of linear learning-rate warm-up."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warm-up: decays to zero as a cosine, or stays constant."""
     clip_norm: NonNegative = 1.0
     """Largest norm of the gradient over all parameters; 0 for no limit."""
     weight_averaging: Fraction = 0.0
@@ -99,8 +104,10 @@ class TrainingOptions:
     """Evaluations without a better validation NDCG@10 after which training stops; 0 for never."""
     evaluate_every_steps: Count = 175
     """Steps between two evaluations on validation."""
-    validate_users: Count = 2000
-    """Validation users of an evaluation, drawn at random where there are more."""
+    validate_users: Annotated[int, Field(ge=0, le=2**31 - 1)] = 2000
+    """Validation users of an evaluation, drawn at random where there are more; 0 for all."""
+    validate_exclude_seen: bool = False
+    """Exclude the items of each history when weights are chosen on validation."""
     precision: Literal["auto", "f32", "bf16"] = "auto"
     """Number format of matrix products; `auto` is `bf16` where the processor has instructions for it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

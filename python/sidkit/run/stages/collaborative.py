@@ -19,7 +19,14 @@ __all__ = ["learn_embeddings", "make_embeddings", "sasrec_settings"]
 
 # Settings of SASRec without effect on the embeddings: its width is that of the embeddings, its seed that of
 # the tokenizer, and without validation it is trained to the end.
-_WITHOUT_EFFECT = ("d_model", "seed", "patience", "evaluate_every_steps", "validate_users")
+_WITHOUT_EFFECT = (
+    "d_model",
+    "seed",
+    "patience",
+    "evaluate_every_steps",
+    "validate_users",
+    "validate_exclude_seen",
+)
 
 
 def sasrec_settings(context: Context) -> dict[str, object]:
