@@ -74,7 +74,8 @@ class SidEmbedding(nn.Module):
     def _parts(self, packed: npt.NDArray[np.uint64]) -> list[Rows]:
         size, seed, mode = self.num_embeddings, self.seed, self.mode
         return [
-            ngram_rows(packed, self.layout, kind=kind, num_embeddings=size, seed=seed, mode=mode) for kind in self.kinds
+            ngram_rows(packed, self.layout, kind=kind, num_embeddings=size, seed=seed, mode=mode)
+            for kind in self.kinds
         ]
 
     def rows(self, packed: npt.NDArray[np.uint64]) -> Tensor:
