@@ -232,7 +232,10 @@ mod tests {
             error(2, vec![vec![0.0; 5]]),
             "`codebook` has the wrong length: expected 4 elements for its shape, got 5"
         );
-        assert!(error(2, vec![vec![0.0, 1.0, f32::NAN, 0.0]]).starts_with("row 1 of `codebook` is invalid: expected finite values"));
+        assert!(
+            error(2, vec![vec![0.0, 1.0, f32::NAN, 0.0]])
+                .starts_with("row 1 of `codebook` is invalid: expected finite values")
+        );
     }
 
     #[test]

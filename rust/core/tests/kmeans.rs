@@ -183,7 +183,7 @@ fn given_centroids_are_the_start() {
         "`init` has the wrong length: expected 8 elements for its shape, got 6"
     );
     let broken = [vec![f32::INFINITY], given[1..].to_vec()].concat();
-    assert!(message(broken).starts_with("row 0 of `init` holds NaN or infinity"));
+    assert!(message(broken).starts_with("row 0 of `init` is invalid: expected finite values"));
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn what_makes_no_sense_is_named() {
         error(&rows[..9], options(2)),
         "`x` has the wrong length: expected 8 elements for its shape, got 9"
     );
-    assert!(error(&rows, options(6)).starts_with("`rows of x` is 5, but must be from 6 to"));
+    assert!(error(&rows, options(6)).starts_with("`rows of x` is out of range: expected 6 to"));
     let batch = Options {
         batch_size: Some(0),
         ..options(2)
@@ -293,7 +293,10 @@ fn what_makes_no_sense_is_named() {
         error(&rows, capacity),
         "`capacity` is out of range: expected at least 3, got 2"
     );
-    assert!(error(&[0.0, 0.0, 0.0, f32::NAN], options(1)).starts_with("row 1 of `x` holds NaN"));
+    assert!(
+        error(&[0.0, 0.0, 0.0, f32::NAN], options(1))
+            .starts_with("row 1 of `x` is invalid: expected finite values")
+    );
 }
 
 /// Lloyd's algorithm by the book, or nothing if a centroid is left without rows.

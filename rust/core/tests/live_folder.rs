@@ -275,7 +275,7 @@ fn a_base_that_is_not_the_journals_is_refused() {
     for trusted in [false, true] {
         let refused = LiveTrie::open(&folder.0, false, trusted);
         assert!(
-            matches!(refused, Err(Error::Format { problem }) if problem.starts_with("the base has the checksum"))
+            matches!(refused, Err(Error::Format { problem }) if problem.starts_with("base and journal do not belong together"))
         );
     }
     fs::remove_file(folder.0.join("base-00000000000000000000.sidx")).unwrap();

@@ -163,7 +163,7 @@ fn what_cannot_be_is_refused_with_its_place() {
     );
     assert_eq!(
         text(layout.unpack(&[0_u64, 16], &mut [0; 4]).unwrap_err()),
-        "row 1 has bits set beyond the 4 of the layout; was it packed under another layout?"
+        "row 1 does not belong to the layout: expected 4 bits, got more. Use the layout it was packed with"
     );
     assert!(matches!(
         layout.unpack(&[3_u64], &mut [0; 2]),
@@ -180,6 +180,6 @@ fn what_cannot_be_is_refused_with_its_place() {
     );
     assert_eq!(
         text("12-+7".parse::<Sid>().unwrap_err()),
-        "`12-+7` is no Semantic ID; write tokens of 0 to 65535 joined by `-`, such as `12-200-7-0`"
+        "a Semantic ID is malformed: expected tokens of 0 to 65535 joined by `-`, such as `12-200-7-0`, got `12-+7`"
     );
 }

@@ -285,7 +285,7 @@ fn refuses_what_does_not_fit() {
     assert_eq!(
         trie.step(&start, &[0]),
         Err(Error::Length {
-            what: "codes",
+            what: "tokens",
             expected: 2,
             got: 1
         })
