@@ -14,6 +14,9 @@ _MODELS = {
     "decoderonly": "Decoder-only",
     "sasrec": "SASRec",
     "gru4rec": "GRU4Rec",
+    "bsarec": "BSARec",
+    "transition_graph": "Transition graph",
+    "item_knn": "Item-kNN",
     "popularity": "Popularity",
 }
 _FIRST = list(_MODELS)[:5]
