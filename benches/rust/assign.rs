@@ -98,7 +98,7 @@ fn beam(criterion: &mut Criterion) {
             let mut run = || {
                 for (x, codes) in x.chunks(batch * dim).zip(found.chunks_mut(batch * levels)) {
                     let outputs = Outputs {
-                        codebook_size: codes,
+                        codes,
                         ..Outputs::default()
                     };
                     assign_with(Rows::F32(x), &codebooks, outputs, options).expect("clean rows");
