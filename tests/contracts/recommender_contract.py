@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -263,16 +264,23 @@ class RecommenderContract:
             (["item-01", 4], "mixed types"),
             (pl.DataFrame({"history": [["item-01"]]}), "Pass its column of lists"),
             (pa.table({"history": [["item-01"]]}), "Pass its column of lists"),
+            (pd.DataFrame({"history": [["item-01"]]}), "Pass its column of lists"),
         ],
     )
     def test_other_forms_are_refused(self, fitted, wrong, message):
         with pytest.raises(DataError, match=message):
             fitted.recommend(wrong)
 
-    @pytest.mark.parametrize("k", [0, -1])
-    def test_k_is_positive(self, case, fitted, k):
-        with pytest.raises(ConfigError, match=f"`k` must be .*1.*, got {k}"):
+    @pytest.mark.parametrize("k", [0, -1, 2.0, "5", None, True])
+    def test_k_is_a_positive_integer(self, case, fitted, k):
+        message = f"`k` has the wrong value: expected an integer of at least 1, got {k!r}"
+        with pytest.raises(ConfigError, match=message):
             fitted.recommend(case.world.walk(0, 2), k=k)
+
+    def test_a_table_is_no_filter(self, case, fitted):
+        for table in (pd.DataFrame({"item_id": ["item-01"]}), pl.DataFrame({"item_id": ["item-01"]})):
+            with pytest.raises(DataError, match="got a table"):
+                fitted.recommend(case.world.walk(0, 2), exclude=table)
 
     def test_integer_ids_come_back_as_integers(self, case):
         from tests.worlds import small_world

@@ -360,8 +360,8 @@ class Recommender(Parameters, ABC):
             Item rows int32 (m, k) padded with -1, and scores float32 (m, k) padded with -inf.
         """
         self._check_fitted()
-        if k < 1:
-            raise ConfigError(f"`k` must be 1 or more, got {k}")
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+            raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {k!r}")
         query = Query(**options)
         query = replace(query, scoring=self._checked_scoring(query.scoring))
         empty = histories.lengths == 0

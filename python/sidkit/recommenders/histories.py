@@ -178,7 +178,7 @@ def _flatten(given: Any) -> tuple[list[Any], npt.NDArray[np.int64], bool]:
     """Ids of all histories one after the other, the length of each history, and whether there is only one."""
     if isinstance(given, str | bytes | dict):
         raise DataError(f"histories have the wrong form: expected {_FORMS}, got {given!r}")
-    if isinstance(given, pl.DataFrame) or hasattr(given, "column_names"):
+    if hasattr(given, "columns") or hasattr(given, "column_names"):  # of pandas, polars or Arrow
         raise DataError(
             f"histories have the wrong form: expected {_FORMS}, got a table. Pass its column of lists."
         )
