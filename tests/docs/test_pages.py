@@ -7,6 +7,10 @@ import io
 import pytest
 from tests.docs.pages import DOCS, Block, blocks, pages, skip_without_ml_100k
 
+from sidkit.data import DATASETS
+from sidkit.recommenders.registry import RECOMMENDERS
+from sidkit.tokenizers.registry import TOKENIZERS
+
 _CHECKER = doctest.OutputChecker()
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 WITH_CODE = [page for page in pages() if any(block.language in ("python", "pycon") for block in blocks(page))]
@@ -31,6 +35,14 @@ def run(block: Block, page: str, namespace: dict) -> str:
     return printed.getvalue()
 
 
+@pytest.fixture
+def registries(monkeypatch):
+    """Forget what a page registers."""
+    for registry in (DATASETS, TOKENIZERS, RECOMMENDERS):
+        monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))
 def test_the_code_of_a_page(page, tmp_path, monkeypatch):
     if '"ml-100k"' in page.read_text(encoding="utf-8"):
