@@ -49,7 +49,7 @@ class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: int) -> Tensor:
         generator = None
-        if x.device.type != "cpu":
+        if x.device.type not in ("cpu", "meta"):  # tensors on `meta` hold no numbers
             seed = int(torch.randint(2**63 - 1, ()))
             generator = torch.Generator(x.device).manual_seed(seed)
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
