@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "what is inlined is compiled anew for wider registers"
+    reason = "what is inlined is compiled again for wider registers"
 )]
 
 use std::array;

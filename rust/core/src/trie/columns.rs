@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "what is inlined is compiled anew for newer processors"
+    reason = "what is inlined is compiled again for newer processors"
 )]
 
 use std::ops::Range;

@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "what is inlined is compiled anew for newer processors"
+    reason = "what is inlined is compiled again for newer processors"
 )]
 
 /// Number of keys that take each step together: enough that one's memory has come when its turn comes again.
