@@ -323,8 +323,8 @@ class Recommender(Parameters, ABC):
         self._check_fitted()
         raise ConfigError(
             f"`{self.method}` has one vector per item and cannot recommend other items: expected a "
-            "recommender "
-            "that encodes tokens (TIGER, ActionPieceTIGER, DecoderOnly). Fit it again on the new catalogue."
+            "recommender that encodes tokens (TIGER, ActionPieceTIGER, DecoderOnly). "
+            "Fit it again on the new catalogue."
         )
 
     @abstractmethod
