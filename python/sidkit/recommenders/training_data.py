@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._vectors import first_non_finite
 from sidkit.data import EvaluationSet, Histories, Sequences
 from sidkit.errors import ConfigError, DataError
 from sidkit.ids import SidTable
@@ -25,7 +26,8 @@ class TrainingData:
         times: time of every event, numbers (nnz,), or None.
         item_ids: id of every item.
         sids: Semantic ID of every item, for recommenders that use them.
-        item_vectors: content vector of every item, float32 (items, d), for recommenders that use them.
+        item_vectors: content vector of every item, float16 or float32 (items, d), for recommenders that use
+            them; not copied, so that it may be memory-mapped and read-only.
         validation: evaluation examples that choose the weights, or None.
         callbacks: called while the recommender is trained.
     """
@@ -34,7 +36,7 @@ class TrainingData:
     times: npt.NDArray[Any] | None
     item_ids: pl.Series
     sids: SidTable | None
-    item_vectors: npt.NDArray[np.float32] | None
+    item_vectors: npt.NDArray[np.floating[Any]] | None
     validation: EvaluationSet | None
     callbacks: tuple[Any, ...]
 
@@ -74,16 +76,7 @@ def training_data(
     rows, item_ids = _training_rows(histories, sids)
     vectors = None
     if item_vectors is not None and recommender.uses_item_vectors:
-        vectors = np.ascontiguousarray(item_vectors, np.float32)
-        if vectors.ndim != 2 or len(vectors) != len(item_ids):
-            raise DataError(
-                f"`item_vectors` do not fit the catalogue: expected one row for each of the {len(item_ids)} "
-                "items, "
-                f"got {vectors.shape}"
-            )
-        if not np.isfinite(vectors).all():
-            row = int(np.argmax(~np.isfinite(vectors).all(1)))
-            raise DataError(f"`item_vectors` must be finite, but row {row} holds NaN or infinity")
+        vectors = _checked_vectors(item_vectors, len(item_ids))
     if validation is not None:
         validation = same_catalogue(validation, item_ids)
     return TrainingData(
@@ -95,6 +88,26 @@ def training_data(
         validation=validation,
         callbacks=tuple(callbacks),
     )
+
+
+def _checked_vectors(given: npt.ArrayLike, items: int) -> npt.NDArray[np.floating[Any]]:
+    """Return vectors as float16 or float32 (items, d), C-contiguous, without a copy where they are."""
+    vectors: npt.NDArray[Any] = np.asanyarray(given)
+    if vectors.dtype not in (np.float16, np.float32):
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
+            vectors = vectors.astype(np.float32)
+    if vectors.ndim != 2 or len(vectors) != items:
+        raise DataError(
+            f"`item_vectors` do not fit the catalogue: expected one row for each of the {items} items, "
+            f"got {vectors.shape}. Embed `data.items` again."
+        )
+    row = first_non_finite(vectors)
+    if row is not None:
+        raise DataError(
+            f"`item_vectors` are not finite: expected finite numbers, but row {row} holds NaN or infinity. "
+            "Repair that row."
+        )
+    return vectors if vectors.flags.c_contiguous else np.ascontiguousarray(vectors)
 
 
 def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences, pl.Series]:

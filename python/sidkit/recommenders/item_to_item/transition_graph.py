@@ -76,7 +76,7 @@ class TransitionGraph(ItemToItem):
             paths = strongest(_without_loops(pruned @ pruned), self.neighbors)
             graph = graph + self.hop * _normalized(paths, 1.0)
         if data.item_vectors is not None:
-            graph = graph + self.content * self._content_edges(data.item_vectors)
+            graph = graph + self.content * self._content_edges(np.asarray(data.item_vectors, np.float32))
         return graph
 
     def _transitions(self, histories: Sequences, n_items: int) -> Sparse:
