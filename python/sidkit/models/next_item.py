@@ -8,12 +8,10 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
+
+from sidkit.models.softmax import softmax_loss
 
 __all__ = ["NextItemModel"]
-
-# Scores that a training step holds at once: 400 MB in f32, and the softmax needs a few times as much.
-_SCORES = 100_000_000
 
 
 class NextItemModel(nn.Module, ABC):
@@ -56,20 +54,7 @@ class NextItemModel(nn.Module, ABC):
         """
         real = target < self.items  # (B, T)
         h, following = self.hidden(history)[real], target[real]  # (P, D), (P,)
-        at_once = max(1, _SCORES // self.items)
-        if len(h) <= at_once:
-            return F.cross_entropy(self.scores(h).float(), following)
-        # Part by part, recomputed in the backward pass: memory of one part.
-        total = torch.zeros((), device=h.device)
-        for part, goal in zip(torch.split(h, at_once), torch.split(following, at_once), strict=True):
-            total = total + checkpoint(
-                self._summed_loss, part, goal, use_reentrant=False, preserve_rng_state=False
-            )
-        return total / len(h)
-
-    def _summed_loss(self, h: Tensor, target: Tensor) -> Tensor:
-        """Return the summed cross-entropy over positions (P, D)."""
-        return F.cross_entropy(self.scores(h).float(), target, reduction="sum")
+        return softmax_loss(h, self.item.weight[: self.items], following) / len(h)
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Return the inner products of vectors (P, D) with all items, (P, N)."""

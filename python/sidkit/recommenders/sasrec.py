@@ -1,11 +1,12 @@
 """SASRec: a causal transformer over items, the strong baseline of sequential recommendation."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from torch import nn
 
-from sidkit._settings import Depth, Fraction, Width
+from sidkit._settings import Depth, Fraction, NonNegative, Positive, Width
 from sidkit.models import SASRecNetwork
 from sidkit.recommenders.neural import ScoringRecommender, check_heads
 
@@ -27,17 +28,22 @@ class SASRec(ScoringRecommender):
     method: ClassVar[str] = "sasrec"
     network_class: ClassVar[type[nn.Module]] = SASRecNetwork
 
+    epochs: Positive = 30.0
+    schedule: Literal["cosine", "constant"] = "constant"
+    clip_norm: NonNegative = 0.0
+    patience: Annotated[int, Field(ge=0)] = 10
+
     d_model: Width = 128
     """Width of the item vectors and of the transformer."""
     layers: Depth = 2
     """Transformer blocks."""
     heads: Width = 2
     """Attention heads; must divide `d_model`."""
-    dropout: Fraction = 0.3
+    dropout: Fraction = 0.5
     """Dropout rate."""
-    attention_dropout: Fraction = 0.0
+    attention_dropout: Fraction = 0.5
     """Dropout rate of the attention weights."""
-    scale_embeddings: bool = False
+    scale_embeddings: bool = True
     """Multiply the item vectors that are encoded by the square root of `d_model`."""
     max_items: Width = 50
     """Most recent items of a history that are encoded."""

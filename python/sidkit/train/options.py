@@ -106,7 +106,7 @@ class TrainingOptions:
     """Steps between two evaluations on validation."""
     validate_users: Annotated[int, Field(ge=0, le=2**31 - 1)] = 2000
     """Validation users of an evaluation, drawn at random where there are more; 0 for all."""
-    validate_exclude_seen: bool = False
+    validate_exclude_seen: bool = True
     """Exclude the items of each history when weights are chosen on validation."""
     precision: Literal["auto", "f32", "bf16"] = "auto"
     """Number format of matrix products; `auto` is `bf16` where the processor has instructions for it."""
@@ -156,6 +156,8 @@ class SoftmaxOptions(EpochOptions):
     """Training of a scoring model with a softmax over the items."""
 
     epochs: Positive = 20.0
+    validate_users: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Validation users of an evaluation, drawn at random where there are more; 0 for all."""
     loss: Literal["full", "sampled"] = "full"
     """Softmax over all items, or its estimate from a sample of items with log-q correction."""
     negatives: Count = 2048

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from sidkit.errors import ConfigError
+from sidkit.models.softmax import softmax_loss
 
 __all__ = ["SampledSoftmax"]
 
@@ -70,9 +70,8 @@ class SampledSoftmax:
             f32 scalar, natural log.
         """
         chosen, log_chance = (part.to(hidden.device) for part in self.sample())
-        positive = (hidden * items[target]).sum(-1, keepdim=True).float()  # (P, 1)
-        others = F.linear(hidden, items[chosen]).float() - log_chance  # (P, S)
-        # The target is always in the sum, so it must not occur twice.
-        others = others.masked_fill(chosen == target[:, None], -torch.inf)
-        logits = torch.cat([positive, others], -1)  # (P, 1 + S)
-        return F.cross_entropy(logits, torch.zeros_like(target))
+        column = torch.full((self.items,), -1, device=hidden.device)
+        column[chosen] = torch.arange(len(chosen), device=hidden.device)
+        positive = (hidden * items[target]).sum(-1).float()  # (P,)
+        loss = softmax_loss(hidden, items[chosen], column[target], offset=-log_chance, positive=positive)
+        return loss / len(hidden)
