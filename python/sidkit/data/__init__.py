@@ -8,6 +8,7 @@ from sidkit.data.categories import item_categories
 from sidkit.data.dataset import Dataset
 from sidkit.data.histories import Histories
 from sidkit.data.load import load_dataset, read_items
+from sidkit.data.markov_world import MarkovWorld
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import DATASETS, DatasetSource, SourceTables
 from sidkit.data.sources._fetch import cache_directory, fetch
@@ -21,6 +22,7 @@ __all__ = [
     "DatasetSource",
     "EvaluationSet",
     "Histories",
+    "MarkovWorld",
     "Sequences",
     "SourceTables",
     "Split",
