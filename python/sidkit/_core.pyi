@@ -435,6 +435,7 @@ class Trie:
         items: npt.NDArray[np.integer] | None = None,
         *,
         storage: Literal["fast", "compact"] = "fast",
+        item_ids: Any = None,
     ) -> Trie:
         """Build a trie from packed SIDs in any order; several items may share one SID.
 
@@ -445,6 +446,8 @@ class Trie:
             items: number of the item of each row, below 2**32; by default 0 to n - 1.
             storage: `fast`, with about two bytes per SID and the fastest steps, or `compact`, within about half a bit per SID
                 of the theoretical minimum for random SIDs and several times slower.
+            item_ids: ids of the items by number, such as a polars Series; kept as the attribute `item_ids`, and not
+                saved or pickled.
 
         Raises:
             TypeError: if an array has another dtype, or `source` another type.
@@ -490,6 +493,10 @@ class Trie:
     @property
     def item_count(self) -> int:
         """Number of items; at least the number of SIDs."""
+
+    @property
+    def item_ids(self) -> Any:
+        """Ids of the items as given to `build`, or None."""
 
     def __len__(self) -> int:
         """Return the number of distinct SIDs."""
@@ -871,6 +878,14 @@ class ItemSet:
 
     def items(self) -> npt.NDArray[np.uint32]:
         """Return the items in the set, ascending, uint32."""
+
+    @property
+    def item_count(self) -> int:
+        """Number of items of the trie, in the set or not."""
+
+    @property
+    def item_ids(self) -> Any:
+        """Ids of the items of the trie by number, or None; see `Trie.item_ids`."""
 
     def __and__(self, other: ItemSet, /) -> ItemSet: ...
     def __rand__(self, value: ItemSet, /) -> ItemSet: ...

@@ -125,7 +125,7 @@ class SidTable:
     @cached_property
     def trie(self) -> Trie:
         """Trie over the Semantic IDs, whose items are rows of this table; built on first use."""
-        return Trie.build(self.packed, self.layout)
+        return Trie.build(self.packed, self.layout, item_ids=self.item_ids)
 
     def __getitem__(self, item_id: int | str) -> str:
         """Return the Semantic ID of an item, such as `12-200-7-0`.

@@ -15,6 +15,7 @@ use crate::trie::integers;
 pub(crate) struct ItemSet {
     pub(crate) trie: Arc<sidkit_core::Trie>,
     pub(crate) set: sidkit_core::trie::ItemSet,
+    pub(crate) item_ids: Option<Py<PyAny>>,
 }
 
 #[pymethods]
@@ -23,27 +24,34 @@ impl ItemSet {
         self.set.len()
     }
 
-    fn __and__(&self, other: &Self) -> PyResult<Self> {
-        self.join(other, |a, b| a & b)
+    fn __and__(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        self.join(py, other, |a, b| a & b)
     }
 
-    fn __or__(&self, other: &Self) -> PyResult<Self> {
-        self.join(other, |a, b| a | b)
+    fn __or__(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        self.join(py, other, |a, b| a | b)
     }
 
-    fn __xor__(&self, other: &Self) -> PyResult<Self> {
-        self.join(other, |a, b| a ^ b)
+    fn __xor__(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        self.join(py, other, |a, b| a ^ b)
     }
 
-    fn __sub__(&self, other: &Self) -> PyResult<Self> {
-        self.join(other, |a, b| a & &!b)
+    fn __sub__(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        self.join(py, other, |a, b| a & &!b)
     }
 
-    fn __invert__(&self) -> Self {
-        Self {
-            trie: Arc::clone(&self.trie),
-            set: !&self.set,
-        }
+    fn __invert__(&self, py: Python<'_>) -> Self {
+        self.with(py, !&self.set)
+    }
+
+    #[getter]
+    fn item_count(&self) -> usize {
+        self.trie.item_count()
+    }
+
+    #[getter]
+    fn item_ids(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.item_ids.as_ref().map(|ids| ids.clone_ref(py))
     }
 
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u32>>> {
@@ -61,8 +69,18 @@ impl ItemSet {
 }
 
 impl ItemSet {
+    /// Another set of the same trie.
+    fn with(&self, py: Python<'_>, set: sidkit_core::trie::ItemSet) -> Self {
+        Self {
+            trie: Arc::clone(&self.trie),
+            set,
+            item_ids: self.item_ids(py),
+        }
+    }
+
     fn join(
         &self,
+        py: Python<'_>,
         other: &Self,
         join: impl Fn(&sidkit_core::trie::ItemSet, &sidkit_core::trie::ItemSet) -> sidkit_core::trie::ItemSet,
     ) -> PyResult<Self> {
@@ -71,10 +89,7 @@ impl ItemSet {
                 "the sets belong to different tries: expected two sets of one trie",
             ));
         }
-        Ok(Self {
-            trie: Arc::clone(&self.trie),
-            set: join(&self.set, &other.set),
-        })
+        Ok(self.with(py, join(&self.set, &other.set)))
     }
 }
 

@@ -80,7 +80,7 @@ impl LiveTrie {
     }
 
     fn snapshot(&self) -> Trie {
-        Trie(self.live.snapshot(), None)
+        Trie(self.live.snapshot(), None, None)
     }
 
     fn add(&self, sids: &Bound<'_, PyAny>, items: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -27,7 +27,12 @@ const FEW_KEYS: usize = 8;
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
 #[pyclass(frozen, module = "sidkit._core")]
-pub(crate) struct Trie(pub(crate) Arc<sidkit_core::Trie>, pub(crate) Option<Origin>);
+pub(crate) struct Trie(
+    pub(crate) Arc<sidkit_core::Trie>,
+    pub(crate) Option<Origin>,
+    /// The ids of the items, whatever object was given as such.
+    pub(crate) Option<Py<PyAny>>,
+);
 
 /// A batch of prefixes of one depth, all in one trie.
 #[pyclass(frozen, module = "sidkit._core")]
@@ -53,12 +58,13 @@ type TopItems<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
 #[pymethods]
 impl Trie {
     #[staticmethod]
-    #[pyo3(signature = (source, layout=None, items=None, *, storage="fast"))]
+    #[pyo3(signature = (source, layout=None, items=None, *, storage="fast", item_ids=None))]
     fn build(
         source: &Bound<'_, PyAny>,
         layout: Option<Bound<'_, SidLayout>>,
         items: Option<Bound<'_, PyAny>>,
         storage: &str,
+        item_ids: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let storage = match storage {
             "fast" => Storage::Fast,
@@ -81,7 +87,9 @@ impl Trie {
             1 => sidkit_core::Trie::build_as(core, keys, items, storage),
             _ => sidkit_core::Trie::build_as(core, keys.as_chunks::<2>().0, items, storage),
         });
-        built.map(|trie| Self(Arc::new(trie), None)).map_err(to_python)
+        built
+            .map(|trie| Self(Arc::new(trie), None, item_ids))
+            .map_err(to_python)
     }
 
     #[staticmethod]
@@ -90,7 +98,9 @@ impl Trie {
         // Looked at before the file is opened: should another one take its place in between, a pickle is refused, not wrong.
         let origin = Origin::of(&path, mmap, trusted);
         let opened = py.detach(|| sidkit_core::Trie::open(&path, mmap, trusted));
-        opened.map(|trie| Self(Arc::new(trie), origin)).map_err(to_python)
+        opened
+            .map(|trie| Self(Arc::new(trie), origin, None))
+            .map_err(to_python)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Pickled<'py>> {
@@ -125,6 +135,11 @@ impl Trie {
     #[getter]
     fn item_count(&self) -> usize {
         self.0.item_count()
+    }
+
+    #[getter]
+    fn item_ids(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.2.as_ref().map(|ids| ids.clone_ref(py))
     }
 
     fn __len__(&self) -> usize {
@@ -212,6 +227,7 @@ impl Trie {
         Ok(ItemSet {
             trie: Arc::clone(&self.0),
             set,
+            item_ids: self.item_ids(items.py()),
         })
     }
 
@@ -384,7 +400,7 @@ impl Trie {
 impl Trie {
     /// Unpickles an [`Origin`].
     pub(crate) fn of(trie: sidkit_core::Trie) -> Self {
-        Self(Arc::new(trie), None)
+        Self(Arc::new(trie), None, None)
     }
 
     fn states(&self, states: States) -> TrieStates {
