@@ -100,7 +100,11 @@ def test_the_ring_is_visible_in_every_example():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"kind": "random"}, ConfigError, "expected one of leave_last_out, global_time, given, got 'random'"),
+        (
+            {"kind": "random"},
+            ConfigError,
+            "expected one of leave_last_out, global_time, given, cold_items, got 'random'",
+        ),
         ({"ties": "id"}, ConfigError, "ties is invalid: expected `source` or `shuffle`, got 'id'"),
         (
             {"kind": "global_time", "validation_share": 0.6, "test_share": 0.6},

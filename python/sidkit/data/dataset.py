@@ -187,6 +187,7 @@ class Dataset:
         seed: int = 0,
         validation_share: float = 0.1,
         test_share: float = 0.1,
+        share: float = 0.1,
     ) -> Split:
         """Split the events into training, validation and test.
 
@@ -206,12 +207,22 @@ class Dataset:
         evaluated; `Split.skipped` counts them. If no event is marked validation, the last training event of
         every user with two or more becomes the validation target.
 
+        `cold_items`, for recommendations of items that are new: `leave_last_out`, but a random `share` of the
+        items with events is held out. The events of these cold items are removed from training and from all
+        histories, so that every model sees the same input. They remain targets: `Split.test_cold` and
+        `Split.test_warm` are the test examples whose target is cold or warm, and likewise for validation. A
+        target without an earlier event of a warm item is not evaluated; `Split.skipped` counts these.
+
+        With every split, an item without a training event counts as cold. With `global_time`, these are the
+        items that first occur after the first moment.
+
         Args:
-            kind: `leave_last_out`, `global_time` or `given`.
+            kind: `leave_last_out`, `global_time`, `given` or `cold_items`.
             ties: order of events with tied timestamps, `source` or `shuffle`, see `histories`.
-            seed: seed of the shuffle.
+            seed: seed of the shuffle, and of the draw of the cold items.
             validation_share: share of the events, between 0 and 1; only for `global_time`.
             test_share: share of the events, between 0 and 1; only for `global_time`.
+            share: share of the items that are held out, between 0 and 1; only for `cold_items`.
 
         Returns:
             The split; `unseen_test_targets` counts the test targets that never occur in training.
@@ -241,6 +252,7 @@ class Dataset:
             order=(ties, seed),
             shares=(validation_share, test_share),
             marks=None if marks is None else marks[events],
+            cold_share=share if kind == "cold_items" else None,
             name=self.name,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,9 @@ NEEDS = {
     "leave_last_out": "users with three events or more",
     "global_time": "users with events both before and in the period",
     "given": "marked events of users with earlier events",
+    "cold_items": "users with three events or more, one of them of a warm item before the target",
 }
-SplitKind = Literal["leave_last_out", "global_time", "given"]
+SplitKind = Literal["leave_last_out", "global_time", "given", "cold_items"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,9 @@ class EvaluationSet:
         part: `validation` or `test`.
         split: rule of the split, see `Dataset.split`.
         ties: order of events with tied timestamps.
-        tie_seed: seed of that order.
+        tie_seed: seed of that order; 0 with `source`.
+        cold_share: share of the items that were held out from training; only for `cold_items`.
+        cold_seed: seed of their draw; only for `cold_items`.
 
     Raises:
         DataError: if there are not equally many users, histories and targets.
@@ -55,6 +58,8 @@ class EvaluationSet:
     split: SplitKind = "leave_last_out"
     ties: Ties = "source"
     tie_seed: int = 0
+    cold_share: float | None = None
+    cold_seed: int | None = None
 
     def __post_init__(self) -> None:
         shapes = np.shape(self.users), (len(self.histories),), np.shape(self.targets)
@@ -86,15 +91,17 @@ class EvaluationSet:
 class Split:
     """Training histories, validation examples and test examples of a dataset.
 
+    An item without a training event is cold, every other item is warm. An example is cold if its target is.
+
     Attributes:
         kind: rule of the split, see `Dataset.split`.
         ties: order of events with tied timestamps.
-        seed: seed of that order.
+        seed: seed of that order, and of the draw of the held-out items.
         train: one history per user of the dataset, oldest first; a history may be empty.
         validation: examples to choose settings on.
         test: examples to report; their histories include the validation items.
-        skipped: events marked validation or test without an earlier event of the user, which are not
-            evaluated; only for `given`.
+        skipped: targets without an earlier event of the user, which are not evaluated; only for `given` and
+            `cold_items`.
     """
 
     kind: SplitKind
@@ -119,7 +126,33 @@ class Split:
     @cached_property
     def unseen_test_targets(self) -> int:
         """Number of test examples whose target never occurs in training; they count as any other."""
-        return int((~np.isin(self.test.targets, self.train.values)).sum())
+        return len(self.test_cold)
+
+    @cached_property
+    def cold_items(self) -> npt.NDArray[np.bool_]:
+        """Mask of the items without a training event, bool (items,)."""
+        counts = np.bincount(self.train.values, minlength=len(self.train.item_ids))
+        return np.asarray(counts == 0)
+
+    @cached_property
+    def test_cold(self) -> EvaluationSet:
+        """Test examples whose target is cold, in the order of `test`; there may be none."""
+        return self.test.take(self.cold_items[self.test.targets])
+
+    @cached_property
+    def test_warm(self) -> EvaluationSet:
+        """Test examples whose target is warm."""
+        return self.test.take(~self.cold_items[self.test.targets])
+
+    @cached_property
+    def validation_cold(self) -> EvaluationSet:
+        """Validation examples whose target is cold; there may be none."""
+        return self.validation.take(self.cold_items[self.validation.targets])
+
+    @cached_property
+    def validation_warm(self) -> EvaluationSet:
+        """Validation examples whose target is warm."""
+        return self.validation.take(~self.cold_items[self.validation.targets])
 
 
 def split_histories(
@@ -130,6 +163,7 @@ def split_histories(
     order: tuple[Ties, int],
     shares: tuple[float, float],
     marks: npt.NDArray[np.int8] | None = None,
+    cold_share: float | None = None,
 ) -> Split:
     """Split complete histories; see `Dataset.split`, which documents the kinds.
 
@@ -140,10 +174,18 @@ def split_histories(
         order: order of tied timestamps and its seed, recorded in the split.
         shares: shares of the events in validation and test, for `global_time`.
         marks: int8 (events,), 0 training, 1 validation, 2 test, for `given`.
+        cold_share: share of the items to hold out, for `cold_items`.
     """
     skipped = 0
+    ties, seed = order
     if kind == "given" and marks is not None:
+        if not np.any(marks == VALIDATION):
+            marks = _with_last_for_validation(_rows_of(histories), marks)
         train, validation, test, skipped = _split_by_marks(histories, marks)
+    elif kind == "cold_items":
+        warm = ~np.isin(histories.values, _draw_items(histories, cold_share, seed, name))
+        marks = _marks_of_last(histories)
+        train, validation, test, skipped = _split_by_marks(histories, marks, known=warm)
     elif kind == "leave_last_out":
         train_end = np.where(histories.lengths >= 3, histories.lengths - 2, histories.lengths)
         validation = _examples(histories, np.where(histories.lengths >= 3, train_end, -1))
@@ -163,10 +205,42 @@ def split_histories(
                 f"the {kind} split of `{name}` has no {part} examples: expected {NEEDS[kind]}, got none. "
                 "Add events or choose another split."
             )
-    ties, seed = order
-    test = replace(test, part="test", dataset=name, split=kind, ties=ties, tie_seed=seed)
-    validation = replace(validation, part="validation", dataset=name, split=kind, ties=ties, tie_seed=seed)
+    facts: dict[str, Any] = {
+        "dataset": name,
+        "split": kind,
+        "ties": ties,
+        "tie_seed": seed if ties == "shuffle" else 0,
+    }
+    if kind == "cold_items":
+        facts |= {"cold_share": cold_share, "cold_seed": seed}
+    test = replace(test, part="test", **facts)
+    validation = replace(validation, part="validation", **facts)
     return Split(kind, ties, seed, train, validation, test, skipped)
+
+
+def _draw_items(histories: Histories, share: Any, seed: int, name: str) -> npt.NDArray[np.int32]:
+    """Draw a share of the items that have events; at least one item is drawn, and one is left."""
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+        raise ConfigError(
+            f"share of cold items is invalid: expected a number between 0 and 1, got {share!r}. "
+            "Correct `share`."
+        )
+    items = np.unique(histories.values)
+    if len(items) < 2:
+        raise DataError(
+            f"the cold_items split of `{name}` cannot hold out items: expected at least 2 items with events, "
+            f"got {len(items)}. Add events or choose another split."
+        )
+    count = min(max(round(share * len(items)), 1), len(items) - 1)
+    return np.random.default_rng(seed).permutation(items)[:count]
+
+
+def _marks_of_last(histories: Histories) -> npt.NDArray[np.int8]:
+    """Mark the last two events of every user with three or more as validation and test, int8 (events,)."""
+    marks = np.full(len(histories.values), TRAIN, np.int8)
+    ends = histories.offsets[1:][histories.lengths >= 3]
+    marks[ends - 2], marks[ends - 1] = VALIDATION, TEST
+    return marks
 
 
 def _examples(histories: Histories, at: npt.NDArray[np.int64]) -> EvaluationSet:
@@ -178,15 +252,19 @@ def _examples(histories: Histories, at: npt.NDArray[np.int64]) -> EvaluationSet:
 
 
 def _split_by_marks(
-    histories: Histories, marks: npt.NDArray[np.int8]
+    histories: Histories, marks: npt.NDArray[np.int8], *, known: npt.NDArray[np.bool_] | None = None
 ) -> tuple[Histories, EvaluationSet, EvaluationSet, int]:
-    rows = np.repeat(np.arange(len(histories)), histories.lengths)
-    if not np.any(marks == VALIDATION):
-        marks = _with_last_for_validation(rows, marks)
-    train = _events(histories, rows, marks == TRAIN)
-    validation, skipped = _marked_examples(histories, rows, marks, VALIDATION)
-    test, more = _marked_examples(histories, rows, marks, TEST)
+    """Split by marks; only `known` events, bool (events,), are in training and in histories."""
+    events = np.ones(len(marks), bool) if known is None else known
+    train = _events(histories, _rows_of(histories), (marks == TRAIN) & events)
+    validation, skipped = _marked_examples(histories, marks, VALIDATION, events)
+    test, more = _marked_examples(histories, marks, TEST, events)
     return train, validation, test, skipped + more
+
+
+def _rows_of(histories: Histories) -> npt.NDArray[np.int64]:
+    """Return the history of every event, int64 (events,)."""
+    return np.repeat(np.arange(len(histories)), histories.lengths)
 
 
 def _with_last_for_validation(
@@ -203,10 +281,11 @@ def _with_last_for_validation(
 
 
 def _marked_examples(
-    histories: Histories, rows: npt.NDArray[np.int64], marks: npt.NDArray[np.int8], mark: int
+    histories: Histories, marks: npt.NDArray[np.int8], mark: int, events: npt.NDArray[np.bool_]
 ) -> tuple[EvaluationSet, int]:
-    """Make every event with this mark a target, after the user's earlier events with lower marks."""
-    earlier = marks < mark
+    """Make every event with this mark a target, after the user's earlier `events` with lower marks."""
+    earlier = (marks < mark) & events
+    rows = _rows_of(histories)
     known = _events(histories, rows, earlier)
     counts = np.cumsum(earlier) - known.offsets[:-1][rows]
     at = np.flatnonzero(marks == mark)
