@@ -1,13 +1,12 @@
 """Synthetic catalogues of any size in which the optimal recommendations are known.
 
-    python -m sidkit.data.markov_world /tmp/world --items 1000000 --users 250000
+    python -m sidkit.data world --items 1000000 --users 250000
 
 writes `items.parquet`, `interactions.parquet` and `vectors.npy` for `load_dataset` and `load_vectors`.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -299,21 +298,3 @@ class MarkovWorld:
         found[0][:, : order.shape[1]] = np.take_along_axis(rows, order, 1)
         found[0][found[1] == 0] = -1
         return found
-
-
-def main() -> None:
-    """Write a world from the command line."""
-    parser = argparse.ArgumentParser(description="Write a synthetic catalogue with known recommendations.")
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--users", type=int, default=250_000)
-    parser.add_argument("--clusters", type=int)
-    parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    world = MarkovWorld(items=given.items, clusters=given.clusters, dim=given.dim, seed=given.seed)
-    world.write(given.directory, given.users)
-
-
-if __name__ == "__main__":
-    main()
