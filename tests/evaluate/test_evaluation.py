@@ -78,3 +78,26 @@ def test_bad_input_is_refused(both):
         Evaluation.of([predict(exclude_seen=True, hits=1)], PROTOCOL)
     with pytest.raises(KeyError, match="`ndcg@7` of `all` was not measured"):
         both["ndcg@7"]
+
+
+def test_the_table_of_a_cold_start_split_shows_warm_and_cold_targets():
+    protocol = Protocol(candidates=100, users=1, split="cold_items", cold_share=0.1, cold_seed=0)
+    cold = np.arange(USERS) >= 16
+    popularity = np.arange(100)  # item 0 is cold
+    lists = [predict(exclude_seen=True, hits=20)]
+    evaluation = Evaluation.of(
+        lists, protocol, slices={"warm": ~cold, "cold": cold}, popularity=popularity, ks=(5, 10)
+    )
+    assert evaluation.result("recall@10", slice="warm").value == 1.0
+    assert evaluation.result("recall@10", slice="cold").value == pytest.approx(4 / 24)
+    assert evaluation["cold@10"] == pytest.approx((lists[0].items == 0).mean())
+    rows = repr(evaluation).splitlines()[7:12]
+    assert [row.split("  ")[0] for row in rows] == [
+        "Recall@10, warm targets",
+        "NDCG@10, warm targets",
+        "Recall@10, cold targets",
+        "NDCG@10, cold targets",
+        "Cold items in the top 10",
+    ]
+    assert "1.0000 (1.0000–1.0000)" in rows[0] and "0.1667 (" in rows[2]
+    assert rows[4].split()[-1] == f"{evaluation['cold@10']:.4f}"

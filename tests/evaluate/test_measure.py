@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sidkit.errors import ConfigError, DataError
-from sidkit.evaluate import Predictions, compare, measure, user_slices
+from sidkit.evaluate import Predictions, cold_slices, compare, measure, user_slices
 
 
 def predict(model, hits, seed=0, users=None):
@@ -23,7 +23,7 @@ def test_every_metric_for_every_slice():
     slices = {"even": np.arange(200) % 2 == 0, "hit": HITS}
     results = measure(predict("m", HITS), 51, ks=(5, 10), slices=slices, popularity=np.arange(51))
     found = {(r.slice, r.metric): r for r in results}
-    assert len(found) == len(results) == 3 * 6 + 2 * 6
+    assert len(found) == len(results) == 3 * 6 + 2 * 7
     assert found["all", "recall@10"].value == 0.25
     assert found["even", "recall@10"].value == 0.5
     assert found["hit", "recall@10"].value == 1.0
@@ -32,6 +32,8 @@ def test_every_metric_for_every_slice():
     assert 0.18 < low < 0.25 < high < 0.32
     assert found["all", "coverage@10"].value == pytest.approx(50 / 51)
     assert found["all", "coverage@10"].ci95 is None
+    shown = predict("m", HITS).items[:, :5]
+    assert found["all", "cold@5"].value == pytest.approx((shown == 0).mean())
     assert {r.model for r in results} == {"m"}
 
 
@@ -121,6 +123,15 @@ def test_slices_part_the_users():
         "target 21-100": [5, 6],
         "target 101+": [7],
     }
+
+
+def test_cold_targets_have_no_training_event():
+    slices = cold_slices(np.array([0, 3, 1, 0]))
+    assert {name: mask.tolist() for name, mask in slices.items()} == {
+        "warm": [False, True, True, False],
+        "cold": [True, False, False, True],
+    }
+    assert cold_slices(np.array([0, 0])) == cold_slices(np.array([2, 1])) == {}
 
 
 def test_slices_without_users_are_left_out():

@@ -87,6 +87,7 @@ def test_the_catalogue_equals_the_oracle(world):
         f"distinct@{k}": len(set(shown)),
         f"filled@{k}": pytest.approx(len(shown) / (len(rows) * k)),
         f"popular@{k}": pytest.approx(shown.count(best) / len(shown) if shown else 0.0),
+        f"cold@{k}": pytest.approx(sum(item % 3 == 0 for item in shown) / max(len(shown), 1)),
         **pairwise(rows, targets, k),
     }
 

@@ -212,7 +212,7 @@ def test_a_number_that_is_infinite(tmp_path):
     [
         (
             {"split": "random"},
-            "protocol: `split` must be one of leave_last_out, global_time, given, got 'random'",
+            "protocol: `split` must be one of leave_last_out, global_time, given, cold_items, got 'random'",
         ),
         ({"ties": None}, "protocol: `ties` must be one of source, shuffle, got None"),
         ({"collisions": "drop"}, "protocol: `collisions` must be one of suffix, reassign, share, got 'drop'"),
@@ -220,6 +220,18 @@ def test_a_number_that_is_infinite(tmp_path):
         (
             {"collisions": "suffix", "reassign": "nearest"},
             "protocol: `reassign` 'nearest' requires the policy `reassign`, got 'suffix'",
+        ),
+        (
+            {"split": "cold_items", "cold_seed": 0},
+            "protocol: `cold_share` must be a number between 0 and 1, got None",
+        ),
+        (
+            {"split": "cold_items", "cold_share": 0.1},
+            "protocol: `cold_seed` must be an integer of at least 0, got None",
+        ),
+        (
+            {"cold_share": 0.1, "cold_seed": 0},
+            "protocol: `cold_share` and `cold_seed` require the split `cold_items`, got 'leave_last_out'",
         ),
         ({"beam": 0}, "protocol: `beam` must be an integer of at least 1, got 0"),
         ({"seeds": (-1,)}, "protocol: `seeds` must be an integer of at least 0, got -1"),
@@ -278,6 +290,17 @@ def test_the_method_of_reassign_is_named_if_it_is_not_the_first():
     assert without.combined(first) == first.combined(without) == first
     with pytest.raises(ConfigError, match="`reassign` is 'first' and 'nearest'"):
         first.combined(nearest)
+
+
+def test_held_out_items_are_part_of_the_protocol():
+    held_out = Protocol(candidates=5, users=3, split="cold_items", cold_share=0.1, cold_seed=2)
+    assert held_out.sentence().startswith(
+        "test set; cold-items split; 10% of the items held out from training and histories (draw 2); tied"
+    )
+    assert Protocol.from_dict(json.loads(json.dumps(held_out.as_dict()))) == held_out
+    assert "cold_share" not in PROTOCOL.as_dict()
+    with pytest.raises(ConfigError, match="`cold_seed` is 2 and 3"):
+        held_out.combined(dataclasses.replace(held_out, cold_seed=3))
 
 
 def test_facts_of_this_machine_go_into_the_file(tmp_path):

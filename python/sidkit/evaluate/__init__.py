@@ -27,7 +27,7 @@ from sidkit.evaluate.metrics_file import Metrics, Result
 from sidkit.evaluate.predictions import Predictions
 from sidkit.evaluate.protocol import Protocol
 from sidkit.evaluate.ranks import TargetRanks
-from sidkit.evaluate.slices import user_slices
+from sidkit.evaluate.slices import cold_slices, user_slices
 
 __all__ = [
     "Comparison",
@@ -41,6 +41,7 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_p_value",
     "catalogue_metrics",
+    "cold_slices",
     "compare",
     "machine_facts",
     "measure",

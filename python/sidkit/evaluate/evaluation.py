@@ -21,6 +21,8 @@ from sidkit.evaluate.protocol import Protocol
 __all__ = ["Evaluation"]
 
 _KINDS = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
+#: Splits whose tables show warm and cold targets.
+_COLD_SPLITS = ("cold_items", "global_time")
 _SETTINGS = {True: "seen items excluded", False: "seen items included"}
 
 
@@ -57,7 +59,7 @@ class Evaluation:
             protocol: how they were made; `users` and `exclude_seen` are taken from the predictions.
             ks: the cut-offs, each at most the length of the lists.
             slices: masks, bool (m,), of groups of users, see `user_slices`.
-            popularity: int (candidates,), the training events of each item, for `popular@K`.
+            popularity: int (candidates,), the training events of each item, for `popular@K` and `cold@K`.
 
         Raises:
             ConfigError: if the predictions are of several models, or a cut-off is beyond the lists.
@@ -143,7 +145,11 @@ class Evaluation:
         return pl.DataFrame(rows, schema=types)
 
     def __repr__(self) -> str:
-        """Return a table of Recall, NDCG and MRR with intervals, and the protocol below it."""
+        """Return a table of Recall, NDCG and MRR with intervals, and the protocol below it.
+
+        For the splits `cold_items` and `global_time`, the table also has Recall and NDCG of warm and of cold
+        targets, and the share of cold items in the lists.
+        """
         rows = self._table()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
@@ -170,6 +176,26 @@ class Evaluation:
         for name in names:
             found = (self.metrics.find(self.model, name, exclude_seen=setting) for setting in settings)
             rows.append([_written(name), *map(_cell, found)])
+        return rows + (self._cold_rows() if self.protocol.split in _COLD_SPLITS else [])
+
+    def _cold_rows(self) -> list[list[str]]:
+        """Rows of warm and cold targets, at cut-off 10 or else the largest."""
+        cutoffs = [int(each.metric.partition("@")[2]) for each in self.metrics.results]
+        k = 10 if 10 in cutoffs else max(cutoffs, default=0)
+        shown = [
+            (f"{_written(metric)}, {group} targets", metric, group)
+            for group in ("warm", "cold")
+            for metric in (f"recall@{k}", f"ndcg@{k}")
+        ]
+        shown.append((f"Cold items in the top {k}", f"cold@{k}", "all"))
+        rows = []
+        for name, metric, group in shown:
+            found = [
+                self.metrics.find(self.model, metric, group, exclude_seen=setting)
+                for setting in self.protocol.exclude_seen
+            ]
+            if any(found):
+                rows.append([name, *map(_cell, found)])
         return rows
 
 

@@ -32,7 +32,7 @@ def measure(
         n_items: the size of the catalogue.
         ks: the cut-offs, each at most k.
         slices: masks, bool (m,), by name, such as those of `user_slices`; the slice `all` is always added.
-        popularity: int (n_items,), the training events of each item, for `popular@K`.
+        popularity: int (n_items,), the training events of each item, for `popular@K` and `cold@K`.
         resamples: bootstrap samples per metric.
         seed: seed of the bootstrap.
 

@@ -110,12 +110,14 @@ def catalogue_metrics(
         predictions: m rows of k items.
         n_items: the size of the catalogue.
         ks: the cut-offs, each at most the k of the predictions.
-        popularity: int (n_items,), the training events of each item; without it `popular@K` is omitted.
+        popularity: int (n_items,), the training events of each item; without it `popular@K` and `cold@K` are
+            omitted.
 
     Returns:
         `coverage@K`: share of the catalogue recommended to at least one user. `distinct@K`: the number of
         these items. `filled@K`: share of the list positions that hold an item. `popular@K`: share of the
         recommended items among the most popular 1 % of the catalogue (ties: the lower item index).
+        `cold@K`: share of the recommended items without a training event.
         `list_overlap@K`: items that the lists of two users share, divided by K, averaged over all pairs of
         users; 1 if all lists are equal. `shuffled_history_recall@K`: expected Recall@K if lists were assigned
         to other users at random; a model whose Recall@K is hardly higher does not use the histories.
@@ -137,6 +139,8 @@ def catalogue_metrics(
         metrics[f"filled@{k}"] = shown.size / (len(predictions) * k)
         if popular is not None:
             metrics[f"popular@{k}"] = float(popular[shown].mean()) if shown.size else 0.0
+        if popularity is not None:
+            metrics[f"cold@{k}"] = float((popularity[shown] == 0).mean()) if shown.size else 0.0
     return metrics
 
 

@@ -12,7 +12,7 @@ from sidkit.errors import ConfigError
 __all__ = ["Protocol"]
 
 _CHOICES = {
-    "split": ("leave_last_out", "global_time", "given"),
+    "split": ("leave_last_out", "global_time", "given", "cold_items"),
     "ties": ("source", "shuffle"),
     "collisions": ("suffix", "reassign", "share"),
     "reassign": ("first", "nearest", "sinkhorn"),
@@ -26,7 +26,7 @@ class Protocol:
     """Settings of an evaluation; two metrics are comparable only if these agree.
 
     Attributes:
-        split: kind of split, `leave_last_out`, `global_time` or `given` (the dataset's own).
+        split: kind of split, `leave_last_out`, `global_time`, `given` (the dataset's own) or `cold_items`.
         ties: order of a user's events with tied timestamps: `source`, as in the file, or `shuffle`.
         tie_seed: seed of the shuffle; 0 with `source`.
         exclude_seen: whether the items of a user's history were excluded from the lists: one setting, or
@@ -38,6 +38,9 @@ class Protocol:
         seeds: seeds of the trainings.
         users: number of users.
         evaluated_on: `test`, or `validation` during model selection.
+        cold_share: share of the items that were held out from training; None unless the split is
+            `cold_items`.
+        cold_seed: seed of their draw; None unless the split is `cold_items`.
         dataset: name of the dataset.
         resamples: bootstrap samples per interval.
 
@@ -45,7 +48,7 @@ class Protocol:
         ConfigError: if a value is not one of those above.
     """
 
-    split: Literal["leave_last_out", "global_time", "given"] = "leave_last_out"
+    split: Literal["leave_last_out", "global_time", "given", "cold_items"] = "leave_last_out"
     ties: Literal["source", "shuffle"] = "source"
     tie_seed: int = 0
     exclude_seen: tuple[bool, ...] = (True,)
@@ -56,6 +59,8 @@ class Protocol:
     seeds: tuple[int, ...] = (0,)
     users: int
     evaluated_on: Literal["test", "validation"] = "test"
+    cold_share: float | None = None
+    cold_seed: int | None = None
     dataset: str = ""
     resamples: int = 1000
 
@@ -77,16 +82,19 @@ class Protocol:
             _check_integer("beam", self.beam, 1)
         for seed in self.seeds:
             _check_integer("seeds", seed, 0)
+        _check_cold(self.split, self.cold_share, self.cold_seed)
         object.__setattr__(self, "exclude_seen", _settings(self.exclude_seen))
         if not isinstance(self.dataset, str):
             raise ConfigError(f"protocol: `dataset` must be a name, got {self.dataset!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the object of `metrics.json`; `reassign` only where it is not `first`."""
+        """Return the object of `metrics.json`; values that apply to some protocols only where they do."""
         lists = {"seeds": list(self.seeds), "exclude_seen": list(self.exclude_seen)}
         values = dataclasses.asdict(self) | lists
         if self.reassign == "first":
             del values["reassign"]
+        if self.split != "cold_items":
+            del values["cold_share"], values["cold_seed"]
         return values
 
     @classmethod
@@ -139,11 +147,19 @@ class Protocol:
         """Describe the treatment of seen items: `seen items excluded`."""
         return "seen items " + " and ".join(_SEEN[setting] for setting in self.exclude_seen)
 
+    def _held_out(self) -> list[str]:
+        if self.cold_share is None:
+            return []
+        return [
+            f"{self.cold_share:.0%} of the items held out from training and histories (draw {self.cold_seed})"
+        ]
+
     def sentence(self) -> str:
         """Describe the protocol in one line, for the caption of a table."""
         parts = [
             f"{self.dataset}, {self.evaluated_on} set" if self.dataset else f"{self.evaluated_on} set",
             f"{self.split.replace('_', '-')} split",
+            *self._held_out(),
             self.ties_phrase(),
             self.seen_phrase(),
             f"all {self.candidates:,} items are candidates",
@@ -164,6 +180,18 @@ def _settings(value: object) -> tuple[bool, ...]:
     if not isinstance(values, list | tuple) or not values or not all(isinstance(v, bool) for v in values):
         raise ConfigError(f"protocol: `exclude_seen` must be true, false or a list of both, got {value!r}")
     return tuple(sorted(set(values), reverse=True))
+
+
+def _check_cold(split: str, share: object, seed: object) -> None:
+    if split != "cold_items":
+        if share is not None or seed is not None:
+            raise ConfigError(
+                f"protocol: `cold_share` and `cold_seed` require the split `cold_items`, got {split!r}"
+            )
+        return
+    if not isinstance(share, float) or not 0 < share < 1:
+        raise ConfigError(f"protocol: `cold_share` must be a number between 0 and 1, got {share!r}")
+    _check_integer("cold_seed", seed, 0)
 
 
 def _check_integer(name: str, value: object, least: int) -> None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["user_slices"]
+__all__ = ["cold_slices", "user_slices"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -42,6 +42,19 @@ def user_slices(
         if values is not None:
             slices |= _split(kind, np.asarray(values), list(bounds))
     return slices
+
+
+def cold_slices(target_popularity: npt.NDArray[np.integer]) -> dict[str, Mask]:
+    """Build the masks of the users with warm and with cold targets.
+
+    Args:
+        target_popularity: int (m,), the training events of each target; 0 is a cold item.
+
+    Returns:
+        bool (m,) for `warm` and `cold`; nothing if all targets are warm, or all are cold.
+    """
+    cold = np.asarray(target_popularity) == 0
+    return {} if cold.all() or not cold.any() else {"warm": ~cold, "cold": cold}
 
 
 def _split(kind: str, values: npt.NDArray[np.integer], bounds: list[int]) -> dict[str, Mask]:

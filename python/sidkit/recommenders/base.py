@@ -18,7 +18,7 @@ from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.options import ignore_progress
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.errors import ConfigError, NotFittedError
-from sidkit.evaluate import Evaluation, Predictions, Protocol
+from sidkit.evaluate import Evaluation, Predictions, Protocol, cold_slices
 from sidkit.ids import SidTable
 from sidkit.recommenders import storage
 from sidkit.recommenders.filters import Query, make_filters
@@ -237,7 +237,9 @@ class Recommender(Parameters, ABC):
             on_progress: called with the number of examples done.
 
         Returns:
-            Recall, NDCG and MRR with 95 % bootstrap intervals, and the protocol; it prints as a table.
+            Recall, NDCG and MRR with 95 % bootstrap intervals, and the protocol; it prints as a table. If some
+            targets have training events and others have none, the slices `warm` and `cold` are measured too.
+            `cold@K` is the share of recommended items without a training event.
 
         Raises:
             NotFittedError: before `fit`.
@@ -274,7 +276,8 @@ class Recommender(Parameters, ABC):
             seeds=(int(getattr(self, "seed", 0)),),
             users=len(examples),
         )
-        return Evaluation.of(predictions, protocol, ks=cutoffs, popularity=self.item_counts_)
+        slices = cold_slices(self.item_counts_[examples.targets])
+        return Evaluation.of(predictions, protocol, ks=cutoffs, slices=slices, popularity=self.item_counts_)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender to a directory; every file is written whole or not at all.
@@ -429,7 +432,8 @@ class Recommender(Parameters, ABC):
 
 def _split_facts(examples: EvaluationSet) -> Mapping[str, Any]:
     """Facts of the split for the protocol."""
-    facts = {name: getattr(examples, name) for name in ("dataset", "split", "ties", "tie_seed")}
+    names = ("dataset", "split", "ties", "tie_seed", "cold_share", "cold_seed")
+    facts = {name: getattr(examples, name) for name in names}
     return {**facts, "evaluated_on": examples.part}
 
 

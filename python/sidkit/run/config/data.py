@@ -25,17 +25,20 @@ class DataConfig(Section):
     """Remove items with fewer events (k-core, repeated until no user or item is removed)."""
     unknown_items: Literal["error", "drop"] = "error"
     """Events whose item is not in `items`: raise an error, or drop such events."""
-    split: Literal["leave_last_out", "global_time", "given"] = "leave_last_out"
+    split: Literal["leave_last_out", "global_time", "given", "cold_items"] = "leave_last_out"
     """`leave_last_out`: the last event of every user is the test target, the one before it the validation
-    target. `global_time`: the latest events of all users. `given`: the column `split` of `interactions`."""
+    target. `global_time`: the latest events of all users. `given`: the column `split` of `interactions`.
+    `cold_items`: `leave_last_out`, with a share of the items held out from training and histories."""
     validation_share: _SHARE = 0.1
     """Share of the events in the validation period (`global_time`)."""
     test_share: _SHARE = 0.1
     """Share of the events in the test period, the latest (`global_time`)."""
+    share: _SHARE = 0.1
+    """Share of the items that are held out (`cold_items`)."""
     ties: Literal["source", "shuffle"] = "source"
     """Order of events with tied timestamps: that of the file, or shuffled with `seed`."""
     seed: Seed = 0
-    """Seed of the shuffle of tied timestamps."""
+    """Seed of the shuffle of tied timestamps, and of the draw of the items that are held out."""
 
     @model_validator(mode="after")
     def _some_events_are_left(self) -> "DataConfig":

@@ -67,6 +67,7 @@ class Context:
             seed=data.seed,
             validation_share=data.validation_share,
             test_share=data.test_share,
+            share=data.share,
         )
 
     def vectors(self, name: str = EMBEDDINGS) -> npt.NDArray[np.float32]:

@@ -25,6 +25,7 @@ def data_stage(context: Context) -> Stage:
                 "test_users": len(split.test),
                 "skipped": split.skipped,
                 "unseen_test_targets": split.unseen_test_targets,
+                "cold_items": int(split.cold_items.sum()),
             }
         )
 

@@ -10,6 +10,7 @@ from sidkit.evaluate import (
     Predictions,
     Protocol,
     Result,
+    cold_slices,
     machine_facts,
     measure,
     user_slices,
@@ -38,7 +39,8 @@ def _work(context: Context, task: Task) -> Outcome:
     records = context.directory.records
     test = context.split.test
     popularity = np.bincount(context.split.train.values, minlength=len(context.dataset.items))
-    slices = user_slices(test.histories.lengths, popularity[test.targets])
+    targets = popularity[test.targets]
+    slices = cold_slices(targets) | user_slices(test.histories.lengths, targets)
     peaks = {name: record.peak_memory_bytes for name, record in records.items()}
     Metrics(
         protocol(context),
@@ -89,6 +91,8 @@ def protocol(context: Context) -> Protocol:
         beam=config.decode.beam if uses_sids else None,
         seeds=_seeds(context),
         users=len(context.split.test),
+        cold_share=context.split.test.cold_share,
+        cold_seed=context.split.test.cold_seed,
         dataset=context.dataset.name,
         resamples=config.evaluate.bootstrap_samples,
     )
