@@ -28,10 +28,13 @@ from typing import (
     overload,
 )
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from sidkit._registry import nearest
+from sidkit._settings_errors import problems_of
+from sidkit.errors import ConfigError
 
 __all__ = [
     "Count",
@@ -43,6 +46,7 @@ __all__ = [
     "Seed",
     "Settings",
     "Width",
+    "check_arguments",
     "descriptions",
     "settings_model",
 ]
@@ -180,6 +184,27 @@ def _settings_model(cls: Any, base: type[Settings], exclude: frozenset[str]) -> 
     return model
 
 
+def check_arguments(configured: Any) -> None:
+    """Check the constructor arguments of an object as a settings file would be checked.
+
+    Args:
+        configured: an object with `get_params`. An object whose class cannot be configured is not checked.
+
+    Raises:
+        ConfigError: if a value has the wrong type or is out of range.
+    """
+    cls = type(configured)
+    try:
+        model = settings_model(cls)
+    except TypeError:  # a plug-in whose arguments have no annotations
+        return
+    given = configured.get_params(deep=False)
+    try:
+        model.model_validate({name: _plain(given[name]) for name in model.arguments_of})
+    except ValidationError as error:
+        raise ConfigError(f"{cls.__name__}: {problems_of(error)}") from error
+
+
 def descriptions(cls: type[Any]) -> dict[str, str]:
     """Return the description of each constructor argument, by name.
 
@@ -250,6 +275,10 @@ def _plain(value: Any) -> Any:
     """A default as a settings file would give it: sequences as lists, option dataclasses as settings."""
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         model = settings_model(type(value))
         return model(

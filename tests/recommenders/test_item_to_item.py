@@ -84,5 +84,5 @@ def test_item_knn_keeps_the_nearest_of_every_candidate():
 @pytest.mark.parametrize("model", [TransitionGraph, ItemKNN])
 @pytest.mark.parametrize("setting", [{"max_items": 0}, {"recency": 0.0}, {"shrinkage": -1.0}])
 def test_settings_outside_their_range_are_refused(model, setting):
-    with pytest.raises(ConfigError, match=rf"`{next(iter(setting))}` must be"):
+    with pytest.raises(ConfigError, match=rf"`{next(iter(setting))}`: input should be"):
         model(**setting).fit(HISTORIES)

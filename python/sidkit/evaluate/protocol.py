@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sidkit.data import EvaluationSet
 from sidkit.errors import ConfigError
 
 __all__ = ["Protocol"]
@@ -86,6 +87,18 @@ class Protocol:
         object.__setattr__(self, "exclude_seen", _settings(self.exclude_seen))
         if not isinstance(self.dataset, str):
             raise ConfigError(f"protocol: `dataset` must be a name, got {self.dataset!r}")
+
+    @classmethod
+    def of(cls, examples: EvaluationSet, **others: Any) -> Protocol:
+        """Build a protocol whose data and split are those of evaluation examples.
+
+        Args:
+            examples: such as `split.test`.
+            **others: the other attributes.
+        """
+        names = ("dataset", "split", "ties", "tie_seed", "cold_share", "cold_seed")
+        facts = {name: getattr(examples, name) for name in names}
+        return cls(**facts, evaluated_on=examples.part, users=len(examples), **others)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object of `metrics.json`; values that apply to some protocols only where they do."""

@@ -1,7 +1,7 @@
 """The contract of all recommenders: settings, fit, recommend, similar items, evaluate, save and load."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +14,7 @@ import polars as pl
 
 from sidkit._core import Trie
 from sidkit._params import Parameters
+from sidkit._settings import check_arguments
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.options import ignore_progress
 from sidkit.decode.ranking import Ranked, top_k
@@ -111,10 +112,11 @@ class Recommender(Parameters, ABC):
             The fitted recommender itself.
 
         Raises:
-            ConfigError: if settings contradict each other, or something that the recommender needs is
-                missing.
+            ConfigError: if a setting is out of range, settings contradict each other, or something that the
+                recommender needs is missing.
             DataError: if histories, Semantic IDs and vectors do not fit together.
         """
+        check_arguments(self)
         self.check_settings()
         data = training_data(self, histories, sids, item_vectors, validation, callbacks)
         self._forget()
@@ -237,9 +239,8 @@ class Recommender(Parameters, ABC):
             on_progress: called with the number of examples done.
 
         Returns:
-            Recall, NDCG and MRR with 95 % bootstrap intervals, and the protocol; it prints as a table. If some
-            targets have training events and others have none, the slices `warm` and `cold` are measured too.
-            `cold@K` is the share of recommended items without a training event.
+            Recall, NDCG and MRR with 95 % bootstrap intervals, and the protocol; it prints as a table. Users
+            whose targets have training events, or none, are the slices `warm` and `cold`.
 
         Raises:
             NotFittedError: before `fit`.
@@ -267,14 +268,13 @@ class Recommender(Parameters, ABC):
             predictions.append(
                 Predictions(self.method, examples.users, *ranked, examples.targets, exclude_seen=seen)
             )
-        protocol = Protocol(
-            **_split_facts(examples),
+        protocol = Protocol.of(
+            examples,
             exclude_seen=settings,
             collisions=self.sids_.collisions if self.sids_ is not None else None,  # type: ignore[arg-type]
             candidates=len(self.item_ids_),
             beam=beam if scoring == "sid" else None,
             seeds=(int(getattr(self, "seed", 0)),),
-            users=len(examples),
         )
         slices = cold_slices(self.item_counts_[examples.targets])
         return Evaluation.of(predictions, protocol, ks=cutoffs, slices=slices, popularity=self.item_counts_)
@@ -282,31 +282,32 @@ class Recommender(Parameters, ABC):
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender to a directory; every file is written whole or not at all.
 
+        A recommender that was saved there before is replaced, with all of its files.
+
         Raises:
             NotFittedError: before `fit`.
+            NotADirectoryError: if there is a file at `path`.
         """
         self._check_fitted()
-        path = Path(path)
-        path.mkdir(parents=True, exist_ok=True)
-        storage.write_items(path, self.item_ids_, self.item_counts_)
-        if self.sids_ is not None:
-            self.sids_.save(path / storage.SIDS)
-        self._save_state(path)
-        storage.write_description(path, self.method, self.get_params(deep=False), self.item_ids_, self.sids_)
+        with storage.saved(path, self.method, self.get_params(deep=False), self.sids_ is not None) as files:
+            storage.write_items(files, self.item_ids_, self.item_counts_)
+            if self.sids_ is not None:
+                self.sids_.save(files / storage.SIDS)
+            self._save_state(files)
 
     @classmethod
     def load(cls: type[Self], path: str | Path) -> Self:
         """Read what `save` wrote.
 
         Raises:
-            FormatError: if a file is missing, truncated, or of another recommender.
+            FormatError: if a file is missing, damaged, or of another recommender.
         """
         path = Path(path)
         description = storage.read_description(path, cls.method)
+        storage.check_files(path, description)
         recommender = storage.build(cls, description, path)
         recommender.item_ids_, recommender.item_counts_ = storage.read_items(path)
         recommender.sids_ = storage.read_sids(path) if description["sids"] else None
-        storage.check_fingerprint(path, description, recommender.item_ids_, recommender.sids_)
         recommender._load_state(path)
         return recommender
 
@@ -428,13 +429,6 @@ class Recommender(Parameters, ABC):
         other = copy(self)
         vars(other).pop("_index", None)
         return other
-
-
-def _split_facts(examples: EvaluationSet) -> Mapping[str, Any]:
-    """Facts of the split for the protocol."""
-    names = ("dataset", "split", "ties", "tie_seed", "cold_share", "cold_seed")
-    facts = {name: getattr(examples, name) for name in names}
-    return {**facts, "evaluated_on": examples.part}
 
 
 def _range(start: int, step: int, stop: int) -> npt.NDArray[np.int64]:

@@ -1,8 +1,10 @@
 """Recommenders on disk: JSON, Parquet and safetensors; nothing is unpickled."""
 
-import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,7 +13,7 @@ import polars as pl
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from sidkit._files import atomic_path, write_text
+from sidkit._files import atomic_path, sha256_of, write_text
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ids import SidTable
 from sidkit.recommenders.registry import RECOMMENDERS
@@ -20,14 +22,14 @@ __all__ = [
     "SIDS",
     "WEIGHTS",
     "build",
-    "check_fingerprint",
+    "check_files",
     "load_model",
     "read_arrays",
     "read_description",
     "read_items",
     "read_sids",
+    "saved",
     "write_arrays",
-    "write_description",
     "write_items",
 ]
 
@@ -55,19 +57,46 @@ def load_model(path: str | Path) -> Any:
     return RECOMMENDERS[description["method"]].load(path)
 
 
-def write_description(
-    path: Path, method: str, settings: dict[str, Any], item_ids: pl.Series, sids: SidTable | None
-) -> None:
-    """Write `model.json`."""
-    described = {
-        "version": _VERSION,
-        "method": method,
-        "settings": settings,
-        "items": {"count": len(item_ids), "type": str(item_ids.dtype)},
-        "sids": sids is not None,
-        "fingerprint": _fingerprint(item_ids, sids),
-    }
-    write_text(path / DESCRIPTION, json.dumps(described, indent=2) + "\n")
+@contextmanager
+def saved(path: str | Path, method: str, settings: dict[str, Any], has_sids: bool) -> Iterator[Path]:
+    """Yield a temporary directory, and make its files those of the recommender in `path`.
+
+    `model.json` is added; it holds the SHA-256 of every file. Files of a recommender that was saved in `path`
+    before are removed, other files are kept.
+
+    Raises:
+        NotADirectoryError: if there is a file at `path`.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"`{target}` is a file: expected a directory for the recommender")
+    target.mkdir(parents=True, exist_ok=True)
+    stale = _files_of_former(target)
+    with TemporaryDirectory(prefix=".saving-", dir=target) as name:
+        files = Path(name)
+        yield files
+        written = sorted(file.relative_to(files).as_posix() for file in files.rglob("*") if file.is_file())
+        described = {
+            "version": _VERSION,
+            "method": method,
+            "settings": settings,
+            "sids": has_sids,
+            "files": {each: sha256_of(files / each) for each in written},
+        }
+        for each in written:
+            (target / each).parent.mkdir(parents=True, exist_ok=True)
+            (files / each).replace(target / each)
+    write_text(target / DESCRIPTION, json.dumps(described, indent=2) + "\n")
+    for each in stale - set(written):
+        (target / each).unlink(missing_ok=True)
+
+
+def _files_of_former(path: Path) -> set[str]:
+    """Names of the files of the recommender in a directory; none if there is no valid description."""
+    try:
+        return set(read_description(path)["files"])
+    except FormatError:
+        return set()
 
 
 def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
@@ -79,8 +108,8 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
     file = path / DESCRIPTION
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
-        found = described["version"], described["method"], described["settings"], described["fingerprint"]
-        expected = (int, str, dict, str)
+        found = described["version"], described["method"], described["settings"], described["files"]
+        expected = (int, str, dict, dict)
         if not all(isinstance(value, kind) for value, kind in zip(found, expected, strict=True)):
             raise TypeError("a value has the wrong type")
         described.setdefault("sids", False)
@@ -147,19 +176,22 @@ def read_sids(path: Path) -> SidTable:
         raise FormatError(f"`{path / SIDS}` is missing. Fit the recommender again.") from error
 
 
-def check_fingerprint(
-    path: Path, description: dict[str, Any], item_ids: pl.Series, sids: SidTable | None
-) -> None:
-    """Check that the files of a directory belong together.
+def check_files(path: Path, description: dict[str, Any]) -> None:
+    """Check that the files of a directory are those that its description was written with.
+
+    A missing file is an error of the function that reads it.
 
     Raises:
-        FormatError: if items or Semantic IDs are not those that the recommender was saved with.
+        FormatError: if a file is damaged or of another recommender.
     """
-    if _fingerprint(item_ids, sids) != description["fingerprint"]:
-        raise FormatError(
-            f"the files in `{path}` do not belong together: the items or Semantic IDs are not those that the "
-            "recommender was saved with. Save it again."
-        )
+    for name, expected in description["files"].items():
+        file = path / name
+        if file.is_file() and sha256_of(file) != expected:
+            raise FormatError(
+                f"the files in `{path}` do not belong together: expected `{name}` with the SHA-256 of "
+                f"`{DESCRIPTION}`, got another one. The file is damaged or of another recommender. "
+                "Save the recommender again."
+            )
 
 
 def write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
@@ -180,14 +212,3 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         return safetensors.numpy.load_file(file)
     except (OSError, SafetensorError) as error:
         raise FormatError(f"`{file}` is not a readable safetensors file ({error}). Fit it again.") from error
-
-
-def _fingerprint(item_ids: pl.Series, sids: SidTable | None) -> str:
-    digest = hashlib.sha256()
-    for column in (item_ids.cast(pl.String), *([] if sids is None else [sids.item_ids.cast(pl.String)])):
-        digest.update("\0".join(column.to_list()).encode())
-        digest.update(b"\1")
-    if sids is not None:
-        digest.update(str(list(sids.layout.sizes)).encode())
-        digest.update(np.ascontiguousarray(sids.tokens).tobytes())
-    return digest.hexdigest()

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from sidkit._extras import require
 from sidkit.data import Sequences
-from sidkit.errors import ConfigError
 from sidkit.recommenders.base import Recommender
 from sidkit.recommenders.training_data import TrainingData
 
@@ -45,17 +44,6 @@ class ItemToItem(Recommender):
         arrays = self.matrix_data_, self.matrix_columns_, self.matrix_offsets_
         items = len(self.matrix_offsets_) - 1
         return sparse.csr_array(arrays, shape=(items, items))
-
-    def check_settings(self) -> None:
-        """Check the ranges of the settings."""
-        for name, value in self.get_params(deep=False).items():
-            if name == "recency":
-                if not 0 < value <= 1:
-                    raise ConfigError(f"`recency` must be above 0 and at most 1, got {value}")
-            elif isinstance(value, float) and not value >= 0:
-                raise ConfigError(f"`{name}` must be 0 or more, got {value}")
-            elif isinstance(value, int) and value < 1:
-                raise ConfigError(f"`{name}` must be 1 or more, got {value}")
 
     @abstractmethod
     def _matrix(self, data: TrainingData) -> Sparse:

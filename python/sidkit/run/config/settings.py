@@ -1,9 +1,8 @@
 """`run.toml` and `--set`: reading, checking, writing and comparing configurations."""
 
 import os
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from sidkit._files import write_text
+from sidkit._settings_errors import problems_of
 from sidkit.errors import ConfigError
 from sidkit.run.config.presets import preset as preset_tables
 from sidkit.run.config.run import RunConfig
@@ -32,9 +32,6 @@ __all__ = [
 ]
 
 Tables = dict[str, Any]
-
-#: What pydantic puts into the path of an error for the member of a union, or the place in a list.
-_MEMBER = re.compile(r"(constrained-)?(int|float|str)|bool|[A-Z]\w*Settings|.*\[.*\]|\d+")
 
 
 def build_config(
@@ -178,48 +175,4 @@ def _checked(tables: Mapping[str, Any], *, where: str) -> RunConfig:
     try:
         return RunConfig.model_validate(tables)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_sentences(error.errors(include_url=False))))
-        raise ConfigError(f"{where}: " + "; ".join(lines)) from error
-
-
-def _sentences(problems: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield one sentence for every key; where a key may be of several types, all of them in one sentence."""
-    by_key: dict[str, list[Mapping[str, Any]]] = {}
-    for problem in problems:
-        by_key.setdefault(_key(problem), []).append(problem)
-    for key, found in by_key.items():
-        if any(other.startswith(f"{key}.") for other in by_key) and all(map(_is_about_type, found)):
-            continue  # the value is of another type than this one, whose problem is inside
-        if found[0]["type"] == "unknown_setting":
-            yield _unknown(key, found[0]["ctx"]["hint"])
-            continue
-        found = [problem for problem in found if not _is_about_type(problem)] or found
-        messages = [str(problem["msg"]).removeprefix("Value error, ") for problem in found]
-        if not key:
-            yield from messages
-            continue
-        said = " or ".join(dict.fromkeys(message[0].lower() + message[1:] for message in messages))
-        given = found[0].get("input")
-        shown = (
-            "" if isinstance(given, Mapping) or found[0]["type"] == "value_error" else f", it is {given!r}"
-        )
-        yield f"`{key}`: {said}{shown}"
-
-
-def _is_about_type(problem: Mapping[str, Any]) -> bool:
-    return str(problem["type"]).endswith("_type") or problem["type"] == "literal_error"
-
-
-def _unknown(key: str, hint: str) -> str:
-    parent, dot, _ = key.rpartition(".")
-    if hint.startswith("; did you mean `"):
-        hint = hint.replace("`", f"`{parent}{dot}", 1)
-    return f"there is no setting `{key}`{hint}"
-
-
-def _key(problem: Mapping[str, Any]) -> str:
-    """Return the dotted key of a setting, without the parts by which pydantic names members of unions."""
-    path = [str(part) for part in problem["loc"]]
-    if path[:2] == ["recommenders", "tables"]:
-        del path[1]
-    return ".".join(part for part in path if not _MEMBER.fullmatch(part))
+        raise ConfigError(f"{where}: {problems_of(error)}") from error
