@@ -24,8 +24,11 @@ __all__ = [
     "assign_codes",
     "assign_details",
     "code_ranks",
+    "distinct_select",
+    "dpp_select",
     "kmeans_fit",
     "learn_pieces",
+    "mmr_select",
     "ngram_rows",
     "ngram_windows",
     "place_codes",
@@ -1090,4 +1093,102 @@ def ngram_rows(
         TypeError: if an array has another dtype, or `kind` is neither a name nor windows.
         ValueError: if a shape does not fit, or a SID does not belong to the layout.
         ConfigError: if `kind`, `num_embeddings` or a window is invalid.
+    """
+
+def mmr_select(
+    items: npt.NDArray[np.int32],
+    scores: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    k: int,
+    *,
+    diversity: float,
+    threads: int | None = None,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Choose candidates by maximal marginal relevance.
+
+    One after the other, the candidate with the highest `(1 - diversity) * score - diversity * m` is chosen, where m is
+    its highest cosine with those chosen (-1 for the first), in float64; of equals the first. The result is the same with
+    any number of threads, on any CPU.
+
+    Args:
+        items: int32 (m, candidates), rows of `vectors`; -1 is no candidate.
+        scores: float32 (m, candidates).
+        vectors: float32 (items, d).
+        k: number of items to choose for each list.
+        diversity: 0 to 1.
+        threads: maximum number of threads; all cores if None.
+
+    Returns:
+        positions: int32 (m, k), places of the chosen candidates in their list; -1 where there are fewer.
+        values: float32 (m, k), the values by which they were chosen; -inf where there are fewer.
+
+    Raises:
+        TypeError: if an array has another dtype.
+        ValueError: if the arrays do not fit together, an item has no vector, or a score or a vector of a candidate is
+            not finite.
+        ConfigError: if `diversity` or `k` is out of range.
+    """
+
+def dpp_select(
+    items: npt.NDArray[np.int32],
+    scores: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    k: int,
+    *,
+    diversity: float,
+    threads: int | None = None,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Choose candidates by greedy inference of a determinantal point process.
+
+    One after the other, the candidate with the highest `(1 - diversity) * score + diversity * ln(d²)` is chosen, where
+    d² is its variance given those chosen, under the cosines of the vectors as a kernel; of equals the first. A d² below
+    1e-6 counts as that much.
+
+    Args:
+        items: as for `mmr_select`.
+        scores: as for `mmr_select`.
+        vectors: as for `mmr_select`.
+        k: number of items to choose for each list.
+        diversity: 0 to 1.
+        threads: maximum number of threads; all cores if None.
+
+    Returns:
+        positions: int32 (m, k), as `mmr_select`.
+        values: float32 (m, k), as `mmr_select`.
+
+    Raises:
+        TypeError: as `mmr_select`.
+        ValueError: as `mmr_select`.
+        ConfigError: as `mmr_select`.
+    """
+
+def distinct_select(
+    items: npt.NDArray[np.int32],
+    scores: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    k: int,
+    *,
+    threshold: float,
+    threads: int | None = None,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Choose the first candidates that are not similar to an earlier one.
+
+    A candidate is skipped if its cosine with a chosen one, rounded to float32, is `threshold` or more.
+
+    Args:
+        items: as for `mmr_select`.
+        scores: as for `mmr_select`.
+        vectors: as for `mmr_select`.
+        k: maximum number of items for each list.
+        threshold: 0 to 1.
+        threads: maximum number of threads; all cores if None.
+
+    Returns:
+        positions: int32 (m, k), places of the chosen candidates in their list; -1 where there are fewer.
+        values: float32 (m, k), their scores; -inf where there are fewer.
+
+    Raises:
+        TypeError: as `mmr_select`.
+        ValueError: as `mmr_select`.
+        ConfigError: if `threshold` or `k` is out of range.
     """

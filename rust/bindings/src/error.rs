@@ -32,6 +32,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         | Error::Rows { .. }
         | Error::GramKind { .. }
         | Error::NoWindows
+        | Error::Share { .. }
         | Error::Window { .. } => config_error(error.to_string()),
         Error::SharedKey { .. } => of_sidkit("CollisionError", error.to_string()),
         _ => PyValueError::new_err(error.to_string()),

@@ -16,6 +16,7 @@ mod ngram;
 mod origin;
 mod perceptron;
 mod pieces;
+mod rerank;
 mod rows;
 mod sid;
 mod trie;
@@ -45,6 +46,8 @@ mod _core {
     use crate::perceptron::Perceptron;
     #[pymodule_export]
     use crate::pieces::{learn_pieces, segment_pieces, shuffle_actions};
+    #[pymodule_export]
+    use crate::rerank::{distinct_select, dpp_select, mmr_select};
     #[pymodule_export]
     use crate::sid::SidLayout;
     #[pymodule_export]

@@ -190,6 +190,22 @@ pub enum Error {
         /// Number of levels the layout has.
         levels: usize,
     },
+    /// A candidate has no vector. Leave it out, or pass vectors of the whole catalogue.
+    Candidate {
+        /// The first list that holds such a candidate.
+        row: usize,
+        /// The item.
+        item: i32,
+        /// Number of items that have vectors.
+        items: usize,
+    },
+    /// A weight or a threshold is not from 0 to 1.
+    Share {
+        /// The name of the number.
+        what: &'static str,
+        /// The given value, as text.
+        got: String,
+    },
     /// A text is not a Semantic ID such as `12-200-7-0`.
     SidText {
         /// Its first 80 characters.
@@ -212,6 +228,17 @@ impl Error {
             return Ok(());
         }
         Err(Self::Range { what, got, min, max })
+    }
+
+    /// Fails unless `got` is from 0 to 1.
+    pub(crate) fn check_share(what: &'static str, got: f64) -> Result<()> {
+        if (0.0..=1.0).contains(&got) {
+            return Ok(());
+        }
+        Err(Self::Share {
+            what,
+            got: got.to_string(),
+        })
     }
 
     /// Fails with the first of the rows of `dim` values that holds NaN or infinity.
@@ -364,6 +391,16 @@ impl fmt::Display for Error {
                 f,
                 "a window is out of range: expected one or more of {levels} levels, got {length} from level {start}"
             ),
+            Self::Candidate { row, item, items } => write!(
+                f,
+                "list {row} of `items` is invalid: expected items below {items}, or -1 as padding, got {item}. Pass vectors of the whole catalogue"
+            ),
+            Self::Share { what, got } => {
+                write!(
+                    f,
+                    "`{what}` is out of range: expected a number from 0 to 1, got {got}"
+                )
+            }
             Self::SidText { text } => write!(
                 f,
                 "a Semantic ID is malformed: expected tokens of 0 to 65535 joined by `-`, such as `12-200-7-0`, got `{text}`"

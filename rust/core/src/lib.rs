@@ -16,6 +16,7 @@ mod pack;
 pub mod perceptron;
 pub mod pieces;
 pub mod pool;
+pub mod rerank;
 mod rng;
 pub mod sid;
 mod simd;
