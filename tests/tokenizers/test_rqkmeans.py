@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.contracts.tokenizer_contract import TokenizerContract
 
+from sidkit import _vectors
 from sidkit.errors import ConfigError, DataError
 from sidkit.tokenizers import RQKMeans, load_tokenizer, quality_report
 from sidkit.tokenizers.quality.usage import perplexity
@@ -37,6 +38,40 @@ class TestBalancedContract(TokenizerContract):
 class TestMiniBatchContract(TokenizerContract):
     def make(self, **settings):
         return RQKMeans(3, 8, batch_size=50, iterations=2, **settings)
+
+
+class TestSubsampleContract(TokenizerContract):
+    def make(self, **settings):
+        return RQKMeans(3, 8, subsample=150, **settings)
+
+
+def test_a_subsample_is_learned_from_and_all_vectors_are_encoded(tmp_path):
+    x = skewed(2000).astype(np.float16)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    fitted = RQKMeans(2, 8, subsample=500, seed=3).fit(mapped)
+    rows = fitted._sample(2000)
+    assert len(set(rows.tolist())) == 500 and (np.diff(rows) > 0).all() and rows[-1] > 1900
+    by_hand = RQKMeans(2, 8, seed=3).fit(x[rows].astype(np.float32))
+    assert fitted.fingerprint == by_hand.fingerprint
+    assert np.array_equal(fitted.encode(mapped), by_hand.encode(x.astype(np.float32)))
+    assert RQKMeans(2, 8, subsample=2000).fit(x).fingerprint == RQKMeans(2, 8).fit(x).fingerprint
+
+
+def test_blocks_do_not_change_codes_or_the_rows_of_messages(monkeypatch):
+    x = skewed(100) * np.float32(1e-3)
+    fitted = RQKMeans(2, 8).fit(x)
+    expected = fitted.encode(x)
+    monkeypatch.setattr(_vectors, "_BLOCK_BYTES", 4 * 16 * 7)  # seven rows
+    assert np.array_equal(fitted.encode(x), expected)
+    for value, message in ((np.nan, "row 60 at dimension 3"), (3e38, "row 60 of `x` is too large")):
+        wrong = x.copy()
+        wrong[60, 3] = value
+        with pytest.raises(DataError, match=message):
+            fitted.encode(wrong)
+    wrong[60, 3] = 3e38
+    with pytest.raises(DataError, match="row 60 of `x` is too large to learn from"):
+        RQKMeans(2, 8, subsample=99, seed=1).fit(wrong)
 
 
 def skewed(n=3000, dim=16):

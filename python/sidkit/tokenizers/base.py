@@ -10,10 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._params import Parameters
-from sidkit._progress import Progress
+from sidkit._progress import Progress, silent
+from sidkit._vectors import row_blocks
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
 from sidkit.ids import Reassignment, SidTable
-from sidkit.tokenizers.parts.arrays import Codes, State, Vectors, check_learnable, check_vectors
+from sidkit.tokenizers.parts.arrays import (
+    Codes,
+    State,
+    VectorOverflowError,
+    Vectors,
+    check_learnable,
+    check_shape,
+    check_vectors,
+)
 from sidkit.tokenizers.parts.checks import check_sizes
 from sidkit.tokenizers.parts.files import (
     read_tokenizer,
@@ -26,7 +35,7 @@ from sidkit.tokenizers.registry import TOKENIZERS
 
 __all__ = ["Tokenizer", "load_tokenizer"]
 
-#: Rows encoded or decoded at once where memory matters.
+#: Rows decoded at once where memory matters.
 _BLOCK = 8192
 
 _Tokenizer = TypeVar("_Tokenizer", bound="Tokenizer")
@@ -122,7 +131,8 @@ class Tokenizer(Parameters, ABC):
         Warns:
             CodebookCollapseWarning: if a level uses few of its codes.
         """
-        vectors = check_vectors(x)
+        rows = self._sample(len(given := check_shape(x)))
+        vectors = check_vectors(given) if rows is None else check_vectors(given[rows], rows=rows.tolist())
         if not len(vectors):
             raise DataError("there is nothing to learn from: expected one vector per item, got 0 rows.")
         if len(vectors) < max(self.codebook_sizes):
@@ -130,7 +140,7 @@ class Tokenizer(Parameters, ABC):
                 f"there are too few vectors: expected at least {max(self.codebook_sizes)}, the codes of the "
                 f"largest level, got {len(vectors)}. Set codebook_size={max(1, len(vectors) // 4)} or less."
             )
-        check_learnable(vectors)
+        check_learnable(vectors, None if rows is None else rows.tolist())
         self._fit(vectors, progress, checkpoint)
         self._dim = vectors.shape[1]
         if self.expects_even_use:
@@ -139,6 +149,9 @@ class Tokenizer(Parameters, ABC):
 
     def encode(self, x: npt.ArrayLike) -> Codes:
         """Return the codes of vectors.
+
+        Vectors are read in blocks and converted to float32 block by block: a memory-mapped or float16 array
+        is never copied as a whole.
 
         Args:
             x: float (n, dim), or one vector (dim,).
@@ -156,7 +169,7 @@ class Tokenizer(Parameters, ABC):
         if array.ndim == 1:
             codes: Codes = self._encode(check_vectors(array[None], dim))[0]
             return codes
-        return self._encode(check_vectors(array, dim))
+        return self._encode_blocks(check_shape(array, dim), silent)
 
     def transform(self, x: npt.ArrayLike) -> Codes:
         """Return `encode(x)`, under the name that scikit-learn pipelines use."""
@@ -261,17 +274,19 @@ class Tokenizer(Parameters, ABC):
             ConfigError: if the policy is unknown, or an argument belongs to another policy.
             CollisionError: if the policy cannot give every item a Semantic ID.
         """
-        vectors = check_vectors(x, self.dim)
+        vectors = check_shape(x, self.dim)
+        if vectors.dtype not in (np.float16, np.float32):
+            vectors = check_vectors(vectors)
         reassignment = None
         if collisions == "reassign" or reassign != "first" or capacity != 1:
             reassignment = Reassignment(
-                lambda rows: self._alternatives(vectors[rows], 64),
+                lambda rows: self._alternatives(check_vectors(vectors[rows]), 64),
                 reassign,
                 capacity,
                 None if reassign == "first" else self.decoding_costs(vectors),
             )
         return SidTable.from_codes(
-            self._encode_blocks(vectors, progress),
+            self._encode_blocks(vectors, progress or silent),
             item_ids,
             self.codebook_sizes,
             collisions=collisions,
@@ -329,14 +344,21 @@ class Tokenizer(Parameters, ABC):
         self.levels = levels
         self.codebook_size = codebook_size
 
-    def _encode_blocks(self, x: Vectors, progress: Progress | None) -> Codes:
-        if progress is None:
-            return self._encode(x)
-        blocks = []
-        for start in range(0, len(x), _BLOCK):
-            blocks.append(self._encode(x[start : start + _BLOCK]))
-            progress(min(len(x), start + _BLOCK), len(x))
-        return np.concatenate(blocks) if blocks else self._encode(x)
+    def _encode_blocks(self, x: npt.NDArray[np.floating[Any]], progress: Progress) -> Codes:
+        """Encode vectors of the right shape, float (n, dim), block by block."""
+        codes = np.empty((len(x), len(self.codebook_sizes)), np.uint16)
+        for block in row_blocks(*x.shape):
+            rows = range(block.start, block.stop)
+            try:
+                codes[block] = self._encode(check_vectors(x[block], rows=rows))
+            except VectorOverflowError as error:
+                raise VectorOverflowError(rows[error.row], error.what) from None
+            progress(block.stop, len(x))
+        return codes
+
+    def _sample(self, count: int) -> npt.NDArray[np.int64] | None:
+        """Return the rows of `count` vectors that `fit` learns from, increasing, or None for all."""
+        return None
 
     def _checked_codes(self, codes: npt.ArrayLike) -> Codes:
         """Codes of the first one or more levels, uint16, or DataError as documented in `decode`."""

@@ -3,6 +3,9 @@
 import os
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from sidkit._core import Codebooks
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Seed, Width
@@ -37,7 +40,9 @@ class RQKMeans(StandardizedResidual):
             codes do not depend on other vectors.
         batch_size: learn from mini-batches of this many vectors (Sculley, 2010), for millions of vectors;
             None uses all vectors in every iteration.
-        seed: seed of the initialization and of the mini-batches.
+        subsample: learn from that many vectors, drawn at random, for millions of vectors; None uses all.
+            About 200 vectors per codeword are enough.
+        seed: seed of the initialization, of the mini-batches and of the subsample.
         threads: maximum number of threads; None uses all cores. The codes do not depend on it.
 
     Attributes:
@@ -57,6 +62,7 @@ class RQKMeans(StandardizedResidual):
         init: Init = "bisect",
         balanced: bool = False,
         batch_size: Count | None = None,
+        subsample: Count | None = None,
         seed: Seed = 0,
         threads: int | None = None,
     ) -> None:
@@ -66,10 +72,11 @@ class RQKMeans(StandardizedResidual):
         self.init = init
         self.balanced = balanced
         self.batch_size = batch_size
+        self.subsample = subsample
         self.seed = seed
         self.threads = threads
         check_counts(self, "iterations")
-        check_counts_or_none(self, "batch_size", "threads")
+        check_counts_or_none(self, "batch_size", "subsample", "threads")
         check_choice("init", init, INITS)
         check_seed(seed)
         if balanced and batch_size is not None:
@@ -77,6 +84,12 @@ class RQKMeans(StandardizedResidual):
                 f"`balanced` does not work with mini-batches: expected batch_size=None, got {batch_size}. "
                 "Leave one of them out."
             )
+
+    def _sample(self, count: int) -> npt.NDArray[np.int64] | None:
+        if self.subsample is None or self.subsample >= count:
+            return None
+        random = np.random.default_rng(self.seed)
+        return np.sort(random.choice(count, self.subsample, replace=False, shuffle=False))
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:
         self.standardizer_ = Standardizer.fit_if(self.standardize, x)
