@@ -15,7 +15,7 @@ LAYERS = {
     "evaluate": {"data", "ids"},
     "recommenders": {"data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate"},
     "ranking": {"data", "embed", "ids", "tokenizers", "evaluate"},
-    "report": {"data", "embed", "ids", "tokenizers", "evaluate", "ranking"},
+    "report": {"data", "embed", "ids", "tokenizers", "evaluate", "recommenders", "ranking"},
     "run": {
         *("data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate", "recommenders"),
         "report",

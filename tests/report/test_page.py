@@ -195,7 +195,7 @@ def test_no_run(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("run.toml", "[data\n", "not a TOML file of settings"),
+        ("run.toml", "[data\n", "run.toml: not a TOML file (Expected"),
         ("stages.json", "{", "not a JSON file, or a truncated one"),
         ("stages.json", "[]", "expected a JSON object, got list"),
         ("stages.json", '{"stages": {"data": 3}}', "expected one object per stage"),

@@ -29,7 +29,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["READ", "RunData", "read_history", "read_run"]
+__all__ = ["READ", "RunData", "read_history", "read_run", "read_toml"]
 
 #: Patterns of the files in a run directory that `read_run` reads.
 READ = (
@@ -195,7 +195,7 @@ def read_run(path: str | os.PathLike[str], *, dataset: Dataset | None = None) ->
         raise RunDirectoryError(
             f"no run directory at {directory}. Create one with `sidkit run DATA --out {directory}`"
         )
-    settings = _toml(directory / "run.toml")
+    settings = read_toml(directory / "run.toml")
     stages = _stages(directory / "stages.json")
     missing = None
     if dataset is None:
@@ -256,15 +256,6 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 1].rstrip() + "…"
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FormatError(f"{path}: not a TOML file of settings ({error})") from error
-
-
 def _json(path: Path) -> dict[str, Any]:
     try:
         contents = json.loads(path.read_bytes())
@@ -296,6 +287,20 @@ def _vectors(path: Path, items: int) -> npt.NDArray[np.float32]:
     if not np.isfinite(vectors).all():
         raise FormatError(f"{path}: a vector has an entry that is not finite")
     return vectors
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; a missing file is empty.
+
+    Raises:
+        FormatError: if it is not a TOML file.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FormatError(f"{path}: not a TOML file ({error})") from error
 
 
 def read_history(path: Path) -> dict[str, Any]:

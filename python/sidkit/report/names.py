@@ -35,8 +35,9 @@ _SERIES = 7
 
 
 def model_name(model: str) -> str:
-    """Return the display name of a model, such as `RQTransformer`."""
-    return _MODELS.get(model, model)
+    """Return the display name of a model, or of one ranking of a model: `RQTransformer`, `TIGER fused`."""
+    base, _, scoring = model.partition("-")
+    return _MODELS.get(model) or f"{_MODELS.get(base, base)} {scoring}".rstrip()
 
 
 def metric_name(metric: str) -> str:

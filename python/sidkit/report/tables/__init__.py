@@ -2,10 +2,13 @@
 
 python -m sidkit.report.tables benches/results docs/results/*.md [--check]
 
-stored      stored results, grouped by protocol; `sidkit store` writes them
-results     accuracy of all models of a dataset
-beams       accuracy and speed by beam width
-tokenizers  comparison of tokenizers
-ranking     Semantic IDs in ranking models
-documents   marked blocks of Markdown files
+stored       stored results, grouped by protocol; `sidkit store` writes them
+independent  results that others published
+results      accuracy of all models of a dataset
+baselines    paired comparisons with the strongest baseline
+recipes      settings of the trainings
+beams        accuracy and speed by beam width
+tokenizers   comparison of tokenizers
+ranking      Semantic IDs in ranking models
+documents    marked blocks of Markdown files
 """

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate import Metrics, Protocol, TargetRanks, bootstrap_interval
-from sidkit.report.collect import read_history
+from sidkit.report.collect import read_history, read_toml
 from sidkit.report.names import baseline_last, model_name
 
 __all__ = ["Entry", "Setting", "StoredRun", "settings_of", "stored_name", "stored_runs"]
@@ -41,6 +41,7 @@ class StoredRun:
         seed: seed of the training.
         metrics: contents of `metrics.json` under the setting.
         history: contents of `history.json`; empty if missing.
+        options: options of the model in `run.toml`; empty if missing.
         ranks: ranks of the targets under the setting; None if missing.
     """
 
@@ -51,7 +52,13 @@ class StoredRun:
     seed: int
     metrics: Metrics
     history: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     ranks: TargetRanks | None = None
+
+    @property
+    def method(self) -> str:
+        """Name of the recommender in the registry; by default the name of the model."""
+        return str(self.options.get("method", self.model))
 
     @property
     def rankings(self) -> list[str]:
@@ -93,6 +100,11 @@ class Entry:
     def title(self) -> str:
         """Name in a table."""
         return model_name(self.ranking) + (f", {self.variant}" if self.variant else "")
+
+    @property
+    def method(self) -> str:
+        """Name of the recommender in the registry."""
+        return self.runs[0].method
 
     @property
     def seeds(self) -> list[int]:
@@ -145,11 +157,13 @@ class Setting:
 
     Attributes:
         title: the part of the protocol in which the tables of a dataset differ.
+        rules: the protocol without seeds, beam and collisions.
         protocols: full protocols, with united seeds.
         entries: generative models first, popularity last.
     """
 
     title: str
+    rules: Protocol
     protocols: Sequence[Protocol]
     entries: Sequence[Entry]
 
@@ -196,7 +210,7 @@ def settings_of(runs: Iterable[StoredRun]) -> list[Setting]:
     ordered = sorted(
         groups.items(), key=lambda group: (group[0].ties != "source", not group[0].exclude_seen[0])
     )
-    return [Setting(_title(rules), _united(runs), _entries(runs)) for rules, runs in ordered]
+    return [Setting(_title(rules), rules, _united(runs), _entries(runs)) for rules, runs in ordered]
 
 
 def _entries(runs: Sequence[StoredRun]) -> list[Entry]:
@@ -251,6 +265,7 @@ def _read(dataset: str, directory: Path) -> list[StoredRun]:
     history, ranks = directory / "history.json", directory / "ranks.parquet"
     course = read_history(history) if history.is_file() else {}
     stored = TargetRanks.load(ranks) if ranks.is_file() else None
+    options = read_toml(directory / "run.toml").get("recommenders", {}).get(model, {})
     return [
         StoredRun(
             path=directory,
@@ -260,6 +275,7 @@ def _read(dataset: str, directory: Path) -> list[StoredRun]:
             seed=seed,
             metrics=metrics.under(setting),
             history=course,
+            options=options,
             ranks=None if stored is None else stored.under(setting),
         )
         for setting in protocol.exclude_seen
