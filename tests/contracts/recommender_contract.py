@@ -6,7 +6,6 @@ recommender fitted on its world, which no test changes.
 
 import json
 import pickle
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ import pytest
 from sklearn.base import clone
 from tests.worlds import ITEMS, SmallWorld
 
-from sidkit import ItemSet
-from sidkit.data import EvaluationSet, Sequences
+from sidkit import ItemSet, SidLayout, Trie
+from sidkit.data import Catalogue, EvaluationSet, Sequences
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
 from sidkit.recommenders import load_model
 
@@ -170,13 +169,48 @@ class RecommenderContract:
             ids, scores = fitted.recommend(history, k=3, **filters)
             assert ids.tolist() == [None] * 3 and np.isneginf(scores).all()
 
-    def test_unknown_items_in_filters_are_ignored(self, case, fitted):
+    def test_unknown_items_in_filters_are_skipped_with_a_warning(self, case, fitted):
         history = case.world.walk(0, 3)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            same(fitted.recommend(history, k=4, exclude=["gone"]), fitted.recommend(history, k=4))
+        message = r"1 of 1 items of `exclude` are not in the catalogue .* first of them 'gone'"
+        with pytest.warns(UserWarning, match=message) as caught:
+            found = fitted.recommend(history, k=4, exclude=["gone"])
+        assert [each.filename for each in caught] == [__file__]
+        same(found, fitted.recommend(history, k=4))
+        with pytest.warns(UserWarning, match="1 of 2 items of `allow`"):
             ids, _ = fitted.recommend(history, k=2, allow=["gone", case.world.ids[7]])
         assert ids.tolist() == [case.world.ids[7], None]
+
+    @pytest.mark.parametrize("series", [False, True])
+    def test_a_missing_list_of_allowed_items_is_refused(self, case, fitted, series):
+        histories, allow = self.histories(case)[:2], [case.world.ids[:3], None]
+        with pytest.raises(DataError, match=r"`allow` has no list for history 1: .* got None\. Pass \[\]"):
+            fitted.recommend(histories, allow=pl.Series(allow) if series else allow)
+        ids, _ = fitted.recommend(histories, k=4, exclude=[case.world.ids[3:5], None])
+        assert ids[1].tolist() == fitted.recommend(histories[1], k=4)[0].tolist()
+
+    def test_conditions_on_the_catalogue_are_filters(self, case, fitted):
+        catalogue, history = case.world.dataset.catalogue(), case.world.walk(0, 3)
+        chosen = catalogue.where(pl.col("item_id").is_in(case.world.ids[2:14]))
+        expected = fitted.recommend(history, k=9, allow=case.world.ids[2:14])
+        same(fitted.recommend(history, k=9, allow=chosen), expected)
+        same(fitted.recommend(history, k=9, exclude=~chosen), expected)
+        # Sets of tables in another order, or with other items, are translated by id.
+        other = Catalogue(catalogue.items[::-1].vstack(catalogue.items[:1].with_columns(item_id=pl.lit("z"))))
+        chosen = other.where(pl.col("item_id").is_in(case.world.ids[2:14]))
+        same(fitted.recommend(history, k=9, allow=chosen), expected)
+        with pytest.warns(UserWarning, match="1 of 13 items of a set of `allow` .* first of them 'z'"):
+            found = fitted.recommend(history, k=9, allow=chosen | other.where("item_id = 'z'"))
+        same(found, expected)
+
+    def test_item_sets_of_another_catalogue_are_refused(self, case, fitted):
+        history = case.world.walk(0, 3)
+        foreign = Catalogue({"item_id": ["x", "y"]})
+        with pytest.raises(DataError, match=r"`allow` is of another catalogue: .* ids such as 'x'"):
+            fitted.recommend(history, allow=foreign.where("item_id = 'x'"))
+        trie = Trie.build(np.arange(5, dtype=np.uint64), SidLayout([8]))
+        for name in ("allow", "exclude"):
+            with pytest.raises(DataError, match=r"another catalogue: expected one of 24 items, got 5"):
+                fitted.recommend(history, **{name: trie.item_set(np.arange(3))})
 
     @pytest.mark.parametrize("name", ["exclude", "allow"])
     def test_filters_have_one_list_per_history(self, case, fitted, name):
@@ -336,6 +370,33 @@ class RecommenderContract:
         with pytest.raises(DataError, match="another catalogue"):
             world.fit(recommender, validation=small_world(integers=True).split.validation)
 
+    def test_settings_out_of_range_are_refused_at_fit_as_in_a_configuration(self, case):
+        from sidkit._settings import settings_model
+
+        recommender = case.make(**dict(case.quick))
+        numbers = [
+            name
+            for name, value in recommender.get_params().items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        for name in numbers:
+            wrong = case.make(**(dict(case.quick) | {name: -2}))
+            with pytest.raises(ConfigError, match=f"`{name}`: input should be .*, it is -2"):
+                case.world.fit(wrong, validation=None)
+            with pytest.raises(ValueError, match=name):
+                settings_model(type(wrong)).model_validate({name: -2})
+
+    @pytest.mark.parametrize(
+        ("callbacks", "message"),
+        [
+            ([dict], r"a callback is a class: expected an object, got the class dict\. Write dict\(\.\.\.\)"),
+            (print, "`callbacks` has the wrong type: expected a list, got builtin_function_or_method"),
+        ],
+    )
+    def test_callbacks_are_a_list_of_objects(self, case, callbacks, message):
+        with pytest.raises(ConfigError, match=message):
+            case.world.fit(case.make(**dict(case.quick)), validation=None, callbacks=callbacks)
+
     def test_before_fit_nothing_works(self, case, tmp_path):
         recommender = case.make()
         for call in (
@@ -400,6 +461,36 @@ class RecommenderContract:
                     with pytest.raises(FormatError):
                         load_model(tmp_path)
                 (tmp_path / name).write_bytes(whole)
+
+    def test_a_changed_byte_is_noticed(self, case, fitted, tmp_path):
+        fitted.save(tmp_path)
+        for file in tmp_path.iterdir():
+            whole = file.read_bytes()
+            if file.name == "model.json":
+                continue
+            file.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+            with pytest.raises(FormatError, match=f"expected `{file.name}` with the SHA-256 of `model.json`"):
+                load_model(tmp_path)
+            file.write_bytes(whole)
+
+    def test_saving_replaces_the_files_of_the_former_model(self, case, fitted, tmp_path):
+        from sidkit import Popularity
+
+        fitted.save(tmp_path / "new")
+        for name in ("model.json", "items.parquet", "notes.txt"):
+            (tmp_path / "old").mkdir(exist_ok=True)
+            (tmp_path / "old" / name).write_text("{}")
+        fitted.save(tmp_path / "old")
+        files = {path.name for path in (tmp_path / "new").iterdir()}
+        assert {path.name for path in (tmp_path / "old").iterdir()} == files | {"notes.txt"}
+        case.world.fit(Popularity()).save(tmp_path / "old")
+        assert {path.name for path in (tmp_path / "old").iterdir()} == {
+            *("model.json", "model.safetensors", "items.parquet", "notes.txt")
+        }
+        fitted.save(tmp_path / "old")
+        same(load_model(tmp_path / "old").recommend([]), fitted.recommend([]))
+        with pytest.raises(NotADirectoryError, match="is a file: expected a directory"):
+            fitted.save(tmp_path / "old" / "notes.txt")
 
     def test_files_of_different_recommenders_do_not_mix(self, case, fitted, tmp_path):
         from tests.worlds import small_world

@@ -30,6 +30,19 @@ def equal(one, other):
     return all(torch.equal(weights(one)[name], weights(other)[name]) for name in weights(one))
 
 
+def test_callbacks_that_cannot_work_are_refused_before_the_training(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for callback, message in (
+        (Checkpoint(file), "the checkpoint cannot be written: expected a directory, got the file"),
+        (7, "a callback cannot be called: expected a function of a `TrainProgress`"),
+    ):
+        steps = []
+        with pytest.raises(ConfigError, match=message):
+            WORLD.fit(small_recommender("sasrec", **QUICK), callbacks=[steps.append, callback])
+        assert not steps
+
+
 ONE_PASS = {"encoder": "block_causal"}
 
 

@@ -4,6 +4,7 @@ from sidkit._extras import require
 
 require("polars", extra="data")
 
+from sidkit.data.catalogue import Catalogue
 from sidkit.data.categories import item_categories
 from sidkit.data.dataset import Dataset
 from sidkit.data.histories import Histories
@@ -18,6 +19,7 @@ from sidkit.data.synthetic import World, cyclic_world
 
 __all__ = [
     "DATASETS",
+    "Catalogue",
     "Dataset",
     "DatasetSource",
     "EvaluationSet",

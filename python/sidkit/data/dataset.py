@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit.data.catalogue import Catalogue
 from sidkit.data.events import TIME_COLUMNS, normalize_events, split_marks
 from sidkit.data.frames import rename_columns, to_polars
 from sidkit.data.histories import Histories
@@ -136,6 +137,14 @@ class Dataset:
     def order_column(self) -> str:
         """Column that orders the events of a user: `timestamp`, `t_rel` or `position`."""
         return next(column for column in TIME_COLUMNS if column in self.interactions.columns)
+
+    def catalogue(self) -> Catalogue:
+        """Return the items as a catalogue, whose `where` selects sets of items; always the same object."""
+        return self._catalogue
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(self.items)
 
     def find_items(self, ids: Iterable[int | str]) -> npt.NDArray[np.int32]:
         """Return the rows of the items with these ids, int32 (n,); "12" matches the integer id 12.

@@ -52,15 +52,21 @@ def top_k(
         _check_filter("allow", allow, len(allow) if len(allow) == 1 else rows, n_items)
     items = np.full((rows, k), -1, np.int32)
     best = np.full((rows, k), -np.inf, np.float32)
+    # The best of a few items are found among their columns alone.
+    columns = np.unique(allow.values) if allow is not None and len(allow) == 1 else None
     step = max(1, _BLOCK_ELEMENTS // max(1, n_items))
     for start in range(0, rows, step):
         stop = min(start + step, rows)
         block = _checked(scores[start:stop], start)
         if exclude is not None:
             _remove(block, exclude, start, stop)
-        if allow is not None:
+        if columns is not None:
+            block = block[:, columns]
+        elif allow is not None:
             _keep_only(block, allow, start, stop)
         _take_best(block, items[start:stop], best[start:stop])
+    if columns is not None:
+        items[items >= 0] = columns[items[items >= 0]]
     return items, best
 
 
@@ -85,11 +91,6 @@ def _remove(block: Float32, exclude: Sequences, start: int, stop: int) -> None:
 
 
 def _keep_only(block: Float32, allow: Sequences, start: int, stop: int) -> None:
-    if len(allow) == 1:
-        others = np.ones(block.shape[1], bool)
-        others[allow.values] = False
-        block[:, others] = -np.inf
-        return
     others = np.ones(block.shape, bool)
     offsets = allow.offsets[start : stop + 1]
     rows = np.repeat(np.arange(stop - start), np.diff(offsets))

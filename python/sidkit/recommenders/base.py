@@ -146,9 +146,10 @@ class Recommender(Parameters, ABC):
                 NumPy array, polars or Arrow column of lists, `Histories` or `EvaluationSet`.
             k: items per history.
             exclude_seen: exclude the items of each history.
-            exclude: ids to exclude, for all histories or one list per history.
-            allow: ids or a `sidkit.ItemSet` of `trie_`: nothing else is recommended; for all histories or one
-                per history.
+            exclude: ids or a `sidkit.ItemSet` to exclude, for all histories or one per history. Unknown ids
+                are skipped with a warning.
+            allow: the same, of items that may be recommended, and nothing else. `data.catalogue().where`
+                makes sets from conditions on the items.
             scoring: one of `scorings`; None for the first.
 
         Returns:

@@ -73,17 +73,17 @@ def make_filters(
         index: items of the catalogue.
         histories: the histories.
         exclude_seen: exclude the items of each history.
-        exclude: ids for all histories, or one list of ids per history, or None.
-        allow: ids or an `ItemSet` for all histories, or one of them per history, or None.
+        exclude: ids or an `ItemSet` for all histories, or one of them per history, or None.
+        allow: the same.
 
     Raises:
         DataError: if a filter has not one list per history.
     """
     count = len(histories.rows)
     excluded = histories.rows if exclude_seen else None
-    allowed = None if allow is None else _allowed(index, allow, count)
+    allowed = None if allow is None else _rows(index, allow, count, "allow")
     if exclude is not None:
-        given = index.rows_per_history(exclude, count)
+        given = _rows(index, exclude, count, "exclude")
         if len(given) == 1:
             allowed = _without(allowed, given[0], len(index))
         else:
@@ -99,20 +99,20 @@ def item_sets(trie: Trie, allow: Sequences | None) -> ItemSet | list[ItemSet] | 
     return sets[0] if len(sets) == 1 else sets
 
 
-def _allowed(index: ItemIndex, allow: Any, histories: int) -> Sequences:
-    if isinstance(allow, ItemSet):
-        return _one_row(allow.items(), len(index))
-    sets = list(allow) if isinstance(allow, list | tuple) else []
+def _rows(index: ItemIndex, given: Any, histories: int, name: str) -> Sequences:
+    """Convert a filter to rows of the catalogue: one row for all histories, or one per history."""
+    if isinstance(given, ItemSet):
+        return _one_row(index.rows_of_set(given, name))
+    sets = list(given) if isinstance(given, list | tuple) else []
     if sets and all(isinstance(each, ItemSet) for each in sets):
         if len(sets) != histories:
-            return index.rows_per_history([[] for _ in sets], histories)  # raises
-        return Sequences.from_rows([each.items().astype(np.int64) for each in sets])
-    return index.rows_per_history(allow, histories)
+            return index.rows_per_history([[] for _ in sets], histories, name)  # raises
+        return Sequences.from_rows([index.rows_of_set(each, name) for each in sets])
+    return index.rows_per_history(given, histories, name)
 
 
-def _one_row(rows: Any, items: int) -> Sequences:
-    known = rows[rows < items].astype(np.int64)
-    return Sequences.from_lengths(known, np.array([len(known)]))
+def _one_row(rows: npt.NDArray[np.int64]) -> Sequences:
+    return Sequences.from_lengths(rows, np.array([len(rows)]))
 
 
 def _without(allowed: Sequences | None, excluded: Any, items: int) -> Sequences:
@@ -120,7 +120,7 @@ def _without(allowed: Sequences | None, excluded: Any, items: int) -> Sequences:
     if allowed is None:
         kept = np.ones(items, bool)
         kept[excluded] = False
-        return _one_row(np.flatnonzero(kept), items)
+        return _one_row(np.flatnonzero(kept))
     kept = ~np.isin(allowed.values, excluded)
     row = np.repeat(np.arange(len(allowed)), allowed.lengths)
     return Sequences.from_lengths(allowed.values[kept], np.bincount(row[kept], minlength=len(allowed)))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._core import ItemSet
 from sidkit.data import EvaluationSet, Histories, Sequences
 from sidkit.errors import DataError
 
@@ -48,6 +49,7 @@ class ItemIndex:
 
     def __init__(self, item_ids: pl.Series) -> None:
         self.item_ids = item_ids.rename("item_id")
+        self._latest: tuple[pl.Series, npt.NDArray[np.int64] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -106,13 +108,18 @@ class ItemIndex:
         rows = self.rows(flat)
         return ParsedHistories(self._known_only(rows, lengths, flat), users, single)
 
-    def rows_per_history(self, ids: Any, histories: int) -> Sequences:
+    def rows_per_history(self, ids: Any, histories: int, name: str) -> Sequences:
         """Convert ids of a filter to rows: one list for all histories, or one per history.
 
-        Unknown ids are ignored.
+        Unknown ids are left out with one warning.
+
+        Args:
+            ids: the ids.
+            histories: number of histories.
+            name: name of the filter, `exclude` or `allow`, for messages.
 
         Raises:
-            DataError: if there is not one list per history.
+            DataError: if there is not one list per history, or a list of `allow` is None.
         """
         flat, lengths, single = _flatten(ids)
         if not single and len(lengths) != histories:
@@ -120,20 +127,69 @@ class ItemIndex:
                 f"a filter of items has {len(lengths)} lists: expected one list of ids for all histories, or "
                 f"one for each of the {histories} histories"
             )
+        if name == "allow" and (missing := _first_none(ids)) is not None:
+            raise DataError(
+                f"`allow` has no list for history {missing}: expected a list of ids, got None. Pass [] to "
+                "allow nothing, or call `recommend` without `allow` for histories without a limit."
+            )
         rows = self.rows(flat)
+        self._warn_of_unknown(rows, flat, f"items of `{name}`")
         return _without_unknown(rows, lengths)
 
+    def rows_of_set(self, chosen: ItemSet, name: str) -> npt.NDArray[np.int64]:
+        """Convert an item set to rows, int64 (n,), by the ids of its items, or by their number without ids.
+
+        Items that are not in this catalogue are left out with one warning.
+
+        Raises:
+            DataError: if the set is of another catalogue: no id is known, or the number of items differs.
+        """
+        rows = chosen.items().astype(np.int64)
+        ids = chosen.item_ids
+        if ids is None:
+            if chosen.item_count != len(self):
+                raise DataError(
+                    f"an item set of `{name}` is of another catalogue: expected one of {len(self)} items, "
+                    f"got {chosen.item_count}. Make it with `Catalogue.where` or a trie of these items."
+                )
+            return rows
+        places = self._places(ids)
+        if places is None:
+            return rows
+        if (places < 0).all():
+            raise DataError(
+                f"an item set of `{name}` is of another catalogue: expected ids such as "
+                f"{self.item_ids[0]!r}, got ids such as {ids[0]!r}. Make it of items of the recommender."
+            )
+        found = places[rows]
+        self._warn_of_unknown(found, ids.gather(rows), f"items of a set of `{name}`")
+        return found[found >= 0]
+
+    def _places(self, ids: pl.Series) -> npt.NDArray[np.int64] | None:
+        """Return the row of every id of another catalogue, int64 (n,); None if the catalogues are the same.
+
+        The answer for the latest catalogue is kept.
+        """
+        if self._latest is None or self._latest[0] is not ids:
+            same = ids is self.item_ids or (ids.dtype == self.item_ids.dtype and ids.equals(self.item_ids))
+            self._latest = ids, None if same else self.rows(ids)
+        return self._latest[1]
+
     def _known_only(self, rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], ids: Any) -> Sequences:
+        self._warn_of_unknown(rows, ids, "items of the histories", stacklevel=5)
+        return _without_unknown(rows, lengths)
+
+    @staticmethod
+    def _warn_of_unknown(rows: npt.NDArray[np.int64], ids: Any, what: str, *, stacklevel: int = 6) -> None:
         unknown = np.flatnonzero(rows < 0)
         if len(unknown):
-            first = f", the first of them {ids[int(unknown[0])]!r}" if isinstance(ids, Sequence) else ""
+            has_ids = isinstance(ids, Sequence | pl.Series)
+            first = f", the first of them {ids[int(unknown[0])]!r}" if has_ids else ""
             warnings.warn(
-                f"{len(unknown)} of {len(rows)} items of the histories are not in the catalogue and were "
-                f"skipped{first}",
+                f"{len(unknown)} of {len(rows)} {what} are not in the catalogue and were skipped{first}",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
-        return _without_unknown(rows, lengths)
 
     @property
     def _integers(self) -> bool:
@@ -172,6 +228,15 @@ def _without_unknown(rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
     history = np.repeat(np.arange(len(lengths)), lengths)
     kept = np.bincount(history[known], minlength=len(lengths))
     return Sequences.from_lengths(rows[known], kept)
+
+
+def _first_none(lists: Any) -> int | None:
+    """Return the place of the first missing list, or None."""
+    if isinstance(lists, pl.Series):
+        return lists.is_null().arg_max() if lists.null_count() else None
+    if isinstance(lists, list | tuple):
+        return next((place for place, each in enumerate(lists) if each is None), None)
+    return None
 
 
 def _flatten(given: Any) -> tuple[list[Any], npt.NDArray[np.int64], bool]:

@@ -28,6 +28,7 @@ from sidkit.recommenders.base import Recommender
 from sidkit.recommenders.filters import Query, item_sets
 from sidkit.recommenders.histories import ItemIndex
 from sidkit.recommenders.training_data import TrainingData
+from sidkit.train import Checkpoint
 from sidkit.train.batches import Batch, Batches, SequenceBatches
 from sidkit.train.history import History
 from sidkit.train.loop import Training, fit
@@ -96,6 +97,7 @@ class NeuralRecommender(TrainingOptions, Recommender):
 
     def _fit(self, data: TrainingData) -> None:
         self.train_settings(1)  # refuse values out of range before anything is made
+        _check_callbacks(data.callbacks)
         torch.manual_seed(self.seed)
         plan = self._plan(data)
         evaluate = select = None
@@ -319,6 +321,22 @@ class GenerativeRecommender(NeuralRecommender):
     def _regularization(self) -> dict[str, Any]:
         """Return the regularization of the tokens, as arguments of the network."""
         return {"label_smoothing": self.label_smoothing, "token_masking": self.token_masking}  # type: ignore[attr-defined]
+
+
+def _check_callbacks(callbacks: tuple[Any, ...]) -> None:
+    """Refuse before the training what would fail after its first step."""
+    for callback in callbacks:
+        if isinstance(callback, Checkpoint):
+            if callback.path.exists() and not callback.path.is_dir():
+                raise ConfigError(
+                    "the checkpoint cannot be written: expected a directory, got the file "
+                    f"`{callback.path}`. Choose another path."
+                )
+        elif not callable(callback):
+            raise ConfigError(
+                "a callback cannot be called: expected a function of a `TrainProgress` or a `Checkpoint`, "
+                f"got {callback!r}. Correct `callbacks`."
+            )
 
 
 def check_heads(d_model: int, heads: int) -> None:

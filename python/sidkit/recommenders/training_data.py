@@ -86,8 +86,24 @@ def training_data(
         sids=sids if recommender.uses_sids else None,
         item_vectors=vectors,
         validation=validation,
-        callbacks=tuple(callbacks),
+        callbacks=_checked_callbacks(callbacks),
     )
+
+
+def _checked_callbacks(callbacks: Any) -> tuple[Any, ...]:
+    if not isinstance(callbacks, Iterable):
+        raise ConfigError(
+            f"`callbacks` has the wrong type: expected a list, got {type(callbacks).__name__}. "
+            "Put the callback into a list."
+        )
+    checked = tuple(callbacks)
+    for callback in checked:
+        if isinstance(callback, type):
+            raise ConfigError(
+                f"a callback is a class: expected an object, got the class {callback.__name__}. "
+                f"Write {callback.__name__}(...)."
+            )
+    return checked
 
 
 def _checked_vectors(given: npt.ArrayLike, items: int) -> npt.NDArray[np.floating[Any]]:
