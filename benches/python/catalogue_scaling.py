@@ -11,8 +11,8 @@ A step has 128 histories of 20 items, from a `MarkovWorld`; the network has widt
 dimensions, memory-mapped as float16. Semantic IDs have three codes and a collision token, of 256 codes per
 level up to 20,000 items and of 1024 above. The first code is the cluster of the item, as a tokenizer finds
 it; the others are random. `step_seconds` is the median of the steps after the warm-up, in processor time,
-which on one thread is the wall time of an idle machine. `peak_bytes` is the largest resident set from the call of
-`fit` on, inputs, network and mapped pages of the vectors included.
+which on one thread is the wall time of an idle machine. `peak_bytes` is the largest resident set from the
+call of `fit` on, inputs, network and mapped pages of the vectors included.
 """
 
 import argparse

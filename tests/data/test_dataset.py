@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.data import Dataset, cyclic_world
+from sidkit.data import Dataset, cyclic_world, dataset
 from sidkit.errors import DataError
 
 ITEMS = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["A", "B", "C"]})
@@ -147,3 +147,22 @@ def test_the_world_is_the_same_for_the_same_seed():
     assert left.dataset.interactions.equals(right.dataset.interactions)
     assert (left.vectors == right.vectors).all()
     assert not (cyclic_world(seed=4).vectors == left.vectors).all()
+
+
+@pytest.mark.parametrize("block", [2, 100])
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=12))
+def test_events_in_order_are_not_sorted_and_others_are(block, events):
+    """Histories of any log are those of a stable sort by user and time; sorted logs skip it."""
+    frame = pl.DataFrame(
+        {"user_id": [f"{user}" for user, _ in events], "timestamp": [time for _, time in events]}
+    ).with_columns(item_id=pl.int_range(pl.len()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "_BLOCK", block)
+        data = Dataset.from_frames(frame)
+        histories, rows = data.histories(), data._ordered_events()
+    expected = frame.with_columns(user=pl.Series(data.user_index)).sort(
+        "user", "timestamp", maintain_order=True
+    )
+    assert histories.values.tolist() == expected["item_id"].to_list()
+    in_order = expected["item_id"].to_list() == list(range(len(events)))
+    assert isinstance(rows, slice) == in_order

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidkit.data import Sequences
+from sidkit.data import Sequences, sequences
 from sidkit.errors import DataError
 
 rows_of_items = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=6), max_size=8)
@@ -91,3 +91,12 @@ def test_rows_side_by_side_and_in_parts():
     assert [part.tolist() for part in rows.parts(2)] == [[1, 2], [3, 4], [5], [6], [7, 8]]
     assert rows.parts(9) == rows.take([0, 2, 3])
     assert len(Sequences.from_rows([[]]).parts(3)) == 0
+
+
+@pytest.mark.parametrize("block", [1, 3, 100])
+def test_slices_are_copied_in_blocks(block, monkeypatch):
+    rows = Sequences.from_rows([[1, 2, 3, 4, 5], [], [6], [7, 8]])
+    monkeypatch.setattr(sequences, "_BLOCK", block)
+    assert as_lists(rows.take([3, 0, 1, 0])) == [[7, 8], [1, 2, 3, 4, 5], [], [1, 2, 3, 4, 5]]
+    assert as_lists(rows.take_heads(np.array([0, 3]), np.array([2, 9]))) == [[1, 2], [7, 8]]
+    assert len(rows.take([])) == 0

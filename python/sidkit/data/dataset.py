@@ -25,6 +25,9 @@ from sidkit.errors import ConfigError, DataError
 
 __all__ = ["Dataset"]
 
+#: Events compared at once.
+_BLOCK = 1 << 22
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
@@ -267,21 +270,25 @@ class Dataset:
 
     def _ordered_events(
         self, ties: Ties = "source", seed: int = 0, marks: npt.NDArray[np.int8] | None = None
-    ) -> npt.NDArray[np.int64]:
-        """Rows of `interactions`, user by user, oldest first, int64 (events,); `marks` order tied times."""
+    ) -> npt.NDArray[np.int64] | slice:
+        """Rows of `interactions`, user by user, oldest first; `marks` order tied times.
+
+        Returns:
+            int64 (events,), or a slice of all rows where they are in this order already.
+        """
         if ties not in ("source", "shuffle"):
             raise ConfigError(f"ties is invalid: expected `source` or `shuffle`, got {ties!r}. Correct it.")
         times = self.interactions[self.order_column].to_numpy()
+        keys = [times, self.user_index] if marks is None else [marks, times, self.user_index]
         if ties == "shuffle":
-            among_equals = np.random.default_rng(seed).permutation(len(times))
+            keys.insert(0, np.random.default_rng(seed).permutation(len(times)))
         elif "position" in self.interactions.columns:
-            among_equals = self.interactions["position"].to_numpy()
-        else:
-            among_equals = np.arange(len(times))
-        keys = (among_equals, times, self.user_index)
-        return np.lexsort(keys if marks is None else (keys[0], marks, *keys[1:])).astype(np.int64)
+            keys.insert(0, self.interactions["position"].to_numpy())
+        elif marks is None and _are_ordered(self.user_index, times):
+            return slice(None)
+        return np.lexsort(keys).astype(np.int64, copy=False)  # stable
 
-    def _histories_of(self, events: npt.NDArray[np.int64]) -> Histories:
+    def _histories_of(self, events: npt.NDArray[np.int64] | slice) -> Histories:
         lengths = np.bincount(self.user_index, minlength=len(self.user_ids))
         times = self.interactions[self.order_column].to_numpy()[events]
         return Histories(self.item_index[events], offsets_of(lengths), self.item_ids, self.user_ids, times)
@@ -338,6 +345,15 @@ def _with_ids(frame: pl.DataFrame, table: str, *columns: str) -> pl.DataFrame:
         if ids.dtype != frame[column].dtype:
             frame = frame.with_columns(ids)
     return frame
+
+
+def _are_ordered(users: npt.NDArray[np.int32], times: npt.NDArray[Any]) -> bool:
+    """Return whether events are ordered by user, and by time within each user."""
+    for start in range(0, len(users), _BLOCK):
+        user, time = (values[start : start + _BLOCK + 1] for values in (users, times))
+        if not ((user[1:] > user[:-1]) | ((user[1:] == user[:-1]) & (time[1:] >= time[:-1]))).all():
+            return False
+    return True
 
 
 def _check_known(interactions: pl.DataFrame, items: pl.DataFrame) -> None:

@@ -44,7 +44,10 @@ def normalize_events(interactions: pl.DataFrame) -> pl.DataFrame:
         values = interactions[column]
         converted = to_seconds(values) if column == "timestamp" else _to_numbers(values)
         if column in TIME_COLUMNS:
-            bad = (converted.is_null() | ~converted.cast(pl.Float64).is_finite().fill_null(False)).arg_true()
+            gaps = converted.is_null()
+            if converted.dtype.is_float():
+                gaps |= ~converted.is_finite().fill_null(False)
+            bad = gaps.arg_true()
             if len(bad):
                 raise DataError(
                     f"column `{column}` of `interactions` has gaps: expected a finite number in every row, "

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sidkit.data.id_columns import check_id_column, rows_of
-from sidkit.data.sequences import Sequences, offsets_of, slice_positions
+from sidkit.data.sequences import Sequences, copy_slices, offsets_of
 from sidkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -112,14 +112,13 @@ class Histories(Sequences):
         rows: npt.NDArray[np.int64] | None = None,
     ) -> Self:
         offsets = offsets_of(lengths)
-        chosen = slice_positions(starts, offsets)
         users, times = self.user_ids, self.times
         return replace(
             self,
-            values=self.values[chosen],
+            values=copy_slices(self.values, starts, offsets),
             offsets=offsets,
             user_ids=users if users is None or rows is None else users.gather(rows),
-            times=None if times is None else times[chosen],
+            times=None if times is None else copy_slices(times, starts, offsets),
         )
 
 

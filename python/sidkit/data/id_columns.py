@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._integer_index import IntegerIndex
 from sidkit.errors import DataError
 
 __all__ = ["check_distinct", "check_id_column", "find_rows", "is_id_type", "rows_of", "some", "unknown_items"]
@@ -47,6 +48,8 @@ def check_id_column(ids: pl.Series, column: str, table: str) -> pl.Series:
 
 def check_distinct(ids: pl.Series) -> None:
     """Raise DataError if an item has several rows in `items`."""
+    if ids.n_unique() == len(ids):
+        return
     repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
     if len(repeated):
         raise DataError(
@@ -83,16 +86,17 @@ def rows_of(values: pl.Series, ids: pl.Series, kind: str) -> npt.NDArray[np.int3
             f"{kind} ids have the wrong type: expected {ids.dtype} as in the catalogue, got {values.dtype}. "
             "Cast one of them."
         )
+    if _fits_int64(values.dtype) and _fits_int64(ids.dtype):
+        found = IntegerIndex(ids.to_numpy()).rows(values.to_numpy())
+        if len(found) and found.min() < 0:
+            raise _unknown(values.filter(pl.Series(found < 0)), ids, kind)
+        return found
     values, ids = _one_type(values, ids)
     table = pl.DataFrame({"id": ids}).with_row_index("row")
-    found = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")["row"]
-    if found.null_count():
-        missing = values.filter(found.is_null()).unique(maintain_order=True)
-        raise DataError(
-            f"{len(missing)} {kind} ids are unknown: expected ids such as {some(ids, 3)}, "
-            f"got {some(missing, 3)}. Add them to the catalogue or leave them out."
-        )
-    return found.cast(pl.Int32).to_numpy(writable=True)
+    joined = pl.DataFrame({"id": values}).join(table, on="id", how="left", maintain_order="left")["row"]
+    if joined.null_count():
+        raise _unknown(values.filter(joined.is_null()), ids, kind)
+    return joined.cast(pl.Int32).to_numpy(writable=True)
 
 
 def find_rows(
@@ -116,6 +120,18 @@ def find_rows(
             f"such as {some(known, 3)}. Check the spelling and the type."
         )
     return np.array([rows[key] for key in keys], dtype=np.int32)
+
+
+def _fits_int64(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() and dtype not in (pl.UInt64, pl.Int128)
+
+
+def _unknown(values: pl.Series, ids: pl.Series, kind: str) -> DataError:
+    missing = values.unique(maintain_order=True)
+    return DataError(
+        f"{len(missing)} {kind} ids are unknown: expected ids such as {some(ids, 3)}, "
+        f"got {some(missing, 3)}. Add them to the catalogue or leave them out."
+    )
 
 
 def _one_type(left: pl.Series, right: pl.Series) -> tuple[pl.Series, pl.Series]:

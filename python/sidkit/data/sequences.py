@@ -14,7 +14,10 @@ from sidkit.errors import DataError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Sequences", "check_sequences", "offsets_of", "slice_positions"]
+__all__ = ["Sequences", "check_sequences", "copy_slices", "offsets_of"]
+
+#: Values copied at once.
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +136,15 @@ class Sequences:
         asked = np.broadcast_to(np.asarray(lengths, dtype=np.int64), len(self))
         return self._slices(self.offsets[:-1], np.clip(asked, 0, self.lengths))
 
+    def take_heads(self, rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Self:
+        """Copy the first values of the given rows, `take(rows).head(lengths)` in one copy.
+
+        Args:
+            rows: int64 (n,).
+            lengths: number of values of each, int64 (n,); a shorter row is kept whole.
+        """
+        return self._slices(self.offsets[rows], np.clip(lengths, 0, self.lengths[rows]), rows)
+
     def parts(self, length: int) -> Sequences:
         """Cut every row into parts of `length` values (1 or more), the last one shorter; drop empty rows."""
         counts = -(-self.lengths // length)
@@ -156,7 +168,7 @@ class Sequences:
     ) -> Self:
         """Copy one slice of `values` per row; `rows` are the rows they come from, None for all in order."""
         offsets = offsets_of(lengths)
-        return replace(self, values=self.values[slice_positions(starts, offsets)], offsets=offsets)
+        return replace(self, values=copy_slices(self.values, starts, offsets), offsets=offsets)
 
 
 def check_sequences(name: str, given: object) -> Sequences:
@@ -176,9 +188,25 @@ def offsets_of(lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return offsets
 
 
-def slice_positions(starts: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Places of the values of slices that begin at `starts` and fill `offsets`, int64 (nnz,)."""
-    return np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], np.diff(offsets))
+def copy_slices(
+    values: npt.NDArray[Any], starts: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[Any]:
+    """Copy one slice of `values` per row, (nnz,).
+
+    Args:
+        values: any array (n,).
+        starts: where the slice of each row begins, int64 (rows,).
+        offsets: offsets of the result, int64 (rows + 1,).
+    """
+    copied = np.empty(offsets[-1], values.dtype)
+    row = 0
+    while row < len(starts):  # blocks of rows, so that positions take little memory
+        stop = max(row + 1, int(np.searchsorted(offsets, offsets[row] + _BLOCK, "right")) - 1)
+        part = offsets[row : stop + 1]
+        positions = np.arange(part[0], part[-1]) + np.repeat(starts[row:stop] - part[:-1], np.diff(part))
+        copied[part[0] : part[-1]] = values[positions]
+        row = stop
+    return copied
 
 
 def _integers(name: str, array: Any, dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:

@@ -246,9 +246,8 @@ def _marks_of_last(histories: Histories) -> npt.NDArray[np.int8]:
 def _examples(histories: Histories, at: npt.NDArray[np.int64]) -> EvaluationSet:
     """Make the event at place `at` of each history its target; -1 leaves the user out."""
     users = np.flatnonzero(at > 0)
-    rows = histories.take(users)
-    targets = rows.values[rows.offsets[:-1] + at[users]]
-    return EvaluationSet(users.astype(np.int32), rows.head(at[users]), targets)
+    targets = histories.values[histories.offsets[users] + at[users]]
+    return EvaluationSet(users.astype(np.int32), histories.take_heads(users, at[users]), targets)
 
 
 def _split_by_marks(

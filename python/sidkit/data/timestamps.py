@@ -56,6 +56,9 @@ def to_seconds(values: pl.Series) -> pl.Series:
 
 def _by_magnitude(values: pl.Series) -> pl.Series:
     """Convert numbers to seconds by their median magnitude; seconds are returned unchanged."""
+    least, most = values.min(), values.max()
+    if least is not None and most is not None and least > -LIMIT and most < LIMIT:  # type: ignore[operator]
+        return values  # all are seconds; long columns of integers are not copied
     sizes = values.cast(pl.Float64).abs()
     sizes = sizes.filter(sizes.is_finite().fill_null(False))
     if len(sizes) == 0:
