@@ -8,6 +8,7 @@ and compared later without the model.
     TargetRanks                       rank of each target: what stored runs keep for paired comparisons
     bootstrap_interval, compare       95 % intervals of a mean, and of the difference of two models
     bigram_losses                     losses of a bigram baseline, which a generative model must beat
+    ListFacts, list_metrics           diversity, novelty, calibration, …; see `sidkit.evaluate.lists`
     measure                           all metrics for all slices, as a list of `Result`
     Evaluation                        what `Recommender.evaluate` returns
     Protocol, Metrics                 contents of `metrics.json`
@@ -20,6 +21,7 @@ require("polars", extra="data")
 from sidkit.evaluate.bigram import bigram_losses
 from sidkit.evaluate.evaluation import Evaluation
 from sidkit.evaluate.interval import bootstrap_interval, bootstrap_p_value
+from sidkit.evaluate.lists import ListFacts, item_ages, list_metrics
 from sidkit.evaluate.machine import machine_facts, version_facts
 from sidkit.evaluate.measure import Comparison, compare, measure
 from sidkit.evaluate.metrics import catalogue_metrics, target_ranks, user_metrics
@@ -32,6 +34,7 @@ from sidkit.evaluate.slices import cold_slices, user_slices
 __all__ = [
     "Comparison",
     "Evaluation",
+    "ListFacts",
     "Metrics",
     "Predictions",
     "Protocol",
@@ -43,6 +46,8 @@ __all__ = [
     "catalogue_metrics",
     "cold_slices",
     "compare",
+    "item_ages",
+    "list_metrics",
     "machine_facts",
     "measure",
     "target_ranks",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sidkit.errors import ConfigError, DataError
+from sidkit.evaluate.lists.facts import ListFacts
 from sidkit.evaluate.measure import measure
 from sidkit.evaluate.metrics_file import Metrics, Result
 from sidkit.evaluate.predictions import Predictions
@@ -20,7 +21,20 @@ from sidkit.evaluate.protocol import Protocol
 
 __all__ = ["Evaluation"]
 
-_KINDS = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
+_KINDS = {
+    "recall": "Recall",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
+    "diversity": "Diversity",
+    "entropy": "Entropy",
+    "average_popularity": "Average popularity",
+    "novelty": "Novelty",
+    "serendipity": "Serendipity",
+    "new": "New items",
+    "miscalibration": "Miscalibration",
+    "violations": "Violations",
+    "gini": "Gini index",
+}
 #: Splits whose tables show warm and cold targets.
 _COLD_SPLITS = ("cold_items", "global_time")
 _SETTINGS = {True: "seen items excluded", False: "seen items included"}
@@ -51,6 +65,7 @@ class Evaluation:
         ks: Iterable[int] = (5, 10, 20),
         slices: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         popularity: npt.NDArray[np.integer] | None = None,
+        lists: ListFacts | None = None,
     ) -> Evaluation:
         """Measure the predictions of one model.
 
@@ -60,6 +75,7 @@ class Evaluation:
             ks: the cut-offs, each at most the length of the lists.
             slices: masks, bool (m,), of groups of users, see `user_slices`.
             popularity: int (candidates,), the training events of each item, for `popular@K` and `cold@K`.
+            lists: facts about the items, for metrics of lists beyond accuracy, see `list_metrics`.
 
         Raises:
             ConfigError: if the predictions are of several models, or a cut-off is beyond the lists.
@@ -79,6 +95,7 @@ class Evaluation:
                 ks=ks,
                 slices=slices,
                 popularity=popularity,
+                lists=lists,
                 resamples=protocol.resamples,
             )
         described = dataclasses.replace(

@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate.interval import bootstrap_interval, bootstrap_means, interval_of, p_value_of
+from sidkit.evaluate.lists.exposure import gini
+from sidkit.evaluate.lists.facts import ListFacts, list_metrics
 from sidkit.evaluate.metrics import catalogue_metrics, user_metrics
 from sidkit.evaluate.metrics_file import Result
 from sidkit.evaluate.predictions import Predictions
@@ -22,6 +24,7 @@ def measure(
     ks: Iterable[int] = (5, 10, 20),
     slices: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     popularity: npt.NDArray[np.integer] | None = None,
+    lists: ListFacts | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Result]:
@@ -33,13 +36,15 @@ def measure(
         ks: the cut-offs, each at most k.
         slices: masks, bool (m,), by name, such as those of `user_slices`; the slice `all` is always added.
         popularity: int (n_items,), the training events of each item, for `popular@K` and `cold@K`.
+        lists: facts about the items, for metrics of lists beyond accuracy, see `list_metrics`.
         resamples: bootstrap samples per metric.
         seed: seed of the bootstrap.
 
     Returns:
-        Recall, NDCG and MRR for every slice and cut-off, with intervals; the figures of `catalogue_metrics`
-        for the slice `all`, without intervals, since they are not means over users. Every result carries
-        the `exclude_seen` of the predictions.
+        Recall, NDCG and MRR for every slice and cut-off, with intervals, and the metrics of `lists` over
+        the users for whom they are defined. The figures of `catalogue_metrics`, and with `lists` the
+        `gini@K`, for the slice `all`, without intervals, since they are not means over users. Every result
+        carries the `exclude_seen` of the predictions.
 
     Raises:
         ConfigError: if a cut-off is beyond the length of the lists, or a slice is named `all`.
@@ -47,18 +52,26 @@ def measure(
     """
     ks = tuple(ks)
     metrics = user_metrics(predictions, n_items, ks)
+    figures = catalogue_metrics(predictions, n_items, ks, popularity=popularity)
+    if lists is not None:
+        lists.check(len(predictions), n_items)
+        for k in ks:
+            metrics |= list_metrics(predictions, lists, k)
+            figures[f"gini@{k}"] = gini(predictions.items[:, :k], n_items)
     everyone = {"all": np.ones(len(predictions), bool)}
     results = []
     for name, mask in (everyone | _checked(slices or {}, len(predictions))).items():
         for metric, values in metrics.items():
+            rows = mask & ~np.isnan(values)
+            if not rows.any():
+                continue
             low, high = bootstrap_interval(
-                values[mask], users=predictions.users[mask], resamples=resamples, seed=seed
+                values[rows], users=predictions.users[rows], resamples=resamples, seed=seed
             )
-            value = float(values[mask].mean())
+            value = float(values[rows].mean())
             results.append(
                 Result(predictions.model, name, metric, value, (low, high), predictions.exclude_seen)
             )
-    figures = catalogue_metrics(predictions, n_items, ks, popularity=popularity)
     return results + [
         Result(predictions.model, "all", metric, value, None, predictions.exclude_seen)
         for metric, value in figures.items()

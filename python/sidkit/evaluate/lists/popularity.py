@@ -1,0 +1,56 @@
+"""Popularity and novelty of recommended items."""
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["average_popularity", "mean_over_items", "novelty"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+def mean_over_items(items: npt.NDArray[np.integer], values: npt.NDArray[np.number]) -> Float64:
+    """Average a value of the items of each list, float64 (m,); 0 for an empty list.
+
+    Args:
+        items: item rows (m, k), padded with -1.
+        values: value of every item, (items,).
+    """
+    there = items >= 0
+    summed = np.where(there, values.astype(np.float64)[items], 0).sum(axis=1)
+    mean: Float64 = summed / np.maximum(there.sum(axis=1), 1)
+    return mean
+
+
+def average_popularity(items: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> Float64:
+    """Compute the mean number of training events of the items of each list.
+
+        ARP = sum over i of count(i) / n
+
+    for the n items of a list (Yin et al., VLDB 2012; Abdollahpouri et al., FLAIRS 2019).
+
+    Args:
+        items: item rows (m, k), padded with -1.
+        counts: training events of every item, int (items,).
+
+    Returns:
+        float64 (m,); 0 for an empty list.
+    """
+    return mean_over_items(items, counts)
+
+
+def novelty(items: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> Float64:
+    """Compute the mean self-information of the items of each list.
+
+        novelty = - sum over i of log2 q(i) / n,  q(i) = (count(i) + 1) / (all events + items)
+
+    for the n items of a list (Zhou et al., PNAS 2010; Castells et al., 2011).
+
+    Args:
+        items: item rows (m, k), padded with -1.
+        counts: training events of every item, int (items,).
+
+    Returns:
+        Bits, float64 (m,); 0 for an empty list.
+    """
+    shares = (counts + 1.0) / (counts.sum() + len(counts))
+    return mean_over_items(items, -np.log2(shares))

@@ -1,0 +1,55 @@
+"""Violations of rules in lists."""
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit.data import Sequences
+
+__all__ = ["cap_violations", "share_violations"]
+
+
+def cap_violations(
+    items: npt.NDArray[np.integer], attribute: Sequences, at_most: int
+) -> npt.NDArray[np.float64]:
+    """Count the items of each list beyond a maximum number per value of an attribute.
+
+        violations = sum over values v of max(0, n(v) - at_most)
+
+    with n(v), the items of the list that have the value.
+
+    Args:
+        items: item rows (m, k), padded with -1.
+        attribute: for every item, its values, 0 or higher; see `sidkit.rerank.item_attribute`.
+        at_most: permitted items per value.
+
+    Returns:
+        float64 (m,); 0 for a list that keeps the rule.
+    """
+    there = items >= 0
+    each = attribute.take(items[there].astype(np.int64))
+    row = np.repeat(np.broadcast_to(np.arange(len(items))[:, None], items.shape)[there], each.lengths)
+    values = int(attribute.values.max(initial=-1)) + 1
+    pairs, counts = np.unique(row * max(values, 1) + each.values, return_counts=True)
+    beyond = np.maximum(counts - at_most, 0).astype(np.float64)
+    return np.bincount(pairs // max(values, 1), weights=beyond, minlength=len(items))
+
+
+def share_violations(
+    items: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], least: int
+) -> npt.NDArray[np.float64]:
+    """Count the items of a group that each list lacks.
+
+        violations = max(0, least - n)
+
+    with n, the items of the list that belong to the group.
+
+    Args:
+        items: item rows (m, k), padded with -1.
+        mask: bool (items,), True for the items of the group.
+        least: required number of items.
+
+    Returns:
+        float64 (m,); 0 for a list that keeps the rule.
+    """
+    members = ((items >= 0) & mask[items]).sum(axis=1)
+    return np.maximum(least - members, 0).astype(np.float64)
