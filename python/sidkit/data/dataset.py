@@ -65,13 +65,13 @@ class Dataset:
         interactions = _with_ids(self.interactions, "interactions", "user_id", "item_id")
         interactions = normalize_events(interactions)
         check_distinct(items["item_id"])
-        _check_known(interactions, items)
+        item_index = _item_rows(interactions, items)
         user_ids = interactions["user_id"].unique(maintain_order=True)
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "interactions", interactions)
         object.__setattr__(self, "user_ids", user_ids)
         object.__setattr__(self, "user_index", rows_of(interactions["user_id"], user_ids, "user"))
-        object.__setattr__(self, "item_index", rows_of(interactions["item_id"], items["item_id"], "item"))
+        object.__setattr__(self, "item_index", item_index)
 
     @classmethod
     def from_frames(
@@ -354,6 +354,15 @@ def _are_ordered(users: npt.NDArray[np.int32], times: npt.NDArray[Any]) -> bool:
         if not ((user[1:] > user[:-1]) | ((user[1:] == user[:-1]) & (time[1:] >= time[:-1]))).all():
             return False
     return True
+
+
+def _item_rows(interactions: pl.DataFrame, items: pl.DataFrame) -> npt.NDArray[np.int32]:
+    """Return the row in `items` of every event, int32 (events,)."""
+    try:
+        return rows_of(interactions["item_id"], items["item_id"], "item")
+    except DataError:
+        _check_known(interactions, items)  # raises an error that names the tables
+        raise
 
 
 def _check_known(interactions: pl.DataFrame, items: pl.DataFrame) -> None:
