@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from sidkit.evaluate import Metrics, Protocol, Result, TargetRanks
-from sidkit.report.tables.baselines import BASELINES, findings, gains_over, strongest_baseline
+from sidkit.report.tables.baselines import BASELINES, COMPARED, findings, gains_over, strongest_baseline
 from sidkit.report.tables.independent import IndependentResult
+from sidkit.report.tables.resampling import Resampled
 from sidkit.report.tables.results import results_tables
 from sidkit.report.tables.stored import Entry, StoredRun
 
@@ -35,7 +36,7 @@ def published(model, ndcg):
 
 def summary(entries, independent=()):
     baseline = strongest_baseline(entries)
-    gains = [] if baseline is None else gains_over(baseline, entries)
+    gains = [] if baseline is None else gains_over(baseline, entries, Resampled.of(entries, COMPARED))
     return findings(entries, baseline, gains, independent)
 
 
@@ -60,7 +61,7 @@ def test_no_baseline():
 
 def test_models_and_other_baselines_are_compared():
     entries = [entry("tiger", 0.5), entry("sasrec", 0.3), entry("popularity", 0.1)]
-    gains = gains_over(strongest_baseline(entries), entries)
+    gains = gains_over(strongest_baseline(entries), entries, Resampled.of(entries, COMPARED))
     assert [gain.entry.title for gain in gains] == ["TIGER", "Popularity"]
     differences = [[round(found.difference, 6) for found in gain.comparisons] for gain in gains]
     assert differences == [[0.2, 0.2], [-0.2, -0.2]]

@@ -10,10 +10,12 @@ from sidkit.report.numbers import number
 from sidkit.report.tables.cells import gain_cell, p_cell, seeds_cell
 from sidkit.report.tables.independent import IndependentResult
 from sidkit.report.tables.markdown import markdown_table
+from sidkit.report.tables.resampling import RESAMPLES, Resampled
 from sidkit.report.tables.stored import Entry
 
 __all__ = [
     "BASELINES",
+    "COMPARED",
     "Gains",
     "differences_table",
     "findings",
@@ -27,7 +29,6 @@ BASELINES = ("popularity", "item_knn", "transition_graph", "sasrec", "gru4rec", 
 COMPARED = ("recall@10", "ndcg@10")
 #: The metric that determines the strongest baseline.
 DECISIVE = "ndcg@10"
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,24 +55,21 @@ def strongest_baseline(entries: Iterable[Entry]) -> Entry | None:
     return max(known, key=lambda entry: _mean(entry, DECISIVE), default=None)
 
 
-def gains_over(baseline: Entry, entries: Iterable[Entry]) -> list[Gains]:
+def gains_over(baseline: Entry, entries: Iterable[Entry], sample: Resampled) -> list[Gains]:
     """Compare every other entry with a baseline; entries without stored ranks are skipped.
 
-    Raises:
-        DataError: if two entries have different users or targets.
+    Args:
+        baseline: the entry to compare with.
+        entries: the entries to compare.
+        sample: bootstrap means of all of them.
     """
     found = []
     for entry in entries:
-        if entry is baseline:
-            continue
-        columns = [entry.gain_over(baseline, metric) for metric in COMPARED]
-        comparisons = [
-            Comparison.of(entry.ranking, baseline.ranking, metric, column, resamples=_RESAMPLES)
-            for metric, column in zip(COMPARED, columns, strict=True)
-            if column is not None
-        ]
-        if len(comparisons) == len(COMPARED):
-            found.append(Gains(entry, comparisons))
+        if entry is not baseline:
+            compared = [sample.comparison(entry, baseline, metric) for metric in COMPARED]
+            known = [comparison for comparison in compared if comparison is not None]
+            if len(known) == len(COMPARED):
+                found.append(Gains(entry, known))
     return found
 
 
@@ -84,7 +82,7 @@ def differences_table(entries: Sequence[Entry], baseline: Entry, gains: Sequence
     for gain in gains:
         cells = [gain.entry.title, f"{seeds_cell(gain.entry)} against {seeds_cell(baseline)}"]
         for found in gain.comparisons:
-            cells += [gain_cell(found.difference, found.ci95), p_cell(found.p, _RESAMPLES)]
+            cells += [gain_cell(found.difference, found.ci95), p_cell(found.p, RESAMPLES)]
         rows.append(cells)
     return markdown_table(head, rows, names=2)
 

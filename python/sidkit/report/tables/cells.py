@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from sidkit.report.numbers import number
+from sidkit.report.tables.resampling import Resampled
 from sidkit.report.tables.stored import Entry
 
 __all__ = ["accuracy_cell", "cost_cell", "gain_cell", "p_cell", "seeds_cell", "training_cell"]
@@ -14,16 +15,16 @@ def seeds_cell(entry: Entry) -> str:
     return ", ".join(map(str, entry.seeds))
 
 
-def accuracy_cell(entry: Entry, metric: str) -> str:
+def accuracy_cell(entry: Entry, metric: str, sample: Resampled | None = None) -> str:
     """Format the mean of a metric over seeds, its standard deviation and its 95 % interval over users.
 
-    For example `0.0384 ± 0.0005 (0.0371–0.0397)`.
+    For example `0.0384 ± 0.0005 (0.0371–0.0397)`. The interval is that of `sample` if given.
     """
     values = entry.values(metric)
     if not values:
         return "–"
     spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
-    ends = entry.interval(metric)
+    ends = entry.interval(metric) if sample is None else sample.interval(entry, metric)
     interval = f" ({number(ends[0])}–{number(ends[1])})" if ends else ""
     return number(statistics.fmean(values)) + spread + interval
 

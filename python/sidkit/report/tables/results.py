@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from sidkit.report.names import metric_name
 from sidkit.report.numbers import number
 from sidkit.report.tables.baselines import (
+    COMPARED,
     differences_table,
     findings,
     gains_over,
@@ -15,11 +16,10 @@ from sidkit.report.tables.baselines import (
 from sidkit.report.tables.cells import accuracy_cell, cost_cell, seeds_cell, training_cell
 from sidkit.report.tables.independent import IndependentResult
 from sidkit.report.tables.markdown import markdown_table
+from sidkit.report.tables.resampling import Resampled
 from sidkit.report.tables.stored import Entry, Setting, StoredRun, settings_of
 
 __all__ = ["results_tables"]
-
-METRICS = ("recall@10", "ndcg@10")
 
 
 def results_tables(runs: Sequence[StoredRun], independent: Sequence[IndependentResult] = ()) -> str:
@@ -42,10 +42,11 @@ def _of_setting(setting: Setting, independent: Sequence[IndependentResult]) -> I
     published = sorted(
         (row for row in independent if row.matches(setting.rules)), key=lambda row: -row.metrics["ndcg@10"]
     )
+    sample = Resampled.of(entries, COMPARED)
     yield f"**{setting.title}**"
-    yield _accuracy(entries, published)
+    yield _accuracy(entries, published, sample)
     baseline = strongest_baseline(entries)
-    gains = [] if baseline is None else gains_over(baseline, entries)
+    gains = [] if baseline is None else gains_over(baseline, entries, sample)
     if baseline is not None and gains:
         yield differences_table(entries, baseline, gains)
     yield findings(entries, baseline, gains, published)
@@ -57,11 +58,11 @@ def _of_setting(setting: Setting, independent: Sequence[IndependentResult]) -> I
         yield f"Times: {machines}, except where a GPU is named."
 
 
-def _accuracy(entries: Sequence[Entry], published: Sequence[IndependentResult]) -> str:
-    heads = ["model", "seeds", *map(metric_name, METRICS), "training, s", "CPU, s"]
+def _accuracy(entries: Sequence[Entry], published: Sequence[IndependentResult], sample: Resampled) -> str:
+    heads = ["model", "seeds", *map(metric_name, COMPARED), "training, s", "CPU, s"]
     groups = {
-        "Models": [_row(entry) for entry in entries if not is_baseline(entry)],
-        "Baselines": [_row(entry) for entry in entries if is_baseline(entry)],
+        "Models": [_row(entry, sample) for entry in entries if not is_baseline(entry)],
+        "Baselines": [_row(entry, sample) for entry in entries if is_baseline(entry)],
         "Published elsewhere": [_published_row(row) for row in published],
     }
     rows = []
@@ -71,15 +72,15 @@ def _accuracy(entries: Sequence[Entry], published: Sequence[IndependentResult]) 
     return markdown_table(heads, rows)
 
 
-def _row(entry: Entry) -> list[str]:
-    figures = (accuracy_cell(entry, name) for name in METRICS)
+def _row(entry: Entry, sample: Resampled) -> list[str]:
+    figures = (accuracy_cell(entry, name, sample) for name in COMPARED)
     costs = training_cell(entry), cost_cell(run.cpu_seconds for run in entry.runs)
     return [entry.title, seeds_cell(entry), *figures, *costs]
 
 
 def _published_row(row: IndependentResult) -> list[str]:
     seeds = "–" if row.seeds is None else "1 seed" if row.seeds == 1 else f"{row.seeds} seeds"
-    return [f"{row.model}, {row.source}", seeds, *(number(row.metrics[name]) for name in METRICS), "–", "–"]
+    return [f"{row.model}, {row.source}", seeds, *(number(row.metrics[name]) for name in COMPARED), "–", "–"]
 
 
 def _source(row: IndependentResult) -> str:

@@ -147,8 +147,16 @@ class Entry:
         ours, theirs = self.per_user(metric), other.per_user(metric)
         if ours is None or theirs is None:
             return None
-        _check_same(self.runs[0], other.runs[0])
+        self.check_same_examples(other)
         return ours - theirs
+
+    def check_same_examples(self, other: "Entry") -> None:
+        """Check that another entry has the same users and targets, where both have ranks.
+
+        Raises:
+            DataError: if not.
+        """
+        _check_same(self.runs[0], other.runs[0])
 
 
 @dataclass(frozen=True, eq=False)
