@@ -13,7 +13,8 @@ LAYERS = {
     "train": {"data", "ids", "tokenizers", "models"},
     "decode": {"data", "ids", "tokenizers", "models"},
     "evaluate": {"data", "ids"},
-    "recommenders": {"data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate"},
+    "rerank": {"data", "ids"},
+    "recommenders": {"data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate", "rerank"},
     "ranking": {"data", "embed", "ids", "tokenizers", "evaluate"},
     "report": {"data", "embed", "ids", "tokenizers", "evaluate", "recommenders", "ranking"},
     "run": {
@@ -22,7 +23,7 @@ LAYERS = {
     },
     "experiments": {
         *("data", "embed", "ids", "tokenizers", "decode", "evaluate", "recommenders", "ranking", "report"),
-        "run",
+        *("rerank", "run"),
     },
 }
 LAYERS["cli"] = set(LAYERS)

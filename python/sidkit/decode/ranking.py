@@ -1,4 +1,4 @@
-"""The best items of each row of a matrix of scores."""
+"""The best items of each row of a matrix of scores, and the most similar items."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,7 +6,7 @@ import numpy.typing as npt
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["Ranked", "top_k"]
+__all__ = ["Ranked", "concatenated", "most_similar", "top_k"]
 
 #: Items int32 (m, k), best first, padded with -1, and their scores float32 (m, k), padded with -inf.
 Ranked = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
@@ -68,6 +68,37 @@ def top_k(
     if columns is not None:
         items[items >= 0] = columns[items[items >= 0]]
     return items, best
+
+
+def most_similar(vectors: Float32, rows: npt.NDArray[np.int64], k: int) -> Ranked:
+    """Return the k items with the highest cosines to each of some items, best first.
+
+    Args:
+        vectors: float32 (n_items, d).
+        rows: item rows, int64 (m,); an item is not similar to itself.
+        k: number of items, at least 1.
+
+    Returns:
+        items int32 (m, k) and cosines float32 (m, k), as `top_k`.
+
+    Raises:
+        ConfigError: if k is less than 1.
+    """
+    units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    step = max(1, _BLOCK_ELEMENTS // len(units))
+    parts = []
+    for start in range(0, max(1, len(rows)), step):
+        some = rows[start : start + step]
+        own = Sequences.from_lengths(some, np.ones(len(some), np.int64))
+        parts.append(top_k(units[some] @ units.T, k, own))
+    return concatenated(parts, k)
+
+
+def concatenated(parts: list[Ranked], k: int, rows: int = 0) -> Ranked:
+    """Concatenate rankings of k items after `rows` rows of padding."""
+    items = [np.full((rows, k), -1, np.int32), *(items for items, _ in parts)]
+    scores = [np.full((rows, k), -np.inf, np.float32), *(scores for _, scores in parts)]
+    return np.concatenate(items), np.concatenate(scores)
 
 
 def _checked(scores: npt.NDArray[np.floating], first_row: int) -> Float32:

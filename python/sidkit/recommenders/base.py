@@ -17,14 +17,15 @@ from sidkit._params import Parameters
 from sidkit._settings import check_arguments
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.options import ignore_progress
-from sidkit.decode.ranking import Ranked, top_k
+from sidkit.decode.ranking import Ranked, concatenated, most_similar, top_k
 from sidkit.errors import ConfigError, NotFittedError
-from sidkit.evaluate import Evaluation, Predictions, Protocol, cold_slices
+from sidkit.evaluate import Evaluation, ListFacts, Predictions, Protocol, cold_slices
 from sidkit.ids import SidTable
 from sidkit.recommenders import storage
 from sidkit.recommenders.filters import Query, make_filters
 from sidkit.recommenders.histories import ItemIndex, id_rows
 from sidkit.recommenders.training_data import TrainingData, same_catalogue, training_data
+from sidkit.rerank import ItemFeatures, Pipeline
 
 __all__ = ["Query", "Recommender", "TrainingData"]
 
@@ -118,7 +119,10 @@ class Recommender(Parameters, ABC):
         """
         check_arguments(self)
         self.check_settings()
-        data = training_data(self, histories, sids, item_vectors, validation, callbacks)
+        return self.fit_rows(training_data(self, histories, sids, item_vectors, validation, callbacks))
+
+    def fit_rows(self: Self, data: TrainingData) -> Self:
+        """Learn from data whose items are rows of one catalogue; see `fit`."""
         self._forget()
         self._fit(data)
         self.item_ids_ = data.item_ids
@@ -135,6 +139,8 @@ class Recommender(Parameters, ABC):
         exclude: Any = None,
         allow: Any = None,
         scoring: str | None = None,
+        rerank: Any = (),
+        candidates: int = 200,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Recommend the next items after one history or a batch of histories.
 
@@ -151,17 +157,19 @@ class Recommender(Parameters, ABC):
             allow: the same, of items that may be recommended, and nothing else. `data.catalogue().where`
                 makes sets from conditions on the items.
             scoring: one of `scorings`; None for the first.
+            rerank: a re-ranker of `sidkit.rerank` or a list of them, which choose the k items.
+            candidates: items that re-rankers choose from; at least `k` are.
 
         Returns:
             ids: item ids (m, k), best first: int64, padded with -1, or an object array of strings, padded
                 with None, where fewer items exist. One flat history gives (k,).
             scores: float32 of the same shape, padded with -inf. Natural-log probabilities of a generative
                 recommender, inner products of SASRec and GRU4Rec, counts of `Popularity`; for a history
-                without a known item, natural-log shares of the training events.
+                without a known item, natural-log shares of the training events. With `rerank`, its values.
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: if `k` is below 1 or there is no such scoring.
+            ConfigError: if `k` is below 1, there is no such scoring, or a re-ranker lacks what it needs.
             DataError: if histories or filters have the wrong form.
         """
         self._check_fitted()
@@ -175,6 +183,8 @@ class Recommender(Parameters, ABC):
             exclude=filters.exclude,
             allow=filters.allow,
             scoring=scoring,
+            rerank=rerank,
+            candidates=candidates,
         )
         ids = index.ids(rows)
         return (ids[0], scores[0]) if parsed.single else (ids, scores)
@@ -200,22 +210,12 @@ class Recommender(Parameters, ABC):
         if vectors is None:
             raise ConfigError(
                 f"`{self.method}` has no item vectors and cannot compare items: expected a recommender such "
-                "as "
-                "SASRec, GRU4Rec or RQTransformer"
+                "as SASRec, GRU4Rec or RQTransformer"
             )
         single = isinstance(ids, str | int | np.integer)
         rows = id_rows(self._index, [ids] if single else ids, "item")
-        units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        own = Sequences.from_lengths(rows, np.ones(len(rows), np.int64))
-        step = max(1, _SCORES_AT_ONCE // len(units))
-        parts = [
-            top_k(
-                units[own.values[start : start + step]] @ units.T, k, own.take(_range(start, step, len(own)))
-            )
-            for start in range(0, len(rows), step)
-        ] or [top_k(np.zeros((0, len(units)), np.float32), k)]
-        found = self._index.ids(np.concatenate([items for items, _ in parts]))
-        scores = np.concatenate([scores for _, scores in parts])
+        items, scores = most_similar(vectors, rows, k)
+        found = self._index.ids(items)
         return (found[0], scores[0]) if single else (found, scores)
 
     def evaluate(
@@ -226,6 +226,8 @@ class Recommender(Parameters, ABC):
         exclude_seen: bool | None = None,
         scoring: str | None = None,
         beam: int = 50,
+        rerank: Any = (),
+        lists: ListFacts | None = None,
         on_progress: Callable[[int], None] = ignore_progress,
     ) -> Evaluation:
         """Evaluate the recommendations for examples with known next items.
@@ -237,6 +239,8 @@ class Recommender(Parameters, ABC):
                 seen items excluded, is what `recommend` serves.
             scoring: one of `scorings`; None for the first.
             beam: prefixes kept at every level of a beam search.
+            rerank: re-rankers, as in `recommend`, of 200 candidates; the name of the model shows them.
+            lists: facts for metrics of lists beyond accuracy; counts and histories are added.
             on_progress: called with the number of examples done.
 
         Returns:
@@ -255,8 +259,11 @@ class Recommender(Parameters, ABC):
         scoring = self._checked_scoring(scoring)
         examples = same_catalogue(examples, self.item_ids_)
         settings = (True, False) if exclude_seen is None else (exclude_seen,)
+        steps = Pipeline.of(rerank).steps
+        name = "+".join([self.method, *(step.method for step in steps)])
         predictions = []
         for place, seen in enumerate(settings):
+            before = place * len(examples)
             ranked = self._rank(
                 examples.histories,
                 max(cutoffs),
@@ -264,21 +271,22 @@ class Recommender(Parameters, ABC):
                 exclude=examples.histories if seen else None,
                 scoring=scoring,
                 beam=beam,
-                on_progress=_shifted(on_progress, place * len(examples)),
+                rerank=steps,
+                on_progress=lambda done, before=before: on_progress(before + done),
             )
-            predictions.append(
-                Predictions(self.method, examples.users, *ranked, examples.targets, exclude_seen=seen)
-            )
+            predictions.append(Predictions(name, examples.users, *ranked, examples.targets, seen))
+        if lists is not None:
+            lists = replace(lists, counts=self.item_counts_, histories=examples.histories)
         protocol = Protocol.of(
             examples,
             exclude_seen=settings,
-            collisions=self.sids_.collisions if self.sids_ is not None else None,  # type: ignore[arg-type]
+            collisions=self.sids_.collisions if self.sids_ is not None else None,
             candidates=len(self.item_ids_),
             beam=beam if scoring == "sid" else None,
             seeds=(int(getattr(self, "seed", 0)),),
         )
-        slices = cold_slices(self.item_counts_[examples.targets])
-        return Evaluation.of(predictions, protocol, ks=cutoffs, slices=slices, popularity=self.item_counts_)
+        slices, counts = cold_slices(self.item_counts_[examples.targets]), self.item_counts_
+        return Evaluation.of(predictions, protocol, ks=cutoffs, slices=slices, popularity=counts, lists=lists)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender to a directory; every file is written whole or not at all.
@@ -345,11 +353,11 @@ class Recommender(Parameters, ABC):
         step = query.batch_size or max(1, _SCORES_AT_ONCE // max(1, len(self.item_ids_)))
         parts = []
         for start in range(0, len(histories), step):
-            rows = _range(start, step, len(histories))
+            rows = np.arange(start, min(start + step, len(histories)))
             part = query.take(rows)
             parts.append(top_k(self._scores(histories.take(rows)), k, part.exclude, part.allow))
             query.on_progress(int(rows[-1]) + 1)
-        return _concatenated(parts, k)
+        return concatenated(parts, k)
 
     def _rank(self, histories: Sequences, k: int, **options: Any) -> Ranked:
         """Rank items after histories, all of them as rows of the catalogue.
@@ -369,10 +377,19 @@ class Recommender(Parameters, ABC):
             raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {k!r}")
         query = Query(**options)
         query = replace(query, scoring=self._checked_scoring(query.scoring))
+        reranker = Pipeline.of(query.rerank)
+        if not reranker.steps:
+            return self._rank_candidates(histories, k, query)
+        found = self._rank_candidates(histories, max(k, query.candidates), query)
+        features = ItemFeatures(item_ids=self.item_ids_, counts=self.item_counts_, learned=self._item_vectors)
+        return reranker.rerank(*found, k, features)
+
+    def _rank_candidates(self, histories: Sequences, k: int, query: Query) -> Ranked:
+        """Rank items after histories before any re-ranking."""
         empty = histories.lengths == 0
         if not empty.any():
-            return self._rank_rows(histories, k, query) if len(histories) else _concatenated([], k)
-        items, scores = _concatenated([], k, rows=len(histories))
+            return self._rank_rows(histories, k, query) if len(histories) else concatenated([], k)
+        items, scores = concatenated([], k, rows=len(histories))
         for mask, rank in ((~empty, self._rank_rows), (empty, self._rank_by_popularity)):
             rows = np.flatnonzero(mask)
             if len(rows):
@@ -430,17 +447,3 @@ class Recommender(Parameters, ABC):
         other = copy(self)
         vars(other).pop("_index", None)
         return other
-
-
-def _range(start: int, step: int, stop: int) -> npt.NDArray[np.int64]:
-    return np.arange(start, min(start + step, stop))
-
-
-def _concatenated(parts: list[Ranked], k: int, rows: int = 0) -> Ranked:
-    items = [np.full((rows, k), -1, np.int32), *(items for items, _ in parts)]
-    scores = [np.full((rows, k), -np.inf, np.float32), *(scores for _, scores in parts)]
-    return np.concatenate(items), np.concatenate(scores)
-
-
-def _shifted(on_progress: Callable[[int], None], before: int) -> Callable[[int], None]:
-    return lambda done: on_progress(before + done)

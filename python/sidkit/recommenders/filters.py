@@ -38,6 +38,8 @@ class Query:
         allow: rows of items that may be returned, nothing else; one row per history, or one for all.
         scoring: one of the recommender's `scorings`; None for the first.
         beam: prefixes kept at every level of a beam search; at least `k` are.
+        rerank: re-rankers of `sidkit.rerank`.
+        candidates: items that re-rankers choose from; at least as many as are returned.
         batch_size: histories at a time; None for the default of the recommender.
         on_progress: called with the number of histories done.
     """
@@ -47,6 +49,8 @@ class Query:
     allow: Sequences | None = None
     scoring: str | None = None
     beam: int = 50
+    rerank: Any = ()
+    candidates: int = 200
     batch_size: int | None = None
     on_progress: Callable[[int], None] = ignore_progress
 

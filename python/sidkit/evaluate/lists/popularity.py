@@ -8,7 +8,7 @@ __all__ = ["average_popularity", "mean_over_items", "novelty"]
 Float64 = npt.NDArray[np.float64]
 
 
-def mean_over_items(items: npt.NDArray[np.integer], values: npt.NDArray[np.number]) -> Float64:
+def mean_over_items(items: npt.NDArray[np.integer], values: npt.NDArray[np.number | np.bool_]) -> Float64:
     """Average a value of the items of each list, float64 (m,); 0 for an empty list.
 
     Args:

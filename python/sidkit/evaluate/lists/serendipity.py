@@ -30,4 +30,5 @@ def serendipity(
     expected = np.zeros(len(counts), bool)
     expected[np.argsort(-counts.astype(np.int64), kind="stable")[: items.shape[1]]] = True
     hit = (items == targets[:, None]).any(axis=1)
-    return (hit & ~expected[targets]).astype(np.float64)
+    found: npt.NDArray[np.float64] = (hit & ~expected[targets]).astype(np.float64)
+    return found

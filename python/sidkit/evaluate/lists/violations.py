@@ -31,7 +31,9 @@ def cap_violations(
     values = int(attribute.values.max(initial=-1)) + 1
     pairs, counts = np.unique(row * max(values, 1) + each.values, return_counts=True)
     beyond = np.maximum(counts - at_most, 0).astype(np.float64)
-    return np.bincount(pairs // max(values, 1), weights=beyond, minlength=len(items))
+    found: npt.NDArray[np.float64] = np.zeros(len(items))
+    np.add.at(found, pairs // max(values, 1), beyond)
+    return found
 
 
 def share_violations(
@@ -52,4 +54,5 @@ def share_violations(
         float64 (m,); 0 for a list that keeps the rule.
     """
     members = ((items >= 0) & mask[items]).sum(axis=1)
-    return np.maximum(least - members, 0).astype(np.float64)
+    found: npt.NDArray[np.float64] = np.maximum(least - members, 0).astype(np.float64)
+    return found

@@ -1,0 +1,46 @@
+"""Re-ranking of recommendation lists: diversity, business rules, and corrections of scores.
+
+    MMR, DPP                diverse lists, by the cosines of item vectors
+    Deduplicate             removal of near-identical items
+    AttributeCap            at most n items per brand, genre, …
+    MinimumShare            at least a share of the list from a group
+    Boost                   additive boosts, such as freshness or margin
+    PopularityCorrection    log-q correction with a weight
+    Pipeline                several of them in a row
+
+`Recommender.recommend(..., rerank=[MMR(diversity=0.3)], candidates=200)` takes the best candidates of any
+recommender and applies them. `Reranker.rerank` works on arrays of any scores.
+"""
+
+from sidkit._extras import require
+
+require("polars", extra="data")
+
+from sidkit.rerank.attribute_cap import AttributeCap
+from sidkit.rerank.attributes import ItemAttribute, item_attribute, item_numbers
+from sidkit.rerank.base import ItemFeatures, Reranker
+from sidkit.rerank.boost import Boost
+from sidkit.rerank.deduplicate import Deduplicate
+from sidkit.rerank.dpp import DPP
+from sidkit.rerank.minimum_share import MinimumShare
+from sidkit.rerank.mmr import MMR
+from sidkit.rerank.pipeline import Pipeline
+from sidkit.rerank.popularity_correction import PopularityCorrection
+from sidkit.rerank.registry import RERANKERS
+
+__all__ = [
+    "DPP",
+    "MMR",
+    "RERANKERS",
+    "AttributeCap",
+    "Boost",
+    "Deduplicate",
+    "ItemAttribute",
+    "ItemFeatures",
+    "MinimumShare",
+    "Pipeline",
+    "PopularityCorrection",
+    "Reranker",
+    "item_attribute",
+    "item_numbers",
+]

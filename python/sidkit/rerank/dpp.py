@@ -1,0 +1,50 @@
+"""Determinantal point process."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy.typing as npt
+
+from sidkit._core import dpp_select
+from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
+from sidkit.rerank.vectors import candidate_vectors, unit_range
+
+__all__ = ["DPP"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DPP(Reranker):
+    """Greedy inference of a determinantal point process (Chen, Zhang and Zhou, NeurIPS 2018).
+
+    Items are chosen one after the other. The next is the candidate that increases
+
+        (1 - diversity) * (sum of the scores) + diversity * ln det S
+
+    most and, of equals, the earlier candidate. S holds the cosines of the chosen items. In contrast to `MMR`,
+    which compares a candidate with the most similar item of the list, the determinant measures the whole
+    list. The scores of the list are the increases; a conditional variance below 1e-6 counts as that much, so
+    that lists are full even if items are alike.
+
+    Example:
+        >>> model.recommend(history, k=10, rerank=[DPP(diversity=0.2, vectors=x)])
+    """
+
+    method: ClassVar[str] = "dpp"
+
+    diversity: float = 0.3
+    """Weight of the diversity, 0 to 1; 0 keeps the order of the scores."""
+    vectors: npt.ArrayLike | None = None
+    """Vector of every item, (items, d), in the order of the catalogue; None for those that the recommender
+    has learned."""
+    normalize_scores: bool = True
+    """Map the scores of each list to 0 to 1 first."""
+    threads: int | None = None
+    """Maximum number of threads; all cores if None. The lists do not depend on it."""
+
+    def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+        rows, vectors = candidate_vectors(items, self.vectors, features, method=self.method)
+        relevance = unit_range(items, scores) if self.normalize_scores else scores
+        positions, values = dpp_select(
+            rows, relevance, vectors, k, diversity=self.diversity, threads=self.threads
+        )
+        return taken(items, scores, positions)[0], values
