@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from sidkit._core import Trie
-from sidkit.data import Dataset, EvaluationSet, Histories
+from sidkit.data import Catalogue, Dataset, EvaluationSet, Histories
 from sidkit.errors import ConfigError, FormatError, RunDirectoryError
 from sidkit.ids import SidTable
 from sidkit.run.appended import Appended, read_appended
@@ -123,8 +124,10 @@ class Run:
                 Arrow list column.
             k: items per history.
             exclude_seen: exclude the items of each history.
-            exclude: item ids that are not recommended: one list for all histories, or one per history.
-            allow: item ids, or an `ItemSet`, to which recommendations are restricted.
+            exclude: item ids, or an `ItemSet`, that are not recommended: one for all histories, or one per
+                history.
+            allow: the same, to which recommendations are restricted, such as
+                `run.catalogue().where("price < 20")`.
             scoring: how the model ranks, one of its `scorings`; by default the first.
 
         Returns:
@@ -210,6 +213,13 @@ class Run:
             for each in item_ids
         ]
 
+    def catalogue(self) -> Catalogue:
+        """Return the items of the dataset and those that were appended, to select sets by conditions.
+
+        Columns that appended items do not have are null. The object is the same every time.
+        """
+        return self._catalogue
+
     @property
     def has_sids(self) -> bool:
         """True if the run made Semantic IDs."""
@@ -253,6 +263,13 @@ class Run:
     @cached_property
     def _appended(self) -> Appended | None:
         return read_appended(self._directory) if self.has_sids else None
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        items = self.dataset.items
+        if self._appended is not None:
+            items = pl.concat([items, self._appended.items()], how="diagonal_relaxed")
+        return Catalogue(items)
 
     @cached_property
     def _histories(self) -> Histories:

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sidkit.cli.options import Model, RunPath, Scoring
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, DataError
+from sidkit.ids import ItemSet
 from sidkit.report.markup import clean
 from sidkit.run.opened import Run, open_run
 
@@ -39,6 +40,14 @@ def command(
             help="Recommend only these item ids, or those of a file with one a line.",
         ),
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            metavar="SQL",
+            help="Recommend only items for which this condition on their columns is true.",
+        ),
+    ] = None,
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="Recommend items of the history too.")
     ] = False,
@@ -53,21 +62,23 @@ def command(
     `sidkit recommend runs/ml-100k --history 50,172,181 -k 5 --model sasrec --json`
 
     `sidkit recommend runs/ml-100k --user 196 --exclude out-of-stock.txt`
+
+    `sidkit recommend runs/ml-100k --user 196 --where "year >= 1990 AND title LIKE '%Story%'"`
     """
     if (user is None) == (history is None):
         raise ConfigError("who is it for? give either --user U or --history A,B,C")
     opened = open_run(run, model=model)
     options: dict[str, Any] = {
         "exclude_seen": not include_seen,
-        "exclude": _ids(opened, exclude),
-        "allow": _ids(opened, allow),
+        "exclude": _chosen(opened, "--exclude", exclude),
+        "allow": _allowed(opened, allow, where),
         "scoring": scoring,
     }
     if user is not None:
         seen = opened.user_history(user)
         found, scores = opened.recommend_users(user, k, **options)
     else:
-        seen = _ids(opened, history) or []
+        seen = _ids(opened, history or "")
         found, scores = opened.recommend(seen, k, **options)
     items = [
         item for item, score in zip(found.tolist(), scores.tolist(), strict=True) if score > -float("inf")
@@ -123,14 +134,43 @@ def _as_json(
     }
 
 
-def _ids(run: Run, text: str | None) -> list[Any] | None:
-    """Parse item ids: the lines of a file, or text with commas."""
+def _allowed(run: Run, allow: str | None, where: str | None) -> ItemSet | None:
+    """Combine both options: an item must be listed and must meet the condition."""
+    listed = _chosen(run, "--allow", allow)
+    if where is None:
+        return listed
+    try:
+        chosen = run.catalogue().where(where)
+    except DataError as error:
+        raise DataError(f"`--where`: {error}") from error
+    return chosen if listed is None else listed & chosen
+
+
+def _chosen(run: Run, option: str, text: str | None) -> ItemSet | None:
+    """Return the items of an option, all of which must exist."""
     if text is None:
         return None
+    ids, is_file = _parts(text)
     try:
-        parts = (
-            Path(text).read_text(encoding="utf-8").splitlines() if Path(text).is_file() else text.split(",")
-        )
+        return run.catalogue().item_set(ids)
+    except DataError as error:
+        if is_file or len(ids) != 1:
+            raise DataError(f"`{option}`: {error}") from error
+        raise ConfigError(
+            f"`{option}` is neither a file nor an item: expected ids separated by commas, or a file with one "
+            f"a line, got `{text}`. Check the path or the id."
+        ) from error
+
+
+def _ids(run: Run, text: str) -> list[Any]:
+    return run.typed(_parts(text)[0])
+
+
+def _parts(text: str) -> tuple[list[str], bool]:
+    """Parse item ids, the lines of a file or text with commas; and return whether there is a file."""
+    try:
+        is_file = Path(text).is_file()
     except OSError:  # too long for the name of a file
-        parts = text.split(",")
-    return run.typed(part.strip() for part in parts if part.strip())
+        is_file = False
+    parts = Path(text).read_text(encoding="utf-8").splitlines() if is_file else text.split(",")
+    return [part.strip() for part in parts if part.strip()], is_file
