@@ -1,5 +1,6 @@
 """Attributes and numbers of items, read from tables and matched to the rows of a catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._extras import require
 from sidkit._registry import nearest
 from sidkit.data import Sequences
 from sidkit.data.frames import to_polars
@@ -107,7 +109,7 @@ def item_numbers(given: Any, item_ids: pl.Series, column: str | None = None) -> 
 def _matched(given: Any, item_ids: pl.Series, column: str | None) -> pl.Series:
     """Return one value per item of the catalogue."""
     if not _is_table(given):
-        values = given if isinstance(given, pl.Series) else pl.Series(values=_listed(given), strict=False)
+        values = _series(given)
         if len(values) != len(item_ids):
             raise DataError(
                 f"an attribute has {len(values)} values: expected one for each of the {len(item_ids)} items "
@@ -136,22 +138,26 @@ def _matched(given: Any, item_ids: pl.Series, column: str | None) -> pl.Series:
 
 
 def _is_table(given: Any) -> bool:
-    return not isinstance(given, pl.Series) and (
-        hasattr(given, "columns")
-        or hasattr(given, "collect_schema")
-        or isinstance(given, dict)
-        or hasattr(given, "column_names")
-    )
+    tables = (pl.DataFrame, pl.LazyFrame, Mapping)
+    return isinstance(given, tables) or hasattr(given, "columns") or hasattr(given, "column_names")
 
 
-def _listed(given: Any) -> Any:
-    """Values of a Series of pandas or Arrow, an array or a list."""
+def _series(given: Any) -> pl.Series:
+    """Return a Series of pandas or Arrow, an array or a list as one of polars."""
+    if isinstance(given, pl.Series):
+        return given
     if isinstance(given, str) or not (hasattr(given, "__iter__") or hasattr(given, "__array__")):
         raise DataError(
             f"an attribute has the wrong form: expected a table, a Series, an array or a list, got "
             f"{type(given).__name__}"
         )
-    return given.tolist() if hasattr(given, "tolist") else list(given)
+    package = type(given).__module__.partition(".")[0]
+    if package == "pandas":
+        require("pyarrow", extra="data")
+        return pl.Series(pl.from_pandas(given))
+    if package == "pyarrow":
+        return pl.Series(given)
+    return pl.Series(values=given.tolist() if hasattr(given, "tolist") else list(given), strict=False)
 
 
 def _column(table: pl.DataFrame, column: str | None) -> str:
