@@ -110,6 +110,7 @@ def findings(
         head = f"{rank[0].upper()}{rank[1:]} is {baseline.title}."
         if len(compared) < len(models):
             head += " Models without stored ranks are not compared with it."
+        head += " Compared with it:" if compared else ""
     lines = [_compared(place, compared) for place in range(len(COMPARED))] if compared else []
     lines += [*(_leaders(entries) if models else []), *_above(entries, independent)]
     return "\n".join([head, *([""] if lines else []), *(f"- {line}" for line in lines)])
