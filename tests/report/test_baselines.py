@@ -81,7 +81,7 @@ def test_the_summary_sorts_the_models():
         "Significantly worse: TIGER."
     )
     assert summary(entries) == (
-        f"The strongest of 2 baselines is SASRec.\n\n- **Recall@10.** {groups}\n- **NDCG@10.** {groups}"
+        f"The strongest of 2 baselines is SASRec. Compared with it:\n\n- **Recall@10.** {groups}\n- **NDCG@10.** {groups}"
     )
 
 
