@@ -81,7 +81,8 @@ def test_the_summary_sorts_the_models():
         "Significantly worse: TIGER."
     )
     assert summary(entries) == (
-        f"The strongest of 2 baselines is SASRec. Compared with it:\n\n- **Recall@10.** {groups}\n- **NDCG@10.** {groups}"
+        "The strongest of 2 baselines is SASRec. Compared with it:\n\n"
+        f"- **Recall@10.** {groups}\n- **NDCG@10.** {groups}"
     )
 
 
