@@ -63,7 +63,7 @@ def command(
 
     `sidkit recommend runs/ml-100k --user 196 --exclude out-of-stock.txt`
 
-    `sidkit recommend runs/ml-100k --user 196 --where "year >= 1990 AND title LIKE '%Story%'"`
+    `sidkit recommend runs/ml-100k --user 196 --where "release_year >= 1990 AND title LIKE 'T%'"`
     """
     if (user is None) == (history is None):
         raise ConfigError("who is it for? give either --user U or --history A,B,C")
