@@ -8,6 +8,9 @@ from tests.run.world import write_world
 
 import sidkit
 from sidkit.evaluate import Metrics
+from sidkit.report import read_run
+from sidkit.report.html.accuracy import accuracy
+from sidkit.report.terminal import accuracy_tables
 from sidkit.run import build_config, run_pipeline
 
 HISTORY = "item-03,item-04"
@@ -52,6 +55,22 @@ def test_the_run_reports_warm_and_cold_targets(run):
         assert metrics.find(model, "recall@1", "cold").value == 0
         assert metrics.find(model, "recall@10", "warm").value > 0.5
         assert metrics.find(model, "cold@1").value == 0
+
+
+def test_reports_show_warm_and_cold_targets(run):
+    data = read_run(run)
+    *_, table = accuracy_tables(data)
+    titles = [column.header for column in table.columns]
+    assert titles == [
+        "model",
+        "Recall@10, warm",
+        "NDCG@10, warm",
+        "Recall@10, cold",
+        "NDCG@10, cold",
+        "Cold items@10",
+    ]
+    page = "".join(str(each) for each in accuracy(data))
+    assert "Warm and cold targets" in page and all(title in page for title in titles)
 
 
 def test_a_condition_in_python_and_on_the_command_line(run, found):

@@ -35,8 +35,6 @@ _KINDS = {
     "violations": "Violations",
     "gini": "Gini index",
 }
-#: Splits whose tables show warm and cold targets.
-_COLD_SPLITS = ("cold_items", "global_time")
 _SETTINGS = {True: "seen items excluded", False: "seen items included"}
 
 
@@ -193,26 +191,11 @@ class Evaluation:
         for name in names:
             found = (self.metrics.find(self.model, name, exclude_seen=setting) for setting in settings)
             rows.append([_written(name), *map(_cell, found)])
-        return rows + (self._cold_rows() if self.protocol.split in _COLD_SPLITS else [])
-
-    def _cold_rows(self) -> list[list[str]]:
-        """Rows of warm and cold targets, at cut-off 10 or else the largest."""
-        cutoffs = [int(each.metric.partition("@")[2]) for each in self.metrics.results]
-        k = 10 if 10 in cutoffs else max(cutoffs, default=0)
-        shown = [
-            (f"{_written(metric)}, {group} targets", metric, group)
-            for group in ("warm", "cold")
-            for metric in (f"recall@{k}", f"ndcg@{k}")
-        ]
-        shown.append((f"Cold items in the top {k}", f"cold@{k}", "all"))
-        rows = []
-        for name, metric, group in shown:
-            found = [
-                self.metrics.find(self.model, metric, group, exclude_seen=setting)
-                for setting in self.protocol.exclude_seen
-            ]
-            if any(found):
-                rows.append([name, *map(_cell, found)])
+        for name, group in self.metrics.cold_start:
+            found = (self.metrics.find(self.model, name, group, exclude_seen=each) for each in settings)
+            kind, _, k = name.partition("@")
+            title = f"Cold items in the top {k}" if kind == "cold" else f"{_written(name)}, {group} targets"
+            rows.append([title, *map(_cell, found)])
         return rows
 
 

@@ -19,6 +19,8 @@ __all__ = ["Metrics", "Result"]
 
 # Far above any real file: 100 models x 20 slices x 20 metrics are 5 MB.
 _LARGEST_BYTES = 64_000_000
+#: Splits whose tables show warm and cold targets.
+_COLD_SPLITS = ("cold_items", "global_time")
 _LOSSES = ("level_loss", "bigram_loss")
 
 
@@ -89,6 +91,21 @@ class Metrics:
     def models(self) -> list[str]:
         """Names of the models, in order."""
         return list(dict.fromkeys(result.model for result in self.results))
+
+    @property
+    def cold_start(self) -> list[tuple[str, str]]:
+        """Metrics and slices that tables of the splits `cold_items` and `global_time` show in addition.
+
+        Recall and NDCG of warm and of cold targets, and the share of cold items in the lists, at cut-off 10
+        or else the largest; empty for other splits and where nothing of it was measured.
+        """
+        if self.protocol.split not in _COLD_SPLITS:
+            return []
+        measured = {(each.metric, each.slice) for each in self.results}
+        cutoffs = [int(metric.partition("@")[2]) for metric, _ in measured if metric.startswith("ndcg@")]
+        k = 10 if 10 in cutoffs else max(cutoffs, default=0)
+        shown = [(f"{kind}@{k}", group) for group in ("warm", "cold") for kind in ("recall", "ndcg")]
+        return [pair for pair in [*shown, (f"cold@{k}", "all")] if pair in measured]
 
     def find(
         self, model: str, metric: str, slice: str = "all", *, exclude_seen: bool | None = None

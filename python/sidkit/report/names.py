@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import count
 
-__all__ = ["baseline_last", "metric_name", "model_classes", "model_name"]
+__all__ = ["baseline_last", "cold_title", "metric_name", "model_classes", "model_name"]
 
 _MODELS = {
     "rqtransformer": "RQTransformer",
@@ -25,6 +25,7 @@ _METRICS = {
     "ndcg": "NDCG",
     "mrr": "MRR",
     "coverage": "Coverage",
+    "cold": "Cold items",
     "distinct": "Distinct items",
     "filled": "Filled positions",
     "popular": "Popular items",
@@ -44,6 +45,11 @@ def metric_name(metric: str) -> str:
     """Return the display name of a metric, such as `NDCG@10`."""
     kind, at, k = metric.partition("@")
     return f"{_METRICS.get(kind, kind)}{at}{k}"
+
+
+def cold_title(metric: str, group: str) -> str:
+    """Return the title of a column of warm or cold targets, such as `NDCG@10, cold`."""
+    return metric_name(metric) if group == "all" else f"{metric_name(metric)}, {group}"
 
 
 def baseline_last(models: Sequence[str]) -> list[str]:

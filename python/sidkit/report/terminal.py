@@ -1,5 +1,6 @@
 """Report in the terminal: accuracy of the models and code usage of the tokenizer."""
 
+import math
 import os
 
 from rich.box import SIMPLE_HEAD
@@ -13,7 +14,7 @@ from sidkit.report.collect import RunData, read_run
 from sidkit.report.headline import shown_metrics
 from sidkit.report.levels import level_facts, unique_rate
 from sidkit.report.markup import clean
-from sidkit.report.names import baseline_last, metric_name, model_name
+from sidkit.report.names import baseline_last, cold_title, metric_name, model_name
 from sidkit.report.numbers import number
 from sidkit.report.remarks import conclusion, remarks
 from sidkit.tokenizers import random_unique_rate
@@ -63,7 +64,20 @@ def accuracy_tables(run: RunData, width: int = 120) -> list[Table]:
     if metrics is None or not metrics.results:
         return []
     each = [metrics.under(setting) for setting in metrics.protocol.exclude_seen]
-    return [_accuracy_table(run, one, width) for one in each if one.results]
+    tables = [_accuracy_table(run, one, width) for one in each if one.results]
+    return [*tables, _cold_table(each[0])] if each[0].cold_start else tables
+
+
+def _cold_table(metrics: Metrics) -> Table:
+    """Lay out warm and cold targets of each model."""
+    table = _table(f"Warm and cold targets, {metrics.protocol.seen_phrase()}")
+    table.add_column("model", no_wrap=True, max_width=_MODEL_WIDTH)
+    for name, group in metrics.cold_start:
+        table.add_column(cold_title(name, group), justify="right")
+    for model in baseline_last(metrics.models):
+        found = [metrics.find(model, name, group) for name, group in metrics.cold_start]
+        table.add_row(Text(clean(model_name(model))), *(_cell(result, math.inf) for result in found))
+    return table
 
 
 def _accuracy_table(run: RunData, metrics: Metrics, width: int) -> Table:

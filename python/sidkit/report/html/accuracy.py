@@ -8,7 +8,7 @@ from sidkit.report.headline import cutoffs, headline_metric, shown_metrics
 from sidkit.report.html.blocks import data_table, prose, section
 from sidkit.report.html.plots import Estimate, intervals
 from sidkit.report.markup import Child, Markup, tag
-from sidkit.report.names import baseline_last, metric_name, model_classes, model_name
+from sidkit.report.names import baseline_last, cold_title, metric_name, model_classes, model_name
 from sidkit.report.numbers import number
 from sidkit.report.remarks import paired_comparisons, remarks
 
@@ -32,6 +32,7 @@ def accuracy(run: RunData) -> list[Markup]:
         tag("div", _plots(first), class_="row"),
         _table(first),
         [_table(each) for each in others if each.results],
+        _cold_table(first),
         _differences(run, first),
         _slices(first),
         _lists(first),
@@ -74,6 +75,21 @@ def _table(metrics: Metrics) -> Markup:
     ]
     caption = prose(_EXPLAINED[metrics.protocol.exclude_seen[0]])
     return data_table(["model", *map(metric_name, names)], rows, caption=caption)
+
+
+def _cold_table(metrics: Metrics) -> list[Markup]:
+    """Show warm and cold targets of each model, for the splits that are about cold items."""
+    shown = metrics.cold_start
+    if not shown:
+        return []
+    best = {pair: _best(metrics, *pair) if pair[1] != "all" else None for pair in shown}
+    rows: list[list[Child]] = [
+        [model_name(model), *(metric_cell(metrics.find(model, *pair), best[pair]) for pair in shown)]
+        for model in baseline_last(metrics.models)
+    ]
+    caption = "Warm targets occur in training, cold targets do not."
+    titles = ["model", *(cold_title(*pair) for pair in shown)]
+    return [tag("h3", "Warm and cold targets"), data_table(titles, rows, caption=caption)]
 
 
 def metric_cell(result: Result | None, best: float | None) -> Markup:
