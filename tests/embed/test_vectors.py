@@ -121,3 +121,27 @@ def test_other_files(tmp_path):
     save_file({"x": X, "y": X}, tmp_path / "v.safetensors")
     with pytest.raises(DataError, match="expected `embeddings` or a single tensor, got"):
         load_vectors(tmp_path / "v.safetensors", IDS)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_memory_map_keeps_the_vectors_in_the_file(tmp_path, dtype):
+    vectors = load_vectors(write(tmp_path / "v.npy", X.astype(dtype)), IDS, memory_map=True)
+    assert np.array_equal(vectors, X) and vectors.dtype == dtype
+    base = vectors
+    while not isinstance(base, np.memmap):
+        base = base.base
+    assert base.filename and not vectors.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("v.safetensors", X, "expected a .npy file of float16 or float32 in C order, got .safetensors"),
+        ("v.npy", X.astype(np.float64), "got .npy of float64 in C order"),
+        ("v.npy", np.asfortranarray(X), "got .npy of float32 in Fortran order"),
+        ("v.npy", np.where(X > 1, np.nan, X).astype(np.float32), "got others in row 2, item 'c'"),
+    ],
+)
+def test_what_cannot_be_memory_mapped(tmp_path, name, array, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_vectors(write(tmp_path / name, array), IDS, memory_map=True)

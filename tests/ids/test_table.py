@@ -1,6 +1,7 @@
 """The item table: both directions, the file, and what it refuses."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -271,3 +272,16 @@ def test_frames(table):
     assert frame["item_id"].to_list() == IDS
     pytest.importorskip("pandas")
     assert table.to_pandas()["sid"].tolist() == frame["sid"].to_list()
+
+
+@pytest.mark.parametrize("ids", [[7, 3, 2**40], pl.Series([7, 3, 9], dtype=pl.UInt64), ["a", "b", "c"]])
+def test_rows_of_ids_of_every_type(ids):
+    """Integer ids that fit int64 are looked up in arrays, all others in a dict."""
+    table = SidTable.from_codes([[1], [2], [2]], ids, [4])
+    known = list(ids)
+    assert table.rows(known[::-1]).tolist() == [2, 1, 0] and table.rows([]).tolist() == []
+    assert np.int64(7) in table or known[0] == "a"
+    for absent in (5, 2**70, "z", None, 7.5):
+        assert absent not in table
+        with pytest.raises(DataError, match=re.escape(f"item {absent!r} is not in the table")):
+            table.rows([known[0], absent])

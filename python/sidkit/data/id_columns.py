@@ -12,7 +12,16 @@ import polars as pl
 from sidkit._integer_index import IntegerIndex
 from sidkit.errors import DataError
 
-__all__ = ["check_distinct", "check_id_column", "find_rows", "is_id_type", "rows_of", "some", "unknown_items"]
+__all__ = [
+    "check_distinct",
+    "check_id_column",
+    "find_rows",
+    "fits_int64",
+    "is_id_type",
+    "rows_of",
+    "some",
+    "unknown_items",
+]
 
 INTEGER = re.compile(r"-?[0-9]+")
 
@@ -20,6 +29,11 @@ INTEGER = re.compile(r"-?[0-9]+")
 def is_id_type(dtype: pl.DataType) -> bool:
     """Return whether a column of this type can hold ids: integers or strings."""
     return dtype.is_integer() or dtype == pl.String
+
+
+def fits_int64(dtype: pl.DataType) -> bool:
+    """Return whether every value of a column of this type is an int64."""
+    return dtype in (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
 
 
 def check_id_column(ids: pl.Series, column: str, table: str) -> pl.Series:
@@ -86,7 +100,7 @@ def rows_of(values: pl.Series, ids: pl.Series, kind: str) -> npt.NDArray[np.int3
             f"{kind} ids have the wrong type: expected {ids.dtype} as in the catalogue, got {values.dtype}. "
             "Cast one of them."
         )
-    if _fits_int64(values.dtype) and _fits_int64(ids.dtype):
+    if fits_int64(values.dtype) and fits_int64(ids.dtype):
         found = IntegerIndex(ids.to_numpy()).rows(values.to_numpy())
         if len(found) and found.min() < 0:
             raise _unknown(values.filter(pl.Series(found < 0)), ids, kind)
@@ -120,10 +134,6 @@ def find_rows(
             f"such as {some(known, 3)}. Check the spelling and the type."
         )
     return np.array([rows[key] for key in keys], dtype=np.int32)
-
-
-def _fits_int64(dtype: pl.DataType) -> bool:
-    return dtype.is_integer() and dtype not in (pl.UInt64, pl.Int128)
 
 
 def _unknown(values: pl.Series, ids: pl.Series, kind: str) -> DataError:

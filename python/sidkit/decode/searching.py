@@ -79,16 +79,14 @@ def search_batches(
     check_arguments(histories, known, k=k, batch_size=batch_size)
     sets = None if isinstance(options.allow, ItemSet) else options.allow
     check_rows(len(histories), exclude=options.exclude, users=options.users, allow=sets)
-    tokens_of_items = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
     recent = histories.tail(network.max_items)
     items = np.empty((len(histories), k), np.int32)
     scores = np.empty((len(histories), k), np.float32)
     done, device = 0, device_of(network)
     for rows in _batches_of_one_length(recent.lengths, batch_size):
-        values = torch.from_numpy(recent.take(rows).values.astype(np.int64))
-        history = values.view(len(rows), int(recent.lengths[rows[0]]))  # (B, n)
-        if encodes_tokens:
-            history = tokens_of_items[history]  # (B, n, L)
+        values = recent.take(rows).values.reshape(len(rows), int(recent.lengths[rows[0]]))  # (B, n)
+        # Tokens are gathered per batch: as int64, those of all items would take four times the memory.
+        history = torch.from_numpy((tokens[values] if encodes_tokens else values).astype(np.int64))
         buckets = None
         if network.user_buckets and options.users is not None:
             buckets = torch.from_numpy(options.users[rows].astype(np.int64) % network.user_buckets)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from safetensors import SafetensorError, safe_open
 
+from sidkit._vectors import first_non_finite
 from sidkit.errors import DataError
 
 __all__ = ["load_vectors"]
@@ -19,9 +20,21 @@ __all__ = ["load_vectors"]
 FLOATS = (np.float16, np.float32, np.float64)
 
 
+@overload
 def load_vectors(
-    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any]
-) -> npt.NDArray[np.float32]:
+    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: Literal[False] = False
+) -> npt.NDArray[np.float32]: ...
+
+
+@overload
+def load_vectors(
+    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: bool
+) -> npt.NDArray[np.floating[Any]]: ...
+
+
+def load_vectors(
+    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: bool = False
+) -> npt.NDArray[np.floating[Any]]:
     """Load one vector per item, in the order of the catalogue.
 
     - `.npy`: floats (n, dim), row k for the k-th item of the catalogue.
@@ -32,12 +45,15 @@ def load_vectors(
     Args:
         path: one of these files; floats of 16, 32 or 64 bits.
         item_ids: ids of the n items of the catalogue, such as `Dataset.item_ids`.
+        memory_map: leave the vectors in the file, for catalogues larger than memory; only for `.npy` files of
+            float16 or float32 in C order.
 
     Returns:
-        float32 (n, dim).
+        float32 (n, dim); with `memory_map`, a read-only array of the type of the file.
 
     Raises:
-        DataError: if the file is invalid, an item has no vector, or a number is not finite.
+        DataError: if the file is invalid or cannot be memory-mapped, an item has no vector, or a number is
+            not finite.
     """
     path, ids = Path(path), pl.Series("item_id", item_ids)
     readers = {".npy": _read_npy, ".safetensors": _read_safetensors, ".parquet": _read_parquet}
@@ -59,6 +75,8 @@ def load_vectors(
             f"`{path}` does not match the catalogue: expected {len(ids)} rows, row k for the k-th item after "
             f"any filter, got {len(vectors)}. Use .parquet with a column `item_id`, which may have more."
         )
+    if memory_map:
+        return _checked_map(path, vectors, ids)
     out = np.require(vectors, np.float32, ["C", "W"])
     finite = np.isfinite(out).all(axis=1)
     if not finite.all():
@@ -68,6 +86,25 @@ def load_vectors(
             f"{int((~finite).sum())} rows, the first of them row {row}, item {ids[row]!r}. Correct the file."
         )
     return out
+
+
+def _checked_map(
+    path: Path, vectors: npt.NDArray[np.floating[Any]], ids: pl.Series
+) -> npt.NDArray[np.floating[Any]]:
+    """Return memory-mapped vectors after a look at every value, one block at a time."""
+    if path.suffix != ".npy" or vectors.dtype == np.float64 or not vectors.flags.c_contiguous:
+        order = "C" if vectors.flags.c_contiguous else "Fortran"
+        raise DataError(
+            f"`{path}` cannot be memory-mapped: expected a .npy file of float16 or float32 in C order, got "
+            f"{path.suffix} of {vectors.dtype} in {order} order. Convert it, or leave `memory_map` out."
+        )
+    row = first_non_finite(vectors)
+    if row is not None:
+        raise DataError(
+            f"`{path}` has invalid vectors: expected finite float32 numbers, got others in row {row}, item "
+            f"{ids[row]!r}. Correct the file."
+        )
+    return vectors
 
 
 def _read_npy(path: Path, ids: pl.Series) -> npt.NDArray[Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import polars as pl
 from sidkit._core import SidLayout, Trie
 from sidkit._extras import require
 from sidkit._files import atomic_path
+from sidkit._integer_index import IntegerIndex
+from sidkit.data.id_columns import fits_int64
 from sidkit.errors import DataError, FormatError
 from sidkit.ids.collisions import POLICIES, Reassignment, check_codes, group_sizes, resolve_collisions
 
@@ -136,7 +139,7 @@ class SidTable:
         return "-".join(map(str, self.tokens[self.rows([item_id])[0]].tolist()))
 
     def __contains__(self, item_id: object) -> bool:
-        return isinstance(item_id, Hashable) and item_id in self._rows
+        return isinstance(item_id, Hashable) and bool(self._found([item_id])[0] >= 0)
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over the item ids."""
@@ -149,14 +152,14 @@ class SidTable:
             DataError: if an item is not in the table; the message names it.
         """
         given = list(item_ids)
-        found = [self._rows.get(item_id, -1) for item_id in given]
-        if -1 in found:
-            missing = given[found.index(-1)]
+        found = self._found(given)
+        if (found < 0).any():
+            missing = given[int(np.argmax(found < 0))]
             raise DataError(
                 f"item {missing!r} is not in the table: expected one of its {len(self)} items, "
                 f"whose ids are {self.item_ids.dtype}. Check the id and its type."
             )
-        return np.array(found, dtype=np.int64)
+        return found
 
     def items(self, prefix: str) -> list[Any]:
         """Return the ids of the items under a Semantic ID or a prefix of one, ordered by Semantic ID.
@@ -231,6 +234,18 @@ class SidTable:
             )
         _check_written(path, frame, table.tokens)
         return table
+
+    def _found(self, ids: list[Any]) -> npt.NDArray[np.int64]:
+        """Return the row of each id, int64 (m,), -1 for an unknown one."""
+        if self._index is not None and all(isinstance(each, int | np.integer) for each in ids):
+            with suppress(OverflowError):  # no id of the table is beyond int64
+                return self._index.rows(np.array(ids, np.int64)).astype(np.int64)
+        return np.array([self._rows.get(each, -1) for each in ids], np.int64)
+
+    @cached_property
+    def _index(self) -> IntegerIndex | None:
+        """Rows of integer ids, without a Python object per id; None for other ids."""
+        return IntegerIndex(self.item_ids.to_numpy()) if fits_int64(self.item_ids.dtype) else None
 
     @cached_property
     def _rows(self) -> dict[int | str, int]:

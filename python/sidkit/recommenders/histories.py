@@ -13,7 +13,9 @@ import numpy.typing as npt
 import polars as pl
 
 from sidkit._core import ItemSet
+from sidkit._integer_index import IntegerIndex
 from sidkit.data import EvaluationSet, Histories, Sequences
+from sidkit.data.id_columns import fits_int64
 from sidkit.errors import DataError
 
 __all__ = ["ItemIndex", "ParsedHistories", "id_rows"]
@@ -72,6 +74,10 @@ class ItemIndex:
                 f"item ids have the wrong type: expected strings as in the catalogue, such as "
                 f"{self.item_ids[0]!r}, got {values.dtype}, such as {values[0]!r}. Convert them to strings."
             )
+        if self._index is not None and fits_int64(values.dtype):
+            rows = np.full(len(values), -1, np.int64)
+            rows[values.is_not_null().to_numpy()] = self._index.rows(values.drop_nulls().to_numpy())
+            return rows
         known = self._known
         return np.fromiter((known.get(each, -1) for each in values.to_list()), np.int64, len(values))
 
@@ -200,7 +206,14 @@ class ItemIndex:
         return {item: row for row, item in enumerate(self.item_ids.to_list())}
 
     @cached_property
+    def _index(self) -> IntegerIndex | None:
+        """Rows of integer ids, without a Python object per id; None for other ids."""
+        return IntegerIndex(self.item_ids.to_numpy()) if fits_int64(self.item_ids.dtype) else None
+
+    @cached_property
     def _padded(self) -> npt.NDArray[Any]:
+        if fits_int64(self.item_ids.dtype):
+            return np.append(self.item_ids.to_numpy().astype(np.int64), -1)
         ids = self.item_ids.to_list()
         if self._integers and all(-(2**63) <= each < 2**63 for each in ids):
             return np.array([*ids, -1], np.int64)
