@@ -43,6 +43,7 @@ VERBS = {
     "tokenizers": Verb(_RESEARCH, "Compare all tokenizers by the same generative model."),
     "tune": Verb(_RESEARCH, "Search for good settings of a model."),
     "beams": Verb(_RESEARCH, "Compare beam widths of a generative model."),
+    "frontier": Verb(_RESEARCH, "Draw accuracy against diversity and popularity of re-ranked lists."),
     "store": Verb(_RESEARCH, "Store the results of runs for tables in documents."),
 }
 

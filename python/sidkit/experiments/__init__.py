@@ -3,6 +3,6 @@
 Each experiment is a module, named after it.
 """
 
-from sidkit.experiments import beam_width, compare_tokenizers, drift, store, sweep, tune
+from sidkit.experiments import beam_width, compare_tokenizers, drift, frontier, store, sweep, tune
 
-__all__ = ["beam_width", "compare_tokenizers", "drift", "store", "sweep", "tune"]
+__all__ = ["beam_width", "compare_tokenizers", "drift", "frontier", "store", "sweep", "tune"]

@@ -113,6 +113,8 @@ class Run:
         exclude: Any = None,
         allow: Any = None,
         scoring: str | None = None,
+        rerank: Any = (),
+        candidates: int = 200,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Recommend the next items, see `Recommender.recommend`.
 
@@ -129,6 +131,8 @@ class Run:
             allow: the same, to which recommendations are restricted, such as
                 `run.catalogue().where("price < 20")`.
             scoring: how the model ranks, one of its `scorings`; by default the first.
+            rerank: re-rankers of `sidkit.rerank`, which choose the k items.
+            candidates: items that re-rankers choose from.
 
         Returns:
             Item ids and float32 scores, best first: (n, k) for a batch, (k,) for one history.
@@ -137,7 +141,14 @@ class Run:
             ConfigError: if `k` is not positive, or the model has no such scoring.
         """
         return self.recommender().recommend(  # type: ignore[no-any-return]
-            histories, k, exclude_seen=exclude_seen, exclude=exclude, allow=allow, scoring=scoring
+            histories,
+            k,
+            exclude_seen=exclude_seen,
+            exclude=exclude,
+            allow=allow,
+            scoring=scoring,
+            rerank=rerank,
+            candidates=candidates,
         )
 
     def recommend_users(
@@ -149,6 +160,8 @@ class Run:
         exclude: Any = None,
         allow: Any = None,
         scoring: str | None = None,
+        rerank: Any = (),
+        candidates: int = 200,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Recommend the next items to users of the dataset, after all of their events.
 
@@ -159,6 +172,8 @@ class Run:
             exclude: as in `recommend`.
             allow: as in `recommend`.
             scoring: as in `recommend`.
+            rerank: as in `recommend`.
+            candidates: as in `recommend`.
 
         Returns:
             Item ids and float32 scores, best first: (n, k), or (k,) for one user id.
@@ -170,7 +185,14 @@ class Run:
         users = self.dataset.find_users([user_ids] if single else list(user_ids))  # type: ignore[arg-type,list-item]
         examples = EvaluationSet(users, self._histories.take(users), np.full(len(users), -1))
         ids, scores = self.recommender().recommend(
-            examples, k, exclude_seen=exclude_seen, exclude=exclude, allow=allow, scoring=scoring
+            examples,
+            k,
+            exclude_seen=exclude_seen,
+            exclude=exclude,
+            allow=allow,
+            scoring=scoring,
+            rerank=rerank,
+            candidates=candidates,
         )
         return (ids[0], scores[0]) if single else (ids, scores)
 

@@ -1,0 +1,212 @@
+"""Trade-off of accuracy against diversity and popularity, for each re-ranker over its parameter."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit._files import write_text
+from sidkit._progress import Progress, silent
+from sidkit.data import EvaluationSet
+from sidkit.errors import ConfigError
+from sidkit.evaluate import (
+    Comparison,
+    ListFacts,
+    Predictions,
+    bootstrap_interval,
+    catalogue_metrics,
+    list_metrics,
+    machine_facts,
+    user_metrics,
+    version_facts,
+)
+from sidkit.evaluate.lists import gini
+from sidkit.rerank import DPP, MMR, ItemFeatures, PopularityCorrection, Reranker
+from sidkit.run.directory import RunDirectory
+from sidkit.run.opened import open_run
+from sidkit.run.stages.context import Context
+from sidkit.run.stages.files import EMBEDDINGS
+
+__all__ = ["GRID", "measure_frontier", "save_frontier", "within_loss"]
+
+#: The parameter of every method and its values.
+GRID: dict[str, tuple[str, tuple[float, ...]]] = {
+    "mmr": ("diversity", (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
+    "dpp": ("diversity", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)),
+    "popularity_correction": ("weight", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)),
+}
+
+
+def measure_frontier(
+    run: str | os.PathLike[str],
+    *,
+    model: str | None = None,
+    users: int = 0,
+    k: int = 10,
+    candidates: int = 200,
+    exclude_seen: bool = True,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Re-rank the lists of one model for validation users, by every method of `GRID` at every value.
+
+    Distances of items are those of the item vectors of the run or, if it made none, of the vectors that the
+    model has learned.
+
+    Args:
+        run: a run directory in which the model is trained.
+        model: name of the model; None for the default of `open_run`.
+        users: number of validation users, drawn at random; 0 for all.
+        k: length of the lists.
+        candidates: items that are re-ranked, at least `k`.
+        exclude_seen: exclude the items of each history.
+        seed: seed of the draw and of the bootstrap.
+        progress: called after every list.
+
+    Returns:
+        The content of `frontier.json`: `model`, `users`, `k`, `candidates`, `exclude_seen`, `vectors`,
+        `machine`, `versions`, and `points`, of which the first, `plain`, is not re-ranked. A point has
+        `method`, `parameter`, `value`, and for each metric `value`; metrics of users also have `ci95`, and
+        `change`, the relative difference from `plain`, with `difference` and `p`.
+
+    Raises:
+        ConfigError: if there are fewer candidates than positions, or neither the run nor the model has item
+            vectors.
+        RunDirectoryError: if the run has no such model.
+    """
+    if candidates < k or k < 1:
+        raise ConfigError(f"`candidates` must be at least `k`, and `k` at least 1, got {candidates} and {k}")
+    opened = open_run(run, model=model)
+    recommender, context = opened.recommender(), Context(opened.config, RunDirectory(opened.path))
+    examples = _drawn(context.split.validation, users, seed)
+    vectors, source = _vectors(context, recommender)
+    counts = recommender.item_counts_
+    features = ItemFeatures(item_ids=recommender.item_ids_, counts=counts)
+    found = recommender._rank(
+        examples.histories,
+        candidates,
+        users=examples.users,
+        exclude=examples.histories if exclude_seen else None,
+        batch_size=opened.config.decode.batch_size,
+    )
+    measure = _Measure(examples, ListFacts(counts=counts, vectors=vectors), k, exclude_seen, seed)
+    points = [measure("plain", None, None, (found[0][:, :k].copy(), found[1][:, :k].copy()))]
+    planned = [(method, name, value) for method, (name, values) in GRID.items() for value in values]
+    for done, (method, name, value) in enumerate(planned):
+        progress(done, len(planned))
+        ranked = _reranker(method, value, vectors).rerank(*found, k, features)
+        points.append(measure(method, name, value, ranked))
+    progress(len(planned), len(planned))
+    return {
+        "model": opened.model,
+        "users": len(examples),
+        "k": k,
+        "candidates": candidates,
+        "exclude_seen": exclude_seen,
+        "vectors": source,
+        "machine": machine_facts(),
+        "versions": version_facts(),
+        "points": points,
+    }
+
+
+def save_frontier(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write `frontier.json`, whole or not at all."""
+    write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
+
+
+def _reranker(method: str, value: float, vectors: npt.NDArray[np.float32]) -> Reranker:
+    makers: dict[str, Callable[[], Reranker]] = {
+        "mmr": lambda: MMR(diversity=value, vectors=vectors),
+        "dpp": lambda: DPP(diversity=value, vectors=vectors),
+        "popularity_correction": lambda: PopularityCorrection(weight=value),
+    }
+    return makers[method]()
+
+
+class _Measure:
+    """Metrics of lists for the same users, compared with the first lists that were measured."""
+
+    def __init__(
+        self, examples: EvaluationSet, facts: ListFacts, k: int, exclude_seen: bool, seed: int
+    ) -> None:
+        self._examples, self._facts, self._k = examples, facts, k
+        self._exclude_seen, self._seed = exclude_seen, seed
+        self._plain: dict[str, npt.NDArray[np.float64]] = {}
+
+    def __call__(
+        self, method: str, parameter: str | None, value: float | None, ranked: Any
+    ) -> dict[str, Any]:
+        """Return a point of the frontier."""
+        assert self._facts.counts is not None
+        n_items = len(self._facts.counts)
+        made = Predictions(
+            method, self._examples.users, *ranked, self._examples.targets, exclude_seen=self._exclude_seen
+        )
+        metrics = user_metrics(made, n_items, (self._k,)) | list_metrics(made, self._facts, self._k)
+        self._plain = self._plain or metrics
+        coverage = f"coverage@{self._k}"
+        figures: dict[str, Any] = {name: self._figures(method, name, each) for name, each in metrics.items()}
+        figures[coverage] = {"value": catalogue_metrics(made, n_items, (self._k,))[coverage]}
+        figures[f"gini@{self._k}"] = {"value": gini(made.items, n_items)}
+        return {"method": method, "parameter": parameter, "value": value, "metrics": figures}
+
+    def _figures(self, method: str, name: str, values: npt.NDArray[np.float64]) -> dict[str, Any]:
+        before = self._plain[name]
+        gain = Comparison.of(method, "plain", name, values - before, seed=self._seed)
+        mean = float(before.mean())
+        return {
+            "value": float(values.mean()),
+            "ci95": list(bootstrap_interval(values, seed=self._seed)),
+            "change": gain.difference / mean if mean else 0.0,
+            "difference": {
+                key: list(each) if isinstance(each, tuple) else each
+                for key, each in dataclasses.asdict(gain).items()
+                if key in ("difference", "ci95", "p")
+            },
+        }
+
+
+def _vectors(context: Context, recommender: Any) -> tuple[npt.NDArray[np.float32], str]:
+    if (context.directory.path / EMBEDDINGS).exists():
+        return context.vectors(), "item vectors of the run"
+    learned = recommender._item_vectors()
+    if learned is None:
+        raise ConfigError(
+            f"diversity needs item vectors: expected a run with the stage `embed`, or a model that learns "
+            f"some, got `{recommender.method}` and no vectors. Use another model"
+        )
+    return learned, "item vectors that the model has learned"
+
+
+def _drawn(examples: EvaluationSet, users: int, seed: int) -> EvaluationSet:
+    if not 0 < users < len(examples):
+        return examples
+    return examples.take(np.sort(np.random.default_rng(seed).choice(len(examples), users, replace=False)))
+
+
+def within_loss(
+    found: dict[str, Any], metric: str, loss: float, *, methods: Sequence[str], lowest: bool = False
+) -> dict[str, Any] | None:
+    """Return the point with the highest value of a metric whose NDCG is at most `loss` below that of `plain`.
+
+    Args:
+        found: the content of `frontier.json`.
+        metric: such as `diversity@10`.
+        loss: relative loss of NDCG, such as 0.03.
+        methods: methods to choose from.
+        lowest: return the point with the lowest value instead.
+    """
+    ndcg = f"ndcg@{found['k']}"
+    kept = [
+        point
+        for point in found["points"]
+        if point["method"] in methods and point["metrics"][ndcg]["change"] >= -loss
+    ]
+    sign = -1 if lowest else 1
+    return max(kept, key=lambda point: sign * point["metrics"][metric]["value"], default=None)
