@@ -43,7 +43,7 @@ SMALL = {
     "tiger": _COMMON | _TIGER,
     "actionpiece": _COMMON | _TIGER | {"vocabulary_size": 30, "views": 2},
     "decoderonly": _COMMON | _TRANSFORMER | {"layers": 1, "epochs": 40.0, "evaluate_every_steps": 60},
-    "rqtransformer": _COMMON | _TRANSFORMER | {"layers": 1, "epochs": 30.0, "dense": True},
+    "rqtransformer": _COMMON | _TRANSFORMER | {"layers": 1, "epochs": 30.0},
 }
 
 

@@ -11,7 +11,7 @@ from sidkit.data import Sequences
 from sidkit.decode import SearchOptions, beam_search
 from sidkit.errors import ConfigError
 from sidkit.models import DecoderOnlyNetwork
-from sidkit.models.blocks import CausalBlock, rotations
+from sidkit.models.layers.blocks import CausalBlock, rotations
 
 SIZES = (7, 5, 3)
 

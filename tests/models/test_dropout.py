@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.dropout import ByteDropout
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

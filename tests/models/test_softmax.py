@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from sidkit.models import softmax
-from sidkit.models.softmax import softmax_loss
+from sidkit.models.layers import softmax
+from sidkit.models.layers.softmax import softmax_loss
 
 
 def _inputs(positions: int, columns: int, width: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -22,7 +22,6 @@ QUICK = (
     "recommenders.tiger.dropout=0.0",
     "recommenders.rqtransformer.d_model=32",
     "recommenders.rqtransformer.dropout=0.0",
-    "recommenders.rqtransformer.dense=true",
     "recommenders.rqtransformer.max_steps=120",
     "recommenders.rqtransformer.warmup_steps=10",
     "recommenders.rqtransformer.evaluate_every_steps=60",

@@ -14,7 +14,7 @@ from sidkit.decode.ranking import Ranked, top_k
 if TYPE_CHECKING:
     from sidkit.decode.adapters import StaticLayout, TrieTensors, to_static
     from sidkit.decode.beam import beam_search
-    from sidkit.decode.dense import ScoringNetwork, rank_by_rqtransformer, rank_by_scores
+    from sidkit.decode.dense import ScoringNetwork, rank_by_scores
     from sidkit.decode.diverse import Diversity, diverse_beam_search
     from sidkit.decode.generative import GenerativeNetwork
     from sidkit.decode.losses import level_losses
@@ -32,7 +32,6 @@ __all__ = [
     "beam_search",
     "diverse_beam_search",
     "level_losses",
-    "rank_by_rqtransformer",
     "rank_by_scores",
     "sample_items",
     "to_static",
@@ -48,7 +47,6 @@ _MODULES = {
     "beam_search": "beam",
     "diverse_beam_search": "diverse",
     "level_losses": "losses",
-    "rank_by_rqtransformer": "dense",
     "rank_by_scores": "dense",
     "sample_items": "sampling",
     "to_static": "adapters",

@@ -14,7 +14,6 @@ import numpy as np
 from sidkit._files import write_text
 from sidkit._progress import Progress, silent
 from sidkit.data import EvaluationSet
-from sidkit.decode import RankOptions, rank_by_rqtransformer
 from sidkit.errors import ConfigError
 from sidkit.evaluate import (
     Comparison,
@@ -131,16 +130,11 @@ def _searches(
             **options,
         )
 
-    def exact(examples: EvaluationSet) -> Any:
-        seen = examples.histories if exclude_seen else None
-        options = RankOptions(exclude=seen, batch_size=batch_size)
-        return rank_by_rqtransformer(recommender.network_, examples.histories, _K, options=options)
-
     searches: dict[str, Callable[[EvaluationSet], Any]] = {
         f"beam {beam}": partial(search, beam=beam) for beam in widths
     }
     if isinstance(recommender, RQTransformer):
-        searches[EXACT] = exact
+        searches[EXACT] = partial(search, scoring="exact")
     return searches
 
 

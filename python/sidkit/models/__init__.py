@@ -10,8 +10,8 @@ from sidkit.models.decoderonly import DecoderOnlyNetwork, DecoderOnlyState
 from sidkit.models.gru4rec import GRU4RecNetwork
 from sidkit.models.rqtransformer import RQTransformerNetwork
 from sidkit.models.sasrec import SASRecNetwork
-from sidkit.models.sid_tree import RQState, SidTree
 from sidkit.models.tiger import TIGERNetwork, TIGERState
+from sidkit.models.tree.sid_tree import SidTree
 from sidkit.models.weights import load_network, save_network
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "DecoderOnlyNetwork",
     "DecoderOnlyState",
     "GRU4RecNetwork",
-    "RQState",
     "RQTransformerNetwork",
     "SASRecNetwork",
     "SidTree",

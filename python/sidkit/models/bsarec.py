@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sidkit.errors import ConfigError
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
 
 __all__ = ["BSARecNetwork", "low_pass_kernel"]

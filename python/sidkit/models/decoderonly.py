@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from sidkit.errors import ConfigError
-from sidkit.models.blocks import CausalBlock, KeysValues, Rotations, rotations
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.blocks import CausalBlock, KeysValues, Rotations, rotations
+from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.token_model import TokenModel, TokenState
 
 __all__ = ["DecoderOnlyNetwork", "DecoderOnlyState"]

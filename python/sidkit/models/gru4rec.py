@@ -9,8 +9,8 @@ Shapes: B users, T positions, P real positions, D = d_model, N items.
 
 from torch import Tensor, nn
 
-from sidkit.models.blocks import recur
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.blocks import recur
+from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
 
 __all__ = ["GRU4RecNetwork"]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sidkit.models.softmax import softmax_loss
+from sidkit.models.layers.lengths import length_groups
+from sidkit.models.layers.softmax import softmax_loss
 
 __all__ = ["NextItemModel"]
 
@@ -52,9 +53,20 @@ class NextItemModel(nn.Module, ABC):
         Returns:
             f32 scalar, natural log.
         """
+        h = self.positions(history, target)  # (P, D)
+        return softmax_loss(h, self.item.weight[: self.items], target[target < self.items]) / len(h)
+
+    def positions(self, history: Tensor, target: Tensor) -> Tensor:
+        """Return the vectors of the real positions, row by row, (P, D); see `forward` for the arguments."""
         real = target < self.items  # (B, T)
-        h, following = self.hidden(history)[real], target[real]  # (P, D), (P,)
-        return softmax_loss(h, self.item.weight[: self.items], following) / len(h)
+        groups = length_groups(real.sum(1))
+        return torch.cat([self.hidden(history[rows, :width])[real[rows, :width]] for rows, width in groups])
+
+    def item_scores(self, history: Tensor, lengths: Tensor) -> Tensor:
+        """Score all items after histories of some lengths, int64 (B,), padded on the right: f32 (B, N)."""
+        ends = (lengths - 1).clamp(min=0)
+        rows = torch.arange(len(history), device=history.device)
+        return self.scores(self.hidden(history)[rows, ends])
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Return the inner products of vectors (P, D) with all items, (P, N)."""

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from sidkit.errors import ConfigError
-from sidkit.models.blocks import CausalBlock
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.blocks import CausalBlock
+from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
 
 __all__ = ["SASRecNetwork"]

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sidkit.errors import ConfigError
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.tiger_layers import DecoderLayer, EncoderLayer, RelativeBias, TIGERState, initialize
 from sidkit.models.token_model import TokenModel
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sidkit.models.blocks import KeysValues
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.blocks import KeysValues
+from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.token_model import TokenState
 
 __all__ = ["DecoderLayer", "EncoderLayer", "RelativeBias", "TIGERState", "initialize"]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sidkit.models.blocks import KeysValues
+from sidkit.models.layers.blocks import KeysValues
 
 __all__ = ["TokenModel", "TokenState"]
 

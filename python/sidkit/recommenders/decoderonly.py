@@ -10,7 +10,7 @@ from sidkit.errors import ConfigError
 from sidkit.models import DecoderOnlyNetwork
 from sidkit.recommenders.neural import GenerativeRecommender, Plan, padded_tokens
 from sidkit.recommenders.training_data import TrainingData
-from sidkit.train.batches import Batch
+from sidkit.train.batches import Batch, mean_by_length
 from sidkit.train.options import EpochOptions, TokenOptions
 
 __all__ = ["DecoderOnly"]
@@ -58,9 +58,12 @@ class DecoderOnly(TokenOptions, EpochOptions, GenerativeRecommender):
         tokens = padded_tokens(sids)
 
         def loss(network: DecoderOnlyNetwork, batch: Batch) -> Tensor:
-            events = tokens.to(batch.target.device)[batch.target]
-            levels: Tensor = network(events, batch.target < data.items, **self._regularization())
-            return levels.sum()
+            def of_group(part: Batch) -> Tensor:
+                events = tokens.to(part.target.device)[part.target]
+                levels: Tensor = network(events, part.target < data.items, **self._regularization())
+                return levels.sum()
+
+            return mean_by_length(of_group, batch)
 
         return Plan(
             network=DecoderOnlyNetwork(

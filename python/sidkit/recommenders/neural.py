@@ -226,7 +226,8 @@ class ScoringRecommender(SoftmaxOptions, NeuralRecommender):
                 full: Tensor = network(batch.history, batch.target)
                 return full
             real = batch.target < network.items
-            return softmax(network.hidden(batch.history)[real], batch.target[real], network.item.weight)
+            hidden = network.positions(batch.history, batch.target)
+            return softmax(hidden, batch.target[real], network.item.weight)
 
         return Plan(
             network=self._network(data.items),

@@ -1,23 +1,24 @@
 """RQTransformer: one causal pass over items, then the Semantic ID of the next item."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from sidkit._settings import Depth, Fraction, NonNegative, Width
+from sidkit._settings import Count, Depth, Fraction, NonNegative, Positive, Width
 from sidkit.data import EvaluationSet, Sequences
-from sidkit.decode.dense import rank_by_rqtransformer
+from sidkit.decode.dense import rank_by_scores, score_items
 from sidkit.decode.options import RankOptions
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.models import RQTransformerNetwork
-from sidkit.models.sid_tree import check_normalization
 from sidkit.recommenders.filters import Query
+from sidkit.recommenders.graph_prior import GraphPrior
 from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan, check_heads, rank_options
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch
@@ -25,17 +26,17 @@ from sidkit.train.options import EpochOptions, TokenOptions
 
 __all__ = ["RQTransformer"]
 
-_SHARES = (0.25, 0.5, 0.75)  # weights of the Semantic ID in `fused`, of which validation chooses one
+_GRAPH = "graph"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
-    """A transformer over items that generates the next Semantic ID from one vector.
+    """A network over items that generates the next Semantic ID from one vector.
 
-    A history is encoded once, however wide the beam; each token is chosen among the children of the prefix so
-    far. It is the fastest generative recommender to train and to use, and the default of `sidkit run`. With
-    `dense`, a softmax over all items is trained as well, and `recommend` takes `scoring="dense"` and
-    `scoring="fused"`.
+    A history is encoded once, however wide the beam, and the probability of a Semantic ID is a softmax over
+    the tree of all of them. It is the fastest generative recommender to train and to use, and the default of
+    `sidkit run`. In a large catalogue, the softmax is estimated from a sample, so that the cost of a training
+    step does not grow with the number of items.
 
     Example:
         >>> model = RQTransformer(epochs=12)
@@ -46,33 +47,42 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     method: ClassVar[str] = "rqtransformer"
     network_class: ClassVar[type[nn.Module]] = RQTransformerNetwork
 
+    epochs: Positive = 10.0
+    min_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 800
     weight_averaging: Fraction = 0.2
-    dense_weight: NonNegative = 1.0
-    """Weight of the loss of the softmax over all items, relative to that of the tokens."""
+    validate_users: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Validation users of an evaluation, drawn at random where there are more; 0 for all."""
 
     d_model: Width = 256
-    """Width of the transformer."""
-    layers: Depth = 2
-    """Transformer blocks over the items of a history, or GRUs."""
+    """Width of the vectors and of the encoder of histories."""
+    backbone: Literal["gru", "attention"] = "gru"
+    """Encoder of a history: GRUs, or causal attention."""
+    layers: Depth = 1
+    """GRUs or transformer blocks over the items of a history."""
     heads: Width = 4
-    """Attention heads; must divide `d_model`."""
+    """Attention heads; must divide `d_model`; not used by GRUs."""
     dropout: Fraction = 0.4
     """Dropout rate."""
     attention_dropout: Fraction = 0.0
     """Dropout rate of the attention weights; not used by GRUs."""
-    scale_embeddings: bool = False
+    scale_embeddings: bool = True
     """Multiply the item vectors that attention encodes by the square root of `d_model`; not used by GRUs."""
     max_items: Width = 50
     """Most recent items of a history that are encoded."""
     content: bool = True
     """Use the item vectors in addition to the Semantic IDs, where `fit` is given some."""
-    backbone: Literal["attention", "gru"] = "attention"
-    """Encoder of a history: causal attention, or GRUs."""
-    dense: bool = False
-    """Train a softmax over all items in addition to the tokens."""
-    normalization: Literal["level", "tree"] = "level"
-    """Normalize tokens among the children of a prefix, or Semantic IDs over the whole tree; `tree` excludes
-    `dense`."""
+    sample_above: Count = 2**15
+    """Number of Semantic IDs up to which the softmax is exact; above, it is estimated from a sample."""
+    negatives: Count = 2**13
+    """Semantic IDs drawn for each estimate of the softmax; of the prefixes of each length, a quarter as
+    many."""
+    prefix_weight: NonNegative = 1.0
+    """Weight of the losses of prefixes relative to that of the Semantic ID, where softmaxes are estimated."""
+    graph: bool = True
+    """Fit a `TransitionGraph` as well, and mix it with the probabilities where `scoring` is `fused`; for
+    catalogues up to `sample_above`."""
+    prefix_rows: Count = 2**18
+    """Trained vectors of prefixes; where there are more prefixes, these are hashed."""
 
     @property
     def uses_item_vectors(self) -> bool:
@@ -81,67 +91,83 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     @property
     def scorings(self) -> tuple[str, ...]:
-        """Rankings that the recommender offers: `sid` by beam search; with `dense`, two more."""
-        return ("sid", "dense", "fused") if self.dense else ("sid",)
+        """Rankings that the recommender offers.
+
+        `sid` is beam search, `exact` scores every item, and `fused` mixes that with the transition graph. A
+        large catalogue has `sid` only.
+        """
+        if "network_" in vars(self) and not self.network_.exact:
+            return ("sid",)
+        return ("sid", "exact", "fused") if self.graph else ("sid", "exact")
 
     def check_settings(self) -> None:
-        """Check the backbone and the normalization, and that `heads` divides `d_model`."""
+        """Check the backbone, and that `heads` divides `d_model`."""
         check_heads(self.d_model, self.heads)
         if self.backbone not in ("attention", "gru"):
             raise ConfigError(f"`backbone` must be `attention` or `gru`, got {self.backbone!r}")
-        check_normalization(self.normalization, self.dense)
 
     def _plan(self, data: TrainingData) -> Plan:
         sids = data.require_sids()
+        network = RQTransformerNetwork.for_items(
+            sids.layout.sizes,
+            sids.tokens,
+            data.item_vectors,
+            d_model=self.d_model,
+            layers=self.layers,
+            heads=self.heads,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            scale_embeddings=self.scale_embeddings,
+            max_items=self.max_items,
+            backbone=self.backbone,
+            prefix_rows=self.prefix_rows,
+            sample_above=self.sample_above,
+        )
+        counts = np.bincount(data.histories.values, minlength=data.items)
+        sampler = network.sampler(counts, self.negatives)
 
         def loss(network: RQTransformerNetwork, batch: Batch) -> Tensor:
-            losses: Tensor = network(batch.history, batch.target, **self._regularization())
-            levels = len(network.sizes)
-            return losses[:levels].sum() + self.dense_weight * losses[levels:].sum()
+            losses = network(batch.history, batch.target, sampler=sampler, **self._regularization())
+            total: Tensor = losses[-1] + self.prefix_weight * losses[:-1].sum()
+            return total
 
         def rank(network: RQTransformerNetwork, examples: EvaluationSet, exclude: Sequences | None) -> Ranked:
-            by: Literal["fused", "sid"] = "fused" if network.dense else "sid"
             options = RankOptions(exclude=exclude)
-            return rank_by_rqtransformer(network, examples.histories, VALIDATION_K, by=by, options=options)
+            return rank_by_scores(network, examples.histories, VALIDATION_K, options=options)
 
         return Plan(
-            network=RQTransformerNetwork.for_items(
-                sids.layout.sizes,
-                sids.tokens,
-                data.item_vectors,
-                d_model=self.d_model,
-                layers=self.layers,
-                heads=self.heads,
-                dropout=self.dropout,
-                attention_dropout=self.attention_dropout,
-                scale_embeddings=self.scale_embeddings,
-                max_items=self.max_items,
-                backbone=self.backbone,
-                dense=self.dense,
-                normalization=self.normalization,
-            ),
+            network=network,
             batches=self._sequence_batches(data),
             loss=loss,
-            rank=rank,
-            select=_select_share if self.dense else None,
+            rank=rank if network.exact else self._rank_on_validation(sids),
         )
+
+    def _fit(self, data: TrainingData) -> None:
+        super()._fit(data)
+        if self.graph and self.network_.exact:
+            self.prior_: GraphPrior = GraphPrior.fit(data, self._log_probs, self.validate_exclude_seen)
+
+    def _log_probs(self, histories: Sequences) -> npt.NDArray[np.float32]:
+        return score_items(self.network_, histories)
 
     def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
         if query.scoring == "sid":
             return super()._rank_rows(histories, k, query)
-        by: Any = query.scoring
-        return rank_by_rqtransformer(self.network_, histories, k, by=by, options=rank_options(query))
+        if query.scoring == "exact":
+            return rank_by_scores(self.network_, histories, k, options=rank_options(query))
+        return self.prior_.rank(self._log_probs, histories, k, query)
+
+    def _save_state(self, path: Path) -> None:
+        super()._save_state(path)
+        if "prior_" in vars(self):
+            self.prior_.save(path / _GRAPH)
+
+    def _load_state(self, path: Path) -> None:
+        super()._load_state(path)
+        if (path / _GRAPH).exists():
+            self.prior_ = GraphPrior.load(path / _GRAPH)
 
     @torch.inference_mode()
     def _item_vectors(self) -> npt.NDArray[np.float32]:
-        vectors: npt.NDArray[np.float32] = self.network_.vectors()[1].float().numpy().copy()
+        vectors: npt.NDArray[np.float32] = self.network_.item_vectors().numpy().copy()
         return vectors
-
-
-def _select_share(network: RQTransformerNetwork, ndcg: Callable[[], float]) -> None:
-    """Set the weight of the Semantic ID in the mixture to the best one on validation."""
-    found = {}
-    for network.sid_share in _SHARES:
-        found[network.sid_share] = ndcg()
-    network.sid_share = max(_SHARES, key=found.__getitem__)
-    network.settings["sid_share"] = network.sid_share

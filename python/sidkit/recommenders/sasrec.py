@@ -28,7 +28,8 @@ class SASRec(ScoringRecommender):
     method: ClassVar[str] = "sasrec"
     network_class: ClassVar[type[nn.Module]] = SASRecNetwork
 
-    epochs: Positive = 30.0
+    epochs: Positive = 16.0
+    min_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1500
     schedule: Literal["cosine", "constant"] = "constant"
     clip_norm: NonNegative = 0.0
     patience: Annotated[int, Field(ge=0)] = 10

@@ -1,6 +1,7 @@
 """TIGER: an encoder-decoder that generates the Semantic ID of the next item."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from sidkit.errors import ConfigError
 from sidkit.models import TIGERNetwork
 from sidkit.recommenders.neural import GenerativeRecommender, Plan, padded_tokens
 from sidkit.recommenders.training_data import TrainingData
-from sidkit.train.batches import Batch, Batches, NextItemBatches
+from sidkit.train.batches import Batch, Batches, NextItemBatches, mean_by_length
 from sidkit.train.options import TokenOptions
 
 __all__ = ["TIGER", "TransformerOptions"]
@@ -97,12 +98,15 @@ class TIGER(TransformerOptions):
                 levels = network.sequence_losses(history, target, real, users, **self._regularization())
             return levels.sum()
 
+        def loss_by_length(network: TIGERNetwork, batch: Batch) -> Tensor:
+            return mean_by_length(partial(loss, network), batch)
+
         return Plan(
             network=TIGERNetwork(
                 sids.layout.sizes, **self._sizes(), user_buckets=self.user_buckets, encoder=self.encoder
             ),
             batches=self._whole_histories(data) if one_pass else self._prefixes(data),
-            loss=loss,
+            loss=loss_by_length if one_pass else loss,
             rank=self._rank_on_validation(sids),
         )
 

@@ -3,6 +3,7 @@
 The order of an epoch is independent of earlier epochs, so an interrupted training can continue within one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sidkit.data import Sequences
+from sidkit.models.layers.lengths import length_groups
 from sidkit.train.ties import TiedEvents
 
-__all__ = ["Batch", "Batches", "NextItemBatches", "Prefixes", "SequenceBatches"]
+__all__ = ["Batch", "Batches", "NextItemBatches", "Prefixes", "SequenceBatches", "mean_by_length"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,30 @@ class Batch:
             targets=self.targets[rows],
         )
 
+    def by_length(self) -> "list[Batch]":
+        """Return the groups of rows of similar length, each padded to its own longest row only."""
+        return [
+            replace(
+                self,
+                history=self.history[rows, :width],
+                target=self.target[rows, :width],
+                users=self.users[rows],
+                targets=self.targets[rows],
+            )
+            for rows, width in length_groups(self.targets)
+        ]
+
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device; the number of targets stays on the CPU."""
         history, target, users = (part.to(device) for part in (self.history, self.target, self.users))
         return replace(self, history=history, target=target, users=users)
+
+
+def mean_by_length(loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+    """Return the mean loss over the targets of a batch from the mean losses of its groups of similar length."""
+    total = batch.targets.sum()
+    losses = [loss(part) * (part.targets.sum() / total).item() for part in batch.by_length()]
+    return torch.stack(losses).sum()
 
 
 class Batches(Protocol):
@@ -180,7 +202,10 @@ class SequenceBatches:
     """Whole histories in which each position predicts the next: the examples of networks over items.
 
     A history of more than `max_items` is cut into windows from its end, so every event but the first is a
-    target once. Windows of similar length share a batch; shorter ones are padded on the right with `padding`.
+    target once. Batches are drawn without regard to length, so that all targets count alike: in batches of
+    one length each, the mean over a batch of short windows would weigh a target many times as much. The rows
+    of a batch come in ascending order of length, for `sidkit.models.layers.lengths`, and are padded on the right
+    with `padding`.
 
     Args:
         histories: training histories, one row per user; those with fewer than two items are left out.
@@ -223,17 +248,13 @@ class SequenceBatches:
         self.steps = -(-len(self._users) // batch_size)
 
     def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Shuffle, sort by length within groups of 32 batches, cut into batches, shuffle the batches."""
+        """Shuffle the windows and cut them into batches, each in ascending order of length."""
         if self._ties:
             self._values = self._ties.shuffled(epoch)
-        random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(len(self._users))
-        group = np.arange(len(order)) // (32 * self._batch_size)
-        order = order[np.lexsort((self._kept[order], group))]
-        batches = [
-            order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)
-        ]
-        return [batches[index] for index in random.permutation(len(batches))]
+        order = np.random.default_rng((self._seed, epoch)).permutation(len(self._users))
+        cuts = range(0, len(order), self._batch_size)
+        batches = (order[start : start + self._batch_size] for start in cuts)
+        return [rows[np.argsort(self._kept[rows], kind="stable")] for rows in batches]
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
         """Gather windows `rows`, padded to the longest of them."""

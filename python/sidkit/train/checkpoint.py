@@ -64,7 +64,7 @@ class TrainingState:
         identity: what is trained, and how; a checkpoint of another training is refused.
         step: steps done.
         history: `History.as_dict()` so far.
-        weights: state of the network.
+        weights: parameters of the network.
         best: weights of the best evaluation so far; empty before the first.
         moments: the two running means of AdamW for each trained tensor, by the tensor's name.
         average: running mean of the trained tensors; empty without weight averaging.
@@ -105,7 +105,7 @@ class TrainingState:
             average: receives the running mean of the weights, if there is one.
             rank: rank of this process, among several.
         """
-        network.load_state_dict(self.weights)
+        network.load_state_dict(self.weights, strict=False)  # buffers are not trained
         for name, tensor in network.named_parameters():
             if name in self.moments:
                 first, second = self.moments[name]

@@ -20,7 +20,7 @@ from sidkit.train.checkpoint import Checkpoint, TrainingState
 from sidkit.train.history import History
 from sidkit.train.interrupts import Interrupt, catch_interrupts
 from sidkit.train.memory import peak_memory_bytes, release_free_memory
-from sidkit.train.optimizer import WeightAverage, adamw, learning_rate_share
+from sidkit.train.optimizer import WeightAverage, adamw, clip_gradients, learning_rate_share
 from sidkit.train.options import TrainSettings
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import join
@@ -216,7 +216,7 @@ class _Loop:
         self.add_up(value)
         mean = value.item()
         if settings.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
+            clip_gradients(self.network, settings.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -242,6 +242,8 @@ class _Loop:
         for tensor in weights:
             if tensor.grad is None:
                 tensor.grad = torch.zeros_like(tensor)
+            elif tensor.grad.is_sparse:
+                tensor.grad = tensor.grad.to_dense()
         self.processes.add_up([value, *(tensor.grad for tensor in weights)])
 
     def log(self, rate: float) -> None:
@@ -284,7 +286,7 @@ class _Loop:
             self.best = self.copied_weights()
 
     def copied_weights(self) -> dict[str, Tensor]:
-        return {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+        return {name: tensor.detach().clone() for name, tensor in self.network.named_parameters()}
 
     def save_is_due(self) -> bool:
         checkpoint = self.checkpoint
@@ -309,7 +311,7 @@ class _Loop:
             self.identity,
             self.step,
             self.history.as_dict() | {"pending": pending},
-            dict(self.network.state_dict()),
+            dict(self.network.named_parameters()),
             self.best,
             TrainingState.moments_of(self.network, self.optimizer),
             dict(self.average.tensors) if self.average is not None else {},
@@ -346,7 +348,7 @@ class _Loop:
             with self.average.applied() if self.average is not None else nullcontext():
                 self.best = self.copied_weights()
         self.history.summarize()
-        self.network.load_state_dict(self.best)
+        self.network.load_state_dict(self.best, strict=False)  # buffers are not trained
         self.network.eval()
         if self.training.select is not None:
             with torch.inference_mode():

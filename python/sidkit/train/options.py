@@ -138,15 +138,17 @@ class EpochOptions(TrainingOptions):
 
     epochs: Positive = 12.0
     """Passes over the training histories; ignored if `max_steps` is given."""
+    min_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Optimizer steps at least, so that small data is passed more often than `epochs`."""
     max_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    """Optimizer steps of the whole training; 0 for `epochs`."""
+    """Optimizer steps of the whole training; 0 for `epochs` and `min_steps`."""
     evaluate_every_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Steps between two evaluations on validation; 0 for once per epoch."""
 
     def train_settings(self, steps_per_epoch: int) -> TrainSettings:
         """Return the settings of the training loop, with the steps that the epochs need."""
         values = {name: getattr(self, name) for name in _LOOP}
-        values["max_steps"] = self.max_steps or max(1, round(self.epochs * steps_per_epoch))
+        values["max_steps"] = self.max_steps or max(1, round(self.epochs * steps_per_epoch), self.min_steps)
         values["evaluate_every_steps"] = self.evaluate_every_steps or max(1, steps_per_epoch)
         return TrainSettings(**values)
 

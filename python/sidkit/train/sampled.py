@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sidkit.errors import ConfigError
-from sidkit.models.softmax import softmax_loss
+from sidkit.models.layers.softmax import softmax_loss
 
 __all__ = ["SampledSoftmax"]
 

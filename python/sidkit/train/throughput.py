@@ -41,7 +41,7 @@ def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int
     Args:
         model: a network of `sidkit.models`.
         batch: input of the step.
-        scored: items that SASRec and GRU4Rec score at every position; None for all.
+        scored: items that SASRec, GRU4Rec and RQTransformer score at every position; None for all.
 
     Returns:
         The number of operations; 0 for other networks, whose operations are not known.
@@ -62,13 +62,15 @@ def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int
         heads = 2 * width * sum(model.sizes) * positions
         return _BOTH_WAYS * (len(model.blocks) * _block(width, lengths * levels) + heads)
     if isinstance(model, RQTransformerNetwork):
-        width = model.code.embedding_dim
+        width = model.norm.normalized_shape[0]
         recurrent = model.backbone == "gru"
         one = _recurrent(width, positions) if recurrent else _block(width, lengths)
         body = len(model.recurrent if recurrent else model.blocks) * one
-        scores = 2 * width * _scored(model, batch.target)
+        scores = 2 * width * positions * (model.tree.level_nodes[-1] if scored is None else scored)
         # Content is given, so only its projection has a gradient.
-        content = 2 * 2 * model.content.numel() * width if model.project is not None else 0
+        content = 0
+        if model.vectors.project is not None and scored is None:
+            content = 2 * 2 * model.vectors.content.numel() * width
         return _BOTH_WAYS * (body + scores) + content
     if not isinstance(model, SASRecNetwork | GRU4RecNetwork):
         return 0  # a network of a plug-in
@@ -87,16 +89,6 @@ def _block(width: int, lengths: Tensor) -> int:
 def _recurrent(width: int, positions: int) -> int:
     """Count a GRU over positions: three gates over input and state, 6 D² weights."""
     return 12 * width**2 * positions
-
-
-def _scored(model: RQTransformerNetwork, target: Tensor) -> int:
-    """Count the scored vectors: first tokens, siblings along the paths of the targets, and items."""
-    tree = model.tree
-    real = target[target < model.items].to(tree.path.device)  # (P,)
-    siblings = tree.branches[tree.path[real, :-1]]  # (P, L-1)
-    open_ = int(torch.where(siblings > 1, siblings, 0).sum())  # an only child is not scored
-    everywhere = int(tree.starts[1]) + (model.items if model.dense else 0)
-    return len(real) * everywhere + open_
 
 
 def _tiger(model: TIGERNetwork, read: Tensor) -> int:

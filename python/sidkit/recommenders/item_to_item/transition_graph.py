@@ -99,7 +99,8 @@ class TransitionGraph(ItemToItem):
     def _content_edges(self, vectors: npt.NDArray[np.float32]) -> Sparse:
         """Return powers of the cosine to the nearest items, float64 (N, N); rows sum to 1 or are empty."""
         n_items = len(vectors)
-        x = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        x = vectors.astype(np.float32)
+        x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
         k = min(self.content_neighbors, n_items - 1)
         found, strengths = [np.empty((0, k), np.int64)], [np.empty((0, k), np.float32)]
         for start in range(0, n_items if k else 0, _CONTENT_ROWS):

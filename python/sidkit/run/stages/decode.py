@@ -28,7 +28,8 @@ def _work(context: Context, name: str, task: Task) -> Outcome:
     decode, test = context.config.decode, context.split.test
     settings = context.config.recommenders[name]
     recommender = settings.configures.load(context.directory.path / model_path(name))
-    scorings = recommender.scorings
+    # The exact scoring is a reference for beam search, not a way to recommend.
+    scorings = tuple(scoring for scoring in recommender.scorings if scoring != "exact")
     passes = [(scoring, excluded) for scoring in scorings for excluded in SETTINGS]
     total, outputs = len(passes) * len(test), []
     for number, (scoring, excluded) in enumerate(passes):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.dropout import ByteDropout
 
 __all__ = ["CausalBlock", "KeysValues", "Rotations", "recur", "rotations"]
 

@@ -1,0 +1,203 @@
+"""Token by token through the tree of Semantic IDs: the decoding of `RQTransformerNetwork`.
+
+Shapes: B users, W beams, n nodes, M nodes of the tree, D = d_model, K_l tokens of level l.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sidkit.models.tree.node_vectors import NodeVectors
+
+__all__ = ["TreeState", "TreeVectors", "advance"]
+
+# Nodes whose vectors are computed at once: 64 MiB of f32 at 256 dimensions.
+_BLOCK = 65_536
+# Levels with more nodes are not kept: their vectors are computed for the children of live beams only.
+_KEPT_NODES = 2**21
+# Children per beam from which one matrix product per prefix is faster than inner products of pairs.
+_FEW_CHILDREN = 24
+
+
+class TreeVectors:
+    """Vectors of nodes for decoding: those of small levels are computed once, others when they are needed.
+
+    Args:
+        vectors: vectors of nodes.
+        sample_above: nodes up to which a level is kept in f32; larger ones are kept in f16, or not at all.
+    """
+
+    def __init__(self, vectors: NodeVectors, sample_above: int) -> None:
+        self.vectors = vectors
+        self.tree = vectors.tree
+        self._sample_above = sample_above
+        self._levels: dict[int, Tensor] = {}
+        self._keys: dict[int, Tensor] = {}
+
+    def level(self, level: int) -> Tensor | None:
+        """Return the vectors of all nodes of a level, (M_level, D); None if there are too many."""
+        nodes = self.tree.level(level)
+        if nodes.stop - nodes.start > max(_KEPT_NODES, self._sample_above):
+            return None
+        if level not in self._levels:
+            small = nodes.stop - nodes.start <= self._sample_above
+            parts = [
+                self._computed(torch.arange(start, min(start + _BLOCK, nodes.stop)))
+                for start in range(nodes.start, nodes.stop, _BLOCK)
+            ]
+            self._levels[level] = torch.cat([part if small else part.half() for part in parts])
+        return self._levels[level]
+
+    def of_leaves(self, leaves: Tensor) -> Tensor:
+        """Return the vectors of whole Semantic IDs, f32 (n, D)."""
+        nodes = self.tree.leaves
+        if nodes.stop - nodes.start > self._sample_above:
+            distinct, place = torch.unique(leaves, return_inverse=True)
+            return self._computed(distinct)[place]
+        kept = self.level(self.tree.levels - 1)
+        assert kept is not None
+        return kept.index_select(0, leaves - nodes.start)
+
+    def children(self, level: int, parents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return vectors among which are those of the children of some nodes, and where they begin.
+
+        Args:
+            level: level of the children.
+            parents: distinct nodes, int64 (n,).
+
+        Returns:
+            Vectors f32 or f16 (m, D), and the row of the first child of each parent, int64 (n,).
+        """
+        kept = self.level(level)
+        if kept is not None:
+            return kept, self.tree.first_child[parents].long() - self.tree.starts[level]
+        counts = self.tree.branches[parents].long()
+        return self._computed(self.tree.children_of(parents)[1]), counts.cumsum(0) - counts
+
+    def find(self, level: int, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Return the child of each parent with a token, int64 (n,); -1 where there is none."""
+        size = self.vectors.sizes[level]
+        nodes = self.tree.level(level)
+        if level not in self._keys:
+            above = self.tree.parent[nodes].long() if level else torch.zeros(nodes.stop, dtype=torch.int64)
+            self._keys[level] = above.to(self.tree.token.device) * size + self.tree.token[nodes]
+        keys = self._keys[level]
+        wanted = (parents if level else torch.zeros_like(tokens)) * size + tokens
+        at = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+        found = (keys[at] == wanted) & (parents >= 0)
+        return torch.where(found, at + nodes.start, -1)
+
+    def _computed(self, nodes: Tensor) -> Tensor:
+        nodes = nodes.to(self.tree.leaf.device)
+        return self.vectors(self.vectors.lone_leaves[nodes])
+
+
+class TreeState:
+    """Incremental decoding state.
+
+    Attributes:
+        hidden: vector at the end of each history, f32 (B, D).
+        vectors: vectors of nodes.
+        masses: `SidTree.log_masses` of all nodes, f32 (M, B), if all Semantic IDs are scored; None otherwise.
+        level: level of the next token.
+        at: node of each row, int64 (B·W,); -1 for none.
+        reached: log-probability of each row's prefix, f32 (B·W,); used without masses.
+        last: what `advance` returned last, f32 (B·W, K).
+    """
+
+    def __init__(self, hidden: Tensor, vectors: TreeVectors, masses: Tensor | None) -> None:
+        self.hidden = hidden
+        self.vectors = vectors
+        self.masses = masses
+        self.level = 0
+        self.at = torch.full((len(hidden),), 0, device=hidden.device)
+        self.reached = torch.zeros(len(hidden), device=hidden.device)
+        self.last = torch.empty(0, 0)
+
+    @classmethod
+    def of(cls, vectors: TreeVectors, hidden: Tensor, exact: bool) -> "TreeState":
+        """Prepare to decode after histories whose vectors are `hidden`, f32 (B, D)."""
+        masses = None
+        if exact:
+            leaves = vectors.level(vectors.tree.levels - 1)
+            assert leaves is not None
+            masses = vectors.tree.log_masses(leaves @ hidden.T)
+        return cls(hidden, vectors, masses)
+
+
+def advance(state: TreeState, sizes: Sequence[int], parents: Tensor | None, tokens: Tensor | None) -> Tensor:
+    """Return log-probabilities of the next token for every beam, and advance the state by one level.
+
+    See `RQTransformerNetwork.next_log_probs`. Without masses, the probability of the live beams of a user is
+    passed on to their children in proportion to the children's scores.
+    """
+    tree, level = state.vectors.tree, state.level
+    users, device = len(state.hidden), state.hidden.device
+    if parents is None or tokens is None:
+        nodes = tree.level(0)
+        if state.masses is None:
+            first = state.vectors.level(0)
+            assert first is not None
+            scores = F.linear(state.hidden, first.float())
+        else:
+            scores = state.masses[nodes].T
+        table = scores.new_full((users, sizes[0]), -torch.inf)
+        table[:, tree.token[nodes].long()] = scores.log_softmax(-1)
+    else:
+        repeated = _padding(parents, tokens, len(state.at) // users, users)
+        state.at = state.vectors.find(level - 1, state.at[parents], tokens).masked_fill(repeated, -1)
+        state.reached = (state.reached[parents] + state.last[parents, tokens]).masked_fill(
+            state.at < 0, -torch.inf
+        )
+        rows = len(state.at)
+        user = torch.arange(users, device=device).repeat_interleave(rows // users)
+        table = state.hidden.new_full((rows, sizes[level]), -torch.inf)
+        alive = (state.at >= 0).nonzero()[:, 0]
+        if state.masses is None:
+            _fill(table, state, user, alive)
+            flat = table.view(users, -1)
+            passed = state.reached.view(users, -1).logsumexp(-1) - flat.logsumexp(-1)  # (B,)
+            table += (passed[user] - state.reached)[:, None].nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+        else:
+            row, node = tree.children_of(state.at[alive])
+            row = alive[row]
+            table[row, tree.token[node].long()] = state.masses[node, user[row]]
+            sums = table.logsumexp(-1, keepdim=True)
+            # A row of -inf only stays as it is.
+            table = torch.where(sums.isneginf(), table, table - sums)
+    state.level += 1
+    state.last = table
+    return table
+
+
+def _fill(table: Tensor, state: TreeState, user: Tensor, alive: Tensor) -> None:
+    """Write the scores of the children of live rows into a table (B·W, K) of -inf."""
+    tree, level = state.vectors.tree, state.level
+    distinct, which, rows = torch.unique(state.at[alive], return_inverse=True, return_counts=True)
+    vectors, begin = state.vectors.children(level, distinct)
+    counts = tree.branches[distinct].long()
+    if int(counts.sum()) < _FEW_CHILDREN * max(len(distinct), 1):
+        row, node = tree.children_of(state.at[alive])
+        place = node - tree.first_child[distinct].long()[which[row]] + begin[which[row]]
+        hidden = state.hidden.index_select(0, user[alive[row]])
+        table[alive[row], tree.token[node].long()] = (hidden * vectors.index_select(0, place).float()).sum(-1)
+        return
+    order = torch.argsort(which, stable=True)
+    groups = torch.split(alive[order], rows.tolist())
+    firsts = tree.first_child[distinct].tolist()
+    for group, first, start, count in zip(groups, firsts, begin.tolist(), counts.tolist(), strict=True):
+        scores = state.hidden[user[group]] @ vectors[start : start + count].float().T  # (rows, children)
+        table[group[:, None], tree.token[first : first + count].long()] = scores
+
+
+def _padding(parents: Tensor, tokens: Tensor, width: int, users: int) -> Tensor:
+    """Find the rows that `Trie.beam_step` has added to fill a beam, bool (B·W,).
+
+    They have the first former row of the user, of `width` rows, as parent, and token 0; so has at most one
+    live row, which comes before them.
+    """
+    firsts = torch.arange(users, device=parents.device)[:, None] * width  # (B, 1)
+    same = (parents.view(users, -1) == firsts) & (tokens.view(users, -1) == 0)
+    return (same & (same.cumsum(1) > 1)).flatten()

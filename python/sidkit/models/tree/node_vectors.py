@@ -1,0 +1,213 @@
+"""Vectors of prefixes and of whole Semantic IDs, computed for the nodes that are needed and no others.
+
+The vector of a node is
+
+    sum over its prefixes of (vector of the last token + vector of the prefix) + projected content
+
+The vectors of prefixes correspond to prefix n-grams in a ranking model (Zheng et al., arXiv 2504.02137):
+there is one per prefix as long as the table has enough rows; beyond, prefixes are hashed into it. Content is
+the mean content vector of the items under the node, so a Semantic ID that no training event holds has a
+vector, too.
+
+Shapes: n nodes, N items, M nodes of the tree, F dimensions of content, D = d_model.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sidkit._core import SidLayout, ngram_rows
+from sidkit._vectors import row_blocks
+from sidkit.models.tree.sid_tree import SidTree
+
+__all__ = ["NodeVectors", "node_counts"]
+
+
+class NodeVectors(nn.Module):
+    """Vectors of the nodes of a tree.
+
+    Args:
+        sizes: number of tokens of each level.
+        level_nodes: number of prefixes of each length.
+        items: number of items.
+        content: dimensions of the items' content vectors, 0 for none.
+        shared_content: number of nodes with several items, whose mean content is stored.
+        half: whether content is stored in float16.
+        d_model: dimensions of the vectors.
+        rows: rows of the table of prefixes.
+
+    Attributes:
+        tree: the Semantic IDs.
+        hashed: whether prefixes share rows of the table; its gradients are sparse then.
+    """
+
+    row: Tensor
+    content: Tensor
+    means: Tensor
+    content_row: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        level_nodes: Sequence[int],
+        items: int,
+        *,
+        content: int = 0,
+        shared_content: int = 0,
+        half: bool = False,
+        d_model: int,
+        rows: int,
+    ) -> None:
+        super().__init__()
+        nodes = sum(level_nodes)
+        self.sizes = tuple(sizes)
+        self.tree = SidTree(level_nodes, items)
+        self.hashed = nodes > rows
+        self.code = nn.Embedding(sum(sizes), d_model)
+        self.prefix = nn.Embedding(min(nodes, rows), d_model, sparse=self.hashed)
+        self.project = nn.Linear(content, d_model, bias=False) if content else None
+        if self.hashed:
+            self.register_buffer("row", torch.zeros(nodes, dtype=torch.int32))
+        if self.project is not None:
+            stored = torch.float16 if half else torch.float32
+            self.register_buffer("content", torch.zeros(items, content, dtype=stored))
+            self.register_buffer("means", torch.zeros(shared_content, content, dtype=stored))
+            self.register_buffer("content_row", torch.zeros(nodes, dtype=torch.int32))
+            self.register_buffer("shift", torch.zeros(content))
+            self.register_buffer("scale", torch.zeros(content))
+            nn.init.normal_(self.project.weight, std=0.02)
+        for table in (self.code, self.prefix):
+            nn.init.normal_(table.weight, std=0.02)
+        self._lone: Tensor | None = None
+
+    @property
+    def lone_leaves(self) -> Tensor:
+        """`SidTree.lone_leaves`, computed once: nodes by which the vector of a node is computed."""
+        if self._lone is None or self._lone.device != self.tree.leaf.device:
+            self._lone = self.tree.lone_leaves()
+        return self._lone
+
+    def fill(
+        self,
+        tokens: npt.NDArray[np.integer],
+        tree: SidTree,
+        vectors: npt.NDArray[np.floating[Any]] | None,
+    ) -> None:
+        """Set the Semantic IDs and the content.
+
+        Args:
+            tokens: Semantic ID of every item, (N, L).
+            tree: their tree.
+            vectors: content vector of every item, f16 or f32 (N, F), standardized where they are read. A
+                memory-mapped array is not copied.
+        """
+        self.tree, self._lone = tree, None
+        if self.hashed:
+            self.row.copy_(torch.from_numpy(_hashed_rows(self.sizes, tokens, tree, len(self.prefix.weight))))
+        if vectors is not None:
+            self._set_content(vectors)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """Return the vectors of nodes.
+
+        Args:
+            nodes: int64 (n,), of any levels; -1 has a vector of zeros.
+
+        Returns:
+            f32 (n, D).
+        """
+        path = self.tree.paths(nodes)  # (n, L)
+        real = path >= 0
+        path = path.clamp(min=0)
+        level = torch.bucketize(path, torch.tensor(self.tree.starts[1:], device=path.device), right=True)
+        offsets = [0, *np.cumsum(self.sizes)[:-1].tolist()]  # first row of each level in the code table
+        first = torch.tensor(offsets, device=path.device)
+        code = self.tree.token[path].long() + first[level]
+        row = self.row[path].long() if self.hashed else path
+        weights = real.to(self.code.weight.dtype)
+        out = F.embedding_bag(code, self.code.weight, per_sample_weights=weights, mode="sum")
+        out = out + F.embedding_bag(
+            row, self.prefix.weight, per_sample_weights=weights, mode="sum", sparse=self.hashed
+        )
+        if self.project is None:
+            return out
+        content = self._content_of(nodes.clamp(min=0)) * real[:, :1]
+        return out + self.project(content).float()
+
+    def _content_of(self, nodes: Tensor) -> Tensor:
+        """Return the standardized content of nodes, f32 (n, F)."""
+        row = self.content_row[nodes].long()
+        alone = row < len(self.content)
+        if bool(alone.all()):
+            found = self.content[row].float()
+        else:
+            found = torch.empty(len(row), self.content.shape[1], device=row.device)
+            found[alone] = self.content[row[alone]].float()
+            found[~alone] = self.means[row[~alone] - len(self.content)].float()
+        return (found - self.shift) * self.scale
+
+    def _set_content(self, vectors: npt.NDArray[np.floating[Any]]) -> None:
+        """Store content, its scale, and the mean content of nodes with several items, in one pass of blocks."""
+        items, width = vectors.shape
+        counts = node_counts(self.tree)
+        shared = np.flatnonzero(counts > 1)
+        path = self.tree.item_paths().numpy()  # (N, L)
+        place = np.full(len(counts), -1, np.int64)
+        place[shared] = np.arange(len(shared))
+        sums = torch.zeros(len(shared), width)
+        total, squares = np.zeros(width), np.zeros(width)
+        if isinstance(vectors, np.memmap):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # the file is not written to
+                self.content = torch.from_numpy(vectors)
+        else:
+            self.content = torch.from_numpy(vectors.copy())
+        for block in row_blocks(items, width):
+            part = vectors[block].astype(np.float32)
+            total += part.sum(0, dtype=np.float64)
+            squares += np.square(part, dtype=np.float64).sum(0)
+            for level in range(path.shape[1]):
+                node = place[path[block, level]]
+                several = np.flatnonzero(node >= 0)
+                sums.index_add_(0, torch.from_numpy(node[several]), torch.from_numpy(part[several]))
+        self.means.copy_(sums / torch.from_numpy(counts[shared, None]))
+        mean = total / items
+        deviation = np.sqrt(np.maximum(squares / items - mean**2, 0))
+        # A constant dimension becomes zero; rows get about unit length.
+        scale = np.where(deviation < 1e-6, 0.0, 1 / np.maximum(deviation, 1e-6) / width**0.5)
+        self.shift.copy_(torch.from_numpy(mean))
+        self.scale.copy_(torch.from_numpy(scale))
+        row = np.zeros(len(counts), np.int32)
+        row[path] = np.arange(items, dtype=np.int32)[:, None]
+        row[shared] = items + np.arange(len(shared), dtype=np.int32)
+        self.content_row.copy_(torch.from_numpy(row))
+
+
+def node_counts(tree: SidTree) -> npt.NDArray[np.int64]:
+    """Return the number of items under each node, int64 (M,)."""
+    counts = np.bincount(tree.leaf.numpy(), minlength=tree.starts[-1])
+    parent = tree.parent.numpy()
+    for level in range(tree.levels - 1, 0, -1):
+        nodes = tree.level(level)
+        counts += np.bincount(parent[nodes], weights=counts[nodes], minlength=len(counts)).astype(np.int64)
+    return counts
+
+
+def _hashed_rows(
+    sizes: Sequence[int], tokens: npt.NDArray[np.integer], tree: SidTree, rows: int
+) -> npt.NDArray[np.int32]:
+    """Return the row of each prefix in a table with fewer rows than there are prefixes, int32 (M,)."""
+    layout = SidLayout(list(sizes))
+    packed = layout.pack(np.ascontiguousarray(tokens, np.uint16))
+    grams = ngram_rows(packed, layout, kind="prefix", num_embeddings=rows)  # (N, L)
+    found = np.zeros(tree.starts[-1], np.int32)
+    found[tree.item_paths().numpy()] = grams
+    return found
