@@ -1,4 +1,4 @@
-"""Time and memory of the default recommender against the size of the catalogue.
+r"""Time and memory of the default recommender against the size of the catalogue.
 
     python benches/python/catalogue_scaling.py --items 12000 1000000 --json
     python benches/python/catalogue_scaling.py --items 12000 100000 1000000 10000000 \

@@ -1,6 +1,7 @@
-"""Time and memory of every stage before the training, for a catalogue of any size.
+r"""Time and memory of every stage before the training, for a catalogue of any size.
 
-    python benches/python/catalogue_stages.py --items 1000000 --out benches/record/catalogue-stages.json
+    python benches/python/catalogue_stages.py --items 1000000 10000000 \
+        --out benches/record/catalogue-stages.json
 
 Generates a `MarkovWorld` of five events per item, loads and splits it, fits RQ-KMeans with 3 x 1024 codewords
 on a sample, encodes all items, makes Semantic IDs and a trie, makes the batches of an epoch, and evaluates
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,16 @@ def split(items, directory):
 
     data = load_dataset(directory / "world")
     return lambda: data.split("leave_last_out"), "events"
+
+
+def check(items, directory):
+    """Memory-map the vectors and check that they are finite."""
+    from sidkit import load_dataset
+    from sidkit.embed import load_vectors
+
+    data = load_dataset(directory / "world")
+    path = directory / "world" / "vectors.npy"
+    return lambda: load_vectors(path, data.item_ids, memory_map=True), "items"
 
 
 def fit(items, directory):
@@ -128,7 +140,8 @@ def evaluate(items, directory):
 
 
 STAGES = {
-    each.__name__: each for each in (generate, load, split, fit, encode, table, trie, batches, evaluate)
+    each.__name__: each
+    for each in (generate, load, split, check, fit, encode, table, trie, batches, evaluate)
 }
 
 
@@ -142,7 +155,7 @@ def measure(stage, items, directory):
     """Run one stage in this process."""
     work, unit = STAGES[stage](items, directory)
     began, wall = time.process_time(), time.perf_counter()
-    work()
+    result = work()
     seconds = time.process_time() - began
     events = items * EVENTS_PER_ITEM
     rows = {"items": items, "events": events, "sample": min(SAMPLE, items), "users": min(USERS, items // 4)}
@@ -154,42 +167,60 @@ def measure(stage, items, directory):
         "wall_seconds": time.perf_counter() - wall,
         "rows_per_second": rows[unit] / seconds,
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        **({"trie_bytes": result.nbytes} if stage == "trie" else {}),
     }
 
 
 def main():
     """Run the stages, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--items", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--directory", type=Path, help="where to keep the files; by default they are removed")
     parser.add_argument("--out", type=Path, help="where to keep the figures as JSON")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
-        print(json.dumps(measure(given.stages[0], given.items, given.directory)))
+        print(json.dumps(measure(given.stages[0], given.items[0], given.directory)))
         return
-    figures = []
+    records = []
     with tempfile.TemporaryDirectory() as temporary:
-        directory = given.directory or Path(temporary)
-        print("stage            rows            s       rows/s   peak GB")
-        for stage in given.stages:
-            command = [sys.executable, __file__, "--measure", "--items", str(given.items)]
-            command += ["--stages", stage, "--directory", str(directory)]
-            ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-            found = json.loads(ran.stdout)
-            figures.append(found)
-            print(
-                f"{stage:<10}{found['rows']:>12,} {found['unit']:<7}{found['seconds']:>8.1f}"
-                f"{found['rows_per_second']:>13,.0f}{found['peak_bytes'] / 1e9:>10.2f}",
-                flush=True,
-            )
-    if given.out is not None:
-        from sidkit.evaluate import machine_facts, version_facts
+        for items in given.items:
+            directory = (given.directory or Path(temporary)) / str(items)
+            directory.mkdir(parents=True, exist_ok=True)
+            records.append({"items": items, "stages": run(given.stages, items, directory)})
+            if given.directory is None:
+                shutil.rmtree(directory)
+            if given.out is not None:
+                keep(given.out, records)
 
-        facts = {"machine": machine_facts(), "versions": version_facts(), "items": given.items}
-        shape = {"dim": DIM, "levels": LEVELS, "codebook_size": CODES, "events_per_item": EVENTS_PER_ITEM}
-        given.out.write_text(json.dumps({**facts, **shape, "figures": figures}, indent=1) + "\n")
+
+def run(stages, items, directory):
+    """Run stages for one size, each in a process of its own."""
+    print(f"{items:,} items")
+    print("stage            rows            s       rows/s   peak GB")
+    figures = []
+    for stage in stages:
+        command = [sys.executable, __file__, "--measure", "--items", str(items)]
+        command += ["--stages", stage, "--directory", str(directory)]
+        ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        found = json.loads(ran.stdout)
+        figures.append(found)
+        print(
+            f"{stage:<10}{found['rows']:>12,} {found['unit']:<7}{found['seconds']:>8.1f}"
+            f"{found['rows_per_second']:>13,.0f}{found['peak_bytes'] / 1e9:>10.2f}",
+            flush=True,
+        )
+    return figures
+
+
+def keep(path, records):
+    """Write the record of the sizes measured so far."""
+    from sidkit.evaluate import machine_facts, version_facts
+
+    facts = {"machine": machine_facts(), "versions": version_facts()}
+    shape = {"dim": DIM, "levels": LEVELS, "codebook_size": CODES, "events_per_item": EVENTS_PER_ITEM}
+    path.write_text(json.dumps({**facts, **shape, "figures": records}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
