@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 DESCRIPTION, WEIGHTS, ITEMS, SIDS = "model.json", "model.safetensors", "items.parquet", "sids.parquet"
+#: The course of a training, which recommendations do not need.
+_OPTIONAL = frozenset({"history.json"})
 _VERSION = 1
 
 T = TypeVar("T")
@@ -89,6 +91,9 @@ def saved(path: str | Path, method: str, settings: dict[str, Any], has_sids: boo
     write_text(target / DESCRIPTION, json.dumps(described, indent=2) + "\n")
     for each in stale - set(written):
         (target / each).unlink(missing_ok=True)
+        parent = (target / each).parent
+        if parent != target and not any(parent.iterdir()):
+            parent.rmdir()
 
 
 def _files_of_former(path: Path) -> set[str]:
@@ -179,14 +184,16 @@ def read_sids(path: Path) -> SidTable:
 def check_files(path: Path, description: dict[str, Any]) -> None:
     """Check that the files of a directory are those that its description was written with.
 
-    A missing file is an error of the function that reads it.
-
     Raises:
-        FormatError: if a file is damaged or of another recommender.
+        FormatError: if a file is missing, damaged or of another recommender.
     """
     for name, expected in description["files"].items():
         file = path / name
-        if file.is_file() and sha256_of(file) != expected:
+        if not file.is_file():
+            if name in _OPTIONAL:
+                continue
+            raise FormatError(f"`{file}` is missing: expected all files of the recommender. Save it again.")
+        if sha256_of(file) != expected:
             raise FormatError(
                 f"the files in `{path}` do not belong together: expected `{name}` with the SHA-256 of "
                 f"`{DESCRIPTION}`, got another one. The file is damaged or of another recommender. "
