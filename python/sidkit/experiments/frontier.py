@@ -1,6 +1,5 @@
 """Trade-off of accuracy against diversity and popularity, for each re-ranker over its parameter."""
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -71,8 +70,9 @@ def measure_frontier(
     Returns:
         The content of `frontier.json`: `model`, `users`, `k`, `candidates`, `exclude_seen`, `vectors`,
         `machine`, `versions`, and `points`, of which the first, `plain`, is not re-ranked. A point has
-        `method`, `parameter`, `value`, and for each metric `value`; metrics of users also have `ci95`, and
-        `change`, the relative difference from `plain`, with `difference` and `p`.
+        `method`, `parameter`, `value`, and for each metric `value`; metrics of users also have `change`, the
+        relative difference from `plain`, and those of accuracy `ci95` and the paired `difference` from
+        `plain`, with its own `ci95` and `p`.
 
     Raises:
         ConfigError: if there are fewer candidates than positions, or neither the run nor the model has item
@@ -148,27 +148,26 @@ class _Measure:
         made = Predictions(
             method, self._examples.users, *ranked, self._examples.targets, exclude_seen=self._exclude_seen
         )
-        metrics = user_metrics(made, n_items, (self._k,)) | list_metrics(made, self._facts, self._k)
+        accuracy = user_metrics(made, n_items, (self._k,))
+        metrics = accuracy | list_metrics(made, self._facts, self._k)
         self._plain = self._plain or metrics
         coverage = f"coverage@{self._k}"
-        figures: dict[str, Any] = {name: self._figures(method, name, each) for name, each in metrics.items()}
+        figures: dict[str, Any] = {name: self._change(name, each) for name, each in metrics.items()}
+        for name, each in accuracy.items():
+            figures[name] |= self._intervals(method, name, each)
         figures[coverage] = {"value": catalogue_metrics(made, n_items, (self._k,))[coverage]}
         figures[f"gini@{self._k}"] = {"value": gini(made.items, n_items)}
         return {"method": method, "parameter": parameter, "value": value, "metrics": figures}
 
-    def _figures(self, method: str, name: str, values: npt.NDArray[np.float64]) -> dict[str, Any]:
-        before = self._plain[name]
-        gain = Comparison.of(method, "plain", name, values - before, seed=self._seed)
-        mean = float(before.mean())
+    def _change(self, name: str, values: npt.NDArray[np.float64]) -> dict[str, Any]:
+        before, after = float(self._plain[name].mean()), float(values.mean())
+        return {"value": after, "change": (after - before) / before if before else 0.0}
+
+    def _intervals(self, method: str, name: str, values: npt.NDArray[np.float64]) -> dict[str, Any]:
+        gain = Comparison.of(method, "plain", name, values - self._plain[name], seed=self._seed)
         return {
-            "value": float(values.mean()),
             "ci95": list(bootstrap_interval(values, seed=self._seed)),
-            "change": gain.difference / mean if mean else 0.0,
-            "difference": {
-                key: list(each) if isinstance(each, tuple) else each
-                for key, each in dataclasses.asdict(gain).items()
-                if key in ("difference", "ci95", "p")
-            },
+            "difference": {"difference": gain.difference, "ci95": list(gain.ci95), "p": gain.p},
         }
 
 

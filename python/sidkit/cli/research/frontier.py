@@ -12,7 +12,7 @@ from sidkit.cli.options import RunPath
 from sidkit.cli.progress import Watcher
 from sidkit.experiments.frontier import measure_frontier, save_frontier, within_loss
 from sidkit.report.frontier import METHODS, frontier_plot
-from sidkit.report.names import metric_name, model_name
+from sidkit.report.names import model_name
 
 __all__ = ["command"]
 
@@ -60,21 +60,21 @@ def command(
 
 def _table(found: dict[str, Any]) -> Table:
     names = [f"{name}@{found['k']}" for name in ("ndcg", "diversity", "average_popularity")]
-    table = Table("goal", "method", "parameter", *map(metric_name, names), title=model_name(found["model"]))
+    heads = ("NDCG", "diversity", "popularity")
+    table = Table(model_name(found["model"]), *heads, title=f"top {found['k']}")
     plain = found["points"][0]
-    table.add_row("not re-ranked", "", "", *(f"{plain['metrics'][name]['value']:.4g}" for name in names))
+    table.add_row("not re-ranked", *(f"{plain['metrics'][name]['value']:.4g}" for name in names))
     for metric, lowest, loss in _GOALS:
+        table.add_section()
         goal = f"{'least' if lowest else 'most'} {metric.replace('_', ' ')}, NDCG −{loss:.0%} at most"
-        for method in METHODS:
-            point = within_loss(
-                found, f"{metric}@{found['k']}", loss, methods=["plain", method], lowest=lowest
-            )
+        table.add_row(goal)
+        for method, name in METHODS.items():
+            methods = ["plain", method]
+            point = within_loss(found, f"{metric}@{found['k']}", loss, methods=methods, lowest=lowest)
             if point is None or point["method"] == "plain":
-                table.add_row(goal, METHODS[method], "–")
+                table.add_row(f"  {name}", "–", "–", "–")
                 continue
-            cells = (
-                f"{each['value']:.4g} ({each['change']:+.1%})"
-                for each in (point["metrics"][name] for name in names)
-            )
-            table.add_row(goal, METHODS[method], f"{point['parameter']} {point['value']:g}", *cells)
+            figures = (point["metrics"][each] for each in names)
+            cells = (f"{each['value']:.4g} ({each['change']:+.1%})" for each in figures)
+            table.add_row(f"  {name}, {point['parameter']} {point['value']:g}", *cells)
     return table
