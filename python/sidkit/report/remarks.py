@@ -165,7 +165,7 @@ def _course(history: Mapping[str, Any], test: float | None, headline: str, metri
     if test is not None and test < _DRIFT * max(values):
         harder = (
             "the last event of a user is harder to predict than the one before it"
-            if metrics.protocol.split == "leave_last_out"
+            if metrics.protocol.split in ("leave_last_out", "cold_items")
             else "the events of the test set are harder to predict than those of validation"
         )
         yield f"On validation it reached {number(max(values))}: {harder}, for every model"
