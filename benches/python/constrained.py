@@ -28,7 +28,7 @@ def main() -> None:
     """Measure a scoring model and a model with beam search."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=12_000)
-    parser.add_argument("--users", type=int, default=512)
+    parser.add_argument("--users", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--record", type=Path)
     options = parser.parse_args()
