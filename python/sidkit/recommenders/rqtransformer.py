@@ -18,7 +18,7 @@ from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.models import RQTransformerNetwork
 from sidkit.recommenders.filters import Query
-from sidkit.recommenders.graph_prior import GraphPrior
+from sidkit.recommenders.item_to_item.graph_prior import GraphPrior
 from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan, check_heads, rank_options
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch
