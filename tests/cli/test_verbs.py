@@ -120,7 +120,7 @@ def test_recommend_after_a_history_of_every_item(sid, run):
 
 
 def test_recommend_with_filters_and_scoring(sid, run, tmp_path):
-    base = ("recommend", run, "--history", "item-03", "-k", "2", "--scoring", "dense")
+    base = ("recommend", run, "--history", "item-03", "-k", "2", "--scoring", "fused")
     code, said, wrong = sid(*base, "--exclude", "item-04, item-05")
     assert (code, wrong) == (0, "") and "item-04" not in said and "item-05" not in said
     (tmp_path / "ids.txt").write_text("item-09\nitem-04\n")

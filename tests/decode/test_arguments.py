@@ -12,7 +12,6 @@ from sidkit.decode import (
     SearchOptions,
     beam_search,
     diverse_beam_search,
-    rank_by_rqtransformer,
     rank_by_scores,
     sample_items,
 )
@@ -46,7 +45,7 @@ def sampled(histories=HISTORIES, k=2, **options):
 
 
 def rq(histories=HISTORIES, k=2, **options):
-    return rank_by_rqtransformer(rq_model(), histories, k, options=RankOptions(**options))
+    return rank_by_scores(rq_model(), histories, k, options=RankOptions(**options))
 
 
 def sasrec(histories=HISTORIES, k=2, **options):
@@ -104,11 +103,6 @@ def test_an_item_that_came_after_the_model_is_unknown_to_it():
     more = np.concatenate([TOKENS, TOKENS[:1]])
     with pytest.raises(DataError, match="items 0 to 13"):
         beam_search(rq_model(), TRIE, more, Sequences.from_rows([[ITEMS]]), beam=2)
-
-
-def test_a_ranking_that_does_not_exist_is_refused():
-    with pytest.raises(ConfigError, match="`by` must be `sid`, `dense` or `fused`, got `both`"):
-        rank_by_rqtransformer(rq_model(), HISTORIES, 2, by="both")
 
 
 @pytest.mark.parametrize("search", [beam, diverse, sampled])

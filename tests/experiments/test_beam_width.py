@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sidkit.decode import rank_by_rqtransformer
+from sidkit.decode import rank_by_scores
 from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.evaluate import Metrics
 from sidkit.experiments.beam_width import measure_beams, save_beams
@@ -52,7 +52,7 @@ def test_losses_by_level_are_kept_and_sum_to_that_of_the_item(finished):
     assert sum(stored["level_loss"]) < 0.5 * sum(stored["bigram_loss"])
     model = opened.recommender("rqtransformer")
     validation = opened.dataset.split().validation
-    items, scores = rank_by_rqtransformer(model.network_, validation.histories, 24)
+    items, scores = rank_by_scores(model.network_, validation.histories, 24)
     exact = -scores[items == validation.targets[:, None]].astype(np.float64)
     losses = model.level_losses(validation)
     assert sum(losses) == pytest.approx(exact.mean(), rel=1e-4)

@@ -55,10 +55,10 @@ def test_filters(finished, model):
     assert per_history[0, 0] != "item-04"
 
 
-@pytest.mark.parametrize("scoring", ["sid", "dense", "fused"])
+@pytest.mark.parametrize("scoring", ["sid", "exact", "fused"])
 def test_scorings(finished, scoring):
     run = sidkit.open_run(finished)
-    assert run.recommender().scorings == ("sid", "dense", "fused")
+    assert run.recommender().scorings == ("sid", "exact", "fused")
     assert run.recommend(["item-03"], k=1, scoring=scoring)[0].tolist() == ["item-04"]
     with pytest.raises(ConfigError, match="scoring"):
         run.recommend(["item-03"], scoring="best")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sidkit.data import Sequences
 from sidkit.train import NextItemBatches, SequenceBatches
+from sidkit.train.batches import Batch, mean_by_length
 
 ITEMS = 12
 TOKENS = np.stack([np.arange(ITEMS) // 4, np.arange(ITEMS) % 4], axis=1).astype(np.uint16)
@@ -41,13 +42,25 @@ def test_every_prefix_is_an_example_once(rows):
     assert sorted(seen) == sorted(expected)
 
 
-@given(histories.filter(lambda rows: any(len(row) > 1 for row in rows)))
+def sequences(rows, *, size=2, **changes) -> SequenceBatches:
+    settings = {"batch_size": size, "max_items": 5, "padding": ITEMS, "seed": 0}
+    return SequenceBatches(Sequences.from_rows(rows), **(settings | changes))
+
+
+def loaded(batches, epoch=0) -> list[Batch]:
+    return [batches.load(rows) for rows in batches.epoch(epoch)]
+
+
+#: Histories of which at least one has a target.
+trained = histories.filter(lambda rows: any(len(row) > 1 for row in rows))
+
+
+@given(trained)
 def test_every_event_is_a_target_once_after_those_before_it(rows):
-    batches = SequenceBatches(Sequences.from_rows(rows), batch_size=2, max_items=5, padding=ITEMS, seed=0)
+    batches = sequences(rows)
     assert len(batches.epoch(0)) == batches.steps
     seen = {user: [] for user in range(len(rows))}
-    for chosen in batches.epoch(0):
-        batch = batches.load(chosen)
+    for batch in loaded(batches):
         assert batch.tokens == int((batch.target < ITEMS).sum())
         for history, target, user in zip(batch.history, batch.target, batch.users, strict=True):
             count = int((target < ITEMS).sum())
@@ -62,11 +75,54 @@ def test_every_event_is_a_target_once_after_those_before_it(rows):
         assert sorted(seen[user]) == sorted(expected)
 
 
-@given(histories.filter(lambda rows: any(len(row) > 1 for row in rows)))
+@given(trained, st.integers(1, 5))
+def test_rows_of_a_batch_come_in_ascending_order_of_length(rows, size):
+    batches = loaded(sequences(rows, size=size), epoch=2)
+    assert all(len(batch.history) == size for batch in batches[:-1])
+    for batch in batches:
+        assert batch.targets.tolist() == sorted(batch.targets.tolist())
+        assert torch.equal(batch.targets, (batch.target < ITEMS).sum(1))
+        assert batch.history.shape[1] == batch.targets.max()
+
+
+def test_batches_are_drawn_without_regard_to_length():
+    """In batches of one length each, targets of short histories would count more than others."""
+    rows = [[0] * (2 + row % 4) for row in range(400)]
+    batches = loaded(sequences(rows, size=50))
+    shares = torch.stack([torch.bincount(batch.targets, minlength=5) for batch in batches]) / 50
+    assert len(batches) == 8
+    assert ((shares[:, 1:] > 0.08) & (shares[:, 1:] < 0.45)).all()  # each length is a quarter of the windows
+
+
+@given(trained, st.booleans())
+def test_groups_of_similar_length_hold_the_rows_of_the_batch(rows, from_nothing):
+    for batch in loaded(sequences(rows, size=6, from_nothing=from_nothing)):
+        parts = batch.by_length()
+        for name in ("users", "targets"):
+            together = torch.cat([getattr(part, name) for part in parts])
+            assert torch.equal(together, getattr(batch, name))
+        for part in parts:
+            assert part.history.shape == part.target.shape == (len(part.users), part.targets.max())
+        for name in ("history", "target"):
+            flat = [row.tolist() for part in parts for row in getattr(part, name)]
+            for row, whole in zip(flat, getattr(batch, name).tolist(), strict=True):
+                assert row == whole[: len(row)]
+        assert sum(int((part.target < ITEMS).sum()) for part in parts) == int((batch.target < ITEMS).sum())
+
+
+@given(trained, st.booleans())
+def test_the_mean_by_length_is_the_mean_over_all_targets(rows, from_nothing):
+    def mean(batch: Batch):
+        real = batch.target < ITEMS
+        return ((batch.history * 7 + batch.target) % 11).double()[real].mean()
+
+    for batch in loaded(sequences(rows, size=6, from_nothing=from_nothing)):
+        torch.testing.assert_close(mean_by_length(mean, batch), mean(batch))
+
+
+@given(trained)
 def test_from_nothing_the_first_item_of_a_window_is_a_target_too(rows):
-    settings = {"batch_size": 2, "max_items": 5, "padding": ITEMS, "seed": 0}
-    plain = SequenceBatches(Sequences.from_rows(rows), **settings)
-    batches = SequenceBatches(Sequences.from_rows(rows), from_nothing=True, **settings)
+    plain, batches = sequences(rows), sequences(rows, from_nothing=True)
     for chosen, same in zip(batches.epoch(0), plain.epoch(0), strict=True):
         batch, without = batches.load(chosen), plain.load(same)
         assert (batch.history[:, 0] == ITEMS).all()
@@ -76,9 +132,9 @@ def test_from_nothing_the_first_item_of_a_window_is_a_target_too(rows):
         assert torch.equal(batch.targets, (batch.target < ITEMS).sum(1))
 
 
-@pytest.mark.parametrize("make", [next_items])
+@pytest.mark.parametrize("make", [next_items, sequences])
 def test_the_order_depends_on_seed_and_epoch_alone(make):
-    rows = [[1, 2, 3, 4], [5, 6, 7], [8, 9, 10, 11, 0]]
+    rows = [[1, 2, 3, 4], [5, 6, 7], [8, 9, 10, 11, 0]] * 4
     first, second = make(rows), make(rows)
     second.epoch(0)
     orders = {

@@ -37,10 +37,16 @@ def of_items(lengths=(T,) * B):
 
 
 def counted(run):
-    """What torch counts, forward and backward; with attention written out as products."""
+    """What torch counts, forward and backward; with attention written out as products.
+
+    By itself it does not count products that are added in place, as the softmax loss does.
+    """
+    in_place = {
+        torch.ops.aten.addmm_: lambda _, one, other, *__, **___: 2 * one[0] * one[1] * other[1],
+    }
     with (
         torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
-        FlopCounterMode(display=False) as counter,
+        FlopCounterMode(display=False, custom_mapping=in_place) as counter,
     ):
         run().sum().backward()
     return counter.get_total_flops()
@@ -135,22 +141,13 @@ def test_a_recurrent_rqtransformer_differs_in_its_layers():
     assert scores[0] == scores[1] > 0  # what is left is the same
 
 
-@pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("content", [0, 6])
-def test_rqtransformer(dense, content):
+def test_rqtransformer(content):
     vectors = np.random.default_rng(0).normal(size=(ITEMS, content)).astype(np.float32) if content else None
-    settings = {"d_model": D, "layers": 2, "heads": 2, "max_items": T, "dense": dense}
+    settings = {"d_model": D, "layers": 2, "heads": 2, "max_items": T, "backbone": "attention"}
     model, batch = RQTransformerNetwork.for_items(SIZES, TOKENS, vectors, **settings), of_items()
     found = counted(lambda: model(batch.history, batch.target))
-    # Scores of siblings are inner products one by one, which torch does not count: here the slow way.
-    siblings = 0
-    for item in batch.target.flatten().tolist():
-        for level in range(1, len(SIZES)):
-            same = (TOKENS[:, :level] == TOKENS[item, :level]).all(1)
-            family = len(np.unique(TOKENS[same, level]))
-            siblings += family if family > 1 else 0
-    assert siblings > 0
-    assert step_flops(model, batch) == found - not_causal(2, D, T) + 3 * 2 * D * siblings
+    assert step_flops(model, batch) == found - not_causal(2, D, T)
 
 
 @pytest.mark.parametrize(
