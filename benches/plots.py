@@ -74,6 +74,30 @@ def scaling() -> None:
     save(figure, "assign-scaling.svg")
 
 
+def catalogue() -> None:
+    """Training step, peak memory and decoding speed against the size of the catalogue."""
+    figures = json.loads((RECORD / "catalogue-scaling.json").read_text())["figures"]
+    items = [entry["items"] for entry in figures]
+    figure, panels = plt.subplots(1, 3, figsize=(11, 3))
+    for panel, (title, values) in zip(
+        panels,
+        {
+            "seconds per training step": [entry["step_seconds"] for entry in figures],
+            "peak memory of the training, GB": [entry["peak_bytes"] / 1e9 for entry in figures],
+            "users per second, 50 beams": [entry["decode_users_per_second"] for entry in figures],
+        }.items(),
+        strict=True,
+    ):
+        panel.plot(items, values, "o-", color=OURS)
+        panel.set_title(title, fontsize=10)
+        panel.set_xscale("log")
+        panel.set_xlabel("items")
+        panel.set_ylim(0, 1.25 * max(values))
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    save(figure, "catalogue-scaling.svg")
+
+
 def save(figure: plt.Figure, name: str) -> None:
     """Write a plot that is the same, byte for byte, for the same record."""
     DOCS.mkdir(parents=True, exist_ok=True)
@@ -86,3 +110,4 @@ if __name__ == "__main__":
     plt.rcParams["svg.fonttype"] = "none"
     assign()
     scaling()
+    catalogue()

@@ -1,19 +1,19 @@
-r"""Time and memory of every stage before the training, for a catalogue of any size.
+r"""Time and memory of every stage, for a catalogue of any size.
 
     python benches/python/catalogue_stages.py --items 1000000 10000000 \
         --out benches/record/catalogue-stages.json
 
 Generates a `MarkovWorld` of five events per item, loads and splits it, fits RQ-KMeans with 3 x 1024 codewords
-on a sample, encodes all items, makes Semantic IDs and a trie, makes the batches of an epoch, and evaluates
-the optimal recommendations for 100,000 users. Stages pass files to each other, and every stage has a process
-of its own. `seconds` is its processor time, all threads together, without reading what it needs; `peak_bytes`
-is the largest resident set, mapped pages of files and the data it needs included.
+on a sample, encodes all items, makes Semantic IDs and a trie, trains the default recommender for some steps,
+recommends, and evaluates the optimal recommendations for 100,000 users. Stages pass files to each other, and
+every stage has a process of its own. `seconds` is its processor time, all threads together, without reading
+what it needs; `peak_bytes` is the largest resident set from then on, mapped pages of files and the data it
+needs included.
 """
 
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,7 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-EVENTS_PER_ITEM, DIM, LEVELS, CODES, SAMPLE, USERS, K = 5, 64, 3, 1024, 200_000, 100_000, 10
+EVENTS_PER_ITEM, DIM, LEVELS, CODES, SAMPLE = 5, 64, 3, 1024, 200_000
+STEPS, BATCH, ASKED, USERS, K = 50, 128, 1000, 100_000, 10
 
 
 def world_of(items):
@@ -53,12 +54,12 @@ def split(items, directory):
 
 def check(items, directory):
     """Memory-map the vectors and check that they are finite."""
-    from sidkit import load_dataset
+    import numpy as np
+
     from sidkit.embed import load_vectors
 
-    data = load_dataset(directory / "world")
-    path = directory / "world" / "vectors.npy"
-    return lambda: load_vectors(path, data.item_ids, memory_map=True), "items"
+    path, ids = directory / "world" / "vectors.npy", np.arange(1, items + 1)
+    return lambda: load_vectors(path, ids, memory_map=True), "items"
 
 
 def fit(items, directory):
@@ -102,19 +103,33 @@ def trie(items, directory):
     return lambda: sids.trie, "items"
 
 
-def batches(items, directory):
-    """Order the windows of an epoch and gather 1,000 batches of 128."""
-    from sidkit import load_dataset
-    from sidkit.train.batches import SequenceBatches
+def train(items, directory):
+    """Train the default recommender for 50 steps of 128 histories, and write it."""
+    from sidkit import RQTransformer, SidTable, load_dataset
+    from sidkit.train.memory import release_free_memory
 
-    train = load_dataset(directory / "world").split("leave_last_out").train
+    histories = load_dataset(directory / "world").split("leave_last_out").train
+    sids = SidTable.load(directory / "sids.parquet")
+    release_free_memory()
 
     def make():
-        found = SequenceBatches(train, batch_size=128, max_items=20, padding=items, seed=0)
-        for rows in found.epoch(0)[:1000]:
-            found.load(rows)
+        model = RQTransformer(d_model=128, max_items=20, max_steps=STEPS, device="cpu")
+        model.fit(histories, sids=sids, item_vectors=vectors(items, directory)).save(directory / "model")
 
-    return make, "events"
+    return make, "histories"
+
+
+def recommend(items, directory):
+    """Recommend to 1,000 users with 50 beams."""
+    import numpy as np
+
+    from sidkit import load_dataset, load_model
+    from sidkit.train.memory import release_free_memory
+
+    test = load_dataset(directory / "world").split("leave_last_out").test.take(np.arange(ASKED))
+    model = load_model(directory / "model")
+    release_free_memory()
+    return lambda: model.recommend(test, k=K), "asked"
 
 
 def evaluate(items, directory):
@@ -141,7 +156,7 @@ def evaluate(items, directory):
 
 STAGES = {
     each.__name__: each
-    for each in (generate, load, split, check, fit, encode, table, trie, batches, evaluate)
+    for each in (generate, load, split, check, fit, encode, table, trie, train, recommend, evaluate)
 }
 
 
@@ -151,14 +166,22 @@ def vectors(items, directory):
     return np.load(directory / "world" / "vectors.npy", mmap_mode="r")
 
 
+def peak():
+    """Return the largest resident set since the last reset, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
 def measure(stage, items, directory):
     """Run one stage in this process."""
     work, unit = STAGES[stage](items, directory)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     began, wall = time.process_time(), time.perf_counter()
     result = work()
     seconds = time.process_time() - began
     events = items * EVENTS_PER_ITEM
     rows = {"items": items, "events": events, "sample": min(SAMPLE, items), "users": min(USERS, items // 4)}
+    rows |= {"histories": STEPS * BATCH, "asked": ASKED}
     return {
         "stage": stage,
         "unit": unit,
@@ -166,7 +189,7 @@ def measure(stage, items, directory):
         "seconds": seconds,
         "wall_seconds": time.perf_counter() - wall,
         "rows_per_second": rows[unit] / seconds,
-        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_bytes": peak(),
         **({"trie_bytes": result.nbytes} if stage == "trie" else {}),
     }
 
