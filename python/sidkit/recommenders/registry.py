@@ -17,5 +17,5 @@ RECOMMENDERS: Registry[type[Any]] = Registry(
     "sidkit.recommenders",
     "recommender",
     discover("sidkit.recommenders", _FOLDER, skip=_SHARED)
-    | discover("sidkit.recommenders.item_to_item", _FOLDER / "item_to_item", skip=("base",)),
+    | discover("sidkit.recommenders.item_to_item", _FOLDER / "item_to_item", skip=("base", "graph_prior")),
 )
