@@ -1107,8 +1107,8 @@ def mmr_select(
     """Choose candidates by maximal marginal relevance.
 
     One after the other, the candidate with the highest `(1 - diversity) * score - diversity * m` is chosen, where m is
-    its highest cosine with those chosen (-1 for the first), in float64; of equals the first. The result is the same with
-    any number of threads, on any CPU.
+    its highest cosine with those chosen, at least 0, in float64; of equals the first. The result is the same with any
+    number of threads, on any CPU.
 
     Args:
         items: int32 (m, candidates), rows of `vectors`; -1 is no candidate.

@@ -22,6 +22,7 @@ from sidkit import ItemSet, SidLayout, Trie
 from sidkit.data import Catalogue, EvaluationSet, Sequences
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
 from sidkit.recommenders import load_model
+from sidkit.rerank import Boost
 
 __all__ = ["Case", "RecommenderContract"]
 
@@ -224,6 +225,15 @@ class RecommenderContract:
             fitted.recommend(histories, **{name: [[case.world.ids[0]]] * 2})
         with pytest.raises(DataError, match="2 lists"):
             fitted.recommend(histories, allow=[case.world.sids.trie.item_set(np.arange(3))] * 2)
+
+    def test_re_rankers_choose_among_the_candidates(self, case, fitted):
+        history = case.world.walk(3, 2)
+        plain, _ = fitted.recommend(history, k=8)
+        lowered = Boost([-1e6 if each in plain[:2] else 0.0 for each in case.world.ids])
+        ids, scores = fitted.recommend(history, k=3, rerank=lowered, candidates=8)
+        assert ids.tolist() == plain[2:5].tolist() and (np.diff(scores) <= 0).all()
+        ids, _ = fitted.recommend([history], k=3, rerank=[lowered], candidates=2)
+        assert ids[0].tolist() == [*plain[2:3], *plain[:2]]  # candidates are at least k
 
     def test_more_items_than_exist_are_padded(self, case, fitted):
         ids, scores = fitted.recommend(case.world.walk(0, 1), k=ITEMS + 10, exclude_seen=False)

@@ -260,6 +260,7 @@ class Recommender(Parameters, ABC):
         examples = same_catalogue(examples, self.item_ids_)
         settings = (True, False) if exclude_seen is None else (exclude_seen,)
         steps = Pipeline.of(rerank).steps
+        beam = max(beam, Query.candidates) if steps else beam
         name = "+".join([self.method, *(step.method for step in steps)])
         predictions = []
         for place, seen in enumerate(settings):

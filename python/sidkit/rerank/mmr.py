@@ -18,10 +18,9 @@ class MMR(Reranker):
 
     Items are chosen one after the other. The next is the candidate with the highest
 
-        (1 - diversity) * score - diversity * (highest cosine with an item chosen before)
+        (1 - diversity) * score - diversity * (highest cosine with an item chosen before, at least 0)
 
-    and, of equals, the earlier candidate. The cosine with an empty list counts as -1. The scores of the list
-    are these values.
+    and, of equals, the earlier candidate. The scores of the list are these values.
 
     Example:
         >>> model.recommend(history, k=10, rerank=[MMR(diversity=0.3, vectors=x)])

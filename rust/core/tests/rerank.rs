@@ -111,7 +111,7 @@ proptest! {
             let similar = taken
                 .iter()
                 .map(|&(_, other, _)| cosine(case.vector(other), case.vector(item)))
-                .fold(-1.0, f64::max);
+                .fold(0.0, f64::max);
             (1.0 - diversity) * score - diversity * similar
         }));
         // The order of the factors of a cosine may change its last bit, so values are compared with room for that.

@@ -9,10 +9,11 @@ use crate::{Error, Result};
 /// Carbonell, Goldstein: *The use of MMR, diversity-based reranking for reordering documents and producing summaries*,
 /// SIGIR 1998. One after the other, the candidate with the highest
 ///
-/// `(1 − diversity) · score − diversity · max cos(candidate, chosen)`
+/// `(1 − diversity) · score − diversity · max(0, max cos(candidate, chosen))`
 ///
-/// is chosen, evaluated in f64; of equals the first. The maximum is −1, the least cosine, while nothing is chosen, so
-/// values never rise along a list.
+/// is chosen, evaluated in f64; of equals the first. Similarity is thus from 0 to 1, as for the texts of the paper, and 0
+/// while nothing is chosen; vectors in opposite directions are as different as orthogonal ones. Values never rise along a
+/// list.
 ///
 /// # Arguments
 ///
@@ -43,14 +44,14 @@ pub fn mmr(
 
 struct Mmr {
     diversity: f64,
-    /// The highest cosine of each candidate with those chosen that it was compared with.
+    /// The highest cosine of each candidate with those chosen that it was compared with, at least 0.
     similar: Vec<f64>,
 }
 
 impl Rule for Mmr {
     fn start(&mut self, count: usize, _: usize) {
         self.similar.clear();
-        self.similar.resize(count, -1.0);
+        self.similar.resize(count, 0.0);
     }
 
     fn value(&self, candidate: usize, score: f64) -> f64 {
