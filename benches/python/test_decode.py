@@ -14,7 +14,7 @@ from tests.models.t5 import as_t5
 
 from sidkit import SidLayout, Trie
 from sidkit.data import Sequences
-from sidkit.decode import SearchOptions, beam_search, rank_by_rqtransformer
+from sidkit.decode import SearchOptions, beam_search, rank_by_scores
 from sidkit.models import RQTransformerNetwork, TIGERNetwork
 
 SIZES = (256, 256, 256, 16)
@@ -149,7 +149,7 @@ def one_pass(world) -> RQTransformerNetwork:
     torch.manual_seed(0)
     vectors = np.random.default_rng(0).normal(size=(ITEMS, 384)).astype(np.float32)
     model = RQTransformerNetwork.for_items(SIZES, world.tokens, vectors)
-    for table in (model.code, model.prefix):
+    for table in (model.vectors.code, model.vectors.prefix):
         torch.nn.init.normal_(table.weight, std=0.3)
     return model.eval()
 
@@ -162,7 +162,7 @@ def test_users_per_second_of_one_pass(benchmark, world, one_pass, beam):
         return beam_search(one_pass, world.trie, world.tokens, histories, beam=width, k=10)
 
     def exact():
-        return rank_by_rqtransformer(one_pass, users, 10)
+        return rank_by_scores(one_pass, users, 10)
 
     if beam == "exact":
         np.testing.assert_array_equal(exact()[0][:64], search(1000, world.histories)[0])

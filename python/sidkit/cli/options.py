@@ -61,6 +61,6 @@ Scoring = Annotated[
     str | None,
     typer.Option(
         "--scoring",
-        help="How the model ranks: `sid`, and `dense` or `fused` for RQTransformer with a dense head.",
+        help="How the model ranks: `sid`, and for RQTransformer `exact` or `fused`.",
     ),
 ]

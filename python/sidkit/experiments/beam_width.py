@@ -23,7 +23,7 @@ from sidkit.evaluate import (
     machine_facts,
     version_facts,
 )
-from sidkit.recommenders import RECOMMENDERS, RQTransformer
+from sidkit.recommenders import RECOMMENDERS
 from sidkit.run.directory import RunDirectory
 from sidkit.run.opened import open_run
 from sidkit.run.stages.context import Context
@@ -133,7 +133,7 @@ def _searches(
     searches: dict[str, Callable[[EvaluationSet], Any]] = {
         f"beam {beam}": partial(search, beam=beam) for beam in widths
     }
-    if isinstance(recommender, RQTransformer):
+    if EXACT in recommender.scorings:
         searches[EXACT] = partial(search, scoring="exact")
     return searches
 

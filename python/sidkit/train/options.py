@@ -173,6 +173,7 @@ class TokenOptions:
     """Regularization of a model that is trained on the tokens of Semantic IDs."""
 
     label_smoothing: Fraction = 0.0
-    """Share of a target that is spread evenly over the tokens of its level."""
+    """Share of a target that is spread evenly over the tokens of its level (by RQTransformer over all
+    Semantic IDs; where these are sampled, it has no effect)."""
     token_masking: Fraction = 0.0
     """Share of the input tokens that are masked (by RQTransformer together with the tokens after them)."""
