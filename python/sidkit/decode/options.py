@@ -46,7 +46,7 @@ class SearchOptions:
         temperature: one for all levels or one each: probabilities of tokens are raised to the power of
             1 / temperature and normalized. Below 1 a level concentrates on its best tokens; above 1 it is
             more even.
-        batch_size: histories at a time, of equal length; None for 64.
+        batch_size: histories at a time, of equal length; None for 128.
         on_progress: called with the number of histories done.
     """
 

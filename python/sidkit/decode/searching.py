@@ -17,7 +17,7 @@ from sidkit.errors import ConfigError
 
 __all__ = ["Search", "SearchBatch", "search_batches"]
 
-_BATCH_SIZE = 64
+_BATCH_SIZE = 128
 
 
 @dataclass(frozen=True)

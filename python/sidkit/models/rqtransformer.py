@@ -288,9 +288,7 @@ class RQTransformerNetwork(nn.Module):
         return torch.stack(losses) / len(h)
 
     def _columns(self, level: int, sampler: NodeSampler | None) -> tuple[Tensor, Tensor | None]:
-        """Return the nodes that a softmax compares at a level, ascending, and the log-chances of sampled
-        ones.
-        """
+        """Return the nodes that a softmax compares, ascending, and the log-chances of sampled ones."""
         nodes, device = self.tree.level(level), self.tree.leaf.device
         if sampler is None or nodes.stop - nodes.start <= self._exact_prefixes(sampler, level):
             return torch.arange(nodes.start, nodes.stop, device=device), None

@@ -73,7 +73,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     """Use the item vectors in addition to the Semantic IDs, where `fit` is given some."""
     sample_above: Count = 2**15
     """Number of Semantic IDs up to which the softmax is exact; above, it is estimated from a sample."""
-    negatives: Count = 2**13
+    negatives: Count = 2**12
     """Semantic IDs drawn for each estimate of the softmax; of the prefixes of each length, a quarter as
     many."""
     prefix_weight: NonNegative = 1.0

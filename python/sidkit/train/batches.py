@@ -70,7 +70,7 @@ class Batch:
 
 
 def mean_by_length(loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
-    """Return the mean loss over the targets of a batch from the mean losses of its groups of similar length."""
+    """Return the mean loss over the targets of a batch, computed in groups of similar length."""
     total = batch.targets.sum()
     losses = [loss(part) * (part.targets.sum() / total).item() for part in batch.by_length()]
     return torch.stack(losses).sum()
@@ -204,8 +204,8 @@ class SequenceBatches:
     A history of more than `max_items` is cut into windows from its end, so every event but the first is a
     target once. Batches are drawn without regard to length, so that all targets count alike: in batches of
     one length each, the mean over a batch of short windows would weigh a target many times as much. The rows
-    of a batch come in ascending order of length, for `sidkit.models.layers.lengths`, and are padded on the right
-    with `padding`.
+    of a batch come in ascending order of length, for `Batch.by_length`, and are padded on the right with
+    `padding`.
 
     Args:
         histories: training histories, one row per user; those with fewer than two items are left out.

@@ -156,40 +156,49 @@ def advance(state: TreeState, sizes: Sequence[int], parents: Tensor | None, toke
         table = state.hidden.new_full((rows, sizes[level]), -torch.inf)
         alive = (state.at >= 0).nonzero()[:, 0]
         if state.masses is None:
-            _fill(table, state, user, alive)
-            flat = table.view(users, -1)
-            passed = state.reached.view(users, -1).logsumexp(-1) - flat.logsumexp(-1)  # (B,)
-            table += (passed[user] - state.reached)[:, None].nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+            sums = _fill(table, state, user, alive)
+            passed = state.reached.view(users, -1).logsumexp(-1) - sums.view(users, -1).logsumexp(-1)
+            table += (passed[user] - state.reached).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)[:, None]
         else:
             row, node = tree.children_of(state.at[alive])
             row = alive[row]
-            table[row, tree.token[node].long()] = state.masses[node, user[row]]
-            sums = table.logsumexp(-1, keepdim=True)
-            # A row of -inf only stays as it is.
-            table = torch.where(sums.isneginf(), table, table - sums)
+            # The mass under a prefix is that under its children, so the table is normalized.
+            table[row, tree.token[node].long()] = (
+                state.masses[node, user[row]] - state.masses[state.at[row], user[row]]
+            )
     state.level += 1
     state.last = table
     return table
 
 
-def _fill(table: Tensor, state: TreeState, user: Tensor, alive: Tensor) -> None:
-    """Write the scores of the children of live rows into a table (B·W, K) of -inf."""
+def _fill(table: Tensor, state: TreeState, user: Tensor, alive: Tensor) -> Tensor:
+    """Write the scores of the children of live rows into a table (B·W, K) of -inf.
+
+    Returns:
+        Log-sum-exp of each row, f32 (B·W,); -inf without children.
+    """
     tree, level = state.vectors.tree, state.level
+    sums = table.new_full((len(table),), -torch.inf)
     distinct, which, rows = torch.unique(state.at[alive], return_inverse=True, return_counts=True)
     vectors, begin = state.vectors.children(level, distinct)
     counts = tree.branches[distinct].long()
     if int(counts.sum()) < _FEW_CHILDREN * max(len(distinct), 1):
         row, node = tree.children_of(state.at[alive])
         place = node - tree.first_child[distinct].long()[which[row]] + begin[which[row]]
-        hidden = state.hidden.index_select(0, user[alive[row]])
-        table[alive[row], tree.token[node].long()] = (hidden * vectors.index_select(0, place).float()).sum(-1)
-        return
+        row = alive[row]
+        scores = (state.hidden.index_select(0, user[row]) * vectors.index_select(0, place).float()).sum(-1)
+        table[row, tree.token[node].long()] = scores
+        most = sums.scatter_reduce(0, row, scores, "amax")
+        raised = torch.zeros_like(sums).index_add_(0, row, (scores - most[row]).exp_())
+        return torch.where(raised > 0, most + raised.log(), sums)
     order = torch.argsort(which, stable=True)
     groups = torch.split(alive[order], rows.tolist())
     firsts = tree.first_child[distinct].tolist()
     for group, first, start, count in zip(groups, firsts, begin.tolist(), counts.tolist(), strict=True):
         scores = state.hidden[user[group]] @ vectors[start : start + count].float().T  # (rows, children)
         table[group[:, None], tree.token[first : first + count].long()] = scores
+        sums[group] = scores.logsumexp(-1)
+    return sums
 
 
 def _padding(parents: Tensor, tokens: Tensor, width: int, users: int) -> Tensor:

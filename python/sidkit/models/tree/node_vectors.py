@@ -155,7 +155,7 @@ class NodeVectors(nn.Module):
         return (found - self.shift) * self.scale
 
     def _set_content(self, vectors: npt.NDArray[np.floating[Any]]) -> None:
-        """Store content, its scale, and the mean content of nodes with several items, in one pass of blocks."""
+        """Store content, its scale, and the mean content of nodes with several items, in one pass."""
         items, width = vectors.shape
         counts = node_counts(self.tree)
         shared = np.flatnonzero(counts > 1)
