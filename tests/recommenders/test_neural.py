@@ -10,10 +10,9 @@ import torch
 from tests.worlds import ITEMS, small_recommender, small_world
 
 from sidkit.data import EvaluationSet, Histories, Sequences
-from sidkit.decode import rank_by_rqtransformer
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.ids import SidTable
-from sidkit.recommenders import RECOMMENDERS, RQTransformer, SASRec
+from sidkit.recommenders import RECOMMENDERS, SASRec
 from sidkit.train import Checkpoint, ProgressBar, TrainProgress
 from sidkit.train.optimizer import learning_rate_share
 
@@ -44,10 +43,20 @@ def test_callbacks_that_cannot_work_are_refused_before_the_training(tmp_path):
 
 
 ONE_PASS = {"encoder": "block_causal"}
+HASHED = {"prefix_rows": 10}  # prefixes share rows of a table with sparse gradients
+SAMPLED = {"sample_above": 1, "negatives": 8}
 
 
 @pytest.mark.parametrize(
-    ("method", "change"), [("sasrec", {}), ("tiger", {}), ("tiger", ONE_PASS), ("rqtransformer", {})]
+    ("method", "change"),
+    [
+        ("sasrec", {}),
+        ("tiger", {}),
+        ("tiger", ONE_PASS),
+        ("rqtransformer", {}),
+        ("rqtransformer", HASHED),
+        ("rqtransformer", HASHED | SAMPLED | {"weight_averaging": 0.5}),
+    ],
 )
 def test_an_interrupted_fit_continues_from_its_checkpoint(method, change, tmp_path):
     def press(progress):
@@ -115,12 +124,22 @@ def test_settings_that_make_no_sense_are_refused_by_fit(method, change, message)
 
 def test_epochs_become_steps():
     recommender = WORLD.fit(
-        SASRec(epochs=1.5, batch_size=50, d_model=8, heads=1, layers=1, measure_gemm=False)
+        SASRec(epochs=1.5, min_steps=0, batch_size=50, d_model=8, heads=1, layers=1, measure_gemm=False)
     )
     assert recommender.history_.steps[-1]["step"] == recommender.train_settings(3).max_steps == 4
     assert recommender.train_settings(10).max_steps == 15
     assert recommender.train_settings(10).evaluate_every_steps == 10
     assert SASRec(max_steps=7, evaluate_every_steps=3).train_settings(10).max_steps == 7
+
+
+def test_small_data_is_trained_for_some_steps_at_least():
+    recommender = SASRec(epochs=2.0, min_steps=30)
+    assert [recommender.train_settings(steps).max_steps for steps in (10, 15, 16)] == [30, 30, 32]
+    assert recommender.train_settings(10).evaluate_every_steps == 10
+    recommender.set_params(max_steps=7)
+    assert recommender.train_settings(10).max_steps == 7
+    fitted = WORLD.fit(small_recommender("sasrec", epochs=0.1, min_steps=5))
+    assert fitted.history_.steps[-1]["step"] == 5
 
 
 def test_validation_users_without_a_history_are_not_asked():
@@ -139,8 +158,6 @@ def test_validation_may_exclude_seen_items(method):
     validation = WORLD.split.validation
     for seen in (False, True):
         options = {**QUICK, "validate_users": 0, "validate_exclude_seen": seen, "patience": 0}
-        if method == "rqtransformer":
-            options["dense"] = False
         recommender = WORLD.fit(small_recommender(method, **options))
         best = max(entry["metrics"]["ndcg@10"] for entry in recommender.history_.evaluations)
         beam = 10 if method == "decoderonly" else 50  # that of the validation; the others rank every item
@@ -218,30 +235,6 @@ def test_a_recommender_with_item_vectors_knows_its_items_only(method, fitted_rec
         fitted_recommender(method).with_sids(WORLD.sids)
 
 
-def test_rqtransformer_ranks_by_its_heads(fitted_recommender):
-    recommender, test = fitted_recommender("rqtransformer"), WORLD.split.test
-    assert recommender.scorings == ("sid", "dense", "fused")
-    assert RQTransformer().scorings == ("sid",)
-    for scoring in ("dense", "fused"):
-        expected = rank_by_rqtransformer(recommender.network_, test.histories, 5, by=scoring)
-        found = recommender._rank(test.histories, 5, scoring=scoring)
-        assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
-    exact = rank_by_rqtransformer(recommender.network_, test.histories, 5)
-    searched = recommender._rank(test.histories, 5)
-    np.testing.assert_array_equal(searched[0], exact[0])
-    assert recommender.network_.sid_share in (0.25, 0.5, 0.75)
-    assert recommender.network_.settings["sid_share"] == recommender.network_.sid_share
-
-
-def test_rqtransformer_learns_with_and_without_content():
-    with_content = WORLD.fit(small_recommender("rqtransformer", **QUICK))
-    assert with_content.uses_item_vectors and with_content.network_.content.shape == (ITEMS, 16)
-    without = WORLD.fit(small_recommender("rqtransformer", **QUICK, content=False))
-    assert not without.uses_item_vectors and without.network_.content.shape == (ITEMS, 0)
-    none_given = small_recommender("rqtransformer", **QUICK).fit(WORLD.split.train, sids=WORLD.sids)
-    assert none_given.network_.content.shape == (ITEMS, 0)
-
-
 def test_equal_item_ids_in_another_order_are_another_catalogue():
     train = WORLD.split.train
     turned = Histories(train.values, train.offsets, train.item_ids.reverse())
@@ -272,18 +265,3 @@ def test_on_a_terminal_progress_is_one_line(monkeypatch, capsys):
         bar(TrainProgress(step, 3, 1.0, 2.0, {}))
     written = capsys.readouterr().err
     assert written.count("\r") == 2 and written.endswith("\n")
-
-
-def test_semantic_ids_normalized_over_the_tree_learn_the_ring():
-    world = small_world()
-    model = world.fit(small_recommender("rqtransformer", dense=False, normalization="tree"))
-    histories = [world.walk(start, 3) for start in range(ITEMS)]
-    ids, _ = model.recommend(histories, k=1)
-    right = [found == world.after(history[-1]) for found, history in zip(ids[:, 0], histories, strict=True)]
-    assert sum(right) >= 0.95 * ITEMS
-    assert len(model.level_losses(world.split.test)) == len(model.network_.sizes)
-
-
-def test_tree_normalization_and_dense_exclude_each_other():
-    with pytest.raises(ConfigError, match="set `dense` to False"):
-        small_world().fit(small_recommender("rqtransformer", normalization="tree"))
