@@ -21,6 +21,7 @@ QUICK = (
     "tokenize.collaborative_dim=8",
     "recommenders.sasrec.layers=1",
     "recommenders.sasrec.dropout=0.0",
+    "recommenders.sasrec.attention_dropout=0.0",
     "recommenders.sasrec.max_steps=60",
     "recommenders.sasrec.learning_rate=0.01",
     "recommenders.sasrec.warmup_steps=5",

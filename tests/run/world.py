@@ -13,6 +13,7 @@ QUICK = (
     'recommenders.use=["popularity", "sasrec", "tiger", "rqtransformer", "decoderonly"]',
     "recommenders.sasrec.d_model=32",
     "recommenders.sasrec.dropout=0.0",
+    "recommenders.sasrec.attention_dropout=0.0",
     "recommenders.tiger.d_model=32",
     "recommenders.tiger.encoder_layers=1",
     "recommenders.tiger.decoder_layers=1",
