@@ -96,11 +96,17 @@ def _diagnosis(context: Context, recommender: Any) -> Mapping[str, Sequence[floa
 
 
 def _move(source: Path, run: Path, name: str) -> list[str]:
-    """Move the files of a finished training to where the run keeps them."""
+    """Move the files of a finished training to where the run keeps them, and remove those of a former one."""
     target = run / name
-    target.mkdir(parents=True, exist_ok=True)
     moved = []
-    for file in sorted(source.iterdir()):
-        file.replace(target / file.name)
-        moved.append(f"{name}/{file.name}")
-    return moved
+    for file in sorted(each for each in source.rglob("*") if each.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+        moved.append(place)
+    for former in sorted(target.rglob("*"), reverse=True):  # files of a directory before the directory
+        if former.is_file() and former not in moved:
+            former.unlink()
+        elif former.is_dir() and not any(former.iterdir()):
+            former.rmdir()
+    return [place.relative_to(run).as_posix() for place in moved]
