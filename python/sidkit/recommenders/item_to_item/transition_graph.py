@@ -107,7 +107,7 @@ class TransitionGraph(ItemToItem):
             cosine = x[start : start + _CONTENT_ROWS] @ x.T  # (R, N)
             own = np.arange(len(cosine))
             cosine[own, own + start] = -1
-            nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+            nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k].copy()  # not a view of all columns
             found.append(nearest)
             strengths.append(np.take_along_axis(cosine, nearest, 1))
         strength = np.maximum(np.concatenate(strengths), 0).astype(np.float64) ** self.content_power
