@@ -107,13 +107,21 @@ def _stop_after(step):
     [
         ("sasrec", {"heads": 3}, "multiple of `heads`, got 32 with 3 heads"),
         ("rqtransformer", {"heads": 3}, "multiple of `heads`, got 32 with 3 heads"),
-        ("rqtransformer", {"backbone": "lstm"}, "`backbone` must be `attention` or `gru`, got 'lstm'"),
+        (
+            "rqtransformer",
+            {"backbone": "lstm"},
+            "`backbone`: input should be 'gru' or 'attention', it is 'lstm'",
+        ),
         ("decoderonly", {"heads": 32}, "even multiple of `heads`, got 32 with 32 heads"),
-        ("sasrec", {"loss": "hinge"}, "`loss` must be `full` or `sampled`, got 'hinge'"),
-        ("gru4rec", {"learning_rate": 0.0}, "`learning_rate` must be greater than 0, got 0.0"),
-        ("tiger", {"encoder": "causal"}, "`encoder` must be `bidirectional` or `block_causal`, got 'causal'"),
-        ("tiger", {"weight_averaging": 1.0}, "`weight_averaging` must be below 1, got 1.0"),
-        ("actionpiece", {"views": 0}, "`views` must be an integer >= 1, got 0"),
+        ("sasrec", {"loss": "hinge"}, "`loss`: input should be 'full' or 'sampled', it is 'hinge'"),
+        ("gru4rec", {"learning_rate": 0.0}, "`learning_rate`: input should be greater than 0, it is 0.0"),
+        (
+            "tiger",
+            {"encoder": "causal"},
+            "`encoder`: input should be 'bidirectional' or 'block_causal', it is 'causal'",
+        ),
+        ("tiger", {"weight_averaging": 1.0}, "`weight_averaging`: input should be less than 1, it is 1.0"),
+        ("actionpiece", {"views": 0}, "`views`: input should be greater than or equal to 1, it is 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_by_fit(method, change, message):
@@ -170,7 +178,9 @@ def test_the_learning_rate_may_stay_constant():
     assert [learning_rate_share(step, 2, 6, "constant") for step in (0, 1, 2, 5)] == [0.5, 1, 1, 1]
     recommender = WORLD.fit(small_recommender("sasrec", **QUICK, warmup_steps=0, schedule="constant"))
     assert recommender.history_.steps[-1]["lr"] == recommender.learning_rate
-    with pytest.raises(ConfigError, match="`schedule` must be `cosine` or `constant`, got `linear`"):
+    with pytest.raises(
+        ConfigError, match="`schedule`: input should be 'cosine' or 'constant', it is 'linear'"
+    ):
         WORLD.fit(small_recommender("sasrec", schedule="linear"))
 
 
