@@ -51,7 +51,7 @@ fn run(function: Function, case: &Case, setting: f64, k: usize, threads: usize) 
     (positions, values)
 }
 
-fn same(found: (Vec<i32>, Vec<f32>), expected: &Chosen, k: usize) {
+fn same(found: &(Vec<i32>, Vec<f32>), expected: &Chosen, k: usize) {
     for (list, chosen) in expected.iter().enumerate() {
         let row = list * k..(list + 1) * k;
         let mut places: Vec<i32> = chosen.iter().map(|&(place, _)| place as i32).collect();
@@ -140,8 +140,8 @@ proptest! {
     #[test]
     fn without_diversity_the_order_is_that_of_the_scores(case in case(), k in 1_usize..14) {
         let expected = case.lists(|live| greedy(live, k, |&(_, _, score), _| score));
-        same(run(mmr, &case, 0.0, k, 1), &expected, k);
-        same(run(dpp, &case, 0.0, k, 1), &expected, k);
+        same(&run(mmr, &case, 0.0, k, 1), &expected, k);
+        same(&run(dpp, &case, 0.0, k, 1), &expected, k);
     }
 
     #[test]
@@ -158,7 +158,7 @@ proptest! {
             }
             kept.into_iter().map(|(place, _, score)| (place, score)).collect()
         });
-        same(run(distinct, &case, threshold, k, 2), &expected, k);
+        same(&run(distinct, &case, threshold, k, 2), &expected, k);
     }
 }
 

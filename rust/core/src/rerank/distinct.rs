@@ -10,11 +10,11 @@ use crate::{Error, Result};
 ///
 /// # Arguments
 ///
-/// `threshold` is from 0 to 1; the others are those of [`super::mmr`], with scores for values.
+/// `threshold` is from 0 to 1; the others are those of [`super::mmr()`], with scores for values.
 ///
 /// # Errors
 ///
-/// Those of [`super::mmr`], with `threshold` for `diversity`.
+/// Those of [`super::mmr()`], with `threshold` for `diversity`.
 pub fn distinct(
     candidates: &Candidates<'_>,
     threshold: f64,

@@ -23,11 +23,11 @@ pub const FLOOR: f64 = 1e-6;
 ///
 /// # Arguments
 ///
-/// As for [`super::mmr`].
+/// As for [`super::mmr()`].
 ///
 /// # Errors
 ///
-/// Those of [`super::mmr`].
+/// Those of [`super::mmr()`].
 pub fn dpp(
     candidates: &Candidates<'_>,
     diversity: f64,
