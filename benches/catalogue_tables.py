@@ -20,7 +20,7 @@ STAGES = {
     "encode": "`RQKMeans.encode`",
     "table": "`SidTable.from_codes`, `save`",
     "trie": "`SidTable.trie`",
-    "train": "`RQTransformer.fit`, 50 steps",
+    "train": "`RQTransformer.fit`, 30 steps",
     "recommend": "`recommend`, 50 beams",
     "evaluate": "metrics of 100,000 users",
 }
