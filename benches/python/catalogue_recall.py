@@ -50,6 +50,7 @@ def measure(given, directory):
         max_steps=given.steps,
         evaluate_every_steps=max(1, given.steps // 10),
         validate_exclude_seen=False,
+        validate_users=2000,
         patience=0,
         device="cpu",
     )
