@@ -30,5 +30,5 @@ def first_non_finite(x: npt.NDArray[Any]) -> int | None:
             sums = x[block].astype(np.float32).sum(axis=1, dtype=np.float64)
         wrong = np.flatnonzero(~np.isfinite(sums))
         if len(wrong):
-            return block.start + int(wrong[0])
+            return int(block.start) + int(wrong[0])
     return None

@@ -267,7 +267,8 @@ class MarkovWorld:
     def _popularity(self, size: int) -> Float64:
         """Share of the events of a cluster of each rank, float64 (size,)."""
         weights = np.arange(1, size + 1, dtype=np.float64) ** -self.popularity_exponent
-        return weights / weights.sum()
+        shares: Float64 = weights / weights.sum()
+        return shares
 
     @cached_property
     def _cumulative(self) -> dict[int, Float64]:
