@@ -95,10 +95,9 @@ class _SoftmaxLoss(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        d_hidden, d_items, d_offset, d_positive = (
-            None if part is None else part * upstream for part in ctx.saved_tensors
-        )
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        scaled: list[Any] = [None if part is None else part * upstream for part in ctx.saved_tensors]
+        d_hidden, d_items, d_offset, d_positive = scaled
         first, second = ctx.dtypes
         return d_hidden.to(first), d_items.to(second), None, d_offset, d_positive, None
 

@@ -91,7 +91,8 @@ class TreeVectors:
 
     def _computed(self, nodes: Tensor) -> Tensor:
         nodes = nodes.to(self.tree.leaf.device)
-        return self.vectors(self.vectors.lone_leaves[nodes])
+        found: Tensor = self.vectors(self.vectors.lone_leaves[nodes])
+        return found
 
 
 class TreeState:

@@ -140,7 +140,8 @@ class NodeVectors(nn.Module):
         if self.project is None:
             return out
         content = self._content_of(nodes.clamp(min=0)) * real[:, :1]
-        return out + self.project(content).float()
+        total: Tensor = out + self.project(content).float()
+        return total
 
     def _content_of(self, nodes: Tensor) -> Tensor:
         """Return the standardized content of nodes, f32 (n, F)."""
