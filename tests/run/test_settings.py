@@ -19,13 +19,24 @@ def test_there_are_stored_runs():
     assert {path.parent.name for path in STORED} >= {"tiger-seed0", "sasrec-seed0", "rqtransformer-seed0"}
 
 
+def without_former_settings(tables):
+    """Remove the settings of the generator that the comparison of tokenizers was made with."""
+    generator = tables["recommenders"].get("rqtransformer", {})
+    former = {
+        key for key in ("dense", "dense_weight", "normalization") if generator.pop(key, None) is not None
+    }
+    return tables, bool(former)
+
+
 @pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.parent.name}/{path.parent.name}")
 def test_a_stored_run_can_be_made_again(path, tmp_path):
     """Its settings are valid, and the same after writing and reading."""
-    config = read_config(path)
+    tables, former = without_former_settings(read_tables(path))
+    assert not (former and path.parent.name.startswith("rqtransformer") and "tokenizers" not in path.parts)
+    config = build_config(tables)
     write_config(config, tmp_path / "run.toml")
     assert read_config(tmp_path / "run.toml") == config
-    stored, written = flatten(read_tables(path)), flatten(read_tables(tmp_path / "run.toml"))
+    stored, written = flatten(tables), flatten(read_tables(tmp_path / "run.toml"))
     assert {key: written.get(key) for key in stored} == stored
 
 
