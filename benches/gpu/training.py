@@ -14,7 +14,7 @@ from search import Searcher
 from torch import Tensor, nn
 
 from sidkit.models import DecoderOnlyNetwork, TIGERNetwork
-from sidkit.models.dropout import ByteDropout
+from sidkit.models.layers.dropout import ByteDropout
 from sidkit.train import step_flops
 from sidkit.train.batches import Batch
 
