@@ -70,14 +70,14 @@ def test_models_and_other_baselines_are_compared():
 def test_the_summary_sorts_the_models():
     entries = [
         entry("rqtransformer", 0.5),
-        entry("rqtransformer", 0.6, ranking="rqtransformer-dense"),
+        entry("rqtransformer", 0.6, ranking="rqtransformer-fused"),
         entry("actionpiece", 0.305),
         entry("tiger", 0.2),
         entry("sasrec", 0.3),
         entry("popularity", 0.1),
     ]
     groups = (
-        "Significantly better: RQTransformer; RQ dense. No significant difference: ActionPiece. "
+        "Significantly better: RQTransformer; RQ fused. No significant difference: ActionPiece. "
         "Significantly worse: TIGER."
     )
     assert summary(entries) == (

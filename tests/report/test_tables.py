@@ -37,7 +37,7 @@ seen items excluded; {PROTOCOLS.format("seed 0")}
 | --- | ---: | ---: | ---: | ---: | ---: |
 | **Models** |  |  |  |  |  |
 | RQTransformer | 0 | 0.0613 (0.0580–0.0650) | 0.0400 | 1,234 | – |
-| RQ dense | 0 | 0.0613 (0.0580–0.0650) | 0.0400 | 1,234 | – |
+| RQ fused | 0 | 0.0613 (0.0580–0.0650) | 0.0400 | 1,234 | – |
 | TIGER, beam50 | 0 | 0.0613 (0.0580–0.0650) | – | – | – |
 | **Baselines** |  |  |  |  |  |
 | SASRec | 1 | 0.0613 (0.0580–0.0650) | 0.0317 | – | – |
@@ -70,7 +70,7 @@ def results(tmp_path):
     store(path, "tiger-seed0", "tiger", protocol=SERVED)
     store(path, "tiger-beam50-seed0", "tiger")
     store(path, "sasrec-seed1", "sasrec", ndcg=0.0317)
-    ways = ("rqtransformer", "rqtransformer-dense")
+    ways = ("rqtransformer", "rqtransformer-fused")
     store(path, "rqtransformer-seed0", *ways, ndcg=0.04, seconds={"train.rqtransformer": 1234.4})
     return path
 

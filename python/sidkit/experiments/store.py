@@ -31,7 +31,7 @@ def store_run(
     Args:
         run: the run directory.
         results: directory of all stored results, such as `benches/results`; the dataset's name is appended.
-        variant: one word for the difference of the models from their defaults, such as `joint`.
+        variant: one word for the difference of the models from their defaults, such as `attention`.
         models: names of trained models of the run; all if empty.
         force: replace results that are stored under the same name.
 

@@ -23,6 +23,7 @@ from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch
 from sidkit.train.options import EpochOptions, TokenOptions
+from sidkit.train.throughput import step_flops
 
 __all__ = ["RQTransformer"]
 
@@ -96,9 +97,11 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
         `sid` is beam search, `exact` scores every item, and `fused` mixes that with the transition graph. A
         large catalogue has `sid` only.
         """
-        if "network_" in vars(self) and not self.network_.exact:
+        fitted = "network_" in vars(self)
+        if fitted and not self.network_.exact:
             return ("sid",)
-        return ("sid", "exact", "fused") if self.graph else ("sid", "exact")
+        fused = "prior_" in vars(self) if fitted else self.graph
+        return ("sid", "exact", "fused") if fused else ("sid", "exact")
 
     def check_settings(self) -> None:
         """Check the backbone, and that `heads` divides `d_model`."""
@@ -135,10 +138,12 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
             options = RankOptions(exclude=exclude)
             return rank_by_scores(network, examples.histories, VALIDATION_K, options=options)
 
+        scored = None if sampler is None else self.negatives + (sids.layout.levels - 1) * self.negatives // 4
         return Plan(
             network=network,
             batches=self._sequence_batches(data),
             loss=loss,
+            flops=lambda network, batch: step_flops(network, batch, scored),
             rank=rank if network.exact else self._rank_on_validation(sids),
         )
 

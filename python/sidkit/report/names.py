@@ -7,7 +7,6 @@ __all__ = ["baseline_last", "cold_title", "metric_name", "model_classes", "model
 
 _MODELS = {
     "rqtransformer": "RQTransformer",
-    "rqtransformer-dense": "RQ dense",
     "rqtransformer-fused": "RQ fused",
     "tiger": "TIGER",
     "actionpiece": "ActionPiece",

@@ -29,7 +29,7 @@ def command(
 
     `sidkit store runs/beauty-seed0 runs/beauty-seed1 --model sasrec`
 
-    `sidkit store runs/beauty-dense --variant joint`
+    `sidkit store runs/beauty-attention --variant attention`
     """
     for run in runs:
         for place in store_run(run, to, variant=variant, models=model or (), force=force):

@@ -37,7 +37,7 @@ class StoredRun:
         path: the directory.
         dataset: name of the dataset.
         model: name of the model.
-        variant: difference from the default settings of the model, such as `joint`; empty for the default.
+        variant: difference from the default settings of the model, such as `attention`; empty for the default.
         seed: seed of the training.
         metrics: contents of `metrics.json` under the setting.
         history: contents of `history.json`; empty if missing.
@@ -62,7 +62,7 @@ class StoredRun:
 
     @property
     def rankings(self) -> list[str]:
-        """Rankings of the model, such as `rqtransformer` and `rqtransformer-dense`."""
+        """Rankings of the model, such as `rqtransformer` and `rqtransformer-fused`."""
         return [name for name in self.metrics.models if name.partition("-")[0] == self.model]
 
     @property
@@ -87,7 +87,7 @@ class Entry:
     """One ranking of one model, over all stored seeds.
 
     Attributes:
-        ranking: name, such as `rqtransformer-dense`.
+        ranking: name, such as `rqtransformer-fused`.
         variant: variant of the model, empty for the default.
         runs: at least one, by seed.
     """
