@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sidkit._files import write_text
 from sidkit._progress import Progress, silent
 from sidkit.data import EvaluationSet
+from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 from sidkit.evaluate import (
     Comparison,
@@ -87,7 +88,7 @@ def measure_frontier(
     vectors, source = _vectors(context, recommender)
     counts = recommender.item_counts_
     features = ItemFeatures(item_ids=recommender.item_ids_, counts=counts)
-    found = recommender._rank(
+    items, scores = recommender._rank(
         examples.histories,
         candidates,
         users=examples.users,
@@ -95,11 +96,11 @@ def measure_frontier(
         batch_size=opened.config.decode.batch_size,
     )
     measure = _Measure(examples, ListFacts(counts=counts, vectors=vectors), k, exclude_seen, seed)
-    points = [measure("plain", None, None, (found[0][:, :k].copy(), found[1][:, :k].copy()))]
+    points = [measure("plain", None, None, (items[:, :k].copy(), scores[:, :k].copy()))]
     planned = [(method, name, value) for method, (name, values) in GRID.items() for value in values]
     for done, (method, name, value) in enumerate(planned):
         progress(done, len(planned))
-        ranked = _reranker(method, value, vectors).rerank(*found, k, features)
+        ranked = _reranker(method, value, vectors).rerank(items, scores, k, features)
         points.append(measure(method, name, value, ranked))
     progress(len(planned), len(planned))
     return {
@@ -140,13 +141,14 @@ class _Measure:
         self._plain: dict[str, npt.NDArray[np.float64]] = {}
 
     def __call__(
-        self, method: str, parameter: str | None, value: float | None, ranked: Any
+        self, method: str, parameter: str | None, value: float | None, ranked: Ranked
     ) -> dict[str, Any]:
         """Return a point of the frontier."""
         assert self._facts.counts is not None
         n_items = len(self._facts.counts)
+        items, scores = ranked
         made = Predictions(
-            method, self._examples.users, *ranked, self._examples.targets, exclude_seen=self._exclude_seen
+            method, self._examples.users, items, scores, self._examples.targets, self._exclude_seen
         )
         accuracy = user_metrics(made, n_items, (self._k,))
         metrics = accuracy | list_metrics(made, self._facts, self._k)

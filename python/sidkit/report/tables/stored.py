@@ -37,7 +37,8 @@ class StoredRun:
         path: the directory.
         dataset: name of the dataset.
         model: name of the model.
-        variant: difference from the default settings of the model, such as `attention`; empty for the default.
+        variant: difference from the default settings of the model, such as `attention`; empty for
+            the default.
         seed: seed of the training.
         metrics: contents of `metrics.json` under the setting.
         history: contents of `history.json`; empty if missing.
