@@ -14,7 +14,7 @@ from sidkit.report import comparison_page, read_run
 from sidkit.run import read_config
 
 DAILY = ["run", "fetch", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report"]
-RESEARCH = ["rank", "sweep", "drift", "tokenizers", "tune", "beams", "store"]
+RESEARCH = ["rank", "sweep", "drift", "tokenizers", "tune", "beams", "frontier", "store"]
 VERBS = DAILY + RESEARCH
 
 

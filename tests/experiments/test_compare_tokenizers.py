@@ -21,7 +21,7 @@ from sidkit.run import build_config
 from sidkit.tokenizers import TOKENIZERS, TokenizerFigures, load_tokenizer
 
 SMALL = [setting for setting in QUICK if not setting.startswith("recommenders.use")]
-SHORT = ("recommenders.rqtransformer.max_steps=20",)
+SHORT = ("recommenders.rqtransformer.max_steps=20", "recommenders.rqtransformer.graph=false")
 
 
 def settings(source, *more, use="rqtransformer"):

@@ -105,7 +105,11 @@ def test_a_run_with_both(sidkit, tmp_path):
     assert code == 0, wrong
     assert "markov" in said.lower()
     metrics = json.loads((out / "metrics.json").read_text())
-    assert {each["model"] for each in metrics["results"]} == {"markov", "rqtransformer"}
+    assert {each["model"] for each in metrics["results"]} == {
+        "markov",
+        "rqtransformer",
+        "rqtransformer-fused",
+    }
     assert metrics["tokenizer"]["method"] == "shop_lsh"
     assert "markov" in (out / "report.html").read_text().lower()
     code, said, wrong = sidkit("recommend", out, "--user", "196", "-k", "3", "--model", "markov", "--json")

@@ -20,7 +20,7 @@ def slow_recall(tokenizer, x, codes, k):
             shared = 0
             while shared < codes.shape[1] and codes[i, shared] == codes[q, shared]:
                 shared += 1
-            return (-shared, round(float(np.square(decoded[i] - decoded[q]).sum()), 3))
+            return (-shared, round(float(np.square(decoded[i] - decoded[q]).sum()), 5))
 
         for i in near:
             before = sum(key(j) < key(i) for j in others)

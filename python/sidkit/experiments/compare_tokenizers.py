@@ -29,7 +29,16 @@ __all__ = ["BUDGET", "CUTOFF", "TokenizerComparison", "compare_tokenizers", "var
 BUDGET: Mapping[str, Any] = {
     "recommenders": {
         "use": ["rqtransformer"],
-        "rqtransformer": {"d_model": 64, "heads": 2, "dropout": 0.3, "content": False, "epochs": 8.0},
+        # The codes are compared, so neither content vectors nor the transition graph take part.
+        "rqtransformer": {
+            "d_model": 64,
+            "heads": 2,
+            "dropout": 0.3,
+            "content": False,
+            "graph": False,
+            "epochs": 8.0,
+            "min_steps": 0,
+        },
     },
     "decode": {"beam": 20, "k": 20},
 }
