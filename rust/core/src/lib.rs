@@ -4,6 +4,7 @@
 //! This crate holds the parts of that idea that must be fast and exact: quantizing vectors into codes,
 //! packing codes into integers, hashing their n-grams, and walking the trie of those that exist.
 
+mod array;
 pub mod assign;
 pub mod codebook;
 pub mod collide;

@@ -5,8 +5,8 @@
     reason = "what is inlined is compiled again for newer processors"
 )]
 
-use super::array::Array;
 use super::prefetch::prefetch;
+use crate::array::Array;
 
 /// Bits per entry of the counts, and ones or zeros per hint.
 const BLOCK: usize = 512;

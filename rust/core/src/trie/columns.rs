@@ -7,11 +7,11 @@
 
 use std::ops::Range;
 
-use super::array::Array;
 use super::fan::{Fan, FanBuilder, block_bits, row_words};
 use super::level::Level;
 use super::prefetch::{TOGETHER, prefetch, prefetch_run};
 use super::walk::Span;
+use crate::array::Array;
 use crate::sid::{Key, SidLayout};
 
 /// Sorted distinct keys.

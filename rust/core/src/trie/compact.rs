@@ -11,11 +11,11 @@
     reason = "what is inlined is compiled again for newer processors"
 )]
 
-use super::array::Array;
 use super::bits::Bits;
 use super::fan::{Fan, row_words};
 use super::prefetch::{TOGETHER, prefetch};
 use super::walk::Span;
+use crate::array::Array;
 use crate::sid::{Key, SidLayout};
 
 /// Sorted distinct keys.

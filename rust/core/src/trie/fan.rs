@@ -1,6 +1,6 @@
 //! Which tokens follow crowded states, as bitmaps, so that no mask has to read many keys.
 
-use super::array::Array;
+use crate::array::Array;
 
 /// The bitmaps of one level.
 ///

@@ -27,13 +27,13 @@ use std::sync::Arc;
 use memmap2::Mmap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::array::{Array, Number};
 use super::bits::Bits;
 use super::columns::{Column, Columns, head_levels};
 use super::compact::{self, Compact};
 use super::fan::{Fan, row_words};
 use super::keys::{Keys, Storage};
 use super::{Shelves, Trie};
+use crate::array::{Array, Number};
 use crate::error::{Error, Result};
 use crate::sid::{MAX_LEVELS, SidLayout};
 

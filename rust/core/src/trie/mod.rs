@@ -35,7 +35,6 @@
 //!
 //! At most 2³² − 2 items. A trie does not change; a changed catalogue is another trie, which [`live`] makes quickly.
 
-mod array;
 mod beam;
 mod bits;
 mod build;
@@ -59,8 +58,8 @@ mod walk;
 
 use std::ops::Range;
 
+use crate::array::Array;
 use crate::sid::SidLayout;
-use array::Array;
 use bits::Bits;
 use exclude::ByItem;
 use keys::Keys;

@@ -15,8 +15,8 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::array::Number;
 use crate::error::Result;
-use crate::trie::array::Number;
 use crate::trie::format::{damaged, u32_at, u64_at};
 
 const MAGIC: &[u8; 8] = b"sidkJRNL";

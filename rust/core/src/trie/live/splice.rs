@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::edits::{Change, Edits};
 use super::moved::Moved;
+use crate::array::{Array, Number};
 use crate::error::{Error, Result};
 use crate::sid::{Key, SidLayout};
-use crate::trie::array::{Array, Number};
 use crate::trie::bits::Bits;
 use crate::trie::build::MOST_ITEMS;
 use crate::trie::columns::{Column, Columns, Token, head_levels, with_tokens};

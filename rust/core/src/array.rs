@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use bytemuck::Pod;
+use bytemuck::{Pod, Zeroable};
 use memmap2::{Mmap, MmapMut};
 
 /// A number that a file holds in little-endian order.
-pub(super) trait Number: Pod + Eq + Send + Sync {
+pub(crate) trait Number: Pod + PartialEq + Send + Sync {
     /// The number with these bytes; `bytes` is as long as a number.
     fn read_le(bytes: &[u8]) -> Self;
 
@@ -21,7 +21,7 @@ macro_rules! number {
     ($($type:ty),*) => { $(
         impl Number for $type {
             fn read_le(bytes: &[u8]) -> Self {
-                bytes.first_chunk().map_or(0, |&bytes| Self::from_le_bytes(bytes))
+                bytes.first_chunk().map_or(Zeroable::zeroed(), |&bytes| Self::from_le_bytes(bytes))
             }
 
             fn put_le(numbers: &[Self], bytes: &mut Vec<u8>) {
@@ -35,11 +35,11 @@ macro_rules! number {
     )* };
 }
 
-number!(u8, u16, u32, u64);
+number!(u8, u16, u32, u64, i64, f32);
 
 /// A slice of numbers that never changes.
 #[derive(Clone)]
-pub(super) struct Array<T>(Place<T>);
+pub(crate) struct Array<T>(Place<T>);
 
 #[derive(Clone)]
 enum Place<T> {
@@ -52,7 +52,7 @@ enum Place<T> {
 
 impl<T: Number> Array<T> {
     /// Copies the numbers out of little-endian `bytes`.
-    pub(super) fn read(bytes: &[u8]) -> Self {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
         bytes
             .chunks_exact(size_of::<T>())
             .map(T::read_le)
@@ -62,7 +62,7 @@ impl<T: Number> Array<T> {
 
     /// So many numbers: zeros, and then what `fill` writes. Large arrays lie on large pages where the system has them, which
     /// take a tenth of the time to come by.
-    pub(super) fn filled(length: usize, fill: impl FnOnce(&mut [T])) -> Self {
+    pub(crate) fn filled(length: usize, fill: impl FnOnce(&mut [T])) -> Self {
         if let Some(mut pages) = large_pages(length * size_of::<T>()) {
             fill(bytemuck::cast_slice_mut(&mut pages));
             return Self(Place::Pages(Arc::new(pages), PhantomData));
@@ -73,7 +73,7 @@ impl<T: Number> Array<T> {
     }
 
     /// The numbers in a range of a mapped file; a copy where the machine could not read them in place.
-    pub(super) fn mapped(file: &Arc<Mmap>, range: Range<usize>) -> Self {
+    pub(crate) fn mapped(file: &Arc<Mmap>, range: Range<usize>) -> Self {
         let in_place =
             cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, T>(&file[range.clone()]).is_ok();
         if in_place {
@@ -120,7 +120,7 @@ impl<T: Number> PartialEq for Array<T> {
     }
 }
 
-impl<T: Number> Eq for Array<T> {}
+impl<T: Number + Eq> Eq for Array<T> {}
 
 impl<T: Number> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
