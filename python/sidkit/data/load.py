@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 
 from sidkit._registry import nearest
+from sidkit._tables import read_csv, read_parquet
 from sidkit.data.dataset import Dataset, check_least_events
 from sidkit.data.frames import rename_columns
 from sidkit.data.id_columns import is_id_type
@@ -155,8 +156,8 @@ def _read_table(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".csv":
             _check_text(path)
-            return pl.read_csv(path, infer_schema=False)
-        return pl.read_parquet(path)
+            return read_csv(path, as_text=True)
+        return read_parquet(path)
     except pl.exceptions.NoDataError:
         raise DataError(
             f"`{path}` is empty: expected a header and at least one row, got none. Add them."

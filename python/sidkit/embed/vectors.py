@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from safetensors import SafetensorError, safe_open
 
+from sidkit._tables import read_parquet, read_parquet_schema
 from sidkit._vectors import first_non_finite
 from sidkit.errors import DataError
 
@@ -131,14 +132,14 @@ def _read_safetensors(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
 
 def _read_parquet(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
     try:
-        schema = pl.read_parquet_schema(path)
+        schema = read_parquet_schema(path)
         columns = [name for name, dtype in schema.items() if isinstance(dtype, pl.List | pl.Array)]
         if "item_id" not in schema or len(columns) != 1:
             raise DataError(
                 f"`{path}` has no vectors by item: expected a column `item_id` and one column of lists, "
                 f"got {_described(schema)}. Rename or drop columns."
             )
-        table = pl.read_parquet(path, columns=["item_id", *columns])
+        table = read_parquet(path, ["item_id", *columns])
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"`{path}` is not a readable .parquet file: {error}. Write it again.") from error
     vectors = table[columns[0]]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sidkit._files import atomic_path
+from sidkit._tables import read_parquet, read_parquet_schema
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["Predictions"]
@@ -189,7 +190,7 @@ def _read(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise FileNotFoundError(f"no predictions at {path}")
     try:
-        schema = pl.read_parquet_schema(path)
+        schema = read_parquet_schema(path)
         columns = ["model", "exclude_seen", "user", "target", "items", "scores"]
         types = [schema.get(name) for name in columns]
         items, scores = types[4], types[5]
@@ -202,7 +203,7 @@ def _read(path: Path) -> pl.DataFrame:
             raise FormatError(
                 f"{path}: expected the columns {', '.join(columns)} of a file of predictions, got {found}"
             )
-        frame = pl.read_parquet(path, columns=columns)
+        frame = read_parquet(path, columns)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise FormatError(
             f"{path}: not a Parquet file of predictions, or a truncated one ({error})"

@@ -18,6 +18,7 @@ import pyarrow
 from pyarrow import parquet
 
 from sidkit._files import atomic_path
+from sidkit._tables import read_parquet
 from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.evaluate.metrics import metric_of_ranks, target_ranks
 from sidkit.evaluate.predictions import Predictions
@@ -169,7 +170,7 @@ class TargetRanks:
         if not Path(path).is_file():
             raise FileNotFoundError(f"no ranks at {path}")
         try:
-            frame = pl.read_parquet(Path(path))
+            frame = read_parquet(path)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise FormatError(f"{path}: not a Parquet file of ranks, or a truncated one ({error})") from error
         ranks, lengths = {}, {}

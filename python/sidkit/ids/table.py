@@ -16,6 +16,7 @@ from sidkit._core import SidLayout, Trie
 from sidkit._extras import require
 from sidkit._files import atomic_path
 from sidkit._integer_index import IntegerIndex
+from sidkit._tables import read_parquet, read_parquet_metadata
 from sidkit.data.id_columns import fits_int64
 from sidkit.errors import DataError, FormatError
 from sidkit.ids.collisions import POLICIES, Reassignment, check_codes, group_sizes, resolve_collisions
@@ -215,8 +216,8 @@ class SidTable:
         if not path.is_file():
             raise FileNotFoundError(f"there is no table of Semantic IDs at {path}")
         try:
-            metadata = pl.read_parquet_metadata(path)
-            frame = pl.read_parquet(path)
+            metadata = read_parquet_metadata(path)
+            frame = read_parquet(path)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise FormatError(f"{path} is not a complete Parquet file: {error}. Write it again.") from error
         described = _described(path, metadata)

@@ -17,6 +17,7 @@ import polars as pl
 from sidkit._core import Trie
 from sidkit._files import atomic_directory, sha256_of, write_text
 from sidkit._progress import Progress, silent
+from sidkit._tables import read_parquet
 from sidkit.data import read_items
 from sidkit.embed import default_template, embed_items, item_texts, load_vectors
 from sidkit.errors import ConfigError, DataError, FormatError, RunDirectoryError
@@ -62,7 +63,7 @@ class Appended:
 
     def items(self) -> pl.DataFrame:
         """Read the appended items, as they were given."""
-        return pl.read_parquet(self.path / _ITEMS)
+        return read_parquet(self.path / _ITEMS)
 
 
 def read_appended(directory: RunDirectory) -> Appended | None:
