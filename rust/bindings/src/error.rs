@@ -23,7 +23,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
             PyOSError::new_err((code, said.to_owned(), path.clone()))
         }
         Error::Io { kind, .. } => io::Error::new(kind, error.to_string()).into(),
-        Error::Format { .. } => of_sidkit("FormatError", error.to_string()),
+        Error::Format { .. } | Error::Model { .. } => of_sidkit("FormatError", error.to_string()),
         Error::Range { .. }
         | Error::Kernel { .. }
         | Error::LevelCount { .. }
@@ -32,6 +32,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         | Error::Rows { .. }
         | Error::GramKind { .. }
         | Error::NoWindows
+        | Error::Scoring { .. }
         | Error::Share { .. }
         | Error::Window { .. } => config_error(error.to_string()),
         Error::SharedKey { .. } => of_sidkit("CollisionError", error.to_string()),

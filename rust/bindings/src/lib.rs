@@ -8,6 +8,7 @@ mod codebook;
 mod collide;
 mod count;
 mod error;
+mod infer;
 mod item_set;
 mod kmeans;
 mod live;
@@ -32,6 +33,8 @@ mod _core {
     use crate::codebook::Codebooks;
     #[pymodule_export]
     use crate::collide::{code_ranks, place_codes};
+    #[pymodule_export]
+    use crate::infer::{InferenceModel, InferenceState, write_inference};
     #[pymodule_export]
     use crate::item_set::ItemSet;
     #[pymodule_export]

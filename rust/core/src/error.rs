@@ -158,6 +158,11 @@ pub enum Error {
         /// Expected and given content.
         problem: String,
     },
+    /// A file is not an inference file, or is damaged. Export the model again.
+    Model {
+        /// Expected and given content.
+        problem: String,
+    },
     /// The system refused to read or write a file.
     Io {
         /// The file.
@@ -198,6 +203,13 @@ pub enum Error {
         item: i32,
         /// Number of items that have vectors.
         items: usize,
+    },
+    /// A model does not offer a ranking. Take one of those it offers.
+    Scoring {
+        /// The name of the ranking.
+        got: &'static str,
+        /// The names of those that it offers.
+        offered: Vec<&'static str>,
     },
     /// A weight or a threshold is not from 0 to 1.
     Share {
@@ -371,6 +383,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Format { problem } => write!(f, "not a readable trie: {problem}"),
+            Self::Model { problem } => write!(f, "not a readable inference file: {problem}"),
             Self::Io { path, message, .. } => write!(f, "`{path}`: {message}"),
             Self::Rows { got } => {
                 write!(
@@ -394,6 +407,11 @@ impl fmt::Display for Error {
             Self::Candidate { row, item, items } => write!(
                 f,
                 "list {row} of `items` is invalid: expected items below {items}, or -1 as padding, got {item}. Pass vectors of the whole catalogue"
+            ),
+            Self::Scoring { got, offered } => write!(
+                f,
+                "the model has no scoring `{got}`: expected one of {}, got `{got}`",
+                offered.join(", ")
             ),
             Self::Share { what, got } => {
                 write!(

@@ -10,6 +10,7 @@ pub mod codebook;
 pub mod collide;
 pub mod error;
 pub mod hash;
+pub mod infer;
 pub mod kmeans;
 mod lanes;
 pub mod ngram;

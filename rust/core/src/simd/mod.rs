@@ -1,5 +1,10 @@
 //! Vectors of f32 lanes: the few operations the kernels are written in, once for every instruction set.
 
+#![expect(
+    clippy::inline_always,
+    reason = "without it, the operations would be calls of their own, outside the kernel's instruction set"
+)]
+
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -37,4 +42,19 @@ pub(crate) trait Lanes: Copy {
     unsafe fn sub_product(self, a: Self, b: Self) -> Self;
     /// Bit i says whether lane i is at most the same lane of `other`.
     unsafe fn at_most(self, other: Self) -> u32;
+
+    /// The sums of the lanes of four vectors. A vector's sum has the same bits in each of the four places.
+    #[inline(always)]
+    unsafe fn sums(four: [Self; 4]) -> [f32; 4] {
+        let mut lanes = [[0.0; 16]; 4];
+        for (lanes, vector) in lanes.iter_mut().zip(four) {
+            // SAFETY: the caller has the CPU; an implementation has at most 16 lanes.
+            unsafe { vector.store(lanes.as_mut_ptr()) };
+        }
+        lanes.map(|lanes| {
+            let eight: [f32; 8] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 8]);
+            let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+            (four[0] + four[1]) + (four[2] + four[3])
+        })
+    }
 }

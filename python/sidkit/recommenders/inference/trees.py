@@ -1,0 +1,63 @@
+"""The tree of Semantic IDs and the vectors of its nodes, as inference files store them.
+
+Shapes: N items, L levels, M nodes of a level, D = d_model.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sidkit.models import RQTransformerNetwork
+from sidkit.recommenders.inference.encoders import Arrays
+
+__all__ = ["tree_arrays", "vector_arrays"]
+
+_BLOCK = 65_536  # nodes whose vectors are computed at once
+
+
+def tree_arrays(tree: Any) -> Arrays:
+    """Return the levels of a `SidTree`, and the order of the items by their Semantic IDs."""
+    token, first_child = tree.token.numpy(), tree.first_child.numpy()
+    leaf = tree.leaf.numpy() - tree.leaves.start  # (N,)
+    arrays: Arrays = {}
+    for level, nodes in enumerate(tree.level_nodes):
+        place = tree.level(level)
+        if level + 1 < tree.levels:
+            below = tree.level(level + 1)
+            first = np.append(first_child[place] - below.start, below.stop - below.start)
+        else:
+            first = np.append(0, np.bincount(leaf, minlength=nodes).cumsum())
+        arrays[f"tree.{level}.token"] = token[place].astype(np.uint16)
+        arrays[f"tree.{level}.first"] = first.astype(np.uint32)
+    arrays["slot.item"] = np.argsort(leaf, kind="stable").astype(np.uint32)
+    arrays["item.row"] = leaf.astype(np.uint32)
+    return arrays
+
+
+@torch.inference_mode()
+def vector_arrays(network: RQTransformerNetwork) -> Arrays:
+    """Return the vectors that decoding needs.
+
+    Those of the leaves come first. A network that scores level by level also needs those of prefixes: one with a
+    single leaf has the leaf's vector, the others follow.
+    """
+    tree, vectors = network.tree, network.vectors
+    leaves = tree.leaves
+    if network.exact:
+        return {"vectors": _vectors(vectors, torch.arange(leaves.start, leaves.stop))}
+    lone = vectors.lone_leaves
+    shared = torch.nonzero(lone[: leaves.start] < leaves.start)[:, 0]
+    row = torch.where(lone >= leaves.start, lone - leaves.start, -1)
+    row[shared] = torch.arange(len(shared)) + leaves.stop - leaves.start
+    arrays: Arrays = {
+        f"tree.{level}.row": row[tree.level(level)].numpy().astype(np.uint32)
+        for level in range(tree.levels - 1)
+    }
+    arrays["vectors"] = _vectors(vectors, torch.cat([torch.arange(leaves.start, leaves.stop), shared]))
+    return arrays
+
+
+def _vectors(vectors: Any, nodes: torch.Tensor) -> Any:
+    parts = [vectors(nodes[start : start + _BLOCK]).float().numpy() for start in range(0, len(nodes), _BLOCK)]
+    return np.concatenate(parts)

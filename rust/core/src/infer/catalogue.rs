@@ -1,0 +1,170 @@
+//! The items of a model at one moment: ids, places in the tree, vectors.
+
+use std::sync::{Arc, OnceLock};
+
+use super::file::{Tensors, model};
+use super::filter::Slots;
+use super::ids::Ids;
+use super::tree::Tree;
+use crate::array::Array;
+use crate::error::{Error, Result};
+
+/// The slot of an item that is no longer recommended.
+pub(super) const REMOVED: u32 = u32::MAX;
+/// Rows of a block of vectors that came later.
+pub(super) const BLOCK_ROWS: usize = 1024;
+
+/// A snapshot; an edit makes another.
+#[derive(Clone, Debug)]
+pub(super) struct Catalogue {
+    pub(super) ids: Ids,
+    /// Empty for models without Semantic IDs, where slot i is leaf i.
+    pub(super) tree: Tree,
+    pub(super) vectors: Vectors,
+    /// The item in each slot.
+    pub(super) item: Array<u32>,
+    /// The slot of each item, or [`REMOVED`].
+    pub(super) slot: Array<u32>,
+    /// The row of each item's vector, as histories are encoded.
+    pub(super) row: Array<u32>,
+    /// Natural-log share of each item in the training events.
+    pub(super) popularity: Array<f32>,
+    /// One over the length of each row of vectors.
+    pub(super) inverse_lengths: OnceLock<Vec<f32>>,
+    /// Number of edits.
+    pub(super) version: u64,
+}
+
+/// Rows of vectors: those of the file, and blocks of those that came later.
+#[derive(Clone, Debug)]
+pub(super) struct Vectors {
+    pub(super) dim: usize,
+    pub(super) base: Array<f32>,
+    pub(super) added: Vec<Arc<Vec<f32>>>,
+}
+
+impl Vectors {
+    /// Number of rows.
+    pub(super) fn len(&self) -> usize {
+        self.base_rows()
+            + self
+                .added
+                .iter()
+                .map(|block| block.len() / self.dim)
+                .sum::<usize>()
+    }
+
+    pub(super) fn base_rows(&self) -> usize {
+        self.base.len() / self.dim
+    }
+
+    /// A row.
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        let known = self.base_rows();
+        if row < known {
+            return &self.base[row * self.dim..][..self.dim];
+        }
+        let later = row - known;
+        &self.added[later / BLOCK_ROWS][later % BLOCK_ROWS * self.dim..][..self.dim]
+    }
+
+    /// The rows as contiguous parts, in order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[f32]> {
+        std::iter::once(&self.base[..]).chain(self.added.iter().map(|block| &block[..]))
+    }
+
+    /// The rows with others behind them. Blocks but the last are shared.
+    pub(super) fn with(&self, mut rows: &[f32]) -> Self {
+        let mut added = self.added.clone();
+        let size = BLOCK_ROWS * self.dim;
+        if let Some(last) = added.last_mut().filter(|last| last.len() < size) {
+            let (first, rest) = rows.split_at(rows.len().min(size - last.len()));
+            let mut block = Vec::with_capacity(last.len() + first.len());
+            block.extend_from_slice(last);
+            block.extend_from_slice(first);
+            (*last, rows) = (Arc::new(block), rest);
+        }
+        added.extend(rows.chunks(size).map(|block| Arc::new(block.to_vec())));
+        Self {
+            dim: self.dim,
+            base: self.base.clone(),
+            added,
+        }
+    }
+}
+
+impl Catalogue {
+    /// The catalogue of a file whose vectors have `dim` dimensions.
+    pub(super) fn read(tensors: &Tensors, dim: usize) -> Result<Self> {
+        let items = tensors.length("item.row")?;
+        let (rows, width) = tensors.rows("vectors")?;
+        if items == 0 || items >= REMOVED as usize || rows >= REMOVED as usize || width != dim {
+            return Err(model(format!(
+                "expected 1 to {} items with vectors of {dim} dimensions, got {items} items, {rows} vectors of {width}",
+                REMOVED - 1
+            )));
+        }
+        let tree = Tree::read(tensors, items, rows)?;
+        let item: Array<u32> = tensors.take("slot.item", &[items])?;
+        let mut slot = vec![REMOVED; items];
+        for (place, &each) in item.iter().enumerate() {
+            match slot.get_mut(each as usize) {
+                Some(slot) if *slot == REMOVED => *slot = place as u32,
+                _ => return Err(model(format!("`slot.item`: expected each of {items} items once"))),
+            }
+        }
+        let row: Array<u32> = tensors.take("item.row", &[items])?;
+        if row.iter().any(|&row| row as usize >= rows) {
+            return Err(model(format!("`item.row`: expected rows below {rows}")));
+        }
+        if tree.levels.is_empty() && rows != items {
+            return Err(model(format!(
+                "expected a vector for each of {items} items, got {rows}"
+            )));
+        }
+        Ok(Self {
+            ids: Ids::read(tensors, items)?,
+            tree,
+            vectors: Vectors {
+                dim,
+                base: tensors.take_finite("vectors", &[rows, dim])?,
+                added: Vec::new(),
+            },
+            item,
+            slot: slot.into(),
+            row,
+            popularity: tensors.take_finite("item.popularity", &[items])?,
+            inverse_lengths: OnceLock::new(),
+            version: 0,
+        })
+    }
+
+    /// Number of items, those that were removed included.
+    pub(super) fn items(&self) -> usize {
+        self.row.len()
+    }
+
+    /// Fails unless all are items.
+    pub(super) fn check(&self, items: &[u32]) -> Result<()> {
+        match items.iter().position(|&item| item as usize >= self.items()) {
+            None => Ok(()),
+            Some(row) => Err(Error::UnknownItem {
+                row,
+                item: i64::from(items[row]),
+            }),
+        }
+    }
+
+    /// The slots of items, those that were removed left out.
+    pub(super) fn slots<'a>(&'a self, items: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
+        items
+            .iter()
+            .map(|&item| self.slot[item as usize])
+            .filter(|&slot| slot != REMOVED)
+    }
+
+    /// The set of the slots of items, or of all but these.
+    pub(super) fn set(&self, items: &[u32], without: bool) -> Slots {
+        Slots::new(self.item.len(), self.slots(items), without)
+    }
+}

@@ -1,0 +1,193 @@
+//! Inner products of rows with rows: every matrix product of inference.
+//!
+//! Both operands have their rows one after the other, as vectors of items and weights of layers are stored, so weights
+//! are used where they lie in the mapped file. An inner product has the same bits in any batch.
+
+#![expect(
+    clippy::inline_always,
+    reason = "without it, the loops would be calls of their own, outside the kernel's instruction set"
+)]
+
+use crate::assign::Kernel;
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Lanes, Portable};
+
+/// Rows of `a` in a tile, and rows of `b`: as many sums as fit the registers of AVX2.
+const ROWS: usize = 3;
+const COLUMNS: usize = 4;
+
+/// Bytes of rows of `b` that stay in the second-level cache while all rows of `a` pass.
+const BLOCK_BYTES: usize = 1 << 17;
+
+/// Operands of a product, and where it goes.
+struct Operands<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+    dim: usize,
+    /// One row for each row of `a`, with `stride` values from row to row.
+    out: &'a mut [f32],
+    stride: usize,
+}
+
+/// Writes the inner product of row i of `a` and row j of `b` to `out[i * stride + j]`.
+///
+/// # Panics
+///
+/// If `dim` is zero, or the rows do not fit `out`.
+pub(super) fn products(kernel: Kernel, a: &[f32], b: &[f32], dim: usize, out: &mut [f32], stride: usize) {
+    let (rows, columns) = (a.len() / dim, b.len() / dim);
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    assert!(
+        columns <= stride && (rows - 1) * stride + columns <= out.len(),
+        "the products fit their place"
+    );
+    assert!(kernel.is_available(), "kernels are those of this CPU");
+    let operands = Operands {
+        a: &a[..rows * dim],
+        b: &b[..columns * dim],
+        dim,
+        out,
+        stride,
+    };
+    // SAFETY: the CPU has the instructions, and the lengths fit: both were asserted.
+    unsafe {
+        match kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => avx2(operands),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 | Kernel::Vnni => avx512(operands),
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => multiply::<Neon>(operands),
+            _ => multiply::<Portable>(operands),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2(operands: Operands<'_>) {
+    // SAFETY: as for the caller.
+    unsafe { multiply::<Avx2>(operands) };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn avx512(operands: Operands<'_>) {
+    // SAFETY: as for the caller.
+    unsafe { multiply::<Avx512>(operands) };
+}
+
+#[inline(always)]
+unsafe fn multiply<V: Lanes>(operands: Operands<'_>) {
+    let Operands {
+        a,
+        b,
+        dim,
+        out,
+        stride,
+    } = operands;
+    let rows = a.len() / dim;
+    let block = (BLOCK_BYTES / (4 * dim) / COLUMNS).max(1) * COLUMNS;
+    for (number, b) in b.chunks(block * dim).enumerate() {
+        let columns = b.len() / dim;
+        let mut row = 0;
+        while row < rows {
+            let height = if row + ROWS <= rows { ROWS } else { 1 };
+            let mut column = 0;
+            while column < columns {
+                let width = if column + COLUMNS <= columns { COLUMNS } else { 1 };
+                let (a, b) = (&a[row * dim..], &b[column * dim..]);
+                let out = &mut out[row * stride + number * block + column..];
+                // SAFETY: the caller has a CPU for V; `height` and `width` rows are there.
+                unsafe {
+                    match (height, width) {
+                        (ROWS, COLUMNS) => tile::<V, ROWS, COLUMNS>(a, b, dim, out, stride),
+                        (ROWS, _) => tile::<V, ROWS, 1>(a, b, dim, out, stride),
+                        (_, COLUMNS) => tile::<V, 1, COLUMNS>(a, b, dim, out, stride),
+                        _ => tile::<V, 1, 1>(a, b, dim, out, stride),
+                    }
+                }
+                column += width;
+            }
+            row += height;
+        }
+    }
+}
+
+/// The products of `R` rows with `C` rows.
+#[inline(always)]
+unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
+    a: &[f32],
+    b: &[f32],
+    dim: usize,
+    out: &mut [f32],
+    stride: usize,
+) {
+    let (a, b) = (&a[..R * dim], &b[..C * dim]);
+    let whole = dim / V::N * V::N;
+    // SAFETY: the caller has a CPU for V; loads are within the rows.
+    unsafe {
+        let mut sums = [[V::splat(0.0); C]; R];
+        for start in (0..whole).step_by(V::N) {
+            let mut left = [V::splat(0.0); R];
+            for (row, left) in left.iter_mut().enumerate() {
+                *left = V::load(a.as_ptr().add(row * dim + start));
+            }
+            for column in 0..C {
+                let right = V::load(b.as_ptr().add(column * dim + start));
+                for (row, left) in left.iter().enumerate() {
+                    sums[row][column] = sums[row][column].add_product(*left, right);
+                }
+            }
+        }
+        for (row, sums) in sums.into_iter().enumerate() {
+            let totals = V::sums(std::array::from_fn(|column| sums[column % C]));
+            for (column, total) in totals.into_iter().take(C).enumerate() {
+                let rest = (whole..dim).fold(total, |sum, place| {
+                    sum + a[row * dim + place] * b[column * dim + place]
+                });
+                out[row * stride + column] = rest;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn products_are_those_of_the_definition_in_any_batch() {
+        let mut rng = Rng::new(5);
+        for (rows, columns, dim) in [(1, 1, 1), (3, 4, 8), (5, 9, 33), (7, 300, 100), (4, 6, 256)] {
+            let mut random =
+                |count: usize| -> Vec<f32> { (0..count).map(|_| (rng.unit() - 0.5) as f32).collect() };
+            let (a, b) = (random(rows * dim), random(columns * dim));
+            let stride = columns + 3;
+            for kernel in Kernel::available() {
+                let mut found = vec![7.0; rows * stride];
+                products(kernel, &a, &b, dim, &mut found, stride);
+                for row in 0..rows {
+                    let mut alone = vec![0.0; columns];
+                    products(kernel, &a[row * dim..][..dim], &b, dim, &mut alone, columns);
+                    for column in 0..columns {
+                        let exact: f64 = (0..dim)
+                            .map(|at| f64::from(a[row * dim + at]) * f64::from(b[column * dim + at]))
+                            .sum();
+                        let got = found[row * stride + column];
+                        assert!((f64::from(got) - exact).abs() < 1e-5, "{kernel:?} {got} {exact}");
+                        assert_eq!(got.to_bits(), alone[column].to_bits(), "{kernel:?}");
+                    }
+                    let rest = &found[row * stride + columns..(row + 1) * stride];
+                    assert!(rest.iter().all(|&value| value == 7.0), "nothing else is written");
+                }
+            }
+        }
+    }
+}
