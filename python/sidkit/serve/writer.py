@@ -1,0 +1,163 @@
+"""Changes of the catalogue: written to the journal, then visible, in one order in every process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sidkit.serve.live import Journal, LiveCatalogue, Put, Reload, Snapshot
+from sidkit.serve.live.changes import Change, ItemId, from_bytes, to_bytes
+from sidkit.serve.source import ServerSource
+from sidkit.serve.users import UserHistories
+
+__all__ = ["CatalogueWriter"]
+
+
+class CatalogueWriter:
+    """The catalogue of a process and the journal that all processes share.
+
+    Calls may come from several threads, and wait for each other; readers take `snapshot` and never wait.
+
+    Args:
+        source: the model and its files.
+        state: directory of the journal; None keeps changes in memory.
+
+    Attributes:
+        users: histories of users, or None.
+
+    Raises:
+        SidkitError: if a file is damaged or does not fit the others.
+        OSError: if the directory cannot be written.
+    """
+
+    users: UserHistories | None
+
+    def __init__(self, source: ServerSource, state: Path | None) -> None:
+        self._source = source
+        self._lock = threading.RLock()
+        self._journal = None if state is None else Journal(state)
+        self._changes: list[Change] = []
+        files, self.users = source.open()
+        self._catalogue = LiveCatalogue(files)
+        self._follow()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Current version of the catalogue and the model."""
+        return self._catalogue.snapshot
+
+    @property
+    def journal_bytes(self) -> int:
+        """Size of the journal; 0 without one."""
+        return 0 if self._journal is None else self._journal.position
+
+    @property
+    def behind(self) -> bool:
+        """Whether another process has written changes that this one has not applied."""
+        return self._journal is not None and self._journal.behind()
+
+    def follow(self) -> bool:
+        """Apply the changes of other processes.
+
+        Returns:
+            Whether another process has opened its model again, so that this one should do so with
+            `open_again`.
+
+        Raises:
+            FormatError: if the journal is damaged.
+        """
+        with self._lock:
+            return self._follow()
+
+    def put(self, items: Sequence[dict[str, Any]], vectors: Sequence[Any]) -> tuple[Put, Snapshot]:
+        """Add or replace items, see `LiveCatalogue.plan_put`.
+
+        Returns:
+            The change, which is on disk, and the version in which it is visible.
+        """
+        with self._writing():
+            change = self._catalogue.plan_put(items, vectors)
+            return change, self._commit(change)
+
+    def delete(self, item_ids: Sequence[ItemId]) -> tuple[int, list[ItemId], Snapshot]:
+        """Remove items.
+
+        Returns:
+            The number of removed items, those that did not exist, and the version in which they are gone.
+        """
+        with self._writing():
+            change, missing = self._catalogue.plan_delete(item_ids)
+            after = self._commit(change) if change.item_ids else self.snapshot
+            return len(change.item_ids), missing, after
+
+    def reload(self) -> bool:
+        """Open the model and its files again, in this process and then in the others.
+
+        Requests are answered by the former model until the new one is ready.
+
+        Returns:
+            Whether the files of the model are others than before.
+
+        Raises:
+            SidkitError: if they cannot be read; the former model stays.
+        """
+        before = self.snapshot.model.version
+        self.open_again()
+        if self._journal is not None:
+            with self._writing():
+                self._journal.append(to_bytes(Reload()))
+        return self.snapshot.model.version != before
+
+    def open_again(self) -> None:
+        """Open the model and its files again, in this process.
+
+        Raises:
+            SidkitError: if they cannot be read; the former model stays.
+        """
+        files, users = self._source.open()
+        catalogue = LiveCatalogue(files)
+        if len(files.model.item_ids):
+            first = files.model.item_ids[:1].to_list()
+            files.model.recommend([first, []], 10)  # what is computed on first use
+        applied = 0
+        for change in self._changes[:]:
+            catalogue.apply(change)
+            applied += 1
+        with self._lock:
+            self._follow()
+            for change in self._changes[applied:]:
+                catalogue.apply(change)
+            self._catalogue, self.users = catalogue, users
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def _commit(self, change: Change) -> Snapshot:
+        if self._journal is not None:
+            self._journal.append(to_bytes(change))
+        self._changes.append(change)
+        self._catalogue.apply(change)
+        return self.snapshot
+
+    def _follow(self) -> bool:
+        reloads = False
+        for record in [] if self._journal is None else self._journal.read():
+            change = from_bytes(record)
+            if isinstance(change, Reload):
+                reloads = True
+            else:
+                self._changes.append(change)
+                self._catalogue.apply(change)
+        return reloads
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the locks of this process and of all processes, with the changes of the others applied."""
+        with self._lock, nullcontext() if self._journal is None else self._journal.writing():
+            self._follow()
+            yield
