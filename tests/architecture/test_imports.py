@@ -15,6 +15,7 @@ LAYERS = {
     "evaluate": {"data", "ids"},
     "rerank": {"data", "ids"},
     "recommenders": {"data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate", "rerank"},
+    "search": {"data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate"},
     "ranking": {"data", "embed", "ids", "tokenizers", "evaluate"},
     "report": {"data", "embed", "ids", "tokenizers", "evaluate", "recommenders", "ranking"},
     "run": {

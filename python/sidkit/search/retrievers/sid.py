@@ -1,0 +1,226 @@
+"""Retrieval by Semantic IDs: a search for the best prefixes, whose vectors learn from queries."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit._extras import require
+from sidkit._settings import Count, Depth, NonNegative, Positive, Seed, Width
+from sidkit.decode.ranking import Ranked, top_k
+from sidkit.errors import FormatError
+from sidkit.ids import SidTable
+from sidkit.ids.append import append_items
+from sidkit.search.base import FitData, Retriever
+from sidkit.search.collection import QuerySet
+from sidkit.search.encoder import encode
+from sidkit.search.evaluation import query_metrics
+from sidkit.search.prefixes import PrefixTraining, PrefixTree, TrainedVectors, train_vectors
+from sidkit.tokenizers import HierarchicalKMeans, load_tokenizer
+
+__all__ = ["SidRetriever"]
+
+Float32 = npt.NDArray[np.float32]
+
+#: Documents below a whole code path that the automatic codebook size aims at.
+_DOCUMENTS_PER_PATH = 16
+#: Shares of the learned offsets that the validation queries choose from, besides 0.
+_SHARES = (0.25, 0.5, 0.75, 1.0)
+_EVALUATE_EVERY = 2  # epochs
+_LEAST_COLLISION_TOKENS = 4096
+_NEIGHBOURS = 16  # whose offsets a new document gets
+_SCORES_AT_ONCE = 8_000_000
+_SIDS, _TOKENIZER = "sids.parquet", "tokenizer.safetensors"
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SidRetriever(Retriever):
+    """Generative retrieval with a sentence encoder, prefix vectors and a beam search, on the CPU.
+
+    Documents get Semantic IDs by hierarchical k-means over their text vectors. A query generates a Semantic
+    ID token by token: the children of a prefix are scored by the inner product of the query's vector with
+    theirs, and the documents below the best `beam` prefixes by their own vectors. The vector of a prefix is
+    the mean of those of its documents, so that without training this is a tree search over text vectors.
+
+    Training on pairs of queries and relevant documents adds offsets to the vectors of documents, prefixes and
+    queries, see `sidkit.search.prefixes.learning`. The validation queries choose the number of epochs and the
+    share of the offsets that is added, 0 included. If they are a part of the training queries, the training
+    is then repeated with all of them.
+
+    Attributes:
+        sids_: Semantic ID of every document, a `SidTable`.
+        vectors_: vector of every document, float32 (documents, d), offsets included.
+        content_: vector of every document without offsets, float32 (documents, d).
+        query_map_: linear map that is added to query vectors, float32 (d, d).
+        chosen_: share of the offsets and number of epochs that were chosen, 0 without queries, and NDCG@10 of
+            the validation queries without training and as chosen, float64 (4,).
+
+    Example:
+        >>> retriever = SidRetriever().fit(collection)
+        >>> ids, scores = retriever.search("statins and breast cancer", k=10)
+        >>> retriever.sids_[ids[0]]
+    """
+
+    method: ClassVar[str] = "sid"
+
+    encoder: str = "minilm"
+    """Sentence encoder, as in `sidkit.embed.embed_texts`."""
+    cache: str | None = None
+    """Directory of cached vectors."""
+    levels: Depth = 2
+    """Codes per document."""
+    codebook_size: Width | None = None
+    """Children of a prefix; None for about 16 documents per code path."""
+    beam: Width = 128
+    """Prefixes that the search keeps at each level."""
+    epochs: Count = 30
+    """Largest number of passes over the training queries."""
+    batch_size: Count = 256
+    """Queries of a training step."""
+    learning_rate: Positive = 0.01
+    """Learning rate of the offsets."""
+    weight_decay: NonNegative = 0.1
+    """Decay of the offsets towards zero."""
+    temperature: Positive = 0.05
+    """Divisor of the inner products in the softmax."""
+    negatives: Count = 100
+    """Hard negatives per query from the beam search, in collections of more than 32,768 documents."""
+    seed: Seed = 0
+    """Seed of clustering, training order and held-out queries."""
+
+    def _fit(self, data: FitData) -> None:
+        self.content_ = encode(data.texts, self.encoder, self.cache)
+        size = self.codebook_size or self._automatic_size(len(self.content_))
+        self.tokenizer_ = HierarchicalKMeans(
+            self.levels, size, standardize=False, seed=self.seed, threads=1
+        ).fit(self.content_)
+        codes = self.tokenizer_.encode(self.content_)
+        largest = int(np.unique(codes, axis=0, return_counts=True)[1].max())
+        room = min(2**16, max(_LEAST_COLLISION_TOKENS, 2 * largest))
+        self.sids_ = SidTable.from_codes(
+            codes, data.collection.doc_ids, self.tokenizer_.codebook_sizes, collision_size=room
+        )
+        self.chosen_ = np.zeros(4)
+        dim = self.content_.shape[1]
+        self._set(TrainedVectors(np.zeros_like(self.content_), np.zeros((dim, dim), np.float32)), 0.0)
+        if len(data.train) and len(data.validation):
+            self._learn(data)
+
+    def _automatic_size(self, documents: int) -> int:
+        paths = max(1.0, documents / _DOCUMENTS_PER_PATH)
+        return max(2, min(documents, round(paths ** (1 / self.levels))))
+
+    def _learn(self, data: FitData) -> None:
+        """Train, choose epochs and share by the validation queries, and train again if some were held out."""
+        asked = encode(data.validation.texts, self.encoder, self.cache)
+        baseline = self._quality(asked, data.validation)
+        best, chosen = baseline, TrainedVectors(np.zeros_like(self.content_), self.query_map_)
+        share, epochs = 0.0, 0
+
+        def choose(epoch: int, loss: float, offsets: Callable[[], TrainedVectors]) -> None:
+            nonlocal best, chosen, share, epochs
+            if epoch % _EVALUATE_EVERY and epoch != self.epochs:
+                return
+            learned = offsets()
+            for each in _SHARES:
+                self._set(learned, each)
+                quality = self._quality(asked, data.validation)
+                if quality > best:
+                    best, chosen, share, epochs = quality, learned, each, epoch
+
+        self._train(data.train, choose)
+        if data.held_out and share:
+
+            def keep(epoch: int, loss: float, offsets: Callable[[], TrainedVectors]) -> None:
+                nonlocal chosen
+                if epoch == epochs:
+                    chosen = offsets()
+
+            self._train(data.everything(), keep)
+        self._set(chosen, share)
+        self.chosen_ = np.array([share, epochs, baseline, best])
+
+    def _train(
+        self, queries: QuerySet, on_epoch: Callable[[int, float, Callable[[], TrainedVectors]], None]
+    ) -> None:
+        require("torch", extra="train")
+        training = PrefixTraining(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            temperature=self.temperature,
+            negatives=self.negatives,
+            beam=self.beam,
+            seed=self.seed,
+        )
+        vectors = encode(queries.texts, self.encoder, self.cache)
+        train_vectors(self.content_, self.sids_.codes, vectors, queries.relevant(), training, on_epoch)
+
+    def _set(self, learned: TrainedVectors, share: float) -> None:
+        """Add a share of learned offsets to the content vectors."""
+        self.vectors_ = self.content_ + np.float32(share) * learned.documents
+        self.query_map_ = np.float32(share) * learned.queries
+        self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)
+
+    def _quality(self, vectors: Float32, queries: QuerySet) -> float:
+        rows, _ = self._tree.search(self._mapped(vectors), 10, self.beam)
+        return float(query_metrics(rows, queries, ["ndcg@10"])["ndcg@10"].mean())
+
+    def _mapped(self, queries: Float32) -> Float32:
+        return queries + queries @ self.query_map_
+
+    def _search(self, texts: list[str], k: int) -> Ranked:
+        queries = encode(texts, self.encoder, self.cache)
+        return self._tree.search(self._mapped(queries), k, max(self.beam, -(-k // _DOCUMENTS_PER_PATH) * 2))
+
+    def work(self, texts: list[str]) -> float:
+        """Compute the mean number of inner products that the search for these queries computes."""
+        self._check_fitted()
+        return self._tree.work(self._mapped(encode(texts, self.encoder, self.cache)), self.beam)
+
+    def _add(self, texts: list[str]) -> None:
+        content = encode(texts, self.encoder, self.cache)
+        codes = self.tokenizer_.encode(content)
+        offsets = self._nearby_offsets(content)
+        self.sids_ = append_items(
+            self.sids_,
+            codes,
+            self.doc_ids_[len(self.content_) :],
+            alternatives=lambda rows: self.tokenizer_.alternatives(content[rows]),
+        )
+        self.content_ = np.concatenate([self.content_, content])
+        self.vectors_ = np.concatenate([self.vectors_, content + offsets])
+        self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)
+
+    def _nearby_offsets(self, content: Float32) -> Float32:
+        """Compute the mean offset of the documents with the most similar content, float32 (m, d)."""
+        offsets = np.empty_like(content)
+        learned = self.vectors_ - self.content_
+        step = max(1, _SCORES_AT_ONCE // len(self.content_))
+        for start in range(0, len(content), step):
+            block = slice(start, start + step)
+            rows, similarity = top_k(content[block] @ self.content_.T, min(_NEIGHBOURS, len(learned)))
+            weights = np.exp((similarity - similarity[:, :1]) / self.temperature)
+            weights /= weights.sum(axis=1, keepdims=True)
+            offsets[block] = np.einsum("mk,mkd->md", weights, learned[rows])
+        return offsets
+
+    def _save_state(self, path: Path) -> None:
+        super()._save_state(path)
+        self.sids_.save(path / _SIDS)
+        self.tokenizer_.save(path / _TOKENIZER)
+
+    def _load_state(self, path: Path) -> None:
+        super()._load_state(path)
+        self.tokenizer_ = load_tokenizer(path / _TOKENIZER)
+        self.sids_ = SidTable.load(path / _SIDS)
+        if len(self.sids_) != len(self.documents_) or self.vectors_.shape != self.content_.shape:
+            raise FormatError(
+                f"`{path}` is damaged: expected {len(self.documents_)} documents, got {len(self.sids_)} "
+                f"Semantic IDs and vectors {self.vectors_.shape}. Fit the retriever again."
+            )
+        self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)

@@ -1,0 +1,8 @@
+import pytest
+from tests.search.worlds import encode_words
+
+
+@pytest.fixture(autouse=True)
+def encoder(monkeypatch):
+    """Encode texts without a model."""
+    monkeypatch.setattr("sidkit.search.encoder.embed_texts", encode_words)
