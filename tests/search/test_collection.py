@@ -167,7 +167,7 @@ HOSTILE = {
     "JSON without ids": ({"corpus.jsonl": b'{"text": "x"}\n'}, "lines without `_id`"),
     "short qrels": (
         {"collection.tsv": b"a\tx\n", "queries.tsv": b"q\tx\n", "qrels.txt": b"q 0 a\n"},
-        "expected four columns",
+        "expected query, iteration, document and relevance",
     ),
     "qrels without queries": (
         {"collection.tsv": b"a\tx\n", "qrels.txt": b"q 0 a 1\n"},

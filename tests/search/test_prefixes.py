@@ -21,9 +21,12 @@ def slow_search(tokens, vectors, query, k, beam):
     """Beam search over prefixes as tuples."""
     kept = [()]
     for length in range(1, tokens.shape[1] + 1):
-        children = sorted({tuple(row[:length]) for row in tokens.tolist() if tuple(row[: length - 1]) in kept})
+        children = sorted(
+            {tuple(row[:length]) for row in tokens.tolist() if tuple(row[: length - 1]) in kept}
+        )
         worth = {
-            child: vectors[(tokens[:, :length] == child).all(axis=1)].mean(axis=0) @ query for child in children
+            child: vectors[(tokens[:, :length] == child).all(axis=1)].mean(axis=0) @ query
+            for child in children
         }
         kept = sorted(children, key=lambda child: -worth[child])[:beam]
     rows = [row for row, path in enumerate(tokens.tolist()) if tuple(path) in kept]

@@ -11,7 +11,7 @@ DOCUMENTS = pl.DataFrame(
         "doc_id": ["a", "b"],
         "title": ["Statins", None],
         "text": [
-            "Statins lower blood cholesterol levels. They are safe. Blood cholesterol is a risk factor today.",
+            "Statins lower blood cholesterol levels. They are safe. Blood cholesterol is a risk factor now.",
             "Apples.",
         ],
     }
@@ -33,7 +33,7 @@ def test_sentences_have_at_least_four_words():
     assert [owner for owner, _ in found] == ["a", "a"]
     assert {text for _, text in found} == {
         "Statins lower blood cholesterol levels.",
-        "Blood cholesterol is a risk factor today.",
+        "Blood cholesterol is a risk factor now.",
     }
     assert texts(kinds=["sentence"], seed=3) == texts(kinds=["sentence"], seed=3)
 

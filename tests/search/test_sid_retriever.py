@@ -46,7 +46,9 @@ def test_training_that_does_not_help_is_left_out():
     mixed = Collection.from_frames(
         world.documents,
         world.queries,
-        qrels.join(world.queries.filter(split="train"), on="query_id").select(qrels.columns).vstack(
+        qrels.join(world.queries.filter(split="train"), on="query_id")
+        .select(qrels.columns)
+        .vstack(
             world.qrels.join(world.queries.filter(split="validation"), on="query_id").select(qrels.columns)
         ),
     )

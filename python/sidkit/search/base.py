@@ -106,8 +106,7 @@ class Retriever(Parameters, ABC):
         if isinstance(documents, Collection):
             if queries is not None or qrels is not None:
                 raise ConfigError(
-                    "`fit` has too many arguments: expected a collection alone, got queries or qrels with it. "
-                    "Leave them out."
+                    "`fit` has too many arguments: expected a collection alone, got more. Leave them out."
                 )
             collection = documents
         else:
@@ -177,8 +176,7 @@ class Retriever(Parameters, ABC):
         known = self.documents_["doc_id"]
         if fresh["doc_id"].dtype.is_integer() != known.dtype.is_integer():
             raise DataError(
-                f"`doc_id` has the wrong type: expected {known.dtype} as before, got {fresh['doc_id'].dtype}. "
-                "Cast it."
+                f"`doc_id` has the wrong type: expected {known.dtype}, got {fresh['doc_id'].dtype}. Cast it."
             )
         described = _described(fresh).with_columns(pl.col("doc_id").cast(known.dtype))
         both = pl.concat([self.documents_, described])
@@ -214,7 +212,7 @@ class Retriever(Parameters, ABC):
         names = tuple(metrics)
         if not len(queries) or not names:
             raise DataError(
-                f"nothing can be evaluated: expected queries and metrics, got {len(queries)} and {len(names)}."
+                f"nothing to evaluate: expected queries and metrics, got {len(queries)} and {len(names)}."
             )
         k = min(max(metric_name(name)[1] for name in names), len(self.documents_))
         parts = [

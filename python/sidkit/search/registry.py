@@ -1,4 +1,4 @@
-"""Registry of retrievers: one module of `sidkit.search.retrievers`, or one entry point of a plug-in, for each."""
+"""Registry of retrievers: one module of `retrievers`, or one entry point of a plug-in, for each."""
 
 from pathlib import Path
 from typing import Any

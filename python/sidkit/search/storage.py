@@ -13,6 +13,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from sidkit._files import atomic_directory, sha256_of, write_text
+from sidkit._tables import read_parquet
 from sidkit.errors import ConfigError, FormatError
 from sidkit.search.registry import RETRIEVERS
 
@@ -149,7 +150,7 @@ def read_documents(path: Path) -> pl.DataFrame:
         FormatError: if the file is missing or damaged.
     """
     try:
-        table = pl.read_parquet(path / DOCUMENTS)
+        table = read_parquet(path / DOCUMENTS)
         return table.select("doc_id", "title")
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise FormatError(

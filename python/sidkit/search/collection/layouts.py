@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Literal, TypeVar
 
 import polars as pl
 
+from sidkit._tables import read_csv, read_parquet
 from sidkit.errors import DataError
 from sidkit.search.collection.tables import SPLITS, Collection
 
@@ -36,9 +38,10 @@ def load_collection(
 
     - `documents`, `queries` and `qrels`, each `.parquet` or `.csv`, with the columns of
       `Collection.from_frames`. Queries and qrels may be missing.
-    - BEIR: `corpus.jsonl` and `queries.jsonl` (`_id`, `title`, `text`), and `qrels/<split>.tsv` with a header.
-    - TREC and MS MARCO: `collection.tsv` (id, text, or id, title, text), `queries.<split>.tsv` (id, text) and
-      `qrels.<split>.txt` or `.tsv` (query, iteration, document, relevance), without headers.
+    - BEIR: `corpus.jsonl` and `queries.jsonl` (`_id`, `title`, `text`), and `qrels/<split>.tsv` with
+      a header.
+    - TREC and MS MARCO: `collection.tsv` (id, text, or id, title, text), `queries.<split>.tsv` (id, text)
+      and `qrels.<split>.txt` or `.tsv` (query, iteration, document, relevance), without headers.
 
     In the last two, a query that occurs in the qrels of several splits belongs to the last of train,
     validation, test, and its labels of the other splits are kept with it.
@@ -89,8 +92,8 @@ def _read_tables(directory: Path) -> Tables:
 
 def _read_table(path: Path) -> pl.DataFrame:
     if path.suffix == ".csv":
-        return _guarded(path, lambda: pl.read_csv(path, infer_schema=False))
-    return _guarded(path, lambda: pl.read_parquet(path))
+        return _guarded(path, lambda: read_csv(path, as_text=True))
+    return _guarded(path, lambda: read_parquet(path))
 
 
 def _plain_integers(tables: list[pl.DataFrame | None], directory: Path) -> list[pl.DataFrame | None]:
@@ -133,7 +136,7 @@ def _read_beir(directory: Path) -> Tables:
 
 def _read_lines(path: Path, names: dict[str, str]) -> pl.DataFrame:
     schema = {name: pl.String for name in names}
-    table = _guarded(path, lambda: pl.read_ndjson(path, schema=schema))
+    table = _guarded(path, lambda: pl.read_ndjson(io.BytesIO(path.read_bytes()), schema=schema))
     if table["_id"].null_count():
         raise DataError(
             f"`{path}` has lines without `_id`: expected a string in every line, got none in line "
@@ -162,7 +165,7 @@ def _read_trec(directory: Path) -> Tables:
 def _read_columns(path: Path, *, header: bool = False) -> pl.DataFrame:
     return _guarded(
         path,
-        lambda: pl.read_csv(path, separator="\t", has_header=header, quote_char=None, infer_schema=False),
+        lambda: read_csv(path, as_text=True, separator="\t", header=header, quotes=False),
     )
 
 
@@ -173,8 +176,8 @@ def _read_blanks(path: Path) -> pl.DataFrame:
     wrong = next((number for number, row in enumerate(rows, 1) if len(row) != 4), None)
     if wrong is not None or not rows:
         raise DataError(
-            f"`{path}` is not a file of qrels: expected four columns (query, iteration, document, relevance), "
-            f"got {len(rows[wrong - 1]) if wrong else 'no rows'}{f' in row {wrong}' if wrong else ''}. "
+            f"`{path}` is not a file of qrels: expected query, iteration, document and relevance, "
+            f"got {f'{len(rows[wrong - 1])} in row {wrong}' if wrong else 'no rows'}. "
             "Correct the file."
         )
     return pl.DataFrame(rows, schema=[f"column_{place}" for place in range(1, 5)], orient="row")

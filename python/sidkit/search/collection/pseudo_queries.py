@@ -12,6 +12,7 @@ import polars as pl
 
 from sidkit.errors import ConfigError, DataError
 from sidkit.search.collection.tables import Collection, document_texts
+from sidkit.search.words import FUNCTION_WORDS
 
 __all__ = ["KINDS", "pseudo_queries"]
 
@@ -21,9 +22,6 @@ KINDS = ("title", "sentence", "phrase")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 _SHORTEST_SENTENCE, _LONGEST_PHRASE = 4, 3  # in words
-_STOP_WORDS = frozenset(
-    ["a", "about", "above", "after", "all", "also", "among", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "between", "both", "but", "by", "can", "could", "did", "do", "does", "during", "each", "for", "from", "further", "had", "has", "have", "he", "her", "here", "his", "how", "however", "i", "if", "in", "into", "is", "it", "its", "may", "me", "might", "more", "most", "must", "my", "no", "nor", "not", "of", "off", "on", "once", "one", "only", "or", "other", "our", "out", "over", "own", "same", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "thus", "to", "under", "until", "up", "upon", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "within", "without", "would", "you", "your"]
-)
 
 
 def pseudo_queries(
@@ -99,7 +97,7 @@ def _sentences(texts: list[str], count: int, random: np.random.Generator) -> Ite
 
 
 def _key_phrases(texts: list[str], count: int) -> Iterator[tuple[int, str]]:
-    """Yield the phrases of each document with the highest TF-IDF; of equal ones, the first in the alphabet."""
+    """Yield the phrases with the highest TF-IDF of each document; of equal ones, the first by letters."""
     phrases = [Counter(_phrases(text)) for text in texts]
     documents = Counter(phrase for each in phrases for phrase in each)
     for row, each in enumerate(phrases):
@@ -116,7 +114,7 @@ def _phrases(text: str) -> Iterator[str]:
     for sentence in _SENTENCE.split(text):
         run: list[str] = []
         for word in [*_WORD.findall(sentence.lower()), ""]:
-            if word and word not in _STOP_WORDS and len(word) > 2 and not word.isdigit():
+            if word and word not in FUNCTION_WORDS and len(word) > 2 and not word.isdigit():
                 run = [*run, word][-_LONGEST_PHRASE:]
                 yield from (" ".join(run[start:]) for start in range(len(run)))
             else:

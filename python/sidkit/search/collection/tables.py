@@ -214,7 +214,7 @@ def _text_columns(documents: pl.DataFrame) -> list[str]:
 def _with_ids(table: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
     if column not in table.columns:
         raise DataError(
-            f"`{name}` has no column `{column}`: expected it among {', '.join(table.columns) or 'no columns'}. "
+            f"`{name}` has no column `{column}`: expected it in {', '.join(table.columns) or 'no columns'}. "
             "Rename or add it."
         )
     ids = check_id_column(table[column], column, name)
@@ -250,7 +250,7 @@ def _checked_queries(queries: Any) -> pl.DataFrame:
     if names.null_count():
         wrong = given.filter(names.is_null()).unique(maintain_order=True)
         raise DataError(
-            f"`split` of `queries` is unknown: expected train, validation (or dev) or test, got {some(wrong)}. "
+            f"`split` of `queries` is unknown: expected train, validation or test, got {some(wrong)}. "
             "Correct it."
         )
     return table.with_columns(names.alias("split")).select("query_id", "text", "split")
@@ -293,7 +293,7 @@ def _relevance(column: pl.Series) -> pl.Series:
     if not exact or found.null_count() or (len(found) and not found.abs().max() <= _RELEVANCE_LIMIT):  # type: ignore[operator]
         raise DataError(
             f"`relevance` of `qrels` is invalid: expected integers from 0 (not relevant) to "
-            f"{_RELEVANCE_LIMIT} in every row, got {column.dtype} such as {some(column.unique(maintain_order=True))}. "
+            f"{_RELEVANCE_LIMIT} everywhere, got {column.dtype} such as {some(column.unique(maintain_order=True), 3)}. "
             "Correct it."
         )
     return found.rename("relevance")

@@ -74,7 +74,7 @@ def query_metrics(
     relevant = np.bincount(queries.query_rows[queries.relevance >= 1], minlength=len(queries))
     if len(queries) and not relevant.all():
         raise DataError(
-            f"query {queries.query_ids[int(np.argmin(relevant))]!r} has no relevant document: expected one or "
+            f"query {queries.query_ids[int(np.argmin(relevant))]!r} has no relevant document: expected one "
             "more per query. Drop it."
         )
     ideal = _ideal(queries)

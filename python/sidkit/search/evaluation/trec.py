@@ -100,6 +100,6 @@ def _check_words(values: Sequence[Any], kind: str) -> None:
     for value in values:
         if str(value).split() != [str(value)]:
             raise DataError(
-                f"a {kind} cannot be written to a TREC file: expected text without white space, got {value!r}. "
+                f"a {kind} cannot be written to a TREC file: expected no white space, got {value!r}. "
                 "Rename it."
             )

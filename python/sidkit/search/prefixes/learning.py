@@ -166,7 +166,7 @@ class _Relevant:
         self.count = count
 
     def targets(self, rows: Int64, hard: Int64 | None) -> tuple[Float32, Int64 | None]:
-        """Return target distributions, float32 (batch, candidates), and candidates, None for all documents."""
+        """Return target distributions, float32 (batch, candidates), and candidates (None for all)."""
         sizes = self.offsets[rows + 1] - self.offsets[rows]
         owners = np.repeat(np.arange(len(rows)), sizes)
         places = np.concatenate([np.arange(self.offsets[row], self.offsets[row + 1]) for row in rows])

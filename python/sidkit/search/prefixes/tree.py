@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -59,10 +60,7 @@ class PrefixTree:
         order = np.lexsort(tokens.T[::-1]).astype(np.int64)
         starts = prefix_starts(tokens[order])
         bounds = [np.append(each, len(order)) for each in starts]
-        children = [
-            np.searchsorted(below, above).astype(np.int64)
-            for above, below in zip(bounds, bounds[1:], strict=False)
-        ]
+        children = [np.searchsorted(below, above).astype(np.int64) for above, below in pairwise(bounds)]
         ordered = np.ascontiguousarray(vectors[order])
         return cls(order, ordered, (*children, bounds[-1]), tuple(_means(ordered, each) for each in bounds))
 

@@ -12,22 +12,19 @@ from sidkit._extras import require
 from sidkit._settings import NonNegative
 from sidkit.decode.ranking import Ranked, concatenated, top_k
 from sidkit.search.base import FitData, Retriever
+from sidkit.search.words import INDEX_STOP_WORDS
 
 __all__ = ["BM25"]
 
 sparse = require("scipy.sparse", extra="search")
 
 _WORD = re.compile(r"\w+")
-# The English stop words of Lucene.
-_STOP_WORDS = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of", "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with"]
-)
 _SCORES_AT_ONCE = 8_000_000
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BM25(Retriever):
-    """BM25 with the inverse document frequency of Lucene (Robertson and Zaragoza, 2009; Kamphuis et al., 2020).
+    """BM25 with the inverse document frequency of Lucene (Kamphuis et al., ECIR 2020).
 
     The score of a document is the sum over the words t of the query of
 
@@ -108,7 +105,7 @@ class BM25(Retriever):
             return [_WORD.findall(text.lower()) for text in texts]
         stemmer = require("Stemmer", extra="search").Stemmer("porter")
         return [
-            stemmer.stemWords([word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS])
+            stemmer.stemWords([word for word in _WORD.findall(text.lower()) if word not in INDEX_STOP_WORDS])
             for text in texts
         ]
 
@@ -127,7 +124,7 @@ class BM25(Retriever):
         return sparse.csr_array((self.counts_, self.documents_of_words_, self.offsets_), shape=shape)
 
     def _weights(self) -> Any:
-        """Score of every pair of word and document, `csr_array` (words, documents); kept after the first call."""
+        """Score of every pair of word and document, `csr_array` (words, documents); computed once."""
         if "_cached_weights" not in vars(self):
             table = self._pairs().astype(np.float64)
             documents = len(self.lengths_)
