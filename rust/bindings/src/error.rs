@@ -33,6 +33,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         | Error::GramKind { .. }
         | Error::NoWindows
         | Error::Scoring { .. }
+        | Error::Fixed
         | Error::Share { .. }
         | Error::Window { .. } => config_error(error.to_string()),
         Error::SharedKey { .. } => of_sidkit("CollisionError", error.to_string()),

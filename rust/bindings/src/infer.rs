@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use numpy::{
-    Element, IntoPyArray, Ix1, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArray1,
+    Element, IntoPyArray, Ix1, Ix2, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArray1,
     PyReadonlyArrayDyn, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -106,6 +106,21 @@ impl InferenceModel {
         Ok(PyList::new(py, ids.into_iter().map(text))?.into_any())
     }
 
+    fn counts<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        self.0.counts().into_pyarray(py)
+    }
+
+    fn live<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        self.0.live().into_pyarray(py)
+    }
+
+    fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        arrays::affordable::<f32>("vectors", self.0.items(), self.0.dim())?;
+        let vectors = py.detach(|| self.0.vectors());
+        let rows = vectors.len() / self.0.dim();
+        vectors.into_pyarray(py).reshape([rows, self.0.dim()])
+    }
+
     fn tokens(&self, item: u32) -> Option<Vec<u16>> {
         self.0.tokens(item)
     }
@@ -160,6 +175,39 @@ impl InferenceModel {
         ranked(py, of.len(), k, |items, scores| {
             self.0.similar(of, k, threads, items, scores)
         })
+    }
+
+    #[getter]
+    fn content_dim(&self) -> Option<usize> {
+        self.0.content_dim()
+    }
+
+    fn add_items(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyList>,
+        content: &Bound<'_, PyAny>,
+        tokens: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let content = arrays::read::<f32, Ix2>(content, "item_vectors", "(items, d)")?;
+        let tokens = arrays::read::<u16, Ix2>(tokens, "tokens", "(items, levels)")?;
+        let id = |id: Bound<'_, PyAny>| match id.extract::<i64>() {
+            Ok(id) => Ok(ItemId::Int(id)),
+            Err(_) => id.extract::<String>().map(ItemId::Text),
+        };
+        let ids = ids.iter().map(id).collect::<PyResult<Vec<_>>>()?;
+        let new = infer::NewItems {
+            ids: &ids,
+            content: content.as_slice()?,
+            tokens: tokens.as_slice()?,
+        };
+        py.detach(|| self.0.add_items(&new)).map_err(to_python)
+    }
+
+    fn remove_items(&self, py: Python<'_>, items: &Bound<'_, PyAny>) -> PyResult<()> {
+        let items = arrays::read::<u32, Ix1>(items, "items", "(n,)")?;
+        let items = items.as_slice()?;
+        py.detach(|| self.0.remove_items(items)).map_err(to_python)
     }
 
     fn start(&self, py: Python<'_>, history: &Bound<'_, PyAny>) -> PyResult<InferenceState> {

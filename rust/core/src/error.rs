@@ -204,6 +204,8 @@ pub enum Error {
         /// Number of items that have vectors.
         items: usize,
     },
+    /// A model cannot represent items that it was not trained on. Train it again on the new catalogue.
+    Fixed,
     /// A model does not offer a ranking. Take one of those it offers.
     Scoring {
         /// The name of the ranking.
@@ -407,6 +409,10 @@ impl fmt::Display for Error {
             Self::Candidate { row, item, items } => write!(
                 f,
                 "list {row} of `items` is invalid: expected items below {items}, or -1 as padding, got {item}. Pass vectors of the whole catalogue"
+            ),
+            Self::Fixed => write!(
+                f,
+                "the model cannot recommend new items: expected one that composes vectors of tokens and content, got one with a vector per item. Train it again"
             ),
             Self::Scoring { got, offered } => write!(
                 f,

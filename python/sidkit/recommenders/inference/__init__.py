@@ -5,9 +5,6 @@ tree of Semantic IDs, the transition graph and the item ids to one safetensors f
 memory.
 """
 
-from sidkit.recommenders.inference.writing import write_inference_file
+from sidkit.recommenders.inference.writing import INFERENCE, save_inference_file, write_inference_file
 
-__all__ = ["INFERENCE", "write_inference_file"]
-
-#: Name of the file in the directory of a saved recommender.
-INFERENCE = "inference.safetensors"
+__all__ = ["INFERENCE", "save_inference_file", "write_inference_file"]

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from sidkit.models import RQTransformerNetwork
-from sidkit.recommenders.inference.encoders import Arrays
+from sidkit.recommenders.inference.encoders import Arrays, to_numpy
 
-__all__ = ["tree_arrays", "vector_arrays"]
+__all__ = ["growth_arrays", "tree_arrays", "vector_arrays"]
 
 _BLOCK = 65_536  # nodes whose vectors are computed at once
+_NONE = 2**32 - 1  # row of a prefix without a trained vector
 
 
 def tree_arrays(tree: Any) -> Arrays:
@@ -55,6 +56,27 @@ def vector_arrays(network: RQTransformerNetwork) -> Arrays:
         for level in range(tree.levels - 1)
     }
     arrays["vectors"] = _vectors(vectors, torch.cat([torch.arange(leaves.start, leaves.stop), shared]))
+    return arrays
+
+
+def growth_arrays(network: RQTransformerNetwork) -> Arrays:
+    """Return what the vectors of new items are composed of: vectors of tokens and prefixes, projected content."""
+    tree, vectors = network.tree, network.vectors
+    above = tree.leaves.start  # nodes above the leaves
+    row = vectors.row[:above].long() if vectors.mapped else torch.arange(above)
+    used, place = torch.unique(row, return_inverse=True)
+    missing = int(len(used) > 0 and used[0] < 0)  # -1 comes first
+    place = torch.where(row < 0, _NONE, place - missing)
+    arrays: Arrays = {
+        f"tree.{level}.prefix": place[tree.level(level)].numpy().astype(np.uint32)
+        for level in range(tree.levels - 1)
+    }
+    arrays["code"] = to_numpy(vectors.code.weight)
+    arrays["prefix"] = to_numpy(vectors.prefix.weight[used[missing:]])
+    if vectors.project is not None:
+        arrays["content.project"] = to_numpy(vectors.project.weight)
+        arrays["content.shift"] = to_numpy(vectors.shift)
+        arrays["content.scale"] = to_numpy(vectors.scale)
     return arrays
 
 

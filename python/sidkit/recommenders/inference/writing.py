@@ -18,9 +18,25 @@ from sidkit.recommenders.inference.encoders import (
     norm_arrays,
     to_numpy,
 )
-from sidkit.recommenders.inference.trees import tree_arrays, vector_arrays
+from sidkit.recommenders.inference.trees import growth_arrays, tree_arrays, vector_arrays
 
-__all__ = ["write_inference_file"]
+__all__ = ["INFERENCE", "save_inference_file", "write_inference_file"]
+
+#: Name of the file in the directory of a saved recommender.
+INFERENCE = "inference.safetensors"
+
+
+def save_inference_file(recommender: Any, directory: Path) -> None:
+    """Write the inference file of a recommender that is saved to a directory, if it has a small one.
+
+    Recommenders without inference files have none. Catalogues whose softmaxes are sampled are left to
+    `Session.export`, since their files are large.
+    """
+    network = recommender.network_
+    small = isinstance(network, RQTransformerNetwork) and network.exact
+    ids = recommender.item_ids_.dtype
+    if (small or isinstance(network, SASRecNetwork | GRU4RecNetwork)) and not _exceeds_int64(ids):
+        write_inference_file(recommender, directory / INFERENCE)
 
 
 def write_inference_file(recommender: Any, path: Path) -> None:
@@ -47,6 +63,9 @@ def write_inference_file(recommender: Any, path: Path) -> None:
     config |= {"method": recommender.method, "max_items": network.max_items}
     arrays |= norm_arrays("norm", network.norm)
     arrays |= _items(recommender.item_ids_, recommender.item_counts_)
+    removed = np.flatnonzero(recommender.removed_)
+    if len(removed):
+        arrays["item.removed"] = removed.astype(np.uint32)
     prior = getattr(recommender, "prior_", None)
     if prior is not None:
         graph = prior.graph
@@ -66,13 +85,15 @@ def _tree_model(network: RQTransformerNetwork) -> tuple[dict[str, Any], Arrays]:
         "encoder": network.backbone,
         "layers": settings["layers"],
         "heads": settings["heads"],
+        "sizes": list(network.sizes),
     }
     if network.backbone == "gru":
         arrays = gru_arrays(network.recurrent)
     else:
         config["scale"] = network.scale
         arrays = attention_arrays(network.position, network.blocks)
-    return config, arrays | tree_arrays(network.tree) | vector_arrays(network)
+    arrays |= tree_arrays(network.tree) | vector_arrays(network) | growth_arrays(network)
+    return config, arrays
 
 
 def _item_model(network: SASRecNetwork | GRU4RecNetwork) -> tuple[dict[str, Any], Arrays]:
@@ -95,19 +116,22 @@ def _item_model(network: SASRecNetwork | GRU4RecNetwork) -> tuple[dict[str, Any]
 
 
 def _items(ids: pl.Series, counts: Any) -> Arrays:
-    """Return the ids, their order, and the natural-log shares of the training events."""
-    smoothed = counts + 0.5
-    arrays: Arrays = {"item.popularity": np.log(smoothed / smoothed.sum()).astype(np.float32)}
+    """Return the training events of the items, their ids and the order of these."""
+    arrays: Arrays = {"item.count": counts.astype(np.int64)}
     arrays["item.order"] = ids.arg_sort().to_numpy().astype(np.uint32)
+    if _exceeds_int64(ids.dtype):
+        raise ConfigError(
+            f"item ids have the wrong type for an inference file: expected int64, got {ids.dtype}. "
+            "Convert them to int64 or to strings."
+        )
     if ids.dtype.is_integer():
-        if not fits_int64(ids.dtype):
-            raise ConfigError(
-                f"item ids have the wrong type for an inference file: expected int64, got {ids.dtype}. "
-                "Convert them to int64 or to strings."
-            )
         arrays["item.id"] = ids.to_numpy().astype(np.int64)
         return arrays
     encoded = [text.encode() for text in ids.to_list()]
     arrays["item.text"] = np.frombuffer(b"".join(encoded), np.uint8)
     arrays["item.text_offsets"] = np.cumsum([0, *map(len, encoded)], dtype=np.uint64)
     return arrays
+
+
+def _exceeds_int64(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() and not fits_int64(dtype)

@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use super::file::{Tensors, model};
 use super::filter::Slots;
 use super::ids::Ids;
-use super::tree::Tree;
+use super::tree::{Level, NONE, Tree};
 use crate::array::Array;
 use crate::error::{Error, Result};
 
-/// The slot of an item that is no longer recommended.
-pub(super) const REMOVED: u32 = u32::MAX;
+/// Number of items and rows that numbers of 32 bits can tell apart, with one to spare.
+pub(super) const MOST: usize = u32::MAX as usize - 1;
 /// Rows of a block of vectors that came later.
 pub(super) const BLOCK_ROWS: usize = 1024;
 
@@ -23,12 +23,18 @@ pub(super) struct Catalogue {
     pub(super) vectors: Vectors,
     /// The item in each slot.
     pub(super) item: Array<u32>,
-    /// The slot of each item, or [`REMOVED`].
+    /// The slot of each item.
     pub(super) slot: Array<u32>,
     /// The row of each item's vector, as histories are encoded.
     pub(super) row: Array<u32>,
-    /// Natural-log share of each item in the training events.
+    /// Training events of each item.
+    pub(super) count: Array<i64>,
+    /// Natural-log share of each item in the training events, half an event added to each.
     pub(super) popularity: Array<f32>,
+    /// Slots of the items that were not removed; none where no item was. Removed items stay in the tree and its softmax.
+    pub(super) live: Option<Arc<Slots>>,
+    /// Added to the scores of leaves.
+    pub(super) bias: Option<Array<f32>>,
     /// One over the length of each row of vectors.
     pub(super) inverse_lengths: OnceLock<Vec<f32>>,
     /// Number of edits.
@@ -98,18 +104,18 @@ impl Catalogue {
     pub(super) fn read(tensors: &Tensors, dim: usize) -> Result<Self> {
         let items = tensors.length("item.row")?;
         let (rows, width) = tensors.rows("vectors")?;
-        if items == 0 || items >= REMOVED as usize || rows >= REMOVED as usize || width != dim {
+        if items == 0 || items > MOST || rows > MOST || width != dim {
             return Err(model(format!(
                 "expected 1 to {} items with vectors of {dim} dimensions, got {items} items, {rows} vectors of {width}",
-                REMOVED - 1
+                MOST
             )));
         }
         let tree = Tree::read(tensors, items, rows)?;
         let item: Array<u32> = tensors.take("slot.item", &[items])?;
-        let mut slot = vec![REMOVED; items];
+        let mut slot = vec![NONE; items];
         for (place, &each) in item.iter().enumerate() {
             match slot.get_mut(each as usize) {
-                Some(slot) if *slot == REMOVED => *slot = place as u32,
+                Some(slot) if *slot == NONE => *slot = place as u32,
                 _ => return Err(model(format!("`slot.item`: expected each of {items} items once"))),
             }
         }
@@ -122,6 +128,21 @@ impl Catalogue {
                 "expected a vector for each of {items} items, got {rows}"
             )));
         }
+        let count: Array<i64> = tensors.take("item.count", &[items])?;
+        let leaves = tree.levels.last().map_or(0, Level::len);
+        let bias = tensors
+            .has("leaf.bias")
+            .then(|| tensors.take_finite("leaf.bias", &[leaves]));
+        let bias = bias.transpose()?;
+        let mut live = None;
+        if tensors.has("item.removed") {
+            let removed: Array<u32> = tensors.take("item.removed", &[tensors.length("item.removed")?])?;
+            if removed.iter().any(|&each| each as usize >= items) {
+                return Err(model(format!("`item.removed`: expected items below {items}")));
+            }
+            let slots = removed.iter().map(|&each| slot[each as usize]);
+            live = Some(Arc::new(Slots::new(items, slots, true)));
+        }
         Ok(Self {
             ids: Ids::read(tensors, items)?,
             tree,
@@ -133,7 +154,10 @@ impl Catalogue {
             item,
             slot: slot.into(),
             row,
-            popularity: tensors.take_finite("item.popularity", &[items])?,
+            popularity: shares(&count).into(),
+            count,
+            live,
+            bias,
             inverse_lengths: OnceLock::new(),
             version: 0,
         })
@@ -142,6 +166,11 @@ impl Catalogue {
     /// Number of items, those that were removed included.
     pub(super) fn items(&self) -> usize {
         self.row.len()
+    }
+
+    /// Number of items that can be recommended.
+    pub(super) fn live_items(&self) -> usize {
+        self.live.as_ref().map_or(self.items(), |live| live.len())
     }
 
     /// Fails unless all are items.
@@ -155,16 +184,20 @@ impl Catalogue {
         }
     }
 
-    /// The slots of items, those that were removed left out.
+    /// The slots of items.
     pub(super) fn slots<'a>(&'a self, items: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
-        items
-            .iter()
-            .map(|&item| self.slot[item as usize])
-            .filter(|&slot| slot != REMOVED)
+        items.iter().map(|&item| self.slot[item as usize])
     }
 
     /// The set of the slots of items, or of all but these.
     pub(super) fn set(&self, items: &[u32], without: bool) -> Slots {
         Slots::new(self.item.len(), self.slots(items), without)
     }
+}
+
+/// The natural-log shares of counts, half an event added to each.
+pub(super) fn shares(counts: &[i64]) -> Vec<f32> {
+    let total: f64 = counts.iter().map(|&count| count as f64 + 0.5).sum();
+    let share = |&count: &i64| ((count as f64 + 0.5) / total).ln() as f32;
+    counts.iter().map(share).collect()
 }

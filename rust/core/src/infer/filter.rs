@@ -41,6 +41,11 @@ impl Slots {
         self.count();
     }
 
+    /// Number of members.
+    pub(super) fn len(&self) -> usize {
+        self.ranks.last().map_or(0, |&count| count as usize)
+    }
+
     fn count(&mut self) {
         self.ranks.clear();
         self.ranks.push(0);
@@ -51,7 +56,7 @@ impl Slots {
         }
     }
 
-    fn contains(&self, slot: usize) -> bool {
+    pub(super) fn contains(&self, slot: usize) -> bool {
         self.words[slot / 64] >> (slot % 64) & 1 == 1
     }
 

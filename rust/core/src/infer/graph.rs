@@ -102,10 +102,7 @@ impl Graph {
         for &item in touched.iter() {
             let slot = catalogue.slot[item as usize] as usize;
             let share = std::mem::take(&mut sums[item as usize]) * inverse;
-            // An item without a slot was removed.
-            if let Some(score) = scores.get_mut(slot) {
-                *score += self.weight * (share / FLOOR).ln_1p();
-            }
+            scores[slot] += self.weight * (share / FLOOR).ln_1p();
         }
     }
 }

@@ -68,11 +68,6 @@ impl Ids {
         })
     }
 
-    /// Number of ids.
-    pub(super) fn len(&self) -> usize {
-        self.base.len() + self.added.ids.len()
-    }
-
     /// True if the ids are integers.
     pub(super) fn are_ints(&self) -> bool {
         matches!(*self.base, Base::Int { .. })

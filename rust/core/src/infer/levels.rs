@@ -38,6 +38,11 @@ impl Model {
             }
             let scores = room(&mut arena.scores, frontier.len());
             self.score_nodes(&catalogue.vectors, level, hidden, frontier, scores);
+            if let Some(bias) = catalogue.bias.as_ref().filter(|_| number == last) {
+                for (score, &leaf) in scores.iter_mut().zip(frontier.iter()) {
+                    *score += bias[leaf as usize];
+                }
+            }
             let passed = log_sum(best.iter().map(|&(score, _)| score)) - log_sum(scores.iter().copied());
             top.start(ranking.beam);
             for (&node, &score) in frontier.iter().zip(scores.iter()) {

@@ -21,10 +21,13 @@
 mod attention;
 mod beam;
 mod catalogue;
+mod edit;
 mod encoder;
 mod file;
 mod filter;
 mod graph;
+mod grown;
+mod growth;
 mod gru;
 mod ids;
 mod levels;
@@ -37,7 +40,7 @@ mod top;
 mod tree;
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::assign::Kernel;
 use crate::error::Result;
@@ -45,7 +48,9 @@ use catalogue::Catalogue;
 use encoder::{Encoder, number};
 use file::{Tensors, model};
 use graph::Graph;
+use growth::Growth;
 
+pub use edit::NewItems;
 pub use file::{Stored, Tensor, write};
 pub use ids::ItemId;
 pub use recommend::{Ragged, Requests};
@@ -103,10 +108,13 @@ pub struct Model {
     method: String,
     encoder: Encoder,
     graph: Option<Graph>,
+    growth: Option<Growth>,
     normalizes: Normalizes,
     scorings: Vec<Scoring>,
     /// The current snapshot; the lock is held while the pointer is copied or replaced.
     current: RwLock<Arc<Catalogue>>,
+    /// Held while an edit is made.
+    writer: Mutex<()>,
 }
 
 impl Model {
@@ -122,6 +130,17 @@ impl Model {
         let kernel = Kernel::best();
         let dim = number(&tensors.config, "d_model", 1)?;
         let catalogue = Catalogue::read(&tensors, dim)?;
+        let levels = &catalogue.tree.levels;
+        let growth = Growth::read(&tensors, kernel, dim, levels.len())?;
+        let prefixes = growth.as_ref().map_or(0, Growth::prefixes);
+        let fits = |row: u32| row == tree::NONE || (row as usize) < prefixes;
+        if !levels
+            .iter()
+            .flat_map(|level| level.prefix.iter())
+            .all(|rows| rows.iter().all(|&row| fits(row)))
+        {
+            return Err(model(format!("expected rows of prefixes below {prefixes}")));
+        }
         let graph = Graph::read(&tensors, catalogue.items())?;
         let normalizes = match tensors.config["normalizes"].as_str() {
             Some("nothing") => Normalizes::Nothing,
@@ -150,9 +169,11 @@ impl Model {
             method: tensors.config["method"].as_str().unwrap_or_default().to_owned(),
             encoder: Encoder::read(&tensors, kernel, dim)?,
             graph,
+            growth,
             normalizes,
             scorings,
             current: RwLock::new(Arc::new(catalogue)),
+            writer: Mutex::new(()),
         })
     }
 
@@ -183,7 +204,7 @@ impl Model {
     /// Number of items that can be recommended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.snapshot().item.len()
+        self.snapshot().live_items()
     }
 
     /// True if no item can be recommended.
@@ -229,13 +250,47 @@ impl Model {
         items.iter().map(id).collect()
     }
 
-    /// The tokens of an item's Semantic ID; none for models without Semantic IDs, and for items that were removed.
+    /// The tokens of an item's Semantic ID; none for models without Semantic IDs, and for what is no item.
     #[must_use]
     pub fn tokens(&self, item: u32) -> Option<Vec<u16>> {
         let snapshot = self.snapshot();
         let slot = *snapshot.slot.get(item as usize)?;
-        let real = slot != catalogue::REMOVED && !snapshot.tree.levels.is_empty();
-        real.then(|| snapshot.tree.tokens(slot as usize))
+        (!snapshot.tree.levels.is_empty()).then(|| snapshot.tree.tokens(slot as usize))
+    }
+
+    /// Training events of each item.
+    #[must_use]
+    pub fn counts(&self) -> Vec<i64> {
+        self.snapshot().count.to_vec()
+    }
+
+    /// Number of dimensions of the vectors of items.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.snapshot().vectors.dim
+    }
+
+    /// The vectors of all items, those that were removed included, one after the other.
+    #[must_use]
+    pub fn vectors(&self) -> Vec<f32> {
+        let snapshot = self.snapshot();
+        let rows = snapshot.row.iter();
+        rows.flat_map(|&row| snapshot.vectors.row(row as usize))
+            .copied()
+            .collect()
+    }
+
+    /// The items that can be recommended, as a flag for each.
+    #[must_use]
+    pub fn live(&self) -> Vec<bool> {
+        let snapshot = self.snapshot();
+        let live = |&slot: &u32| {
+            snapshot
+                .live
+                .as_ref()
+                .is_none_or(|live| live.contains(slot as usize))
+        };
+        snapshot.slot.iter().map(live).collect()
     }
 
     fn snapshot(&self) -> Arc<Catalogue> {

@@ -1,6 +1,7 @@
 //! Recommendation: one request on the calling thread, batches on the pool.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use super::beam::Leaves;
 use super::catalogue::Catalogue;
@@ -139,7 +140,7 @@ struct Batch<'a> {
     catalogue: &'a Catalogue,
     requests: &'a Requests<'a>,
     /// Allowed slots of all requests.
-    shared: Option<Slots>,
+    shared: Option<Arc<Slots>>,
     /// Encoding of the only history.
     encoded: Option<&'a [f32]>,
 }
@@ -237,7 +238,7 @@ impl<'a> Batch<'a> {
         if let Some(rows) = &requests.exclude_each {
             rows.check("exclude", count, catalogue)?;
         }
-        let mut shared = None;
+        let mut shared: Option<Slots> = None;
         if let Some(rows) = &requests.allow {
             let expected = if rows.len() == 1 { 1 } else { count };
             rows.check("allow", expected, catalogue)?;
@@ -252,6 +253,15 @@ impl<'a> Batch<'a> {
                 None => shared = Some(rest),
             }
         }
+        let shared = match (shared, &catalogue.live) {
+            (None, live) => live.clone(),
+            (Some(mut shared), live) => {
+                if let Some(live) = live {
+                    shared.intersect(live);
+                }
+                Some(Arc::new(shared))
+            }
+        };
         Ok(Self {
             model,
             catalogue,
@@ -279,7 +289,7 @@ impl<'a> Batch<'a> {
             self.exclude(row as usize, &mut excluded);
             let filter = Filter {
                 excluded: &excluded,
-                allowed: own.as_ref().or(self.shared.as_ref()),
+                allowed: own.as_ref().or(self.shared.as_deref()),
             };
             if user < users {
                 self.rank(user, histories.row(row as usize), &filter, arena, (items, scores));
@@ -469,27 +479,24 @@ impl Model {
     }
 }
 
-/// Scores by leaf: those by row, or gathered from them after an edit.
+/// Scores by leaf: those by row, or gathered from them where leaves have rows of their own or biases.
 fn by_leaf<'a>(catalogue: &Catalogue, by_row: &'a [f32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
-    let rows = match catalogue.tree.levels.last() {
-        Some(leaves) => match &leaves.row {
-            None => return &by_row[..leaves.len()],
-            Some(rows) => &rows[..],
-        },
-        None if catalogue.version == 0 => return by_row,
-        None => {
-            let gathered = room(buffer, catalogue.item.len());
-            for (score, &item) in gathered.iter_mut().zip(catalogue.item.iter()) {
-                *score = by_row[catalogue.row[item as usize] as usize];
-            }
-            return gathered;
-        }
+    let Some(leaves) = catalogue.tree.levels.last() else {
+        return by_row;
     };
-    let gathered = room(buffer, rows.len());
-    for (score, &row) in gathered.iter_mut().zip(rows) {
-        *score = by_row[row as usize];
+    if leaves.row.is_none() && catalogue.bias.is_none() {
+        return &by_row[..leaves.len()];
     }
-    gathered
+    let scores = room(buffer, leaves.len());
+    for (leaf, score) in scores.iter_mut().enumerate() {
+        *score = by_row[leaves.row(leaf)];
+    }
+    if let Some(bias) = &catalogue.bias {
+        for (score, bias) in scores.iter_mut().zip(bias.iter()) {
+            *score += bias;
+        }
+    }
+    scores
 }
 
 /// Scores by slot: those by leaf where each has one item, unless they are to be changed.

@@ -52,7 +52,9 @@ impl Model {
         self.score_rows(catalogue, 1, arena);
         let (top, products) = (&mut arena.top, &arena.products);
         top.start(items.len().min(catalogue.item.len()));
-        for &other in catalogue.item.iter().filter(|&&other| other != item) {
+        let live = |slot: usize| catalogue.live.as_ref().is_none_or(|live| live.contains(slot));
+        let others = catalogue.item.iter().enumerate().filter(|&(slot, _)| live(slot));
+        for (_, &other) in others.filter(|&(_, &other)| other != item) {
             let row = catalogue.row[other as usize] as usize;
             let score = products[row] * lengths[row];
             if top.admits(score, other) {

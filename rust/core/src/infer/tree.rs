@@ -10,6 +10,9 @@ use crate::array::Array;
 use crate::error::Result;
 use crate::sid::MAX_LEVELS;
 
+/// The row of a node without a vector.
+pub(super) const NONE: u32 = u32::MAX;
+
 /// Levels of nodes, the first tokens first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
@@ -26,6 +29,8 @@ pub(super) struct Level {
     pub(super) first: Array<u32>,
     /// Row of each node's vector; none where node i has row i, or where nodes have no vectors.
     pub(super) row: Option<Array<u32>>,
+    /// Row of each node among the trained vectors of prefixes, or [`NONE`]; no array where there are none.
+    pub(super) prefix: Option<Array<u32>>,
 }
 
 impl Level {
@@ -129,5 +134,9 @@ fn read_level(tensors: &Tensors, level: usize, rows: usize) -> Result<Level> {
         token: tensors.take(&name("token"), &[nodes])?,
         first: tensors.take(&name("first"), &[nodes + 1])?,
         row,
+        prefix: tensors
+            .has(&name("prefix"))
+            .then(|| tensors.take(&name("prefix"), &[nodes]))
+            .transpose()?,
     })
 }

@@ -1,0 +1,190 @@
+//! A tree with new items: what was there keeps its order, and the new Semantic IDs are merged in.
+
+use super::tree::{Level, NONE, Tree};
+
+/// A tree that is being built, leaf after leaf in the order of the Semantic IDs.
+pub(super) struct Builder {
+    levels: Vec<Nodes>,
+    tokens: Vec<u16>,
+    /// Items of each slot.
+    pub(super) items: Vec<u32>,
+    /// The former leaf of each leaf, or [`NONE`].
+    pub(super) former: Vec<u32>,
+}
+
+/// Nodes of a level so far.
+#[derive(Default)]
+struct Nodes {
+    token: Vec<u16>,
+    first: Vec<u32>,
+    row: Vec<u32>,
+    prefix: Vec<u32>,
+}
+
+/// A new item: its Semantic ID, and the row of its vector.
+pub(super) struct New<'a> {
+    pub(super) tokens: &'a [u16],
+    pub(super) item: u32,
+    pub(super) row: u32,
+}
+
+impl Builder {
+    /// Merges new items, ordered by their Semantic IDs, into a tree whose slots hold `items`.
+    pub(super) fn merge(tree: &Tree, items: &[u32], new: &[New<'_>]) -> Self {
+        let mut builder = Self {
+            levels: tree.levels.iter().map(|_| Nodes::default()).collect(),
+            tokens: Vec::new(),
+            items: Vec::with_capacity(items.len() + new.len()),
+            former: Vec::new(),
+        };
+        let mut new = new.iter().peekable();
+        let mut walk = Walk::new(tree);
+        while walk.next() {
+            while let Some(before) = new.next_if(|each| each.tokens < &walk.tokens[..]) {
+                builder.add(before);
+            }
+            builder.keep(tree, &walk, items);
+            while let Some(same) = new.next_if(|each| each.tokens == &walk.tokens[..]) {
+                builder.items.push(same.item);
+            }
+        }
+        new.for_each(|rest| builder.add(rest));
+        builder
+    }
+
+    /// The levels, with vectors of nodes where the former tree has them.
+    pub(super) fn tree(mut self, former: &Tree) -> (Tree, Vec<u32>, Vec<u32>) {
+        let below: Vec<u32> = self
+            .levels
+            .iter()
+            .skip(1)
+            .map(|nodes| nodes.token.len() as u32)
+            .collect();
+        let last = self.items.len() as u32;
+        for (nodes, below) in self.levels.iter_mut().zip(below.into_iter().chain([last])) {
+            nodes.first.push(below);
+        }
+        let leaves = self.levels.len() - 1;
+        let levels = self.levels.into_iter().zip(&former.levels).enumerate();
+        let levels = levels.map(|(number, (nodes, level))| Level {
+            token: nodes.token.into(),
+            first: nodes.first.into(),
+            // Leaves no longer stand in the order of their vectors.
+            row: (number == leaves || level.row.is_some()).then(|| nodes.row.into()),
+            prefix: level.prefix.is_some().then(|| nodes.prefix.into()),
+        });
+        let tree = Tree {
+            levels: levels.collect(),
+        };
+        (tree, self.items, self.former)
+    }
+
+    /// Adds the leaf at which a walk stands.
+    fn keep(&mut self, tree: &Tree, walk: &Walk, items: &[u32]) {
+        let opened = self.open(&walk.tokens);
+        for (number, (nodes, level)) in self.levels.iter_mut().zip(&tree.levels).enumerate() {
+            let node = walk.path[number];
+            let last = nodes.token.len() - 1;
+            // A new item may have opened a node that was there before.
+            nodes.row[last] = level.row(node) as u32;
+            nodes.prefix[last] = level.prefix.as_ref().map_or(NONE, |prefix| prefix[node]);
+        }
+        debug_assert!(opened, "each former leaf comes once");
+        let leaf = walk.path[tree.levels.len() - 1];
+        self.former.push(leaf as u32);
+        let slots = tree.levels[tree.levels.len() - 1].children(leaf);
+        self.items.extend_from_slice(&items[slots]);
+    }
+
+    fn add(&mut self, new: &New<'_>) {
+        if self.open(new.tokens) {
+            self.former.push(NONE);
+            for nodes in &mut self.levels {
+                // A prefix of one leaf has the leaf's vector.
+                if let Some(row) = nodes.row.last_mut().filter(|row| **row == NONE) {
+                    *row = new.row;
+                }
+            }
+        }
+        self.items.push(new.item);
+    }
+
+    /// Opens the nodes of a Semantic ID that the one before has not; returns whether there are any.
+    fn open(&mut self, tokens: &[u16]) -> bool {
+        let same = if self.former.is_empty() {
+            0
+        } else {
+            self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count()
+        };
+        for level in same..tokens.len() {
+            let below = match self.levels.get(level + 1) {
+                Some(below) => below.token.len(),
+                None => self.items.len(),
+            };
+            let nodes = &mut self.levels[level];
+            nodes.token.push(tokens[level]);
+            nodes.first.push(below as u32);
+            nodes.row.push(NONE);
+            nodes.prefix.push(NONE);
+        }
+        self.tokens.clear();
+        self.tokens.extend_from_slice(tokens);
+        same < tokens.len()
+    }
+
+    /// The rows of the trained prefixes of a Semantic ID of the tree, the last level left out.
+    pub(super) fn prefixes<'a>(tree: &'a Tree, tokens: &'a [u16]) -> impl Iterator<Item = u32> + 'a {
+        let mut nodes = Some(0..tree.levels.first().map_or(0, Level::len));
+        tree.levels
+            .iter()
+            .zip(tokens)
+            .map(move |(level, &token)| {
+                let range = nodes.take()?;
+                let place = range.start + level.token[range.clone()].binary_search(&token).ok()?;
+                nodes = Some(level.children(place));
+                level.prefix.as_ref().map(|prefix| prefix[place])
+            })
+            .map(|row| row.unwrap_or(NONE))
+    }
+}
+
+/// A walk over the leaves of a tree.
+struct Walk<'a> {
+    tree: &'a Tree,
+    /// The node of each level.
+    path: Vec<usize>,
+    tokens: Vec<u16>,
+    leaf: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(tree: &'a Tree) -> Self {
+        Self {
+            tree,
+            path: vec![0; tree.levels.len()],
+            tokens: vec![0; tree.levels.len()],
+            leaf: 0,
+        }
+    }
+
+    /// Moves to the next leaf; false behind the last.
+    fn next(&mut self) -> bool {
+        let last = self.tree.levels.len() - 1;
+        if self.leaf == self.tree.levels[last].len() {
+            return false;
+        }
+        self.path[last] = self.leaf;
+        for level in (0..last).rev() {
+            let nodes = &self.tree.levels[level];
+            // Nodes move on by one at a time.
+            if nodes.children(self.path[level]).end <= self.path[level + 1] {
+                self.path[level] += 1;
+            }
+        }
+        for ((token, level), &node) in self.tokens.iter_mut().zip(&self.tree.levels).zip(&self.path) {
+            *token = level.token[node];
+        }
+        self.leaf += 1;
+        true
+    }
+}
