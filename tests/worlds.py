@@ -36,6 +36,7 @@ _COMMON = {
 SMALL = {
     "popularity": {},
     "item_knn": {"recency": 0.2},
+    "content_knn": {},
     "transition_graph": {},
     "sasrec": _COMMON | _TRANSFORMER | {"layers": 1, "epochs": 30.0},
     "bsarec": _COMMON | _TRANSFORMER | {"layers": 1, "attention_dropout": 0.1, "epochs": 30.0},
@@ -100,7 +101,8 @@ def small_world(*, integers=False, users=150):
         dataset = Dataset.from_frames(*frames, name="ring")
     place = np.arange(ITEMS) % (ITEMS // CLUSTERS)
     codes = np.stack([world.clusters, place // 2], axis=1).astype(np.uint16)
-    sids = SidTable.from_codes(codes, dataset.item_ids, (CLUSTERS, ITEMS // CLUSTERS // 2))
+    sizes = CLUSTERS, ITEMS // CLUSTERS // 2
+    sids = SidTable.from_codes(codes, dataset.item_ids, sizes, collision_size=4)  # two tokens are free
     return SmallWorld(dataset, dataset.split("leave_last_out"), sids, world.vectors)
 
 

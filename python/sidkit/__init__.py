@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TIGER,
         ActionPieceTIGER,
         BSARec,
+        ContentKNN,
         DecoderOnly,
         GRU4Rec,
         ItemKNN,
@@ -75,6 +76,7 @@ __all__ = [
     "ActionPieceTIGER",
     "Atomic",
     "BSARec",
+    "ContentKNN",
     "CooccurrenceClusters",
     "Dataset",
     "DecoderOnly",
@@ -114,6 +116,7 @@ _LAZY = {
     "sidkit.recommenders": (
         "ActionPieceTIGER",
         "BSARec",
+        "ContentKNN",
         "DecoderOnly",
         "GRU4Rec",
         "ItemKNN",

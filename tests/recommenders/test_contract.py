@@ -9,8 +9,9 @@ from tests.worlds import SMALL, small_recommender, small_world
 from sidkit.recommenders import RECOMMENDERS
 
 STEPS = (("max_steps", 2), ("evaluate_every_steps", 2))
-COUNTS = {"popularity", "item_knn", "transition_graph"}  # recommenders that are not trained
-VECTORS = {"sasrec", "bsarec", "gru4rec", "rqtransformer"}
+COUNTS = {"popularity", "item_knn", "content_knn", "transition_graph"}  # recommenders that are not trained
+FIXED = {"popularity", "item_knn", "sasrec", "bsarec", "gru4rec"}  # recommenders without new items
+VECTORS = {"sasrec", "bsarec", "gru4rec", "rqtransformer", "content_knn"}
 
 #: All tests of a method go to one process, which trains it once.
 METHODS = [pytest.param(method, marks=pytest.mark.xdist_group(method)) for method in SMALL]
@@ -23,7 +24,9 @@ class TestContract(RecommenderContract):
         return Case(
             make=partial(small_recommender, method),
             world=small_world(),
-            knows_order=method != "popularity",
+            knows_order=method not in ("popularity", "content_knn"),
+            by_content=method == "content_knn",
+            adds_items=method not in FIXED,
             quick=() if method in COUNTS else STEPS,
             has_vectors=method in VECTORS,
         )

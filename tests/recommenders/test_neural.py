@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from copy import copy
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from tests.worlds import ITEMS, small_recommender, small_world
 
 from sidkit.data import EvaluationSet, Histories, Sequences
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
-from sidkit.ids import SidTable
+from sidkit.ids import SidTable, append_items
 from sidkit.recommenders import RECOMMENDERS, SASRec
+from sidkit.tokenizers import RQKMeans
 from sidkit.train import Checkpoint, ProgressBar, TrainProgress
 from sidkit.train.optimizer import learning_rate_share
 
@@ -223,26 +225,40 @@ def test_level_losses_sum_to_the_loss_of_an_item(method, fitted_recommender):
     assert sum(losses) == pytest.approx(-own.mean(), rel=1e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("method", ["tiger", "actionpiece", "decoderonly"])
-def test_a_larger_catalogue_can_be_recommended(method, fitted_recommender):
+@pytest.mark.parametrize("method", GENERATIVE)
+def test_semantic_ids_of_new_items_extend_those_of_the_training(method, fitted_recommender):
     recommender, sids = fitted_recommender(method), WORLD.sids
-    free = [row for row in np.ndindex(*sids.layout.sizes) if list(row) not in sids.tokens.tolist()]
-    tokens = np.concatenate([sids.tokens, np.array(free[:2] or [sids.tokens[0]] * 2, np.uint16)])
-    larger = SidTable([*WORLD.ids, "new-a", "new-b"], tokens, sids.layout)
-    grown = recommender.with_sids(larger)
-    ids, _ = grown.recommend([WORLD.walk(0, 3), ["new-a", WORLD.ids[3]]], k=ITEMS + 2, exclude_seen=False)
-    assert all(set(row) == {*WORLD.ids, "new-a", "new-b"} for row in ids.tolist())
-    assert grown.recommend([], k=ITEMS + 2)[0][-2:].tolist() == ["new-a", "new-b"]  # least popular
-    assert recommender.item_ids_.to_list() == WORLD.ids  # unchanged
-    other = SidTable(WORLD.ids, sids.tokens, [size + 1 for size in sids.layout.sizes])
-    with pytest.raises(ConfigError, match="`sids` do not fit"):
-        recommender.with_sids(other)
+    larger = append_items(sids, sids.codes[:1], ["new-a"])
+    other = SidTable(larger.item_ids, larger.tokens, [size + 1 for size in sids.layout.sizes])
+    moved = SidTable(larger.item_ids, larger.tokens[::-1], sids.layout)
+    vectors = WORLD.vectors[:1]
+    for wrong, error, message in (
+        (other, ConfigError, r"`sids` do not fit .*: expected tokens of sizes \(4, 3, 4\), got \(5, 4, 5\)"),
+        (moved, DataError, "do not extend the catalogue: expected its 24 items, followed by the 1 new ones"),
+        (sids, DataError, "do not extend the catalogue: .* got 24 items. Make them with `append_items`"),
+        (None, ConfigError, "needs Semantic IDs of new items: expected `tokenizer` or `sids`, got neither"),
+    ):
+        with pytest.raises(error, match=message):
+            copy(recommender).add_items(["new-a"], vectors, sids=wrong)
+    with pytest.raises(ConfigError, match="got both"):
+        copy(recommender).add_items(["new-a"], vectors, sids=larger, tokenizer=object())
 
 
-@pytest.mark.parametrize("method", ["popularity", "sasrec", "rqtransformer"])
-def test_a_recommender_with_item_vectors_knows_its_items_only(method, fitted_recommender):
-    with pytest.raises(ConfigError, match="has one vector per item"):
-        fitted_recommender(method).with_sids(WORLD.sids)
+def test_a_tokenizer_gives_new_items_their_semantic_ids(fitted_recommender):
+    x, world = WORLD.vectors, WORLD
+    tokenizer = RQKMeans(levels=2, codebook_size=4).fit(x)
+    sids = tokenizer.semantic_ids(x, world.ids, collision_size=16)
+    model = small_recommender("decoderonly", max_steps=2, evaluate_every_steps=2).fit(
+        world.split.train, sids=sids
+    )
+    model.add_items(["new-a", "new-b"], x[[3, 3]], tokenizer=tokenizer)
+    codes = tokenizer.encode(x[3:4])[0]
+    assert model.sids_.codes[-2:].tolist() == [codes.tolist()] * 2
+    assert model.sids_["new-a"] != model.sids_["new-b"]
+    with pytest.raises(
+        ConfigError, match="the tokenizer encodes vectors of new items: expected `item_vectors`"
+    ):
+        model.add_items(["new-c"], tokenizer=tokenizer)
 
 
 def test_equal_item_ids_in_another_order_are_another_catalogue():

@@ -1,5 +1,7 @@
 """RQTransformer: its scorings, its content, and catalogues in which it samples."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from tests.worlds import ITEMS, small_recommender, small_world
@@ -56,7 +58,7 @@ def test_exact_scores_are_log_probabilities(fitted_recommender):
 @pytest.mark.parametrize("scoring", ["exact", "fused"])
 def test_lists_stay_full_under_filters(scoring, fitted_recommender):
     recommender = fitted_recommender("rqtransformer")
-    recommender = recommender._copy()
+    recommender = copy(recommender)
     recommender.prior_ = type(recommender.prior_)(recommender.prior_.graph, 0.35)
     history, allow, exclude = WORLD.walk(0, 4), WORLD.ids[2:14], WORLD.ids[6:8]
     left = set(allow) - set(exclude) - set(history)

@@ -70,13 +70,16 @@ def top_k(
     return items, best
 
 
-def most_similar(vectors: Float32, rows: npt.NDArray[np.int64], k: int) -> Ranked:
+def most_similar(
+    vectors: Float32, rows: npt.NDArray[np.int64], k: int, allow: Sequences | None = None
+) -> Ranked:
     """Return the k items with the highest cosines to each of some items, best first.
 
     Args:
         vectors: float32 (n_items, d).
         rows: item rows, int64 (m,); an item is not similar to itself.
         k: number of items, at least 1.
+        allow: one row of the items that may be returned; None for all.
 
     Returns:
         items int32 (m, k) and cosines float32 (m, k), as `top_k`.
@@ -90,7 +93,7 @@ def most_similar(vectors: Float32, rows: npt.NDArray[np.int64], k: int) -> Ranke
     for start in range(0, max(1, len(rows)), step):
         some = rows[start : start + step]
         own = Sequences.from_lengths(some, np.ones(len(some), np.int64))
-        parts.append(top_k(units[some] @ units.T, k, own))
+        parts.append(top_k(units[some] @ units.T, k, own, allow))
     return concatenated(parts, k)
 
 

@@ -9,7 +9,7 @@ from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.ids.collisions import Alternatives, Reassignment, check_codes, group_sizes, reassign
 from sidkit.ids.table import SidTable
 
-__all__ = ["append_items"]
+__all__ = ["append_ids", "append_items"]
 
 
 def append_items(
@@ -41,19 +41,7 @@ def append_items(
     """
     sizes = table.sizes[:-1] if table.collisions == "suffix" else table.sizes
     new = check_codes(codes, sizes)
-    ids = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
-    if len(ids) and table.item_ids.dtype.is_integer() != ids.dtype.is_integer():
-        raise DataError(
-            f"new item ids have the wrong type: expected {table.item_ids.dtype} as in the table, "
-            f"got {ids.dtype}. Cast them."
-        )
-    try:
-        ids = ids.rename("item_id").cast(table.item_ids.dtype)
-    except pl.exceptions.InvalidOperationError as error:
-        raise DataError(
-            f"new item ids have the wrong type: expected ids that fit {table.item_ids.dtype} ({error}). "
-            "Correct them."
-        ) from error
+    ids = append_ids(table.item_ids, item_ids)
     both = pl.concat([table.item_ids, ids])
     if table.collisions != "share":
         room = table.sizes[-1] if table.collisions == "suffix" else 1
@@ -73,6 +61,28 @@ def append_items(
                 "count from 0. Make the table with SidTable.from_codes."
             )
     return SidTable(both, tokens, table.layout, collisions=table.collisions)
+
+
+def append_ids(known: pl.Series, item_ids: pl.Series | npt.ArrayLike) -> pl.Series:
+    """Return ids of new items as a series `item_id` of the type of the known ones.
+
+    Raises:
+        DataError: if they have another type.
+    """
+    ids = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
+    if not len(ids):
+        return pl.Series("item_id", [], dtype=known.dtype)
+    if known.dtype.is_integer() != ids.dtype.is_integer():
+        raise DataError(
+            f"new item ids have the wrong type: expected {known.dtype} as in the table, "
+            f"got {ids.dtype}. Cast them."
+        )
+    try:
+        return ids.rename("item_id").cast(known.dtype)
+    except pl.exceptions.InvalidOperationError as error:
+        raise DataError(
+            f"new item ids have the wrong type: expected ids that fit {known.dtype} ({error}). Correct them."
+        ) from error
 
 
 def _none(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:

@@ -33,6 +33,7 @@ from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.layers.lengths import length_groups
 from sidkit.models.layers.softmax import softmax_loss
 from sidkit.models.tree.decoding import TreeState, TreeVectors, advance
+from sidkit.models.tree.growth import grow
 from sidkit.models.tree.node_sampler import NodeSampler
 from sidkit.models.tree.node_vectors import NodeVectors, node_counts
 from sidkit.models.tree.sid_tree import SidTree
@@ -66,6 +67,9 @@ class RQTransformerNetwork(nn.Module):
         backbone: encoder of a history: GRUs as in GRU4Rec (Hidasi et al., ICLR 2016), or causal attention.
         prefix_rows: rows of the table of prefixes; with more prefixes than rows, these are hashed.
         sample_above: number of Semantic IDs up to which softmaxes are exact.
+        item_dropout: see `NodeVectors`.
+        owned: see `NodeVectors`.
+        added: see `NodeVectors`.
 
     Raises:
         ConfigError: if `heads` does not divide `d_model`.
@@ -93,6 +97,9 @@ class RQTransformerNetwork(nn.Module):
         backbone: Literal["gru", "attention"] = "gru",
         prefix_rows: int = 2**18,
         sample_above: int = 2**15,
+        item_dropout: float = 0.0,
+        owned: int | None = None,
+        added: int = 0,
     ) -> None:
         super().__init__()
         if d_model % heads:
@@ -116,6 +123,9 @@ class RQTransformerNetwork(nn.Module):
             "backbone": backbone,
             "prefix_rows": prefix_rows,
             "sample_above": sample_above,
+            "item_dropout": item_dropout,
+            "owned": owned,
+            "added": added,
         }
         self.sizes = tuple(int(size) for size in sizes)
         self.items = items
@@ -130,6 +140,9 @@ class RQTransformerNetwork(nn.Module):
             half=half,
             d_model=d_model,
             rows=prefix_rows,
+            owned=owned,
+            added=added,
+            item_dropout=item_dropout,
         )
         self.backbone = backbone
         self.norm = nn.LayerNorm(d_model)
@@ -149,6 +162,8 @@ class RQTransformerNetwork(nn.Module):
         sizes: Sequence[int],
         tokens: npt.NDArray[np.integer],
         vectors: npt.NDArray[np.floating] | None = None,
+        *,
+        counts: npt.NDArray[np.integer] | None = None,
         **settings: Any,
     ) -> "RQTransformerNetwork":
         """Make a network with initial weights for a table of Semantic IDs.
@@ -157,6 +172,8 @@ class RQTransformerNetwork(nn.Module):
             sizes: number of tokens of each level.
             tokens: Semantic ID of every item, (N, L).
             vectors: content vector of every item, f16 or f32 (N, F), possibly memory-mapped.
+            counts: training events of every item, int64 (N,). If given, prefixes without one have no vector,
+                and exact softmaxes leave Semantic IDs without one out in training.
             settings: see the class.
 
         Raises:
@@ -180,9 +197,37 @@ class RQTransformerNetwork(nn.Module):
             settings["content"] = vectors.shape[1]
             settings["shared_content"] = int((node_counts(tree) > 1).sum())
             settings["half"] = vectors.dtype == np.float16
+        owned = None if counts is None else node_counts(tree, counts) > 0
+        if owned is not None and len(owned) <= settings.get("prefix_rows", 2**18):
+            settings["owned"] = int(owned.sum())
         model = cls(sizes, tree.level_nodes, len(tokens), **settings)
-        model.vectors.fill(tokens, tree, vectors)
+        model.vectors.fill(tokens, tree, vectors, owned)
         return model
+
+    @torch.inference_mode()
+    def with_items(
+        self, tokens: npt.NDArray[np.integer], vectors: npt.NDArray[np.floating] | None = None
+    ) -> "RQTransformerNetwork":
+        """Return a network for a catalogue with new items, in evaluation mode; the weights are shared.
+
+        Args:
+            tokens: Semantic ID of every item, the new ones last, (N + A, L).
+            vectors: content vectors of the new items, f16 or f32 (A, F), if the network uses content.
+        """
+        growth = grow(self.vectors, tokens, vectors)
+        leaves = growth.settings["level_nodes"][-1]
+        settings = self.settings | growth.settings
+        settings["added"] = self.settings["added"] + len(tokens) - self.items
+        if self.exact:
+            settings["sample_above"] = max(self.sample_above, leaves)
+        with torch.device("meta"):
+            other = type(self)(**settings)
+        state = self.state_dict() | {f"vectors.{name}": value for name, value in growth.state.items()}
+        other.load_state_dict(state, assign=True)
+        other.eval()
+        if self._ready is not None:
+            other._ready = self._ready.grown(other.vectors, other.sample_above, growth)
+        return other
 
     @property
     def tree(self) -> SidTree:
@@ -278,7 +323,7 @@ class RQTransformerNetwork(nn.Module):
             own, others = places[1 + index], places[1 + len(scored) + index]
             goal, candidates = goals[:, level].contiguous(), nn.functional.embedding(others, vectors)
             if chances[index] is None:
-                goal = goal - self.tree.starts[level]
+                goal = torch.searchsorted(columns[index], goal)
                 losses.append(softmax_loss(h, candidates, goal, label_smoothing=label_smoothing))
                 continue
             at = torch.searchsorted(columns[index], goal).clamp(max=len(candidates) - 1)
@@ -291,7 +336,8 @@ class RQTransformerNetwork(nn.Module):
         """Return the nodes that a softmax compares, ascending, and the log-chances of sampled ones."""
         nodes, device = self.tree.level(level), self.tree.leaf.device
         if sampler is None or nodes.stop - nodes.start <= self._exact_prefixes(sampler, level):
-            return torch.arange(nodes.start, nodes.stop, device=device), None
+            every = torch.arange(nodes.start, nodes.stop, device=device)
+            return every[self.vectors.row[nodes] >= 0] if self.vectors.mapped else every, None
         last = level == self.tree.levels - 1
         drawn, chance = sampler.sample(level, None if last else sampler.draws // _PREFIX_DRAWS)
         return drawn.to(device), chance.to(device)

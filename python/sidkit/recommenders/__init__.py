@@ -2,6 +2,7 @@
 
     SASRec, BSARec, GRU4Rec    score every item by one vector; the baselines
     TransitionGraph, ItemKNN   score items by counts of transitions or shared users, without training
+    ContentKNN                 scores items by content alone, without training
     RQTransformer              one pass over items, then the Semantic ID of the next; the default
     TIGER, ActionPieceTIGER    encoder-decoder over tokens, or over merged tokens
     DecoderOnly                language model of Semantic IDs
@@ -25,11 +26,11 @@ from sidkit.recommenders.training_data import TrainingData
 
 if TYPE_CHECKING:
     from sidkit.recommenders.actionpiece import ActionPieceTIGER
+    from sidkit.recommenders.baselines import ContentKNN, Popularity
     from sidkit.recommenders.bsarec import BSARec
     from sidkit.recommenders.decoderonly import DecoderOnly
     from sidkit.recommenders.gru4rec import GRU4Rec
     from sidkit.recommenders.item_to_item import ItemKNN, TransitionGraph
-    from sidkit.recommenders.popularity import Popularity
     from sidkit.recommenders.rqtransformer import RQTransformer
     from sidkit.recommenders.sasrec import SASRec
     from sidkit.recommenders.tiger import TIGER
@@ -39,6 +40,7 @@ __all__ = [
     "TIGER",
     "ActionPieceTIGER",
     "BSARec",
+    "ContentKNN",
     "DecoderOnly",
     "GRU4Rec",
     "ItemKNN",
@@ -55,16 +57,17 @@ __all__ = [
 _MODULES = {
     "ActionPieceTIGER": "actionpiece",
     "BSARec": "bsarec",
+    "ContentKNN": "baselines",
     "DecoderOnly": "decoderonly",
     "GRU4Rec": "gru4rec",
     "ItemKNN": "item_to_item",
-    "Popularity": "popularity",
+    "Popularity": "baselines",
     "RQTransformer": "rqtransformer",
     "SASRec": "sasrec",
     "TIGER": "tiger",
     "TransitionGraph": "item_to_item",
 }
-_WITHOUT_TORCH = ("ItemKNN", "Popularity", "TransitionGraph")
+_WITHOUT_TORCH = ("ContentKNN", "ItemKNN", "Popularity", "TransitionGraph")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,15 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from copy import copy
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from sidkit._core import Trie
 from sidkit._params import Parameters
@@ -18,23 +15,25 @@ from sidkit._settings import check_arguments
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.options import ignore_progress
 from sidkit.decode.ranking import Ranked, concatenated, most_similar, top_k
-from sidkit.errors import ConfigError, NotFittedError
+from sidkit.errors import ConfigError
 from sidkit.evaluate import Evaluation, ListFacts, Predictions, Protocol, cold_slices
 from sidkit.ids import SidTable
 from sidkit.recommenders import storage
 from sidkit.recommenders.filters import Query, make_filters
-from sidkit.recommenders.histories import ItemIndex, id_rows
+from sidkit.recommenders.histories import id_rows
+from sidkit.recommenders.new_items import ChangingCatalogue
 from sidkit.recommenders.training_data import TrainingData, same_catalogue, training_data
 from sidkit.rerank import ItemFeatures, Pipeline
 
 __all__ = ["Query", "Recommender", "TrainingData"]
 
 _SCORES_AT_ONCE = 8_000_000  # of a matrix of scores
+_OF_ITEMS = ("item_counts_", "removed_")  # saved with the ids
 
 Self = TypeVar("Self", bound="Recommender")
 
 
-class Recommender(Parameters, ABC):
+class Recommender(ChangingCatalogue, Parameters, ABC):
     """Base class of all recommenders.
 
     A recommender is a dataclass of settings. A subclass sets `method`, implements `_fit`, and implements
@@ -46,6 +45,7 @@ class Recommender(Parameters, ABC):
         generative: whether it generates Semantic IDs.
         not_in_identity: settings that do not change what is learned.
         item_ids_: id of every item of the catalogue, a polars Series.
+        removed_: items that were removed, bool (items,).
         item_counts_: training events of every item, int64 (items,).
         sids_: Semantic ID of every item, for recommenders that use them; None otherwise.
     """
@@ -53,10 +53,6 @@ class Recommender(Parameters, ABC):
     method: ClassVar[str]
     generative: ClassVar[bool] = False
     not_in_identity: ClassVar[frozenset[str]] = frozenset()
-
-    item_ids_: pl.Series
-    item_counts_: npt.NDArray[np.int64]
-    sids_: SidTable | None
 
     @property
     def uses_sids(self) -> bool:
@@ -127,6 +123,7 @@ class Recommender(Parameters, ABC):
         self._fit(data)
         self.item_ids_ = data.item_ids
         self.item_counts_ = np.bincount(data.histories.values, minlength=data.items).astype(np.int64)
+        self.removed_ = np.zeros(data.items, bool)
         self.sids_ = data.sids
         return self
 
@@ -214,7 +211,7 @@ class Recommender(Parameters, ABC):
             )
         single = isinstance(ids, str | int | np.integer)
         rows = id_rows(self._index, [ids] if single else ids, "item")
-        items, scores = most_similar(vectors, rows, k)
+        items, scores = most_similar(vectors, rows, k, self._available(None))
         found = self._index.ids(items)
         return (found[0], scores[0]) if single else (found, scores)
 
@@ -282,7 +279,7 @@ class Recommender(Parameters, ABC):
             examples,
             exclude_seen=settings,
             collisions=self.sids_.collisions if self.sids_ is not None else None,
-            candidates=len(self.item_ids_),
+            candidates=int((~self.removed_).sum()),
             beam=beam if scoring == "sid" else None,
             seeds=(int(getattr(self, "seed", 0)),),
         )
@@ -300,7 +297,7 @@ class Recommender(Parameters, ABC):
         """
         self._check_fitted()
         with storage.saved(path, self.method, self.get_params(deep=False), self.sids_ is not None) as files:
-            storage.write_items(files, self.item_ids_, self.item_counts_)
+            storage.write_items(files, self.item_ids_, self.item_counts_, self.removed_)
             if self.sids_ is not None:
                 self.sids_.save(files / storage.SIDS)
             self._save_state(files)
@@ -316,30 +313,10 @@ class Recommender(Parameters, ABC):
         description = storage.read_description(path, cls.method)
         storage.check_files(path, description)
         recommender = storage.build(cls, description, path)
-        recommender.item_ids_, recommender.item_counts_ = storage.read_items(path)
+        recommender.item_ids_, recommender.item_counts_, recommender.removed_ = storage.read_items(path)
         recommender.sids_ = storage.read_sids(path) if description["sids"] else None
         recommender._load_state(path)
         return recommender
-
-    def with_sids(self: Self, sids: SidTable) -> Self:
-        """Return a copy that recommends the items of another table of Semantic IDs.
-
-        For a catalogue that has changed since the training. Only recommenders that encode and generate tokens
-        can recommend items that they were not trained on.
-
-        Args:
-            sids: Semantic IDs of the same codebook sizes. Items that were in the training keep their
-                popularity.
-
-        Raises:
-            ConfigError: if the recommender has one vector per item, or the table has other codebook sizes.
-        """
-        self._check_fitted()
-        raise ConfigError(
-            f"`{self.method}` has one vector per item and cannot recommend other items: expected a "
-            "recommender that encodes tokens (TIGER, ActionPieceTIGER, DecoderOnly). "
-            "Fit it again on the new catalogue."
-        )
 
     @abstractmethod
     def _fit(self, data: TrainingData) -> None:
@@ -377,7 +354,9 @@ class Recommender(Parameters, ABC):
         if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
             raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {k!r}")
         query = Query(**options)
-        query = replace(query, scoring=self._checked_scoring(query.scoring))
+        query = replace(
+            query, scoring=self._checked_scoring(query.scoring), allow=self._available(query.allow)
+        )
         reranker = Pipeline.of(query.rerank)
         if not reranker.steps:
             return self._rank_candidates(histories, k, query)
@@ -420,7 +399,7 @@ class Recommender(Parameters, ABC):
         return {
             name: value
             for name, value in vars(self).items()
-            if name.endswith("_") and name != "item_counts_" and isinstance(value, np.ndarray)
+            if name.endswith("_") and name not in _OF_ITEMS and isinstance(value, np.ndarray)
         }
 
     def _checked_scoring(self, scoring: str | None) -> str:
@@ -430,21 +409,8 @@ class Recommender(Parameters, ABC):
             )
         return self.scorings[0] if scoring is None else scoring
 
-    def _check_fitted(self) -> None:
-        if "item_ids_" not in vars(self):
-            raise NotFittedError(f"{type(self).__name__} is not fitted. Call `fit` or `load` first.")
-
     def _forget(self) -> None:
         """Remove what was learned before."""
-        for name in [name for name in vars(self) if name.endswith("_") or name == "_index"]:
+        self._forget_cached()
+        for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
-
-    @cached_property
-    def _index(self) -> ItemIndex:
-        return ItemIndex(self.item_ids_)
-
-    def _copy(self: Self) -> Self:
-        """Return a shallow copy without cached values."""
-        other = copy(self)
-        vars(other).pop("_index", None)
-        return other

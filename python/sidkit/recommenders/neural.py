@@ -4,14 +4,16 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from sidkit._core import ItemSet
 from sidkit.data import EvaluationSet
 from sidkit.data.sequences import Sequences
 from sidkit.decode.beam import beam_search
@@ -26,7 +28,8 @@ from sidkit.models.weights import load_network, save_network
 from sidkit.recommenders import storage
 from sidkit.recommenders.base import Recommender
 from sidkit.recommenders.filters import Query, item_sets
-from sidkit.recommenders.histories import ItemIndex
+from sidkit.recommenders.inference import save_inference_file
+from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train import Checkpoint
 from sidkit.train.batches import Batch, Batches, SequenceBatches
@@ -51,8 +54,6 @@ VALIDATION_K = 10  # items ranked on validation
 _VALIDATION_BEAM = 10  # enough to choose weights; test examples are decoded with a wider beam
 
 _HISTORY = "history.json"
-
-Self = TypeVar("Self", bound="GenerativeRecommender")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,7 @@ class NeuralRecommender(TrainingOptions, Recommender):
     def _save_state(self, path: Path) -> None:
         save_network(self.network_, path / storage.WEIGHTS)
         self.history_.save(path / _HISTORY)
+        save_inference_file(self, path)
 
     def _load_state(self, path: Path) -> None:
         self.network_ = load_network(self.network_class, path / storage.WEIGHTS)
@@ -266,29 +268,9 @@ class GenerativeRecommender(NeuralRecommender):
         assert self.sids_ is not None
         return level_losses(self.network_, self.sids_.tokens, examples)
 
-    def with_sids(self: Self, sids: SidTable) -> Self:
-        """Return a copy that recommends the items of another table of Semantic IDs.
-
-        Args:
-            sids: Semantic IDs of the same codebook sizes. Items that were in the training keep their
-                popularity.
-
-        Raises:
-            ConfigError: if the network has one vector per item, or the table has other codebook sizes.
-        """
-        self._check_fitted()
+    def _add(self, new: NewItems) -> None:
         if self.network_.inputs != "tokens":
-            return super().with_sids(sids)
-        if tuple(sids.layout.sizes) != self.network_.sizes:
-            raise ConfigError(
-                f"`sids` do not fit `{self.method}`: expected tokens of sizes {self.network_.sizes}, got "
-                f"{tuple(sids.layout.sizes)}. Append the items with the tokenizer and layout of the training."
-            )
-        other = self._copy()
-        rows = ItemIndex(self.item_ids_).rows(sids.item_ids)
-        other.item_counts_ = np.where(rows >= 0, self.item_counts_[rows], 0)
-        other.item_ids_, other.sids_ = sids.item_ids.rename("item_id"), sids
-        return other
+            super()._add(new)
 
     def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
         trie = self.trie_
@@ -296,12 +278,23 @@ class GenerativeRecommender(NeuralRecommender):
         options = SearchOptions(
             users=query.users,
             exclude=query.exclude,
-            allow=item_sets(trie, query.allow),
+            allow=self._sets(query.allow),
             batch_size=query.batch_size,
             on_progress=query.on_progress,
         )
         beam = max(query.beam, k)
         return beam_search(self.network_, trie, self.sids_.tokens, histories, beam=beam, k=k, options=options)
+
+    def _sets(self, allow: Sequences | None) -> ItemSet | list[ItemSet] | None:
+        """Return a filter as item sets of the trie."""
+        if allow is not None and allow is vars(self).get("_present"):
+            return self._present_set
+        return item_sets(self.trie_, allow)
+
+    @cached_property
+    def _present_set(self) -> ItemSet:
+        """Items that were not removed."""
+        return self.trie_.item_set(self._present.values.astype(np.int64))
 
     @staticmethod
     def _rank_on_validation(sids: SidTable) -> Callable[[Any, EvaluationSet, Sequences | None], Ranked]:

@@ -20,6 +20,7 @@ from sidkit.models import RQTransformerNetwork
 from sidkit.recommenders.filters import Query
 from sidkit.recommenders.item_to_item.graph_prior import GraphPrior
 from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan, check_heads, rank_options
+from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train.batches import Batch
 from sidkit.train.options import EpochOptions, TokenOptions
@@ -82,6 +83,10 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     graph: bool = True
     """Fit a `TransitionGraph` as well, and mix it with the probabilities where `scoring` is `fused`; for
     catalogues up to `sample_above`."""
+    item_dropout: Fraction = 0.0
+    """Share of the items that are represented by their codes, shared prefixes and content alone, a fresh draw
+    at every step. Above 0, the network learns to score items that it has never seen, and items without a
+    training event are not compared with the others in training."""
     prefix_rows: Count = 2**18
     """Trained vectors of prefixes; where there are more prefixes, these are hashed."""
 
@@ -111,10 +116,13 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     def _plan(self, data: TrainingData) -> Plan:
         sids = data.require_sids()
+        counts = np.bincount(data.histories.values, minlength=data.items)
         network = RQTransformerNetwork.for_items(
             sids.layout.sizes,
             sids.tokens,
             data.item_vectors,
+            counts=counts if self.item_dropout else None,
+            item_dropout=self.item_dropout,
             d_model=self.d_model,
             layers=self.layers,
             heads=self.heads,
@@ -126,7 +134,6 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
             prefix_rows=self.prefix_rows,
             sample_above=self.sample_above,
         )
-        counts = np.bincount(data.histories.values, minlength=data.items)
         sampler = network.sampler(counts, self.negatives)
 
         def loss(network: RQTransformerNetwork, batch: Batch) -> Tensor:
@@ -151,6 +158,16 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
         super()._fit(data)
         if self.graph and self.network_.exact:
             self.prior_: GraphPrior = GraphPrior.fit(data, self._log_probs, self.validate_exclude_seen)
+
+    def _add(self, new: NewItems) -> None:
+        network, vectors = self.network_, None
+        if network.vectors.project is not None:
+            vectors = new.require_vectors(self.method, network.settings["content"])
+        assert new.sids is not None
+        prior = self.prior_.with_items(new) if "prior_" in vars(self) else None
+        self.network_ = network.with_items(new.sids.tokens, vectors)
+        if prior is not None:
+            self.prior_ = prior
 
     def _log_probs(self, histories: Sequences) -> npt.NDArray[np.float32]:
         return score_items(self.network_, histories)

@@ -14,6 +14,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from sidkit._files import atomic_path, sha256_of, write_text
+from sidkit._tables import read_parquet
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ids import SidTable
 from sidkit.recommenders.registry import RECOMMENDERS
@@ -34,8 +35,8 @@ __all__ = [
 ]
 
 DESCRIPTION, WEIGHTS, ITEMS, SIDS = "model.json", "model.safetensors", "items.parquet", "sids.parquet"
-#: The course of a training, which recommendations do not need.
-_OPTIONAL = frozenset({"history.json"})
+#: The course of a training and the file of a `Session`, which a recommender does not need.
+_OPTIONAL = frozenset({"history.json", "inference.safetensors"})
 _VERSION = 1
 
 T = TypeVar("T")
@@ -146,27 +147,34 @@ def build(cls: type[T], description: dict[str, Any], path: Path) -> T:
         ) from error
 
 
-def write_items(path: Path, item_ids: pl.Series, counts: npt.NDArray[np.int64]) -> None:
-    """Write `items.parquet`: the id and the training events of every item."""
+def write_items(
+    path: Path, item_ids: pl.Series, counts: npt.NDArray[np.int64], removed: npt.NDArray[np.bool_]
+) -> None:
+    """Write `items.parquet`: the id and training events of every item, and whether it was removed."""
     with atomic_path(path / ITEMS) as temporary:
-        pl.DataFrame({"item_id": item_ids, "count": counts}).write_parquet(temporary)
+        frame = pl.DataFrame({"item_id": item_ids, "count": counts})
+        if removed.any():
+            frame = frame.with_columns(removed=removed)
+        frame.write_parquet(temporary)
 
 
-def read_items(path: Path) -> tuple[pl.Series, npt.NDArray[np.int64]]:
-    """Read `items.parquet`.
+def read_items(path: Path) -> tuple[pl.Series, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Read `items.parquet`: ids, training events, and which items were removed.
 
     Raises:
         FormatError: if the file is missing or damaged.
     """
     file = path / ITEMS
     try:
-        frame = pl.read_parquet(file)
+        frame = read_parquet(file)
         ids, counts = frame["item_id"], frame["count"].to_numpy()
+        removed = frame["removed"] if "removed" in frame.columns else pl.repeat(False, len(ids), eager=True)
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise FormatError(f"`{file}` holds no items of a recommender: {error}. Fit it again.") from error
-    if counts.dtype != np.int64 or (counts < 0).any() or frame.null_count().sum_horizontal().item():
+    damaged = counts.dtype != np.int64 or (counts < 0).any() or removed.dtype != pl.Boolean
+    if damaged or frame.null_count().sum_horizontal().item():
         raise FormatError(f"`{file}` is damaged: expected a count of 0 or more for every item. Fit it again.")
-    return ids, counts
+    return ids, counts, removed.to_numpy()
 
 
 def read_sids(path: Path) -> SidTable:

@@ -167,14 +167,15 @@ def _rows_of(histories: Any) -> Sequence[Any]:
 
 
 def same_catalogue(examples: EvaluationSet, item_ids: pl.Series) -> EvaluationSet:
-    """Check that examples have the items of the catalogue."""
+    """Check that examples have the items of the catalogue, or those before the ones that were added."""
     if not isinstance(examples, EvaluationSet):
         raise DataError(
             "evaluation examples must be an `EvaluationSet`, such as `split.test`, got "
             f"{type(examples).__name__}"
         )
     largest = max(int(examples.histories.values.max(initial=-1)), int(examples.targets.max(initial=-1)))
-    if (examples.item_ids is not None and not examples.item_ids.equals(item_ids)) or largest >= len(item_ids):
+    ids = examples.item_ids
+    if largest >= len(item_ids) or not (ids is None or ids.equals(item_ids.head(len(ids)))):
         raise DataError(
             "evaluation examples have another catalogue: expected the item ids of the training in the same "
             "order. "

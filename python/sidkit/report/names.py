@@ -16,6 +16,7 @@ _MODELS = {
     "bsarec": "BSARec",
     "transition_graph": "Transition graph",
     "item_knn": "Item-kNN",
+    "content_knn": "Content-kNN",
     "popularity": "Popularity",
 }
 _FIRST = list(_MODELS)[:5]

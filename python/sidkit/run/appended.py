@@ -65,6 +65,10 @@ class Appended:
         """Read the appended items, as they were given."""
         return read_parquet(self.path / _ITEMS)
 
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """Read the vectors of the appended items, float32 (count, d)."""
+        return load_vectors(self.path / EMBEDDINGS, self.items()["item_id"])
+
 
 def read_appended(directory: RunDirectory) -> Appended | None:
     """Return the appended items of a run; None if there are none.
@@ -107,9 +111,9 @@ def append_to_run(
 ) -> Appended:
     """Give new items Semantic IDs by the tokenizer of a run, which is not trained further.
 
-    The Semantic IDs of the run stay, and so do the sizes of all levels, so a model that encodes and generates
-    tokens (`tiger`, `actionpiece`, `decoderonly`) can recommend the new items without training. Models with a
-    row for each item (`rqtransformer`, `sasrec`, `popularity`) know only the items that they were trained on.
+    The Semantic IDs of the run stay, and so do the sizes of all levels, so a recommender that can add items
+    (see `Recommender.add_items`) recommends them without training. The others, such as `sasrec` and
+    `popularity`, know only the items that they were trained on.
 
     Items that an earlier call appended are skipped, so a call may be repeated.
 

@@ -86,7 +86,7 @@ class Run:
     def recommender(self, name: str | None = None) -> Any:
         """Return a trained recommender of the run, see `sidkit.recommenders`.
 
-        If it reads and writes tokens, it also recommends the items that were appended to the run.
+        It also recommends the items that were appended to the run, if it can recommend new items.
 
         Args:
             name: one of `models`; by default `model`.
@@ -99,8 +99,9 @@ class Run:
         if name not in self._loaded:
             recommender = self.config.recommenders[name].configures.load(self.path / model_path(name))
             if self._appended is not None:
-                with contextlib.suppress(ConfigError):  # it has a row for every item that it was trained on
-                    recommender = recommender.with_sids(self.sids)
+                with contextlib.suppress(ConfigError):  # not every recommender can add items
+                    ids, vectors = self._appended.items()["item_id"], self._appended.vectors()
+                    recommender.add_items(ids, vectors, sids=self.sids)
             self._loaded[name] = recommender
         return self._loaded[name]
 
@@ -118,8 +119,8 @@ class Run:
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Recommend the next items, see `Recommender.recommend`.
 
-        Unknown item ids in a history are skipped with a warning, and so are appended items by a model with a
-        row for each item. An empty history is answered with the most popular items.
+        Unknown item ids in a history are skipped with a warning, and so are appended items by a model that
+        cannot recommend new items. An empty history is answered with the most popular items.
 
         Args:
             histories: one history of item ids, oldest first, or a batch of them: lists, NumPy, a polars or

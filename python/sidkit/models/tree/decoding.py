@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sidkit.models.tree.growth import Growth
 from sidkit.models.tree.node_vectors import NodeVectors
 
 __all__ = ["TreeState", "TreeVectors", "advance"]
@@ -88,6 +89,29 @@ class TreeVectors:
         at = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
         found = (keys[at] == wanted) & (parents >= 0)
         return torch.where(found, at + nodes.start, -1)
+
+    def grown(self, vectors: NodeVectors, sample_above: int, growth: Growth) -> "TreeVectors":
+        """Return the vectors of the tree with new items; those of a former node are computed again if needed.
+
+        Args:
+            vectors: vectors of the nodes with new items.
+            sample_above: see the class.
+            growth: difference between the trees.
+        """
+        other = TreeVectors(vectors, sample_above)
+        for level, former in self._levels.items():
+            nodes, old = other.tree.level(level), self.tree.level(level)
+            count = nodes.stop - nodes.start
+            if count > max(_KEPT_NODES, sample_above):
+                continue
+            dtype = torch.float32 if count <= sample_above else torch.float16
+            found = torch.empty(count, former.shape[1], dtype=dtype)
+            found[growth.place[old] - nodes.start] = former.to(dtype)
+            first, last = torch.searchsorted(growth.changed, torch.tensor([nodes.start, nodes.stop])).tolist()
+            for some in torch.split(growth.changed[first:last], _BLOCK):
+                found[some - nodes.start] = other._computed(some).to(dtype)
+            other._levels[level] = found
+        return other
 
     def _computed(self, nodes: Tensor) -> Tensor:
         nodes = nodes.to(self.tree.leaf.device)

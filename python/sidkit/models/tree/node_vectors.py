@@ -7,7 +7,8 @@ The vector of a node is
 The vectors of prefixes correspond to prefix n-grams in a ranking model (Zheng et al., arXiv 2504.02137):
 there is one per prefix as long as the table has enough rows; beyond, prefixes are hashed into it. Content is
 the mean content vector of the items under the node, so a Semantic ID that no training event holds has a
-vector, too.
+vector, too: prefixes without a vector of their own are left out of the sum. With `item_dropout`, a training
+leaves those of random items out as well, so that the rest of the sum learns to stand for an item alone.
 
 Shapes: n nodes, N items, M nodes of the tree, F dimensions of content, D = d_model.
 """
@@ -37,13 +38,20 @@ class NodeVectors(nn.Module):
         level_nodes: number of prefixes of each length.
         items: number of items.
         content: dimensions of the items' content vectors, 0 for none.
-        shared_content: number of nodes with several items, whose mean content is stored.
+        shared_content: rows of content besides those of the items of the training: one for every node with
+            several items, their mean, and one for every item that was added.
         half: whether content is stored in float16.
         d_model: dimensions of the vectors.
         rows: rows of the table of prefixes.
+        owned: number of prefixes that have a vector, if some have none; None otherwise.
+        added: number of items that were added after the training; they are the last.
+        item_dropout: share of the items whose prefixes that they share with no other item are left out, a
+            fresh draw at every call in training mode.
 
     Attributes:
         tree: the Semantic IDs.
+        row: row of the table of prefixes of each node, int32 (M,), -1 for none; only if prefixes are hashed
+            or some have none.
         hashed: whether prefixes share rows of the table; its gradients are sparse then.
     """
 
@@ -65,20 +73,25 @@ class NodeVectors(nn.Module):
         half: bool = False,
         d_model: int,
         rows: int,
+        owned: int | None = None,
+        added: int = 0,
+        item_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         nodes = sum(level_nodes)
         self.sizes = tuple(sizes)
         self.tree = SidTree(level_nodes, items)
-        self.hashed = nodes > rows
+        self.hashed = owned is None and nodes > rows
+        self.mapped = self.hashed or owned is not None
+        self.item_dropout = item_dropout
         self.code = nn.Embedding(sum(sizes), d_model)
-        self.prefix = nn.Embedding(min(nodes, rows), d_model, sparse=self.hashed)
+        self.prefix = nn.Embedding(min(nodes, rows) if owned is None else owned, d_model, sparse=self.hashed)
         self.project = nn.Linear(content, d_model, bias=False) if content else None
-        if self.hashed:
+        if self.mapped:
             self.register_buffer("row", torch.zeros(nodes, dtype=torch.int32))
         if self.project is not None:
             stored = torch.float16 if half else torch.float32
-            self.register_buffer("content", torch.zeros(items, content, dtype=stored))
+            self.register_buffer("content", torch.zeros(items - added, content, dtype=stored))
             self.register_buffer("means", torch.zeros(shared_content, content, dtype=stored))
             self.register_buffer("content_row", torch.zeros(nodes, dtype=torch.int32))
             self.register_buffer("shift", torch.zeros(content))
@@ -87,6 +100,7 @@ class NodeVectors(nn.Module):
         for table in (self.code, self.prefix):
             nn.init.normal_(table.weight, std=0.02)
         self._lone: Tensor | None = None
+        self._single: Tensor | None = None
 
     @property
     def lone_leaves(self) -> Tensor:
@@ -95,11 +109,19 @@ class NodeVectors(nn.Module):
             self._lone = self.tree.lone_leaves()
         return self._lone
 
+    @property
+    def single(self) -> Tensor:
+        """Nodes with one item, bool (M,), computed once."""
+        if self._single is None or self._single.device != self.tree.leaf.device:
+            self._single = torch.from_numpy(node_counts(self.tree) == 1).to(self.tree.leaf.device)
+        return self._single
+
     def fill(
         self,
         tokens: npt.NDArray[np.integer],
         tree: SidTree,
         vectors: npt.NDArray[np.floating[Any]] | None,
+        owned: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Set the Semantic IDs and the content.
 
@@ -108,10 +130,16 @@ class NodeVectors(nn.Module):
             tree: their tree.
             vectors: content vector of every item, f16 or f32 (N, F), standardized where they are read. A
                 memory-mapped array is not copied.
+            owned: prefixes that have a vector, bool (M,); None for all.
         """
-        self.tree, self._lone = tree, None
-        if self.hashed:
-            self.row.copy_(torch.from_numpy(_hashed_rows(self.sizes, tokens, tree, len(self.prefix.weight))))
+        self.tree, self._lone, self._single = tree, None, None
+        if self.mapped:
+            if self.hashed:
+                row = _hashed_rows(self.sizes, tokens, tree, len(self.prefix.weight))
+            else:
+                assert owned is not None
+                row = (np.cumsum(owned) - 1).astype(np.int32)
+            self.row.copy_(torch.from_numpy(row if owned is None else np.where(owned, row, np.int32(-1))))
         if vectors is not None:
             self._set_content(vectors)
 
@@ -131,11 +159,19 @@ class NodeVectors(nn.Module):
         offsets = [0, *np.cumsum(self.sizes)[:-1].tolist()]  # first row of each level in the code table
         first = torch.tensor(offsets, device=path.device)
         code = self.tree.token[path].long() + first[level]
-        row = self.row[path].long() if self.hashed else path
+        row = self.row[path].long() if self.mapped else path
         weights = real.to(self.code.weight.dtype)
         out = F.embedding_bag(code, self.code.weight, per_sample_weights=weights, mode="sum")
+        kept = real & (row >= 0) if self.mapped else real
+        if self.training and self.item_dropout:
+            dropped = torch.rand(len(nodes), device=nodes.device) < self.item_dropout
+            kept = kept & ~(dropped[:, None] & self.single[path])
         out = out + F.embedding_bag(
-            row, self.prefix.weight, per_sample_weights=weights, mode="sum", sparse=self.hashed
+            row.clamp(min=0),
+            self.prefix.weight,
+            per_sample_weights=kept.to(weights.dtype),
+            mode="sum",
+            sparse=self.hashed,
         )
         if self.project is None:
             return out
@@ -145,15 +181,17 @@ class NodeVectors(nn.Module):
 
     def _content_of(self, nodes: Tensor) -> Tensor:
         """Return the standardized content of nodes, f32 (n, F)."""
-        row = self.content_row[nodes].long()
-        alone = row < len(self.content)
+        return (self.raw_content(self.content_row[nodes].long()) - self.shift) * self.scale
+
+    def raw_content(self, rows: Tensor) -> Tensor:
+        """Return stored content, f32 (n, F), as it was given: rows of `content`, followed by `means`."""
+        alone = rows < len(self.content)
         if bool(alone.all()):
-            found = self.content[row].float()
-        else:
-            found = torch.empty(len(row), self.content.shape[1], device=row.device)
-            found[alone] = self.content[row[alone]].float()
-            found[~alone] = self.means[row[~alone] - len(self.content)].float()
-        return (found - self.shift) * self.scale
+            return self.content[rows].float()
+        found = torch.empty(len(rows), self.content.shape[1], device=rows.device)
+        found[alone] = self.content[rows[alone]].float()
+        found[~alone] = self.means[rows[~alone] - len(self.content)].float()
+        return found
 
     def _set_content(self, vectors: npt.NDArray[np.floating[Any]]) -> None:
         """Store content, its scale, and the mean content of nodes with several items, in one pass."""
@@ -192,10 +230,11 @@ class NodeVectors(nn.Module):
         self.content_row.copy_(torch.from_numpy(row))
 
 
-def node_counts(tree: SidTree) -> npt.NDArray[np.int64]:
-    """Return the number of items under each node, int64 (M,)."""
-    counts = np.bincount(tree.leaf.numpy(), minlength=tree.starts[-1])
-    parent = tree.parent.numpy()
+def node_counts(tree: SidTree, weights: npt.NDArray[np.integer] | None = None) -> npt.NDArray[np.int64]:
+    """Return the number of items under each node, or the sum of their weights (N,): int64 (M,)."""
+    counts = np.bincount(tree.leaf.cpu().numpy(), weights=weights, minlength=tree.starts[-1])
+    counts = counts.astype(np.int64)
+    parent = tree.parent.cpu().numpy()
     for level in range(tree.levels - 1, 0, -1):
         nodes = tree.level(level)
         counts += np.bincount(parent[nodes], weights=counts[nodes], minlength=len(counts)).astype(np.int64)

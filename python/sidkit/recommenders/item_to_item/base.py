@@ -50,7 +50,10 @@ class ItemToItem(Recommender):
         """Compute the matrix, (items, items)."""
 
     def _fit(self, data: TrainingData) -> None:
-        matrix = self._matrix(data).tocsr()
+        self._set_matrix(self._matrix(data))
+
+    def _set_matrix(self, matrix: Sparse) -> None:
+        matrix = matrix.tocsr()
         matrix.sort_indices()
         self.matrix_data_ = matrix.data.astype(np.float32)
         self.matrix_columns_, self.matrix_offsets_ = matrix.indices, matrix.indptr

@@ -1,7 +1,7 @@
 """Transition graph: which items follow which, within a few steps."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from pydantic import Field
 from sidkit._settings import Count, NonNegative, Width
 from sidkit.data import Sequences
 from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
+from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 
 __all__ = ["TransitionGraph"]
@@ -26,7 +27,13 @@ class TransitionGraph(ItemToItem):
     divided by the distance of the two events. Edges against the order of time count less; content similarity
     and paths of two edges may be added. The scores of a history are the sum of the edges from its most recent
     items, discounted by recency. See also Ludewig and Jannach (arXiv 1803.09587) on sequential rules. It
-    needs no Semantic IDs.
+    needs no Semantic IDs. Items that are added later have edges of content similarity,
+    or none if `fit` is given no item vectors.
+
+    Attributes:
+        content_vectors_: unit content vectors, float16 (items, d), if `fit` is given item vectors.
+        content_floors_: content similarity of the last of `content_neighbors`, float32 (items,).
+        content_sums_: sum of the content similarities of these, float32 (items,).
 
     Example:
         >>> model = TransitionGraph().fit(split.train, item_vectors=x)
@@ -68,6 +75,11 @@ class TransitionGraph(ItemToItem):
         """True if `fit` uses item vectors."""
         return self.content > 0
 
+    @property
+    def compares_content(self) -> bool:
+        """True if `fit` was given item vectors."""
+        return "content_vectors_" in vars(self)
+
     def _matrix(self, data: TrainingData) -> Sparse:
         direct = self._transitions(data.histories, data.items)
         graph = direct
@@ -98,22 +110,85 @@ class TransitionGraph(ItemToItem):
 
     def _content_edges(self, vectors: npt.NDArray[np.float32]) -> Sparse:
         """Return powers of the cosine to the nearest items, float64 (N, N); rows sum to 1 or are empty."""
-        n_items = len(vectors)
-        x = vectors.astype(np.float32)
-        x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-        k = min(self.content_neighbors, n_items - 1)
+        x = _units(vectors)
+        row, column, strength, self.content_floors_, self.content_sums_ = self._nearest(x, x, 0)
+        self.content_vectors_ = x.astype(np.float16)
+        edges = sparse.csr_array((strength, (row, column)), shape=(len(x), len(x)))
+        return _normalized(edges, 1.0)
+
+    def _nearest(self, x: npt.NDArray[np.float32], every: npt.NDArray[np.float32], first: int) -> Any:
+        """Find the nearest items by content.
+
+        Args:
+            x: unit vectors of some items, (n, d), whose rows in `every` begin with `first`.
+            every: unit vectors of all items, (N, d).
+            first: row of the first of them.
+
+        Returns:
+            Place in `x`, row in `every` and power of the cosine of each pair, float64; and the least power
+            and the sum of the powers of each item of `x`, float32 (n,).
+        """
+        k = min(self.content_neighbors, len(every) - 1)
         found, strengths = [np.empty((0, k), np.int64)], [np.empty((0, k), np.float32)]
-        for start in range(0, n_items if k else 0, _CONTENT_ROWS):
-            cosine = x[start : start + _CONTENT_ROWS] @ x.T  # (R, N)
+        for start in range(0, len(x) if k else 0, _CONTENT_ROWS):
+            cosine = x[start : start + _CONTENT_ROWS] @ every.T  # (R, N)
             own = np.arange(len(cosine))
-            cosine[own, own + start] = -1
+            cosine[own, own + first + start] = -1
             nearest = np.argpartition(-cosine, k - 1, axis=1)[:, :k].copy()  # not a view of all columns
             found.append(nearest)
             strengths.append(np.take_along_axis(cosine, nearest, 1))
         strength = np.maximum(np.concatenate(strengths), 0).astype(np.float64) ** self.content_power
         row = np.repeat(np.arange(len(strength)), k)
-        ends = row, np.concatenate(found).ravel()
-        return _normalized(sparse.csr_array((strength.ravel(), ends), shape=(n_items, n_items)), 1.0)
+        floors = strength.min(axis=1, initial=np.inf) if k else np.zeros(len(x))
+        sums = strength.sum(axis=1)
+        return (
+            row,
+            np.concatenate(found).ravel(),
+            strength.ravel(),
+            floors.astype(np.float32),
+            sums.astype(np.float32),
+        )
+
+    def _add(self, new: NewItems) -> None:
+        if not self.compares_content:
+            matrix = self.matrix_.copy()
+            matrix.resize([size + len(new) for size in matrix.shape])
+            self._set_matrix(matrix)
+            return
+        known = self.content_vectors_
+        x = _units(new.require_vectors(self.method, known.shape[1]).astype(np.float32))
+        every = np.concatenate([known.astype(np.float32), x])
+        before, count = len(known), len(every)
+        row, column, strength, floors, sums = self._nearest(x, every, before)
+        own = _normalized(sparse.csr_array((strength, (row, column)), shape=(len(x), count)), 1.0)
+        joining = [self._joining(x[start : start + _CONTENT_ROWS], every[:before]) for start in _starts(x)]
+        grown = sparse.vstack(
+            [sparse.hstack([self.matrix_, self.content * sparse.hstack(joining)]), self.content * own],
+            format="csr",
+        )
+        self._set_matrix(grown)
+        self.content_vectors_ = np.concatenate([known, x.astype(np.float16)])
+        self.content_floors_ = np.concatenate([self.content_floors_, floors])
+        self.content_sums_ = np.concatenate([self.content_sums_, sums])
+
+    def _joining(self, x: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> Sparse:
+        """Return edges from known items to new ones, (N, n): where a new item is among the nearest."""
+        strength = np.maximum(known @ x.T, 0).astype(np.float64) ** self.content_power
+        strength[strength <= self.content_floors_[:, None]] = 0
+        edges = sparse.csr_array(strength)
+        sums = np.maximum(self.content_sums_, self.content_floors_)
+        return sparse.diags_array(1 / np.where(sums > 0, sums, 1).astype(np.float64)) @ edges
+
+
+def _units(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scale rows to length 1; rows of zeros stay."""
+    x = vectors.astype(np.float32)
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return x
+
+
+def _starts(x: npt.NDArray[np.float32]) -> range:
+    return range(0, len(x), _CONTENT_ROWS)
 
 
 def _normalized(edges: Sparse, exponent: float) -> Sparse:
