@@ -88,7 +88,7 @@ class Guard:
         headers = Headers(scope=scope)
         path = scope["path"]
         if self._token is not None and path not in _OPEN and not path.startswith("/explorer/"):
-            given = headers.get("authorization", "").encode("utf-8", "surrogateescape")
+            given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
             if not hmac.compare_digest(given, self._token):
                 raise Problem(
                     HTTPStatus.UNAUTHORIZED,

@@ -22,27 +22,37 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        common = {"registry": self._registry}
+        registry = self._registry
         self.requests = Counter(
-            "sidkit_requests", "Requests by route and status.", ["route", "method", "status"], **common
+            "sidkit_requests",
+            "Requests by route and status.",
+            ["route", "method", "status"],
+            registry=registry,
         )
         self.seconds = Histogram(
-            "sidkit_request_seconds", "Time to answer a request.", ["route"], buckets=_SECONDS, **common
+            "sidkit_request_seconds",
+            "Time to answer a request.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.batches = Histogram(
             "sidkit_batch_histories",
             "Histories answered by one call of the model.",
             buckets=_WEIGHTS,
-            **common,
+            registry=registry,
         )
-        self.unknown = Counter("sidkit_unknown_items", "Items of histories that were skipped.", **common)
-        self.changes = Counter("sidkit_catalogue_changes", "Changes of the catalogue.", ["kind"], **common)
-        self.reloads = Counter("sidkit_reloads", "Reloads of the model.", ["result"], **common)
-        alone = {**common, "multiprocess_mode": "max"}
-        self.waiting = Gauge("sidkit_waiting_histories", "Histories that wait for the model.", **alone)
-        self.items = Gauge("sidkit_catalogue_items", "Items of the catalogue.", **alone)
-        self.version = Gauge("sidkit_catalogue_version", "Changes of the catalogue so far.", **alone)
-        self.journal = Gauge("sidkit_journal_bytes", "Size of the journal.", **alone)
+        self.unknown = Counter(
+            "sidkit_unknown_items", "Items of histories that were skipped.", registry=registry
+        )
+        self.changes = Counter(
+            "sidkit_catalogue_changes", "Changes of the catalogue.", ["kind"], registry=registry
+        )
+        self.reloads = Counter("sidkit_reloads", "Reloads of the model.", ["result"], registry=registry)
+        self.waiting = _latest("sidkit_waiting_histories", "Histories that wait for the model.", registry)
+        self.items = _latest("sidkit_catalogue_items", "Items of the catalogue.", registry)
+        self.version = _latest("sidkit_catalogue_version", "Changes of the catalogue so far.", registry)
+        self.journal = _latest("sidkit_journal_bytes", "Size of the journal.", registry)
 
     def text(self) -> bytes:
         """Return all metrics as text."""
@@ -51,3 +61,8 @@ class Metrics:
         combined = CollectorRegistry()
         multiprocess.MultiProcessCollector(combined)  # type: ignore[no-untyped-call]
         return generate_latest(combined)
+
+
+def _latest(name: str, documentation: str, registry: CollectorRegistry) -> Gauge:
+    """Return a gauge of which several processes show the largest value."""
+    return Gauge(name, documentation, registry=registry, multiprocess_mode="max")

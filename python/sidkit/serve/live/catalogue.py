@@ -15,6 +15,7 @@ from sidkit._core import ItemSet
 from sidkit.errors import ConfigError, DataError
 from sidkit.ids import SidTable
 from sidkit.serve.live.changes import Change, Delete, ItemId, Put
+from sidkit.serve.live.checks import check_values, fits_type, plain
 from sidkit.serve.live.model import ServedModel
 from sidkit.serve.live.numbers import ItemNumbers
 from sidkit.serve.live.sids import SidIndex, SidView
@@ -167,7 +168,7 @@ class LiveCatalogue:
         now = self.snapshot
         rows, new = [], []
         for place, given in enumerate(items):
-            self._check_columns(given, place)
+            check_values(given, place, now.items.columns)
             typed = self._typed(given["item_id"], place)
             number = now.find(typed)
             if number < 0:
@@ -181,7 +182,7 @@ class LiveCatalogue:
                 "`items` repeats an item: expected distinct `item_id`, got one of them twice. Drop one."
             )
         now.items.row_frame(rows)
-        change = Put([_plain(row) for row in rows], new)
+        change = Put([plain(row) for row in rows], new)
         if not new or self._sids is None:
             return change
         x = self._vectors([rows[place] for place in new], [vectors[place] for place in new])
@@ -220,8 +221,8 @@ class LiveCatalogue:
             tokens = self._tokens(change, x, picked, numbers[new])
             self._sids.update(numbers[new], tokens, np.zeros(0, np.int64))
             sids = self._sids.view()
-            if model.grows:
-                model = model.with_items([ids[place] for place in new], x, tokens)
+            model, added = model.with_items([ids[place] for place in new], x, tokens)
+            if added:
                 model_rows = np.full(len(now.numbers), -1, np.int64)
                 model_rows[: len(now.model_rows)] = now.model_rows
                 model_rows[numbers[new]] = model.rows([ids[place] for place in new])
@@ -268,28 +269,13 @@ class LiveCatalogue:
     def _typed(self, item_id: ItemId, place: int) -> ItemId:
         numbers = self.snapshot.numbers
         typed = numbers.typed(item_id)
-        if numbers.integers and not (isinstance(typed, int) and _fits(typed, numbers.dtype)):
+        if numbers.integers and not (isinstance(typed, int) and fits_type(typed, numbers.dtype)):
             raise DataError(
                 f"`items[{place}].item_id` has the wrong type: expected an integer that fits "
                 f"{numbers.dtype}, got "
                 f"{str(item_id)[:80]!r}. Correct it."
             )
         return typed
-
-    def _check_columns(self, given: dict[str, Any], place: int) -> None:
-        columns = self.snapshot.items.columns
-        for name, value in given.items():
-            if name not in columns:
-                raise DataError(
-                    f"`items[{place}].{name}` is no column: expected one of {', '.join(columns)}, got "
-                    f"`{name}`. "
-                    "Correct the name."
-                )
-            if name != "item_id" and value is not None and not _accepts(columns[name], value):
-                raise DataError(
-                    f"`items[{place}].{name}` has the wrong type: expected a value of {columns[name]}, got "
-                    f"{str(value)[:80]!r}. Correct it."
-                )
 
     def _vectors(self, rows: list[dict[str, Any]], given: list[Any]) -> npt.NDArray[np.float32]:
         tokenizer = self._source.tokenizer
@@ -315,29 +301,3 @@ class LiveCatalogue:
                 "a `vector` is too large: expected numbers within 1e36, got larger ones. Scale them."
             )
         return x
-
-
-def _fits(value: int, dtype: pl.DataType) -> bool:
-    least, most = dtype.min(), dtype.max()  # type: ignore[attr-defined]
-    return bool(pl.select(least).item() <= value <= pl.select(most).item())
-
-
-def _accepts(dtype: pl.DataType, value: Any) -> bool:
-    """Return whether a value of JSON may become a value of a column."""
-    if isinstance(dtype, pl.List | pl.Array):
-        return isinstance(value, list) and all(each is None or _accepts(dtype.inner, each) for each in value)  # type: ignore[arg-type]
-    if dtype == pl.Boolean:
-        return isinstance(value, bool)
-    if dtype.is_integer():
-        return isinstance(value, int) and not isinstance(value, bool) and _fits(value, dtype)
-    if dtype.is_numeric():
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, str)
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row whose values JSON can hold."""
-    return {
-        name: value if isinstance(value, str | int | float | bool | list | None) else str(value)
-        for name, value in row.items()
-    }

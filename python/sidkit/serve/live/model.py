@@ -135,11 +135,6 @@ class ServedModel:
         """Facts about the items, for re-rankers."""
         return ItemFeatures(item_ids=self.item_ids, counts=self.counts, learned=self._vectors)
 
-    @property
-    def grows(self) -> bool:
-        """Whether the model can recommend items that it was not trained on."""
-        return hasattr(self._model, "add_items")
-
     def rows(self, item_ids: Sequence[Any]) -> npt.NDArray[np.int64]:
         """Return the row of each id, int64 (n,), -1 for an unknown one."""
         known = self._rows
@@ -150,26 +145,24 @@ class ServedModel:
     def with_items(
         self,
         item_ids: list[Any],
-        vectors: npt.NDArray[np.float32] | None,
+        vectors: npt.NDArray[np.float32],
         tokens: npt.NDArray[np.uint16] | None,
-    ) -> ServedModel:
-        """Return a model that recommends more items.
-
-        Raises:
-            ConfigError: if the method cannot do that.
-        """
-        if not self.grows:
-            raise ConfigError(f"`{self.method}` cannot recommend items that it was not trained on")
-        if self._is_session:
-            model = self._model
-            model.add_items(item_ids, vectors, tokens=tokens)
-        else:
-            model = copy.copy(self._model)
-            model.add_items(item_ids, vectors, sids=_extended(model.sids_, item_ids, tokens))
+    ) -> tuple[ServedModel, bool]:
+        """Return a model that recommends more items; itself and False if it needs a new training for that."""
+        if not hasattr(self._model, "add_items"):
+            return self, False
+        model = self._model if self._is_session else copy.copy(self._model)
+        try:
+            if self._is_session:
+                model.add_items(item_ids, vectors, tokens=tokens)
+            else:
+                model.add_items(item_ids, vectors, sids=_extended(model.sids_, item_ids, tokens))
+        except ConfigError:
+            return self, False
         fresh = [item for item, row in zip(item_ids, self.rows(item_ids).tolist(), strict=True) if row < 0]
         ids = pl.concat([self.item_ids, pl.Series("item_id", fresh, dtype=self.item_ids.dtype)])
         counts = np.append(self.counts, np.zeros(len(fresh), np.int64))
-        return ServedModel(model, self.version, ids, counts, is_session=self._is_session)
+        return ServedModel(model, self.version, ids, counts, is_session=self._is_session), True
 
     def without_items(self, item_ids: list[Any]) -> tuple[ServedModel, bool]:
         """Return a model without some of its items; itself and False if it cannot remove them."""

@@ -213,7 +213,8 @@ class ItemTable:
     def _current(self, part: _Part, start: int, found: npt.NDArray[np.integer[Any]]) -> Numbers:
         """Return the numbers of rows of a part, without rows that were replaced or removed since."""
         numbers = part.numbers[found]
-        return numbers[self._rows[numbers] == found.astype(np.int64) + start]
+        kept: Numbers = numbers[self._rows[numbers] == found.astype(np.int64) + start]
+        return kept
 
     def _merged(self, tail: _Part, size: int) -> ItemTable:
         alive = np.flatnonzero(self._rows[self._base.numbers] == np.arange(len(self._base.numbers)))
