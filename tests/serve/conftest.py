@@ -44,8 +44,9 @@ def serve(shop):
     def start(of=shop, *, source=None, **settings):
         options = {"source": source or source_of(of), "access_log": False, **settings}
         client = TestClient(create_app(ServerSettings(**options)), raise_server_exceptions=False)
+        client.__enter__()
         running.append(client)
-        return client.__enter__()
+        return client
 
     yield start
     for client in running:

@@ -1,6 +1,7 @@
-"""Tries in the form that other programs use: tensors on a device, STATIC, and `generate` of transformers.
+"""Tries in the form that other programs use: tensors on a device, STATIC, transformers, vLLM and SGLang.
 
-`sidkit.decode.adapters.transformers` needs the extra `transformers` and is imported on its own.
+The modules `transformers`, `vllm` and `sglang` of this package need those programs, and are imported on their
+own.
 """
 
 from sidkit.decode.adapters.static_layout import StaticLayout, to_static

@@ -78,7 +78,10 @@ function sid(item) {
 
 function why(reason) {
   const parts = [];
-  if (reason.shared_prefix) parts.push(`shares ${reason.shared_prefix} tokens with ${title(reason.shared_with)}`);
+  if (reason.shared_prefix) {
+    const tokens = reason.shared_prefix === 1 ? "1 token" : `${reason.shared_prefix} tokens`;
+    parts.push(`shares ${tokens} with ${title(reason.shared_with)}`);
+  }
   if (reason.similarity !== null) parts.push(`${reason.similarity.toFixed(2)} similar to ${title(reason.similar_to)}`);
   const scores = Object.entries(reason.scores);
   if (scores.length > 1) parts.push(scores.map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", "));
