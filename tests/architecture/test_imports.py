@@ -17,10 +17,10 @@ LAYERS = {
     "recommenders": {"data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate", "rerank"},
     "search": {"data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate"},
     "ranking": {"data", "embed", "ids", "tokenizers", "evaluate"},
-    "report": {"data", "embed", "ids", "tokenizers", "evaluate", "recommenders", "ranking"},
+    "report": {"data", "embed", "ids", "tokenizers", "evaluate", "recommenders", "ranking", "search"},
     "run": {
         *("data", "embed", "ids", "tokenizers", "models", "train", "decode", "evaluate", "recommenders"),
-        "report",
+        *("report", "search"),
     },
     "experiments": {
         *("data", "embed", "ids", "tokenizers", "decode", "evaluate", "recommenders", "ranking", "report"),

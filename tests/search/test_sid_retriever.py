@@ -23,7 +23,7 @@ def test_without_queries_it_is_a_tree_search_over_dense_vectors():
 
 def test_training_finds_what_words_do_not_say():
     test = FOREIGN.split("test")
-    retriever = SidRetriever(epochs=10, batch_size=16, beam=8).fit(FOREIGN)
+    retriever = SidRetriever(epochs=10, batch_size=16, learning_rate=0.01, beam=8).fit(FOREIGN)
     before, after = Dense().fit(FOREIGN).evaluate(test), retriever.evaluate(test)
     assert after["ndcg@10"] > before["ndcg@10"] + 0.3
     share, epochs, start, chosen = retriever.chosen_
@@ -33,7 +33,7 @@ def test_training_finds_what_words_do_not_say():
 def test_held_out_queries_are_trained_on_in_the_end():
     queries = FOREIGN.queries.with_columns(split=FOREIGN.queries["split"].replace("validation", "train"))
     collection = Collection.from_frames(FOREIGN.documents, queries, FOREIGN.qrels)
-    retriever = SidRetriever(epochs=6, batch_size=16).fit(collection)
+    retriever = SidRetriever(epochs=6, batch_size=16, learning_rate=0.01).fit(collection)
     assert retriever.evaluate(FOREIGN.split("test"))["ndcg@10"] > 0.8
 
 
@@ -52,7 +52,7 @@ def test_training_that_does_not_help_is_left_out():
             world.qrels.join(world.queries.filter(split="validation"), on="query_id").select(qrels.columns)
         ),
     )
-    retriever = SidRetriever(epochs=4, batch_size=16).fit(mixed)
+    retriever = SidRetriever(epochs=4, batch_size=16, learning_rate=0.01).fit(mixed)
     assert retriever.chosen_[3] >= retriever.chosen_[2]
 
 
@@ -64,7 +64,7 @@ def test_semantic_ids_and_work():
 
 
 def test_new_documents_inherit_the_offsets_of_their_prefix():
-    retriever = SidRetriever(epochs=10, batch_size=16, beam=100).fit(FOREIGN)
+    retriever = SidRetriever(epochs=10, batch_size=16, learning_rate=0.01, beam=100).fit(FOREIGN)
     fresh = {"doc_id": [f"N{row}" for row in range(8)], "title": [""] * 8}
     fresh["text"] = [" ".join(f"d{row}w{word}" for word in (0, 2, 4)) for row in range(8)]
     retriever.add_documents(fresh)
@@ -74,7 +74,7 @@ def test_new_documents_inherit_the_offsets_of_their_prefix():
 
 def test_weights_come_from_the_validation_queries():
     weak = topic_collection()  # words never match, so only the trained retriever is of use
-    hybrid = Hybrid(retrievers=[BM25(), SidRetriever(epochs=10, batch_size=16)]).fit(weak)
+    hybrid = Hybrid(retrievers=[BM25(), SidRetriever(epochs=10, batch_size=16, learning_rate=0.01)]).fit(weak)
     assert hybrid.weights_.sum() == pytest.approx(1) and hybrid.weights_[1] >= 0.5
     assert hybrid.evaluate(weak.split("test"))["ndcg@10"] > 0.8
 

@@ -36,6 +36,7 @@ VERBS = {
     "evaluate": Verb(_DAILY, "Run a pipeline up to the metrics of every model."),
     "recommend": Verb(_DAILY, "Recommend items to a user, or after a history."),
     "serve": Verb(_DAILY, "Serve a model over HTTP, with an explorer."),
+    "search": Verb(_DAILY, "Search the documents of a run."),
     "inspect": Verb(_DAILY, "Show the stages, trainings and Semantic IDs of a run."),
     "report": Verb(_DAILY, "Show the results of a run, or compare several runs."),
     "rank": Verb(_RESEARCH, "Compare Semantic IDs with hashed ids as features of a ranking model."),

@@ -44,10 +44,10 @@ class PrefixTraining:
         seed: seed of the order of queries.
     """
 
-    epochs: int = 20
+    epochs: int = 10
     batch_size: int = 256
-    learning_rate: float = 0.01
-    weight_decay: float = 0.1
+    learning_rate: float = 0.003
+    weight_decay: float = 1.0
     temperature: float = 0.05
     negatives: int = 100
     exact_below: int = 2**15

@@ -76,13 +76,13 @@ class SidRetriever(Retriever):
     """Children of a prefix; None for about 16 documents per code path."""
     beam: Width = 128
     """Prefixes that the search keeps at each level."""
-    epochs: Count = 30
+    epochs: Count = 10
     """Largest number of passes over the training queries."""
     batch_size: Count = 256
     """Queries of a training step."""
-    learning_rate: Positive = 0.01
+    learning_rate: Positive = 0.003
     """Learning rate of the offsets."""
-    weight_decay: NonNegative = 0.1
+    weight_decay: NonNegative = 1.0
     """Decay of the offsets towards zero."""
     temperature: Positive = 0.05
     """Divisor of the inner products in the softmax."""
