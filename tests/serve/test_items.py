@@ -62,8 +62,9 @@ def test_the_tree_has_every_item_once(client, model):
         return [item for child in page["page"] for item in walk(child["prefix"])]
 
     assert sorted(walk("")) == list(range(100, 124))
-    assert client.get("/prefixes", params={"limit": 1, "offset": 1}).json()["page"][0] == (
-        client.get("/prefixes").json()["page"][1]
+    assert (
+        client.get("/prefixes", params={"limit": 1, "offset": 1}).json()["page"][0]
+        == (client.get("/prefixes").json()["page"][1])
     )
 
 

@@ -33,7 +33,7 @@ _VARIABLES = {
 
 
 class SemanticIdProcessor(CustomLogitProcessor):  # type: ignore[misc]
-    """Logit processor for requests with `custom_params={"semantic_id": true}`; it leaves others as they are."""
+    """Logit processor for requests with `custom_params={"semantic_id": true}`; others stay as they are."""
 
     def __call__(
         self, logits: torch.Tensor, custom_param_list: list[dict[str, Any]] | None = None

@@ -149,6 +149,9 @@ class LiveCatalogue:
             np.append(np.arange(len(ids)), np.full(len(extra), -1)),
             0,
         )
+        if len(model.removed):
+            gone = self._without(self.snapshot, Delete(numbers.ids(model.removed)))
+            self.snapshot = replace(gone, version=0)
 
     def plan_put(self, items: Sequence[dict[str, Any]], vectors: Sequence[Any]) -> Put:
         """Check items to add or to replace, and choose Semantic IDs of the new ones.
@@ -221,11 +224,16 @@ class LiveCatalogue:
             tokens = self._tokens(change, x, picked, numbers[new])
             self._sids.update(numbers[new], tokens, np.zeros(0, np.int64))
             sids = self._sids.view()
-            model, added = model.with_items([ids[place] for place in new], x, tokens)
+            rows = np.full(len(new), -1, np.int64)
+            known = numbers[new] < len(now.model_rows)
+            rows[known] = now.model_rows[numbers[new][known]]
+            rows_before = len(model.item_ids)
+            model, added = model.with_items([ids[place] for place in new], rows, x, tokens)
             if added:
+                rows[rows < 0] = rows_before + np.arange(np.count_nonzero(rows < 0))
                 model_rows = np.full(len(now.numbers), -1, np.int64)
                 model_rows[: len(now.model_rows)] = now.model_rows
-                model_rows[numbers[new]] = model.rows([ids[place] for place in new])
+                model_rows[numbers[new]] = rows
         items = now.items.changed(frame, numbers, np.zeros(0, np.int64), len(now.numbers))
         return Snapshot(model, items, sids, now.numbers, model_rows, now.version + 1, now.hides)
 

@@ -19,9 +19,10 @@ import polars as pl
 from sidkit._core import ItemSet, SidLayout, Trie
 from sidkit._integer_index import IntegerIndex
 from sidkit._tables import read_parquet
-from sidkit.errors import ConfigError, FormatError
+from sidkit.errors import ConfigError, FormatError, SidkitError
 from sidkit.ids import SidTable
 from sidkit.rerank import ItemFeatures
+from sidkit.serve.session import Session
 
 __all__ = ["ServedModel", "open_model"]
 
@@ -48,14 +49,15 @@ def open_model(path: str | os.PathLike[str]) -> ServedModel:
     items = _items(directory / "items.parquet")
     model: Any
     try:
-        from sidkit.serve.session import Session
-
         model, is_session = Session.open(directory), True
-    except (FormatError, ConfigError, ImportError):
+    except (FormatError, ConfigError):
         from sidkit.recommenders import load_model
 
         model, is_session = load_model(directory), False
-    return ServedModel(model, version, items["item_id"], items["count"].to_numpy(), is_session=is_session)
+    found = ServedModel(model, version, items["item_id"], items["count"].to_numpy(), is_session=is_session)
+    if "removed" in items.columns:
+        found.removed = np.flatnonzero(items["removed"].to_numpy())
+    return found
 
 
 class ServedModel:
@@ -67,6 +69,9 @@ class ServedModel:
         item_ids: id of every row.
         counts: training events of every row, int64 (rows,).
         is_session: whether it is a `Session`, which any number of threads may call at a time.
+
+    Attributes:
+        removed: rows of items that had been removed when the model was saved, int64 (n,).
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class ServedModel:
         self._model = model
         self._is_session = is_session
         self.version = version
+        self.removed: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.item_ids = item_ids
         self.counts = counts
         self._lock: AbstractContextManager[Any] = nullcontext() if is_session else threading.Lock()
@@ -145,10 +151,18 @@ class ServedModel:
     def with_items(
         self,
         item_ids: list[Any],
+        rows: npt.NDArray[np.int64],
         vectors: npt.NDArray[np.float32],
         tokens: npt.NDArray[np.uint16] | None,
     ) -> tuple[ServedModel, bool]:
-        """Return a model that recommends more items; itself and False if it needs a new training for that."""
+        """Return a model that recommends more items; itself and False if it needs a new training for that.
+
+        Args:
+            item_ids: the items. Those without a row get the next rows, in this order.
+            rows: row that each of them had before it was removed, int64 (n,), -1 for none.
+            vectors: content vectors, float32 (n, d).
+            tokens: Semantic IDs, uint16 (n, levels), or None.
+        """
         if not hasattr(self._model, "add_items"):
             return self, False
         model = self._model if self._is_session else copy.copy(self._model)
@@ -157,9 +171,9 @@ class ServedModel:
                 model.add_items(item_ids, vectors, tokens=tokens)
             else:
                 model.add_items(item_ids, vectors, sids=_extended(model.sids_, item_ids, tokens))
-        except ConfigError:
+        except SidkitError:  # such as vectors that the model did not have in its training
             return self, False
-        fresh = [item for item, row in zip(item_ids, self.rows(item_ids).tolist(), strict=True) if row < 0]
+        fresh = [item for item, row in zip(item_ids, rows.tolist(), strict=True) if row < 0]
         ids = pl.concat([self.item_ids, pl.Series("item_id", fresh, dtype=self.item_ids.dtype)])
         counts = np.append(self.counts, np.zeros(len(fresh), np.int64))
         return ServedModel(model, self.version, ids, counts, is_session=self._is_session), True
@@ -195,7 +209,8 @@ class ServedModel:
 
 def _items(file: Path) -> pl.DataFrame:
     try:
-        return read_parquet(file, ["item_id", "count"])
+        frame = read_parquet(file)
+        return frame.with_columns(pl.col("item_id", "count"))
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise FormatError(
             f"`{file}` holds no items of a model: expected the columns `item_id` and `count` ({error}). "
