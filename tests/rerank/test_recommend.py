@@ -7,7 +7,7 @@ from tests.worlds import ITEMS, small_recommender, small_world
 
 from sidkit.errors import ConfigError
 from sidkit.evaluate import ListFacts
-from sidkit.rerank import DPP, MMR, AttributeCap, MinimumShare, PopularityCorrection
+from sidkit.rerank import DPP, MMR, AttributeCap, MinimumShare, PopularityCorrection, SlotPolicy
 
 WORLD = small_world()
 COLOURS = pl.DataFrame({"item_id": WORLD.ids[::-1], "colour": [row // 6 for row in range(ITEMS)][::-1]})
@@ -92,3 +92,21 @@ def test_what_cannot_be_is_refused(model):
         model.recommend(HISTORIES[0], rerank=[DPP])
     with pytest.raises(ConfigError, match="`minimum_share` must be the last step"):
         model.recommend(HISTORIES[0], rerank=[MinimumShare(COLOURS, {1: 0.5}), AttributeCap(COLOURS)])
+
+
+def test_slots_are_filled_even_if_no_candidate_is_of_the_group(model):
+    worst = model.recommend(HISTORIES[0], k=ITEMS)[0][: ITEMS - 3][-4:].tolist()
+    catalogue = WORLD.dataset.catalogue()
+    for group in (worst, catalogue.item_set(worst)):
+        for filters in ({}, {"allow": WORLD.ids}, {"exclude": [worst[:1]] * 3}):
+            left = set(worst) - set(worst[:1] if "exclude" in filters else [])
+            rules = [MMR(diversity=0.2, vectors=WORLD.vectors), SlotPolicy(min=2, max=3, items=group)]
+            ids, _ = model.recommend(HISTORIES, k=6, candidates=6, rerank=rules, **filters)
+            assert ids.shape == (3, 6) and all(None not in row and len(set(row)) == 6 for row in ids.tolist())
+            assert all(2 <= len(set(row) & left) <= 3 for row in ids[:2].tolist())
+    plain, _ = model.recommend(HISTORIES[0], k=6)
+    ids, _ = model.recommend(HISTORIES[0], k=6, candidates=6, rerank=SlotPolicy(min=2, items=worst))
+    assert ids.tolist() == [*plain[:4], *worst[:2]]
+    # An item that may not be recommended fills no slot.
+    ids, _ = model.recommend(HISTORIES[0], k=6, rerank=SlotPolicy(min=2, items=worst), allow=plain)
+    assert ids.tolist() == plain.tolist()

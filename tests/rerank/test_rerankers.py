@@ -23,6 +23,7 @@ from sidkit.rerank import (
     MinimumShare,
     Pipeline,
     PopularityCorrection,
+    SlotPolicy,
 )
 
 ITEMS, DIM = 30, 6
@@ -43,6 +44,7 @@ EVERY = {
     "minimum_share": MinimumShare(BRANDS, {3: 0.4}),
     "boost": Boost(RANDOM.normal(size=ITEMS), weight=0.7),
     "popularity_correction": PopularityCorrection(weight=0.8),
+    "slot_policy": SlotPolicy(min=0, max=0, items=range(100, 110)),
 }
 
 
@@ -347,3 +349,69 @@ def test_candidates_that_cannot_be_are_refused():
         rerank(items + np.int32(ITEMS), scores, 2, FEATURES)
     with pytest.raises(DataError, match="list 0 has a candidate whose score is NaN or infinite"):
         rerank(items, scores * np.float32(np.nan), 2, FEATURES)
+
+
+# --- reserved positions
+
+
+def best_list(items, scores, k, group, least, most):
+    """The list with the highest discounted sum of positive gains, by trying all of them."""
+    there = [place for place, item in enumerate(items) if item >= 0]
+    available = sum(items[place] in group for place in there)
+    gain = {place: scores[place] - min(scores[there]) + 1 for place in there}
+    found, highest = [], -1.0
+    for length in range(k + 1):
+        for chosen in itertools.permutations(there, length):
+            members = sum(items[place] in group for place in chosen)
+            if members > most or (length == min(k, len(there)) and members < min(least, available)):
+                continue
+            value = sum(gain[place] / math.log2(rank + 2) for rank, place in enumerate(chosen))
+            if value > highest + 1e-9 and members >= min(least, available):
+                found, highest = list(chosen), value
+    return [items[place] for place in found]
+
+
+@given(
+    width=st.integers(1, 6),
+    live=st.integers(0, 6),
+    k=st.integers(1, 4),
+    seed=st.integers(0, 2**16),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_slots_make_the_best_of_all_lists_that_keep_the_quotas(width, live, k, seed, data):
+    least = data.draw(st.integers(0, k))
+    most = data.draw(st.none() | st.integers(least, k))
+    group = set(np.random.default_rng(seed).permutation(ITEMS)[: data.draw(st.integers(0, ITEMS))].tolist())
+    items, scores = candidates(1, width, seed, [min(live, width)])
+    policy = SlotPolicy(min=least, max=most, items=[100 + row for row in group])
+    found, values = policy.rerank(items, scores, k, FEATURES)
+    expected = best_list(items[0], scores[0], k, group, least, k if most is None else most)
+    assert found[0].tolist() == expected + [-1] * (k - len(expected))
+    assert (np.diff(values[0][: len(expected)]) <= 0).all() and np.isneginf(values[0][len(expected) :]).all()
+
+
+def test_new_items_are_those_without_an_event():
+    features = ItemFeatures(item_ids=FEATURES.item_ids, counts=np.where(np.arange(ITEMS) < 4, 0, 7))
+    items = np.arange(ITEMS - 1, -1, -1, dtype=np.int32)[None]
+    scores = np.arange(ITEMS, 0, -1, dtype=np.float32)[None]
+    for least, most, expected in ((0, None, []), (2, None, [3, 2]), (4, 4, [3, 2, 1, 0])):
+        found, _ = SlotPolicy(min=least, max=most).rerank(items, scores, 5, features)
+        assert found[0].tolist() == [*range(ITEMS - 1, ITEMS - 6 + least, -1), *expected]
+    found, _ = SlotPolicy(min=0, max=1).rerank(items[:, ::-1].copy(), scores, 5, features)
+    assert found[0].tolist() == [0, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"min": 6}, ConfigError, "`min` of `slot_policy` has the wrong value: expected 0 to 5"),
+        ({"min": 3, "max": 2}, ConfigError, "expected 0 to 2, the lower of `max` and the length"),
+        ({"min": -1}, ConfigError, "got -1"),
+        ({"items": "old"}, ConfigError, "expected \"new\", an `ItemSet` or item ids, got 'old'"),
+        ({"items": ["a"]}, DataError, "expected Int64 as in the catalogue, got String"),
+    ],
+)
+def test_slots_that_cannot_be_kept_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        SlotPolicy(**options).rerank(*candidates(1, 8, 0), 5, FEATURES)

@@ -19,11 +19,12 @@ from sidkit.errors import ConfigError
 from sidkit.evaluate import Evaluation, ListFacts, Predictions, Protocol, cold_slices
 from sidkit.ids import SidTable
 from sidkit.recommenders import storage
-from sidkit.recommenders.filters import Query, make_filters
+from sidkit.recommenders.filters import Query, make_filters, restricted
 from sidkit.recommenders.histories import id_rows
 from sidkit.recommenders.new_items import ChangingCatalogue
 from sidkit.recommenders.training_data import TrainingData, same_catalogue, training_data
 from sidkit.rerank import ItemFeatures, Pipeline
+from sidkit.rerank.base import Requirement, merged
 
 __all__ = ["Query", "Recommender", "TrainingData"]
 
@@ -362,7 +363,23 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
             return self._rank_candidates(histories, k, query)
         found = self._rank_candidates(histories, max(k, query.candidates), query)
         features = ItemFeatures(item_ids=self.item_ids_, counts=self.item_counts_, learned=self._item_vectors)
+        for rows, count in reranker.required(k, features):
+            found = self._with_candidates(found, histories, query, (rows, count))
         return reranker.rerank(*found, k, features)
+
+    def _with_candidates(
+        self, found: Ranked, histories: Sequences, query: Query, requirement: Requirement
+    ) -> Ranked:
+        """Search for candidates of a group in lists that have too few of them."""
+        rows, count = requirement
+        mask = np.zeros(len(self.item_ids_), bool)
+        mask[rows] = True
+        short = np.flatnonzero((mask[found[0]] & (found[0] >= 0)).sum(axis=1) < count)
+        if not len(short):
+            return found
+        some = query.take(short)
+        some = replace(some, allow=restricted(some.allow, mask), on_progress=ignore_progress)
+        return merged(found, short, self._rank_candidates(histories.take(short), count, some))
 
     def _rank_candidates(self, histories: Sequences, k: int, query: Query) -> Ranked:
         """Rank items after histories before any re-ranking."""

@@ -12,7 +12,7 @@ from sidkit.data import Sequences
 from sidkit.decode.options import ignore_progress
 from sidkit.recommenders.histories import ItemIndex, ParsedHistories
 
-__all__ = ["Filters", "Query", "item_sets", "make_filters"]
+__all__ = ["Filters", "Query", "item_sets", "make_filters", "restricted"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,15 @@ def make_filters(
         else:
             excluded = given if excluded is None else _joined(excluded, given)
     return Filters(excluded, allowed)
+
+
+def restricted(allow: Sequences | None, mask: npt.NDArray[np.bool_]) -> Sequences:
+    """Keep the items of a mask, bool (items,), in a filter; all of them if there is no filter."""
+    if allow is None:
+        return _one_row(np.flatnonzero(mask))
+    kept = mask[allow.values]
+    row = np.repeat(np.arange(len(allow)), allow.lengths)
+    return Sequences.from_lengths(allow.values[kept], np.bincount(row[kept], minlength=len(allow)))
 
 
 def item_sets(trie: Trie, allow: Sequences | None) -> ItemSet | list[ItemSet] | None:

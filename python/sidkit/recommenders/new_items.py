@@ -13,6 +13,7 @@ from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.ids import SidTable
 from sidkit.ids.append import append_ids, append_items
+from sidkit.recommenders.filters import restricted
 from sidkit.recommenders.histories import ItemIndex, id_rows
 
 __all__ = ["ChangingCatalogue", "NewItems"]
@@ -230,17 +231,12 @@ class ChangingCatalogue:
         """Leave removed items out of a filter; None if all items may be recommended."""
         if not self.removed_.any():
             return allow
-        if allow is None:
-            return self._present
-        kept = ~self.removed_[allow.values]
-        row = np.repeat(np.arange(len(allow)), allow.lengths)
-        return Sequences.from_lengths(allow.values[kept], np.bincount(row[kept], minlength=len(allow)))
+        return self._present if allow is None else restricted(allow, ~self.removed_)
 
     @cached_property
     def _present(self) -> Sequences:
         """Rows of the items that were not removed, as a filter for all histories."""
-        rows = np.flatnonzero(~self.removed_).astype(np.int32)
-        return Sequences.from_lengths(rows, np.array([len(rows)]))
+        return restricted(None, ~self.removed_)
 
     @cached_property
     def _index(self) -> ItemIndex:

@@ -4,6 +4,7 @@
     Deduplicate             removal of near-identical items
     AttributeCap            at most n items per brand, genre, …
     MinimumShare            at least a share of the list from a group
+    SlotPolicy              from n to m items of a group, such as new ones
     Boost                   additive boosts, such as freshness or margin
     PopularityCorrection    log-q correction with a weight
     Pipeline                several of them in a row
@@ -27,6 +28,7 @@ from sidkit.rerank.mmr import MMR
 from sidkit.rerank.pipeline import Pipeline
 from sidkit.rerank.popularity_correction import PopularityCorrection
 from sidkit.rerank.registry import RERANKERS
+from sidkit.rerank.slot_policy import SlotPolicy
 
 __all__ = [
     "DPP",
@@ -41,6 +43,7 @@ __all__ = [
     "Pipeline",
     "PopularityCorrection",
     "Reranker",
+    "SlotPolicy",
     "item_attribute",
     "item_numbers",
 ]

@@ -13,12 +13,14 @@ import polars as pl
 from sidkit._params import Parameters
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["ItemFeatures", "Ranked", "Reranker", "best", "taken"]
+__all__ = ["ItemFeatures", "Ranked", "Requirement", "Reranker", "best", "merged", "taken"]
 
 Int32 = npt.NDArray[np.int32]
 Float32 = npt.NDArray[np.float32]
 #: Items int32 (m, k), best first, padded with -1, and their scores float32 (m, k), padded with -inf.
 Ranked = tuple[Int32, Float32]
+#: Rows of a group of items, int64 (n,), and the number of them that a list needs.
+Requirement = tuple[npt.NDArray[np.int64], int]
 
 
 def _no_vectors() -> None:
@@ -80,6 +82,15 @@ class Reranker(Parameters, ABC):
         _check(items, scores, k, len(features.item_ids))
         return self._rerank(items, scores, k, features)
 
+    def required(self, k: int, features: ItemFeatures) -> list[Requirement]:
+        """Return groups of items of which every list needs some, so that they must be candidates.
+
+        Args:
+            k: length of the lists.
+            features: facts about the items.
+        """
+        return []
+
     @abstractmethod
     def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
         """Choose and order k of the candidates, which are valid."""
@@ -119,6 +130,24 @@ def best(items: Int32, scores: Float32, k: int) -> Ranked:
     if missing > 0:
         order = np.pad(order, ((0, 0), (0, missing)), constant_values=-1)
     return taken(items, scores, order)
+
+
+def merged(found: Ranked, rows: npt.NDArray[np.int64], more: Ranked) -> Ranked:
+    """Add candidates to some of the lists, best first; those that are in a list already are not repeated.
+
+    Args:
+        found: candidates (m, candidates).
+        rows: lists that get more, (n,).
+        more: their further candidates, (n, count).
+    """
+    (items, scores), (new, values) = found, more
+    repeated = (new[:, :, None] == items[rows][:, None, :]).any(axis=2)
+    added = np.full((len(items), new.shape[1]), -1, np.int32)
+    added[rows] = np.where(repeated, np.int32(-1), new)
+    extra = np.full(added.shape, -np.inf, np.float32)
+    extra[rows] = np.where(added[rows] >= 0, values, np.float32(-np.inf))
+    wide = np.concatenate([items, added], axis=1), np.concatenate([scores, extra], axis=1)
+    return best(*wide, wide[0].shape[1])
 
 
 def _check(items: Int32, scores: Float32, k: int, n_items: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sidkit.errors import ConfigError
-from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, best
+from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Requirement, Reranker, best
 
 __all__ = ["Pipeline"]
 
@@ -48,6 +48,10 @@ class Pipeline(Reranker):
         if early:
             raise ConfigError(f"`{early[0]}` must be the last step, since it counts positions of the list")
         return cls(steps)
+
+    def required(self, k: int, features: ItemFeatures) -> list[Requirement]:
+        """Return the groups that the steps need."""
+        return [each for step in Pipeline.of(self).steps for each in step.required(k, features)]
 
     def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
         steps = Pipeline.of(self).steps
