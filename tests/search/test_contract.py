@@ -12,6 +12,14 @@ from sidkit.search import RETRIEVERS, Collection, load_retriever
 SETTINGS = {
     "bm25": {},
     "dense": {},
+    "dsi": {
+        "epochs": 40,
+        "codebook_size": 3,
+        "d_model": 32,
+        "layers": 1,
+        "learning_rate": 0.01,
+        "dropout": 0.0,
+    },
     "hybrid": {"retrievers": ("bm25", "dense")},
     "ivf": {"probes": 100},
     "sid": {"epochs": 4, "beam": 8},
@@ -60,7 +68,7 @@ class TestContract:
     def test_evaluation(self, method, fitted):
         found = fitted(method).evaluate(WORLD.split("test"))
         assert found["ndcg@10"] > 0.7 and found.protocol["split"] == "test"
-        with pytest.raises(DataError, match="nothing can be evaluated"):
+        with pytest.raises(DataError, match="nothing to evaluate"):
             fitted(method).evaluate(WORLD.split("test").take(np.empty(0, np.int64)))
 
     def test_saved_and_loaded(self, method, fitted, tmp_path):

@@ -87,7 +87,9 @@ def test_training_connects_queries_with_documents(exact_below):
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     pairs = np.arange(80), np.arange(80) % 40
     losses = []
-    training = PrefixTraining(epochs=30, batch_size=16, learning_rate=0.01, exact_below=exact_below, negatives=8, beam=4)
+    training = PrefixTraining(
+        epochs=30, batch_size=16, learning_rate=0.01, exact_below=exact_below, negatives=8, beam=4
+    )
     learned = train_vectors(
         content, tokens, queries, pairs, training, lambda epoch, loss, offsets: losses.append(loss)
     )
@@ -100,7 +102,9 @@ def test_training_is_repeatable_and_decay_pulls_to_the_start():
     tokens, content, queries = world(1)
     pairs = np.arange(5), np.arange(5)
     first, second, decayed = (
-        train_vectors(content, tokens, queries, pairs, PrefixTraining(epochs=3, learning_rate=0.01, weight_decay=decay))
+        train_vectors(
+            content, tokens, queries, pairs, PrefixTraining(epochs=3, learning_rate=0.01, weight_decay=decay)
+        )
         for decay in (0.1, 0.1, 30.0)
     )
     assert (first.documents == second.documents).all() and (first.queries == second.queries).all()

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 
 from sidkit.search import Collection
+from sidkit.search.dsi import TextVectors
 
 TOPICS = 8
 #: Words of the documents and of the queries of each topic; the two share none.
@@ -19,6 +20,15 @@ def encode_words(texts, **_):
     vectors = [sum(map(_vector, re.findall(r"\w+", text.lower())), np.zeros(DIM)) for text in texts]
     lengths = [max(np.linalg.norm(each), 1e-9) for each in vectors]
     return np.array([each / length for each, length in zip(vectors, lengths, strict=True)], np.float32)
+
+
+def encode_tokens(texts, model, max_tokens):
+    """A random vector for each word."""
+    values = np.zeros((len(texts), max_tokens, DIM), np.float16)
+    words = [re.findall(r"\w+", text.lower())[:max_tokens] for text in texts]
+    for row, each in enumerate(words):
+        values[row, : len(each)] = [_vector(word) for word in each]
+    return TextVectors(values, np.array([len(each) for each in words]))
 
 
 def _vector(word):

@@ -1,6 +1,7 @@
 """Search: retrieval of documents by Semantic IDs, with baselines, metrics and growing collections.
 
     collection      documents, queries and relevance labels; layouts of sidkit, BEIR and TREC
+    retrievers      SidRetriever, the default; DSI; BM25, Dense, IVF and Hybrid
     prefixes        vectors of the prefixes of Semantic IDs: beam search, and training on queries
     evaluation      metrics, intervals, paired tests, TREC run files
 
@@ -40,12 +41,14 @@ from sidkit.search.storage import load_retriever
 if TYPE_CHECKING:
     from sidkit.search.retrievers.bm25 import BM25
     from sidkit.search.retrievers.dense import Dense
+    from sidkit.search.retrievers.dsi import DSI
     from sidkit.search.retrievers.hybrid import Hybrid
     from sidkit.search.retrievers.ivf import IVF
     from sidkit.search.retrievers.sid import SidRetriever
 
 __all__ = [
     "BM25",
+    "DSI",
     "IVF",
     "RETRIEVERS",
     "Collection",
@@ -69,6 +72,7 @@ __all__ = [
 
 _MODULES = {
     "BM25": "bm25",
+    "DSI": "dsi",
     "Dense": "dense",
     "Hybrid": "hybrid",
     "IVF": "ivf",

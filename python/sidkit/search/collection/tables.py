@@ -293,7 +293,7 @@ def _relevance(column: pl.Series) -> pl.Series:
     if not exact or found.null_count() or (len(found) and not found.abs().max() <= _RELEVANCE_LIMIT):  # type: ignore[operator]
         raise DataError(
             f"`relevance` of `qrels` is invalid: expected integers from 0 (not relevant) to "
-            f"{_RELEVANCE_LIMIT} everywhere, got {column.dtype} such as {some(column.unique(maintain_order=True), 3)}. "
+            f"{_RELEVANCE_LIMIT}, got {column.dtype} such as {some(column.unique(maintain_order=True), 3)}. "
             "Correct it."
         )
     return found.rename("relevance")
