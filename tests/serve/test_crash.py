@@ -12,9 +12,8 @@ WRITER = Path(__file__).parent / "writer_process.py"
 def test_acknowledged_records_survive_kills(tmp_path):
     random_generator, acknowledged = random.Random(3), -1
     for _ in range(3):
-        with subprocess.Popen(
-            [sys.executable, WRITER, tmp_path], stdout=subprocess.PIPE, text=True
-        ) as process:
+        command = [sys.executable, WRITER, tmp_path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for _ in range(random_generator.randint(20, 200)):
                 acknowledged = int(process.stdout.readline())
             process.send_signal(signal.SIGKILL)

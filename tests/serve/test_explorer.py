@@ -11,8 +11,9 @@ from tests.serve.conftest import source_of
 from sidkit.serve.http import ServerSettings, create_app
 
 pytest.importorskip("playwright")
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("uvicorn")
 
+import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -62,9 +63,8 @@ def page(browser, address):
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
-    page.on(
-        "request", lambda request: request.url.startswith((address, "data:")) or wrong.append(request.url)
-    )
+    ours = (address, "data:")
+    page.on("request", lambda request: request.url.startswith(ours) or wrong.append(request.url))
     page.goto(address)
     expect(page.locator("#results li")).to_have_count(10)
     expect(page.locator("#list li")).to_have_count(10)
@@ -87,19 +87,13 @@ def test_search_and_pages(page):
 
 
 def test_titles_are_text(page):
-    for title in (
-        "<script>alert(1)</script>",
-        "</style></title></script><svg onload=alert(1)>",
-        "日本語のタイトル",
-    ):
+    for place, title in enumerate((TITLES[1], TITLES[3], TITLES[6])):
         page.fill("#query", title)
         expect(page.locator("#results li button.link")).to_have_text([title])
         page.click("#results li button.link")
         expect(page.locator("#item-title")).to_have_text(title)
         page.click("#item > button")
-        expect(page.locator("#history li")).to_contain_text(
-            [title] if page.locator("#history li").count() == 1 else []
-        )
+        expect(page.locator("#history li button.link").nth(place)).to_have_text(title)
 
 
 def test_the_page_fits_a_small_screen(page):

@@ -37,6 +37,7 @@ VERBS = {
     "recommend": Verb(_DAILY, "Recommend items to a user, or after a history."),
     "serve": Verb(_DAILY, "Serve a model over HTTP, with an explorer."),
     "search": Verb(_DAILY, "Search the documents of a run."),
+    "export": Verb(_DAILY, "Export the encoder of a model as ONNX."),
     "inspect": Verb(_DAILY, "Show the stages, trainings and Semantic IDs of a run."),
     "report": Verb(_DAILY, "Show the results of a run, or compare several runs."),
     "rank": Verb(_RESEARCH, "Compare Semantic IDs with hashed ids as features of a ranking model."),
