@@ -10,5 +10,6 @@ recipes      settings of the trainings
 beams        accuracy and speed by beam width
 tokenizers   comparison of tokenizers
 ranking      Semantic IDs in ranking models
+search       retrievers on document collections
 documents    marked blocks of Markdown files
 """

@@ -9,13 +9,14 @@ from sidkit.report.tables.independent import read_independent
 from sidkit.report.tables.ranking import ranking_table
 from sidkit.report.tables.recipes import recipes_table
 from sidkit.report.tables.results import results_tables
+from sidkit.report.tables.search import search_table
 from sidkit.report.tables.stored import stored_runs
 from sidkit.report.tables.tokenizers import tokenizers_tables
 
 __all__ = ["KINDS", "main"]
 
 #: Kinds of blocks: `results:beauty`, `recipes:beauty`, `beams:beauty/rqtransformer-seed0`,
-#: `tokenizers:beauty`, and `ranking:comparison ml-100k/embeddings-1024`.
+#: `tokenizers:beauty`, `ranking:comparison ml-100k/embeddings-1024`, and `search:nfcorpus/search`.
 KINDS: dict[str, Write] = {
     "results": lambda results, dataset: results_tables(
         stored_runs(results, dataset), read_independent(results / "independent.toml")
@@ -24,6 +25,7 @@ KINDS: dict[str, Write] = {
     "beams": lambda results, run: beams_table(read_beams(results / run / "beams.json")),
     "tokenizers": lambda results, dataset: tokenizers_tables(results / "tokenizers", dataset),
     "ranking": lambda results, subject: ranking_table(results / "ranking", subject),
+    "search": search_table,
 }
 
 

@@ -1,0 +1,130 @@
+r"""Search in a million vectors: prefix tree against the inverted file of faiss, on one thread.
+
+    OMP_NUM_THREADS=1 python benches/python/search_latency.py --out benches/record/search-latency.json
+
+Vectors are unit vectors of 384 dimensions around 20,000 centres, in clusters whose sizes vary; queries are
+documents with noise. Recall is that of the exact ten nearest by inner product. Both indexes are trained on
+the same sample; every combination of beam or probes is timed by the processor time of single searches.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from sidkit import HierarchicalKMeans
+from sidkit.evaluate.machine import machine_facts, version_facts
+from sidkit.search.prefixes import PrefixTree
+
+K, DIM, CENTRES, QUERIES, SAMPLE = 10, 384, 20_000, 200, 100_000
+
+
+def world(documents, noise=0.7):
+    """Documents and queries, float32 of length 1."""
+    random = np.random.default_rng(0)
+    coarse = random.standard_normal((200, DIM), np.float32)
+    centres = 0.8 * coarse[random.integers(0, 200, CENTRES)] + random.standard_normal(
+        (CENTRES, DIM), np.float32
+    )
+    shares = random.gamma(1.0, size=CENTRES)
+    owners = random.choice(CENTRES, documents, p=shares / shares.sum())
+    x = np.empty((documents, DIM), np.float32)
+    for start in range(0, documents, 100_000):
+        some = owners[start : start + 100_000]
+        x[start : start + len(some)] = centres[some] + noise * random.standard_normal(
+            (len(some), DIM), np.float32
+        )
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    queries = x[random.integers(0, documents, QUERIES)] + 0.03 * random.standard_normal(
+        (QUERIES, DIM), np.float32
+    )
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    return x, queries
+
+
+def timed(search, queries, exact):
+    """Recall, and the median of the best of three processor times of every query, in milliseconds."""
+    times, hits = np.full((3, len(queries)), np.inf), 0
+    for repeat in range(3):
+        for place in range(len(queries)):
+            one = queries[place : place + 1]
+            began = time.process_time_ns()
+            found = search(one)
+            times[repeat, place] = time.process_time_ns() - began
+            if repeat == 0:
+                hits += len(set(found[0].tolist()) & set(exact[place].tolist()))
+    return hits / (K * len(queries)), float(np.median(times.min(axis=0))) / 1e6
+
+
+def measured_tree(x, sample):
+    """The tree, and the processor seconds that it took."""
+    began = time.process_time()
+    sizes = (256, 64) if len(x) > 100_000 else (32, 32)
+    tokenizer = HierarchicalKMeans(2, sizes, standardize=False, iterations=8, balanced=False, threads=1)
+    tree = PrefixTree.build(tokenizer.fit(sample).encode(x), x)
+    built = {"tree": time.process_time() - began}
+    print("tree", [len(each) for each in tree.prefixes], built, flush=True)
+    return tree, built
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--lists", type=int, nargs="+", default=[1024, 4096])
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    faiss.omp_set_num_threads(1)
+    x, queries = world(given.documents)
+    exact = exact_top(queries, x)
+    sample = x[np.random.default_rng(1).permutation(len(x))[:SAMPLE]]
+    tree, built = measured_tree(x, sample)
+    rows = []
+    for beam in (8, 16, 32, 64, 128, 256):
+        recall, cost = timed(lambda one, beam=beam: tree.search(one, K, beam)[0], queries, exact)
+        rows.append({"index": "prefix tree", "beam": beam, "recall": recall, "milliseconds": cost})
+        print(rows[-1], flush=True)
+    for lists in given.lists:
+        began = time.process_time()
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, lists, faiss.METRIC_INNER_PRODUCT)
+        index.cp.niter = 8
+        index.train(sample)
+        index.add(x)
+        built[f"ivf{lists}"] = time.process_time() - began
+        print("ivf", lists, built, flush=True)
+        for probes in (2, 4, 8, 16, 32, 64, 128):
+            index.nprobe = probes
+            recall, cost = timed(lambda one, index=index: index.search(one, K)[1], queries, exact)
+            rows.append({"index": f"IVF{lists}", "probes": probes, "recall": recall, "milliseconds": cost})
+            print(rows[-1], flush=True)
+    stored = {
+        "documents": given.documents,
+        "queries": QUERIES,
+        "build_cpu_seconds": built,
+        "rows": rows,
+        "machine": machine_facts(),
+        "versions": {**version_facts(), "faiss": faiss.__version__},
+    }
+    given.out.write_text(json.dumps(stored, indent=1) + "\n")
+
+
+def exact_top(queries, x):
+    """The exact nearest by inner product, block by block."""
+    best = np.full((len(queries), K), -1, np.int64)
+    scores = np.full((len(queries), K), -np.inf, np.float32)
+    for start in range(0, len(x), 100_000):
+        block = queries @ x[start : start + 100_000].T
+        top = np.argpartition(-block, K, axis=1)[:, :K]
+        both = np.concatenate([scores, np.take_along_axis(block, top, axis=1)], axis=1)
+        rows = np.concatenate([best, top + start], axis=1)
+        order = np.argsort(-both, axis=1, kind="stable")[:, :K]
+        best, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(both, order, axis=1)
+    return best
+
+
+if __name__ == "__main__":
+    main()
