@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,7 @@ def _pieces(
             store.add(keys[chunk], np.concatenate(fresh))
 
 
+@lru_cache(maxsize=2)  # a query at a time must not load the weights again
 def _load(directory: Path, max_tokens: int | None) -> Any:
     # torch takes seconds to import, and a complete cache does not need it.
     require("sentence_transformers", extra="embed")

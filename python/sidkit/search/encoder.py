@@ -9,6 +9,8 @@ from sidkit.embed import embed_texts
 
 __all__ = ["encode", "unit_vectors"]
 
+_FEWEST_TO_CACHE = 32
+
 
 def encode(texts: Sequence[str], model: str, cache: str | None = None) -> npt.NDArray[np.float32]:
     """Embed texts with a sentence encoder, and scale the vectors to length 1.
@@ -16,7 +18,8 @@ def encode(texts: Sequence[str], model: str, cache: str | None = None) -> npt.ND
     Args:
         texts: n texts, at least one.
         model: as in `sidkit.embed.embed_texts`.
-        cache: directory of cached vectors; None for no cache.
+        cache: directory of cached vectors; None for no cache. Fewer than 32 texts, such as single queries, are
+            not cached, since every call adds a file.
 
     Returns:
         float32 (n, d).
@@ -24,7 +27,8 @@ def encode(texts: Sequence[str], model: str, cache: str | None = None) -> npt.ND
     Raises:
         ConfigError: if there is no such model.
     """
-    return unit_vectors(embed_texts(texts, model=model, cache=cache))
+    kept = cache if len(texts) >= _FEWEST_TO_CACHE else None
+    return unit_vectors(embed_texts(texts, model=model, cache=kept))
 
 
 def unit_vectors(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
