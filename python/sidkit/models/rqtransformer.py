@@ -12,9 +12,10 @@ under the prefix: a distribution that is normalized once and not at every level,
 of locally normalized models (Lafferty et al., ICML 2001). Items are encoded by the same vectors, so input and
 output share parameters.
 
-In a large catalogue (`sample_above`), the softmax over the tree is estimated from a sample of its nodes with
-log-q correction, and so is a softmax over the prefixes of each length, whose scores take the place of the
-masses in beam search. A training step then costs the same for any size of the catalogue.
+In a large catalogue (`sample_above`), there is a softmax over the children of each prefix instead, estimated
+from a sample of the children with log-q correction (Bengio and Senécal, IEEE Transactions on Neural Networks
+2008). Children of one prefix compete closely, so a few of them tell more than many of the whole catalogue. A
+training step then costs the same for any size of the catalogue.
 
 Shapes: B users, T positions, P real positions, N items, L levels, M nodes of the tree, D = d_model.
 """
@@ -32,16 +33,14 @@ from sidkit.models.layers.blocks import CausalBlock, recur
 from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.layers.lengths import length_groups
 from sidkit.models.layers.softmax import softmax_loss
-from sidkit.models.tree.decoding import TreeState, TreeVectors, advance
+from sidkit.models.tree.decoding import TreeState, TreeVectors, advance, leaf_log_probs
 from sidkit.models.tree.growth import grow
 from sidkit.models.tree.node_sampler import NodeSampler
 from sidkit.models.tree.node_vectors import NodeVectors, node_counts
+from sidkit.models.tree.sibling_sample import SiblingSample
 from sidkit.models.tree.sid_tree import SidTree
 
 __all__ = ["RQTransformerNetwork"]
-
-# Draws for a softmax over prefixes, relative to those for whole Semantic IDs: there are fewer prefixes.
-_PREFIX_DRAWS = 4
 
 
 class RQTransformerNetwork(nn.Module):
@@ -66,7 +65,7 @@ class RQTransformerNetwork(nn.Module):
         max_items: most recent items of a history that are encoded.
         backbone: encoder of a history: GRUs as in GRU4Rec (Hidasi et al., ICLR 2016), or causal attention.
         prefix_rows: rows of the table of prefixes; with more prefixes than rows, these are hashed.
-        sample_above: number of Semantic IDs up to which softmaxes are exact.
+        sample_above: number of Semantic IDs up to which there is one softmax over all of them.
         item_dropout: see `NodeVectors`.
         owned: see `NodeVectors`.
         added: see `NodeVectors`.
@@ -77,6 +76,8 @@ class RQTransformerNetwork(nn.Module):
 
     inputs: Literal["tokens", "items"] = "items"
     user_buckets = 0
+    #: Added to the scores of Semantic IDs without a vector of their own in evaluation, see `NodeVectors`.
+    new_item_bias: float = 0.0
 
     def __init__(
         self,
@@ -236,15 +237,15 @@ class RQTransformerNetwork(nn.Module):
 
     @property
     def exact(self) -> bool:
-        """True if all Semantic IDs are scored."""
+        """True if there is one softmax over all Semantic IDs, False if there is one for each prefix."""
         return self.tree.level_nodes[-1] <= self.sample_above
 
     def sampler(self, counts: npt.NDArray[np.integer], negatives: int) -> NodeSampler | None:
-        """Return the sampler that a training of a large catalogue needs, None if softmaxes are exact.
+        """Return the sampler that a training of a large catalogue needs, None if the softmax is exact.
 
         Args:
             counts: training events of each item, int64 (N,).
-            negatives: draws from all Semantic IDs per step.
+            negatives: draws from the children of a prefix for each estimate of a softmax.
         """
         return None if self.exact else NodeSampler(self.tree, counts, negatives)
 
@@ -291,8 +292,8 @@ class RQTransformerNetwork(nn.Module):
                 every call.
 
         Returns:
-            Natural-log losses, f32: of the Semantic ID among all, (1,); with a sampler, of the prefixes of
-            each length among those of that length, (L,), of which the last is that of the Semantic ID.
+            Natural-log losses, f32: of the Semantic ID among all, (1,); with a sampler, of each token among
+            those that continue the prefix before it, (L,), whose sum is that of the Semantic ID.
         """
         real = target < self.items  # (B, T)
         leaf = self.tree.leaf.long()
@@ -300,15 +301,34 @@ class RQTransformerNetwork(nn.Module):
         if token_masking:
             read = self._masked(read, token_masking)
         goals = self.tree.paths(leaf[target[real]]).flip(-1)  # (P, L)
-        last = self.tree.levels - 1
-        scored = [last] if sampler is None else list(range(last + 1))
-        columns, chances = zip(*(self._columns(level, sampler) for level in scored), strict=True)
-        # The vectors of all nodes that the step needs, each once.
-        below = self.vectors.lone_leaves
-        needed = [read.flatten(), *(below[goals[:, level]] for level in scored), *(below[c] for c in columns)]
-        nodes, place = torch.unique(torch.cat(needed), return_inverse=True)
+        if sampler is None:
+            columns = self._trained_leaves()
+            h, (candidates,) = self._encoded(history, real, read, [columns])
+            goal = torch.searchsorted(columns, goals[:, -1].contiguous())
+            return softmax_loss(h, candidates, goal, label_smoothing=label_smoothing)[None] / len(h)
+        sample = SiblingSample.draw(sampler, goals)
+        h, vectors = self._encoded(history, real, read, sample.nodes)
+        return sample.losses(h, vectors) / len(h)
+
+    def _encoded(
+        self, history: Tensor, real: Tensor, read: Tensor, needed: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Encode histories, and compute the vectors of the nodes that a step needs, each once.
+
+        Args:
+            history: int64 (B, T).
+            real: positions with a target, bool (B, T).
+            read: node of each position, int64 (B, T).
+            needed: nodes, int64 of any shapes; -1 has a vector of zeros.
+
+        Returns:
+            Vectors of the positions with a target, f32 (P, D), and those of `needed`, (..., D).
+        """
+        flat = torch.cat([read.flatten(), *(part.flatten() for part in needed)])
+        flat = torch.where(flat >= 0, self.vectors.lone_leaves[flat.clamp(min=0)], -1)
+        nodes, place = torch.unique(flat, return_inverse=True)
         vectors = self.vectors(nodes)  # (n, D)
-        places = torch.split(place, [len(part) for part in needed])
+        places = torch.split(place, [read.numel(), *(part.numel() for part in needed)])
         inputs = places[0].view(read.shape)  # (B, T)
         h = torch.cat(
             [
@@ -318,33 +338,17 @@ class RQTransformerNetwork(nn.Module):
                 for rows, width in length_groups(real.sum(1))
             ]
         ).float()  # (P, D)
-        losses = []
-        for index, level in enumerate(scored):
-            own, others = places[1 + index], places[1 + len(scored) + index]
-            goal, candidates = goals[:, level].contiguous(), nn.functional.embedding(others, vectors)
-            if chances[index] is None:
-                goal = torch.searchsorted(columns[index], goal)
-                losses.append(softmax_loss(h, candidates, goal, label_smoothing=label_smoothing))
-                continue
-            at = torch.searchsorted(columns[index], goal).clamp(max=len(candidates) - 1)
-            at = torch.where(columns[index][at] == goal, at, -1)
-            positive = (h * nn.functional.embedding(own, vectors)).sum(-1)
-            losses.append(softmax_loss(h, candidates, at, offset=-chances[index], positive=positive))
-        return torch.stack(losses) / len(h)
+        found = [
+            nn.functional.embedding(at.view(part.shape), vectors)
+            for at, part in zip(places[1:], needed, strict=True)
+        ]
+        return h, found
 
-    def _columns(self, level: int, sampler: NodeSampler | None) -> tuple[Tensor, Tensor | None]:
-        """Return the nodes that a softmax compares, ascending, and the log-chances of sampled ones."""
-        nodes, device = self.tree.level(level), self.tree.leaf.device
-        if sampler is None or nodes.stop - nodes.start <= self._exact_prefixes(sampler, level):
-            every = torch.arange(nodes.start, nodes.stop, device=device)
-            return every[self.vectors.row[nodes] >= 0] if self.vectors.mapped else every, None
-        last = level == self.tree.levels - 1
-        drawn, chance = sampler.sample(level, None if last else sampler.draws // _PREFIX_DRAWS)
-        return drawn.to(device), chance.to(device)
-
-    def _exact_prefixes(self, sampler: NodeSampler, level: int) -> int:
-        """Return the number of nodes up to which a level is not sampled."""
-        return sampler.draws if level == self.tree.levels - 1 else sampler.draws // _PREFIX_DRAWS
+    def _trained_leaves(self) -> Tensor:
+        """Return the nodes that the softmax over Semantic IDs compares in training, ascending."""
+        nodes = self.tree.leaves
+        every = torch.arange(nodes.start, nodes.stop, device=self.tree.leaf.device)
+        return every[self.vectors.row[nodes] >= 0] if self.vectors.mapped else every
 
     def _masked(self, read: Tensor, masking: float) -> Tensor:
         """Replace nodes by the prefix in front of their first masked token, -1 if that is the first."""
@@ -381,11 +385,13 @@ class RQTransformerNetwork(nn.Module):
 
         Args:
             hidden: vector at the end of each history, f32 (B, D).
+
+        Raises:
+            ConfigError: if there are too many Semantic IDs.
         """
-        leaves = self._frozen().level(self.tree.levels - 1)
-        if leaves is None:
+        scores = leaf_log_probs(self._frozen(), hidden, self.exact)  # (B, M_last)
+        if scores is None:
             raise ConfigError(f"{self.items} items are too many to score all of them: use beam search")
-        scores = nn.functional.linear(hidden, leaves.float()).log_softmax(-1)  # (B, M_last)
         return scores.index_select(1, self.tree.leaf.long() - self.tree.leaves.start)
 
     def item_scores(self, history: Tensor, lengths: Tensor) -> Tensor:
@@ -410,8 +416,7 @@ class RQTransformerNetwork(nn.Module):
             tokens: last token of each row, int64 (B·W,); `None` at the first level.
 
         Returns:
-            f32 (B·W, K_level): -inf where no item is. Exact ones are normalized over the others; estimated
-            ones add up to the log-probability of the prefix, up to the error of the estimate.
+            f32 (B·W, K_level), normalized over the tokens that continue the prefix; -inf for others.
         """
         return advance(state, self.sizes, parents, tokens)
 
@@ -432,4 +437,5 @@ class RQTransformerNetwork(nn.Module):
         """Return the vectors for decoding, computed once in evaluation mode."""
         if self._ready is None or self.training:
             self._ready = TreeVectors(self.vectors, self.sample_above)
+        self._ready.new_item_bias = self.new_item_bias
         return self._ready

@@ -37,8 +37,8 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     A history is encoded once, however wide the beam, and the probability of a Semantic ID is a softmax over
     the tree of all of them. It is the fastest generative recommender to train and to use, and the default of
-    `sidkit run`. In a large catalogue, the softmax is estimated from a sample, so that the cost of a training
-    step does not grow with the number of items.
+    `sidkit run`. In a large catalogue, there is a softmax over the children of each prefix instead, estimated
+    from a sample, so that the cost of a training step does not grow with the number of items.
 
     Example:
         >>> model = RQTransformer(epochs=12)
@@ -48,6 +48,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     method: ClassVar[str] = "rqtransformer"
     network_class: ClassVar[type[nn.Module]] = RQTransformerNetwork
+    not_in_identity: ClassVar[frozenset[str]] = GenerativeRecommender.not_in_identity | {"new_item_bias"}
 
     epochs: Positive = 10.0
     min_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 800
@@ -74,12 +75,10 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     content: bool = True
     """Use the item vectors in addition to the Semantic IDs, where `fit` is given some."""
     sample_above: Count = 2**15
-    """Number of Semantic IDs up to which the softmax is exact; above, it is estimated from a sample."""
-    negatives: Count = 2**12
-    """Semantic IDs drawn for each estimate of the softmax; of the prefixes of each length, a quarter as
-    many."""
-    prefix_weight: NonNegative = 1.0
-    """Weight of the losses of prefixes relative to that of the Semantic ID, where softmaxes are estimated."""
+    """Number of Semantic IDs up to which there is one softmax over all of them; above, there is one over the
+    children of each prefix, estimated from a sample."""
+    negatives: Count = 16
+    """Children of a prefix that are drawn for each estimate of a softmax."""
     graph: bool = True
     """Fit a `TransitionGraph` as well, and mix it with the probabilities where `scoring` is `fused`; for
     catalogues up to `sample_above`."""
@@ -87,6 +86,10 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     """Share of the items that are represented by their codes, shared prefixes and content alone, a fresh draw
     at every step. Above 0, the network learns to score items that it has never seen, and items without a
     training event are not compared with the others in training."""
+    new_item_bias: NonNegative = 0.0
+    """Added to the natural-log scores of items without a vector of their own in recommendations: those that
+    were added, and with `item_dropout` those without a training event. Larger values recommend more of
+    them; it can be changed after `fit`."""
     prefix_rows: Count = 2**18
     """Trained vectors of prefixes; where there are more prefixes, these are hashed."""
 
@@ -138,14 +141,14 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
         def loss(network: RQTransformerNetwork, batch: Batch) -> Tensor:
             losses = network(batch.history, batch.target, sampler=sampler, **self._regularization())
-            total: Tensor = losses[-1] + self.prefix_weight * losses[:-1].sum()
+            total: Tensor = losses.sum()
             return total
 
         def rank(network: RQTransformerNetwork, examples: EvaluationSet, exclude: Sequences | None) -> Ranked:
             options = RankOptions(exclude=exclude)
             return rank_by_scores(network, examples.histories, VALIDATION_K, options=options)
 
-        scored = None if sampler is None else self.negatives + (sids.layout.levels - 1) * self.negatives // 4
+        scored = None if sampler is None else sampler.compared
         return Plan(
             network=network,
             batches=self._sequence_batches(data),
@@ -170,9 +173,11 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
             self.prior_ = prior
 
     def _log_probs(self, histories: Sequences) -> npt.NDArray[np.float32]:
+        self.network_.new_item_bias = self.new_item_bias
         return score_items(self.network_, histories)
 
     def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+        self.network_.new_item_bias = self.new_item_bias
         if query.scoring == "sid":
             return super()._rank_rows(histories, k, query)
         if query.scoring == "exact":

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sidkit.models.layers.reductions import group_log_sums
 from sidkit.models.tree.growth import Growth
 from sidkit.models.tree.node_vectors import NodeVectors
+from sidkit.models.tree.sid_tree import SidTree
 
-__all__ = ["TreeState", "TreeVectors", "advance"]
+__all__ = ["TreeState", "TreeVectors", "advance", "leaf_log_probs"]
 
 # Nodes whose vectors are computed at once: 64 MiB of f32 at 256 dimensions.
 _BLOCK = 65_536
@@ -28,9 +30,14 @@ class TreeVectors:
     Args:
         vectors: vectors of nodes.
         sample_above: nodes up to which a level is kept in f32; larger ones are kept in f16, or not at all.
+
+    Attributes:
+        new_item_bias: added to the scores of Semantic IDs without a vector of their own, and of prefixes
+            under which there are no others.
     """
 
     def __init__(self, vectors: NodeVectors, sample_above: int) -> None:
+        self.new_item_bias = 0.0
         self.vectors = vectors
         self.tree = vectors.tree
         self._sample_above = sample_above
@@ -50,6 +57,12 @@ class TreeVectors:
             ]
             self._levels[level] = torch.cat([part if small else part.half() for part in parts])
         return self._levels[level]
+
+    def bias(self, nodes: Tensor) -> Tensor | None:
+        """Return the biases of the scores of nodes, f32 (n,); None if all are zero."""
+        if not self.new_item_bias or not self.vectors.mapped:
+            return None
+        return (self.vectors.row[self.vectors.lone_leaves[nodes]] < 0).float() * self.new_item_bias
 
     def of_leaves(self, leaves: Tensor) -> Tensor:
         """Return the vectors of whole Semantic IDs, f32 (n, D)."""
@@ -128,8 +141,6 @@ class TreeState:
         masses: `SidTree.log_masses` of all nodes, f32 (M, B), if all Semantic IDs are scored; None otherwise.
         level: level of the next token.
         at: node of each row, int64 (B·W,); -1 for none.
-        reached: log-probability of each row's prefix, f32 (B·W,); used without masses.
-        last: what `advance` returned last, f32 (B·W, K).
     """
 
     def __init__(self, hidden: Tensor, vectors: TreeVectors, masses: Tensor | None) -> None:
@@ -138,8 +149,6 @@ class TreeState:
         self.masses = masses
         self.level = 0
         self.at = torch.full((len(hidden),), 0, device=hidden.device)
-        self.reached = torch.zeros(len(hidden), device=hidden.device)
-        self.last = torch.empty(0, 0)
 
     @classmethod
     def of(cls, vectors: TreeVectors, hidden: Tensor, exact: bool) -> "TreeState":
@@ -148,15 +157,16 @@ class TreeState:
         if exact:
             leaves = vectors.level(vectors.tree.levels - 1)
             assert leaves is not None
-            masses = vectors.tree.log_masses(leaves @ hidden.T)
+            scores, bias = leaves @ hidden.T, vectors.bias(_nodes(vectors.tree, -1))
+            masses = vectors.tree.log_masses(scores if bias is None else scores + bias[:, None])
         return cls(hidden, vectors, masses)
 
 
 def advance(state: TreeState, sizes: Sequence[int], parents: Tensor | None, tokens: Tensor | None) -> Tensor:
     """Return log-probabilities of the next token for every beam, and advance the state by one level.
 
-    See `RQTransformerNetwork.next_log_probs`. Without masses, the probability of the live beams of a user is
-    passed on to their children in proportion to the children's scores.
+    See `RQTransformerNetwork.next_log_probs`. Without masses, the probability of a prefix is passed on to its
+    children by the softmax of their scores.
     """
     tree, level = state.vectors.tree, state.level
     users, device = len(state.hidden), state.hidden.device
@@ -165,7 +175,7 @@ def advance(state: TreeState, sizes: Sequence[int], parents: Tensor | None, toke
         if state.masses is None:
             first = state.vectors.level(0)
             assert first is not None
-            scores = F.linear(state.hidden, first.float())
+            scores = _scores(state.vectors, state.hidden, 0, first)
         else:
             scores = state.masses[nodes].T
         table = scores.new_full((users, sizes[0]), -torch.inf)
@@ -173,17 +183,12 @@ def advance(state: TreeState, sizes: Sequence[int], parents: Tensor | None, toke
     else:
         repeated = _padding(parents, tokens, len(state.at) // users, users)
         state.at = state.vectors.find(level - 1, state.at[parents], tokens).masked_fill(repeated, -1)
-        state.reached = (state.reached[parents] + state.last[parents, tokens]).masked_fill(
-            state.at < 0, -torch.inf
-        )
         rows = len(state.at)
         user = torch.arange(users, device=device).repeat_interleave(rows // users)
         table = state.hidden.new_full((rows, sizes[level]), -torch.inf)
         alive = (state.at >= 0).nonzero()[:, 0]
         if state.masses is None:
-            sums = _fill(table, state, user, alive)
-            passed = state.reached.view(users, -1).logsumexp(-1) - sums.view(users, -1).logsumexp(-1)
-            table += (passed[user] - state.reached).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)[:, None]
+            _fill(table, state, user, alive)
         else:
             row, node = tree.children_of(state.at[alive])
             row = alive[row]
@@ -192,18 +197,43 @@ def advance(state: TreeState, sizes: Sequence[int], parents: Tensor | None, toke
                 state.masses[node, user[row]] - state.masses[state.at[row], user[row]]
             )
     state.level += 1
-    state.last = table
     return table
 
 
-def _fill(table: Tensor, state: TreeState, user: Tensor, alive: Tensor) -> Tensor:
-    """Write the scores of the children of live rows into a table (B·W, K) of -inf.
+def leaf_log_probs(vectors: TreeVectors, hidden: Tensor, exact: bool) -> Tensor | None:
+    """Return log-probabilities of all Semantic IDs, f32 (B, M_last); None if there are too many.
 
-    Returns:
-        Log-sum-exp of each row, f32 (B·W,); -inf without children.
+    Args:
+        vectors: vectors of nodes.
+        hidden: vector at the end of each history, f32 (B, D).
+        exact: whether there is one softmax over all of them, and not one for each prefix.
     """
+    tree = vectors.tree
+    if exact:
+        leaves = vectors.level(tree.levels - 1)
+        return None if leaves is None else _scores(vectors, hidden, tree.levels - 1, leaves).log_softmax(-1)
+    found = hidden.new_zeros(1, len(hidden))  # (M_level, B)
+    for level in range(tree.levels):
+        nodes = vectors.level(level)
+        if nodes is None:
+            return None
+        scores = _scores(vectors, hidden, level, nodes).T
+        branches = (
+            tree.branches[tree.level(level - 1)].long() if level else tree.parent.new_tensor([len(nodes)])
+        )
+        parent = torch.repeat_interleave(branches.long())
+        found = (found - group_log_sums(scores, branches.long()))[parent] + scores
+    return found.T
+
+
+def _scores(vectors: TreeVectors, hidden: Tensor, level: int, nodes: Tensor) -> Tensor:
+    """Return the scores of all nodes of a level, f32 (B, M_level)."""
+    return F.linear(hidden, nodes.float(), vectors.bias(_nodes(vectors.tree, level)))
+
+
+def _fill(table: Tensor, state: TreeState, user: Tensor, alive: Tensor) -> None:
+    """Write the log-probabilities of the children of live rows into a table (B·W, K) of -inf."""
     tree, level = state.vectors.tree, state.level
-    sums = table.new_full((len(table),), -torch.inf)
     distinct, which, rows = torch.unique(state.at[alive], return_inverse=True, return_counts=True)
     vectors, begin = state.vectors.children(level, distinct)
     counts = tree.branches[distinct].long()
@@ -212,18 +242,31 @@ def _fill(table: Tensor, state: TreeState, user: Tensor, alive: Tensor) -> Tenso
         place = node - tree.first_child[distinct].long()[which[row]] + begin[which[row]]
         row = alive[row]
         scores = (state.hidden.index_select(0, user[row]) * vectors.index_select(0, place).float()).sum(-1)
-        table[row, tree.token[node].long()] = scores
-        most = sums.scatter_reduce(0, row, scores, "amax")
-        raised = torch.zeros_like(sums).index_add_(0, row, (scores - most[row]).exp_())
-        return torch.where(raised > 0, most + raised.log(), sums)
+        bias = state.vectors.bias(node)
+        if bias is not None:
+            scores += bias
+        table[row, tree.token[node].long()] = scores - _log_sums(row, scores, len(table))[row]
+        return
     order = torch.argsort(which, stable=True)
     groups = torch.split(alive[order], rows.tolist())
     firsts = tree.first_child[distinct].tolist()
     for group, first, start, count in zip(groups, firsts, begin.tolist(), counts.tolist(), strict=True):
-        scores = state.hidden[user[group]] @ vectors[start : start + count].float().T  # (rows, children)
-        table[group[:, None], tree.token[first : first + count].long()] = scores
-        sums[group] = scores.logsumexp(-1)
-    return sums
+        bias = state.vectors.bias(torch.arange(first, first + count))
+        scores = F.linear(state.hidden[user[group]], vectors[start : start + count].float(), bias)
+        table[group[:, None], tree.token[first : first + count].long()] = scores.log_softmax(-1)
+
+
+def _log_sums(row: Tensor, scores: Tensor, rows: int) -> Tensor:
+    """Return the log of the summed exponential scores of each row, f32 (rows,); -inf without scores."""
+    most = scores.new_full((rows,), -torch.inf).scatter_reduce(0, row, scores, "amax")
+    raised = torch.zeros_like(most).index_add_(0, row, (scores - most[row]).exp())
+    return torch.where(raised > 0, most + raised.log(), most)
+
+
+def _nodes(tree: SidTree, level: int) -> Tensor:
+    """Return the nodes of a level, int64 (M_level,)."""
+    nodes = tree.level(level)
+    return torch.arange(nodes.start, nodes.stop, device=tree.leaf.device)
 
 
 def _padding(parents: Tensor, tokens: Tensor, width: int, users: int) -> Tensor:

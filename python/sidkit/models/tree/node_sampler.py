@@ -1,6 +1,6 @@
 """Samples of nodes of a tree, for softmaxes over too many nodes.
 
-Shapes: N items, M nodes of the tree, S nodes in a sample.
+Shapes: N items, M nodes of the tree, G parents, S nodes of a sample.
 """
 
 import numpy as np
@@ -12,9 +12,12 @@ from sidkit.models.tree.sid_tree import SidTree
 
 __all__ = ["NodeSampler"]
 
+# Nodes of the first level up to which all of them are compared; of more, as many are drawn.
+_FIRST = 4096
+
 
 class NodeSampler:
-    """Samples of the nodes of each level, by popularity and uniformly in equal shares.
+    """Samples of the children of nodes, by popularity and uniformly in equal shares.
 
     Half of the draws follow the training events, which gives the estimate of a softmax a low variance; the
     other half reaches items without an event. A prefix is drawn in proportion to the Semantic IDs below it.
@@ -22,7 +25,7 @@ class NodeSampler:
     Args:
         tree: the Semantic IDs.
         counts: training events of each item, int64 (N,).
-        draws: draws of each sample, with replacement.
+        draws: draws for each parent, with replacement. Repeated nodes are dropped.
     """
 
     def __init__(self, tree: SidTree, counts: npt.NDArray[np.integer], draws: int) -> None:
@@ -30,7 +33,8 @@ class NodeSampler:
         self.start = tree.leaves.start
         mass = np.bincount(tree.leaf.numpy() - self.start, weights=counts, minlength=tree.level_nodes[-1])
         share = 0.5 * mass / max(mass.sum(), 1.0) + 0.5 / len(mass)
-        self._bounds = torch.from_numpy(np.cumsum(share / share.sum()))
+        share /= share.sum()
+        self._bounds = torch.from_numpy(np.cumsum(share))
         shares = [share]
         parent = tree.parent.numpy()
         for level in range(tree.levels - 1, 0, -1):
@@ -38,24 +42,71 @@ class NodeSampler:
             place = parent[tree.level(level)] - above.start
             shares.append(np.bincount(place, weights=shares[-1], minlength=above.stop - above.start))
         self._share = torch.from_numpy(np.concatenate(shares[::-1]).astype(np.float32))
-        self._tree = tree
+        self.tree = tree
 
-    def sample(self, level: int, draws: int | None = None) -> tuple[Tensor, Tensor]:
-        """Draw distinct nodes of a level.
+    @property
+    def compared(self) -> int:
+        """Nodes with which a target is compared at most, over all levels."""
+        return min(self.tree.level_nodes[0], _FIRST) + (self.tree.levels - 1) * self.draws
 
-        Args:
-            level: the level.
-            draws: number of draws; `self.draws` if None. Repeated nodes are dropped.
+    def first(self) -> tuple[Tensor, Tensor | None]:
+        """Return the nodes of the first level, or distinct ones of them.
 
         Returns:
-            Nodes, int64 (S,), and the log-probability of each to be in the sample, f32 (S,).
+            Nodes, ascending, int64 (S,), and the natural-log probability of each to be in the sample, f32
+            (S,); None if all nodes are there.
         """
-        count = self.draws if draws is None else draws
-        drawn = torch.searchsorted(self._bounds, torch.rand(count, dtype=torch.float64))
-        nodes = drawn.clamp(max=len(self._bounds) - 1) + self.start
-        for _ in range(self._tree.levels - 1 - level):
-            nodes = self._tree.parent[nodes].long()
-        nodes = torch.unique(nodes)
-        # A node is in none of the draws with probability (1 - share)^draws.
-        missed = torch.log1p(-self._share[nodes].double().clamp(max=1 - 1e-12)) * count
-        return nodes, torch.log(-torch.expm1(missed)).float()
+        nodes = self.tree.level_nodes[0]
+        if nodes <= _FIRST:
+            return torch.arange(nodes), None
+        drawn = self._above(torch.rand(_FIRST, dtype=torch.float64), 0)
+        drawn = torch.unique(drawn)
+        return drawn, _log_chance(self._share[drawn].double(), _FIRST)
+
+    def children(self, level: int, parents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return distinct children of nodes; all children of those with no more children than `draws`.
+
+        Args:
+            level: level of the children.
+            parents: nodes with children, int64 (G,).
+
+        Returns:
+            Nodes, int64 (G, draws), padded with -1, and the natural-log probability of each to be in the
+            sample, f32 (G, draws).
+        """
+        tree = self.tree
+        first, counts = tree.first_child[parents].long(), tree.branches[parents].long()
+        low, high = first, first + counts - 1  # then the leaves below them
+        for _ in range(tree.levels - 1 - level):
+            low = tree.first_child[low].long()
+            high = tree.first_child[high].long() + tree.branches[high].long() - 1
+        low, high = low - self.start, high - self.start
+        before = torch.where(low > 0, self._bounds[(low - 1).clamp(min=0)], 0.0)
+        width = (self._bounds[high] - before)[:, None]  # (G, 1): share of the parent
+        drawn = before[:, None] + torch.rand(len(parents), self.draws, dtype=torch.float64) * width
+        last = first + counts - 1
+        nodes = self._above(drawn, level).clamp(first[:, None], last[:, None]).sort(-1).values
+        chance = _log_chance(self._share[nodes].double() / width, self.draws)
+        nodes[:, 1:] = nodes[:, 1:].masked_fill(nodes[:, 1:] == nodes[:, :-1], -1)
+        # All children of a parent that has few.
+        place = torch.arange(self.draws)
+        every = torch.where(place < counts[:, None], first[:, None] + place, -1)
+        few = (counts <= self.draws)[:, None]
+        return torch.where(few, every, nodes), torch.where(few, 0.0, chance)
+
+    def _above(self, draws: Tensor, level: int) -> Tensor:
+        """Return the nodes of a level at some places of the cumulative shares of the leaves."""
+        leaves = torch.searchsorted(self._bounds, draws).clamp(max=len(self._bounds) - 1)
+        nodes = leaves + self.start
+        for _ in range(self.tree.levels - 1 - level):
+            nodes = self.tree.parent[nodes].long()
+        return nodes
+
+
+def _log_chance(share: Tensor, draws: int) -> Tensor:
+    """Return the log-probability that nodes are drawn at least once, f32.
+
+    A node is in none of the draws with probability (1 - share)^draws.
+    """
+    missed = torch.log1p(-share.clamp(max=1 - 1e-12)) * draws
+    return torch.log(-torch.expm1(missed)).float()

@@ -152,6 +152,15 @@ class NodeVectors(nn.Module):
         Returns:
             f32 (n, D).
         """
+        codes, prefixes, content = self.parts(nodes)
+        return codes + prefixes if content is None else codes + prefixes + content
+
+    def parts(self, nodes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the sums of code vectors and of prefix vectors, and the projected content, f32 (n, D) each.
+
+        Args:
+            nodes: see `forward`.
+        """
         path = self.tree.paths(nodes)  # (n, L)
         real = path >= 0
         path = path.clamp(min=0)
@@ -161,12 +170,12 @@ class NodeVectors(nn.Module):
         code = self.tree.token[path].long() + first[level]
         row = self.row[path].long() if self.mapped else path
         weights = real.to(self.code.weight.dtype)
-        out = F.embedding_bag(code, self.code.weight, per_sample_weights=weights, mode="sum")
+        codes = F.embedding_bag(code, self.code.weight, per_sample_weights=weights, mode="sum")
         kept = real & (row >= 0) if self.mapped else real
         if self.training and self.item_dropout:
             dropped = torch.rand(len(nodes), device=nodes.device) < self.item_dropout
             kept = kept & ~(dropped[:, None] & self.single[path])
-        out = out + F.embedding_bag(
+        prefixes = F.embedding_bag(
             row.clamp(min=0),
             self.prefix.weight,
             per_sample_weights=kept.to(weights.dtype),
@@ -174,10 +183,9 @@ class NodeVectors(nn.Module):
             sparse=self.hashed,
         )
         if self.project is None:
-            return out
+            return codes, prefixes, None
         content = self._content_of(nodes.clamp(min=0)) * real[:, :1]
-        total: Tensor = out + self.project(content).float()
-        return total
+        return codes, prefixes, self.project(content).float()
 
     def _content_of(self, nodes: Tensor) -> Tensor:
         """Return the standardized content of nodes, f32 (n, F)."""

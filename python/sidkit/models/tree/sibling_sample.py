@@ -1,0 +1,106 @@
+"""Estimates of softmaxes over the children of prefixes, from a sample of the children.
+
+Shapes: P positions, R positions whose target has siblings at a level, G distinct parents, K draws of each,
+S nodes of the first level, L levels, D = d_model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sidkit.models.layers.softmax import softmax_loss
+from sidkit.models.tree.node_sampler import NodeSampler
+
+__all__ = ["SiblingSample"]
+
+
+@dataclass(frozen=True)
+class SiblingSample:
+    """Nodes with which the targets of a training step are compared, level by level.
+
+    Attributes:
+        goals: path of each target, first level first, int64 (P, L).
+        first: nodes of the first level, ascending, int64 (S,).
+        first_chance: natural-log probability of each to be in the sample, f32 (S,); None if all are there.
+        rows: positions whose target has siblings at each level from the second on, int64 (R,) each.
+        groups: parent of each of them, among the distinct ones of the level, int64 (R,) each.
+        siblings: sampled children of each parent, int64 (G, K) each, padded with -1.
+        chances: natural-log probability of each to be in the sample, f32 (G, K) each.
+    """
+
+    goals: Tensor
+    first: Tensor
+    first_chance: Tensor | None
+    rows: list[Tensor]
+    groups: list[Tensor]
+    siblings: list[Tensor]
+    chances: list[Tensor]
+
+    @classmethod
+    def draw(cls, sampler: NodeSampler, goals: Tensor) -> "SiblingSample":
+        """Draw a sample for targets whose paths are `goals`, int64 (P, L)."""
+        device, tree = goals.device, sampler.tree
+        first, first_chance = sampler.first()
+        sample = cls(
+            goals,
+            first.to(device),
+            None if first_chance is None else first_chance.to(device),
+            [],
+            [],
+            [],
+            [],
+        )
+        for level in range(1, tree.levels):
+            parents, group = torch.unique(goals[:, level - 1], return_inverse=True)
+            several = tree.branches.to(device)[parents] > 1  # an only child is certain
+            row = several[group].nonzero()[:, 0]
+            nodes, chance = sampler.children(level, parents[several].cpu())
+            sample.rows.append(row)
+            sample.groups.append((several.cumsum(0) - 1)[group[row]])
+            sample.siblings.append(nodes.to(device))
+            sample.chances.append(chance.to(device))
+        return sample
+
+    @property
+    def nodes(self) -> list[Tensor]:
+        """Nodes whose vectors `losses` takes: the paths of the targets, the first level, and the siblings."""
+        return [self.goals, self.first, *self.siblings]
+
+    def losses(self, h: Tensor, vectors: Sequence[Tensor]) -> Tensor:
+        """Return the summed cross-entropy of each token of the targets, with log-q correction, f32 (L,).
+
+        Args:
+            h: vector of each position, f32 (P, D).
+            vectors: vectors of `nodes`, (..., D) each.
+        """
+        own, first, *siblings = vectors
+        found = [self._first_loss(h, own[:, 0], first)]
+        for level, candidates in enumerate(siblings, 1):
+            row, group = self.rows[level - 1], self.groups[level - 1]
+            hidden, goal = h[row], self.goals[row, level]
+            nodes, chance = self.siblings[level - 1][group], self.chances[level - 1][group]  # (R, K)
+            others = nn.functional.embedding(group, candidates.flatten(1))  # (R, K·D)
+            scores = torch.bmm(others.view(*nodes.shape, -1), hidden[:, :, None])[..., 0] - chance
+            scores = scores.masked_fill((nodes < 0) | (nodes == goal[:, None]), -torch.inf)
+            positive = (hidden * own[row, level]).sum(-1)
+            every = torch.cat([positive[:, None], scores], 1)  # (R, K + 1)
+            found.append((every.logsumexp(-1) - positive).sum())
+        return torch.stack(found)
+
+    def _first_loss(self, h: Tensor, own: Tensor, others: Tensor) -> Tensor:
+        """Return the loss of the first tokens.
+
+        Args:
+            h: vector of each position, f32 (P, D).
+            own: vector of the node of each target, (P, D).
+            others: vectors of the nodes with which it is compared, (S, D).
+        """
+        goal = self.goals[:, 0].contiguous()
+        if self.first_chance is None:
+            return softmax_loss(h, others, goal)
+        at = torch.searchsorted(self.first, goal).clamp(max=len(self.first) - 1)
+        at = torch.where(self.first[at] == goal, at, -1)
+        positive = (h * own).sum(-1)
+        return softmax_loss(h, others, at, offset=-self.first_chance, positive=positive)
