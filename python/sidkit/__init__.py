@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         load_model,
     )
     from sidkit.run.opened import open_run
+    from sidkit.serve.session import Session
     from sidkit.tokenizers import (
         LSH,
         OPQ,
@@ -91,6 +92,7 @@ __all__ = [
     "RQTransformer",
     "RandomCodes",
     "SASRec",
+    "Session",
     "SidEmbedding",
     "SidLayout",
     "SidTable",
@@ -128,6 +130,7 @@ _LAZY = {
         "load_model",
     ),
     "sidkit.run.opened": ("open_run",),
+    "sidkit.serve.session": ("Session",),
     "sidkit.tokenizers": (
         "LSH",
         "OPQ",

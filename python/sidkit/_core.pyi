@@ -12,6 +12,8 @@ from sidkit.decode import TrieTensors
 __all__ = [
     "Assignment",
     "Codebooks",
+    "InferenceModel",
+    "InferenceState",
     "ItemSet",
     "LiveTrie",
     "Perceptron",
@@ -34,6 +36,7 @@ __all__ = [
     "place_codes",
     "segment_pieces",
     "shuffle_actions",
+    "write_inference",
 ]
 
 __version__: Final[str]
@@ -899,6 +902,152 @@ class ItemSet:
     def __sub__(self, other: ItemSet, /) -> ItemSet: ...
     def __rsub__(self, value: ItemSet, /) -> ItemSet: ...
     def __invert__(self) -> ItemSet: ...
+
+@final
+class InferenceModel:
+    """A trained model in an inference file, mapped into memory; shared freely between threads.
+
+    Items are named by their rows. `sidkit.Session` is the same for item ids. All calls release the GIL.
+    """
+
+    @staticmethod
+    def open(path: str | os.PathLike[str], *, trusted: bool = False) -> InferenceModel:
+        """Open an inference file.
+
+        Args:
+            path: the file; it must not be changed in place.
+            trusted: skip the verification of its checksum and of every number.
+
+        Raises:
+            OSError: if the file cannot be read.
+            FormatError: if it is foreign, of another version, truncated or damaged.
+        """
+    @property
+    def method(self) -> str:
+        """Method of the recommender."""
+    @property
+    def scorings(self) -> list[str]:
+        """Rankings that the model offers, the default first."""
+    @property
+    def max_items(self) -> int:
+        """Most recent items of a history that are encoded."""
+    @property
+    def items(self) -> int:
+        """Number of items, removed ones included."""
+    @property
+    def version(self) -> int:
+        """Number of edits since the file was opened."""
+    @property
+    def has_int_ids(self) -> bool:
+        """True for integer ids, False for strings."""
+    @property
+    def content_dim(self) -> int | None:
+        """Dimensions of the content vectors of new items, 0 for none; None if items cannot be added."""
+    def __len__(self) -> int:
+        """Number of items that can be recommended."""
+    def find_ints(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Rows of integer ids, int64 (n,), -1 for unknown ones."""
+    def find_texts(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Rows of string ids, int64 (n,), -1 for unknown ones."""
+    def ids(self, items: npt.NDArray[np.int32]) -> npt.NDArray[np.int64] | list[str | None]:
+        """Ids of rows int32 (n,): int64 (n,), -1 for padding, or a list of strings, None for padding."""
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Training events of each item, int64 (items,)."""
+    def live(self) -> npt.NDArray[np.bool_]:
+        """Items that can be recommended, bool (items,)."""
+    def vectors(self) -> npt.NDArray[np.float32]:
+        """Learned vectors of all items, float32 (items, d), as a copy."""
+    def tokens(self, item: int) -> list[int] | None:
+        """Tokens of an item's Semantic ID; None without Semantic IDs."""
+    def recommend(
+        self,
+        histories: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]],
+        *,
+        k: int,
+        scoring: str | None = None,
+        beam: int = 50,
+        exclude_seen: bool = True,
+        exclude: npt.NDArray[np.uint32] | None = None,
+        exclude_each: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]] | None = None,
+        allow: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]] | None = None,
+        threads: int = 0,
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """The best items after each history: rows int32 (m, k) padded with -1, scores float32 (m, k) padded with -inf.
+
+        Args:
+            histories: values (n,) and offsets (m + 1,) of rows of items, oldest first; empty ones get popular items.
+            k: number of items.
+            scoring: one of `scorings`; None for the first.
+            beam: prefixes kept at every level of a beam search; at least `k` are.
+            exclude_seen: exclude the items of each history.
+            exclude: items that no history gets.
+            exclude_each: rows of items that each history does not get.
+            allow: rows of items that may be returned, nothing else: one for all, or one for each.
+            threads: most threads, 0 for one per core; one history runs on the calling thread.
+
+        Raises:
+            ConfigError: if `k` or `beam` is 0, or there is no such scoring.
+            ValueError: if rows do not fit the histories, or an item does not exist.
+        """
+    def similar(
+        self, items: npt.NDArray[np.uint32], *, k: int, threads: int = 0
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Items with the highest cosines to some items: rows int32 (n, k) and cosines float32 (n, k)."""
+    def add_items(
+        self,
+        ids: list[int] | list[str],
+        content: npt.NDArray[np.float32],
+        tokens: npt.NDArray[np.uint16],
+    ) -> None:
+        """Add items, all or none.
+
+        Args:
+            ids: their ids.
+            content: content vectors (n, `content_dim`).
+            tokens: tokens of their Semantic IDs (n, levels).
+
+        Raises:
+            ConfigError: if the model has one vector per item.
+            ValueError: if an item exists, or vectors and tokens do not fit.
+        """
+    def remove_items(self, items: npt.NDArray[np.uint32]) -> None:
+        """Remove items (n,); they may still occur in histories."""
+    def start(self, history: npt.NDArray[np.uint32]) -> InferenceState:
+        """State after a history of items (n,)."""
+    def append(self, state: InferenceState, items: npt.NDArray[np.uint32]) -> None:
+        """Append items (n,) to a state."""
+    def recommend_next(
+        self,
+        state: InferenceState,
+        *,
+        k: int,
+        scoring: str | None = None,
+        beam: int = 50,
+        exclude_seen: bool = True,
+        exclude: npt.NDArray[np.uint32] | None = None,
+        allow: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]] | None = None,
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """As `recommend` for the history of a state, (1, k)."""
+
+@final
+class InferenceState:
+    """History of a user and its encoding so far; `InferenceModel.start` makes one."""
+
+    @property
+    def items(self) -> npt.NDArray[np.uint32]:
+        """Items of the history, uint32 (n,)."""
+
+def write_inference(path: str | os.PathLike[str], config: str, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Write an inference file, whole or not at all.
+
+    Args:
+        path: the file.
+        config: a JSON object, as text.
+        arrays: named arrays of one or two dimensions: uint8, uint16, uint32, uint64, int64 or float32.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
 
 def _trie_from_bytes(bytes: bytes) -> Trie: ...
 def _trie_from_file(

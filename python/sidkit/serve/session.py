@@ -1,4 +1,4 @@
-"""Recommendation by the Rust core from the inference file of a saved model: no torch, no polars, only NumPy."""
+"""Recommendation from the inference file of a saved model by the Rust core, with NumPy only."""
 
 import json
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ Lists = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
 class Session:
     """A trained model that recommends, ready a moment after its file is opened.
 
-    A session answers as the recommender that it was saved from does: ids in, ids and scores out. The vectors and
-    weights are mapped from the file, so processes that open the same file share its memory. Calls run without
-    the GIL; a session can be used by many threads, and pickles as the path of its file.
+    A session answers as the recommender that it was saved from does: ids in, ids and scores out. The vectors
+    and weights are mapped from the file, so processes that open the same file share its memory. Calls run
+    without the GIL; a session can be used by many threads, and pickles as the path of its file.
 
     `Session.open` makes a session.
 
@@ -52,8 +52,8 @@ class Session:
         """Open a saved model.
 
         Args:
-            path: the directory that `save` of RQTransformer, SASRec or GRU4Rec wrote, or an inference file that
-                `Session.export` wrote.
+            path: the directory that `save` of RQTransformer, SASRec or GRU4Rec wrote, or an inference file
+                that `Session.export` wrote.
             trusted: skip the verification of the checksum and of every number, for files that were verified
                 before.
             threads: most threads of a batch; None for one per core. One history runs on the calling thread.
@@ -72,8 +72,8 @@ class Session:
     def export(model: Any, path: str | Path) -> None:
         """Write the inference file of a fitted recommender, which needs torch.
 
-        `save` writes it, too, except for catalogues so large that their softmaxes are sampled: there it takes about
-        1 KiB per item.
+        `save` writes it, too, except for catalogues so large that their softmaxes are sampled: there it takes
+        about 1 KiB per item.
 
         Args:
             model: RQTransformer, SASRec or GRU4Rec, fitted.
@@ -103,30 +103,30 @@ class Session:
     ) -> Lists:
         """Recommend the next items after one history or a batch of histories.
 
-        Filters are part of the search, so lists stay full as long as enough other items exist. Unknown items of a
-        history are skipped; a history without a known item is answered by popularity.
+        Filters are part of the search, so lists stay full as long as enough other items exist. Unknown items
+        of a history are skipped; a history without a known item is answered by popularity.
 
         Args:
-            histories: item ids, oldest first, in any form that recommenders take: one list, or a batch as a list of
-                lists, NumPy array, polars or Arrow column of lists, `Histories` or `EvaluationSet`.
+            histories: item ids, oldest first, in any form that recommenders take: one list, or a batch as a
+                list of lists, NumPy array, polars or Arrow column of lists, `Histories` or `EvaluationSet`.
             k: items per history.
             scoring: one of `scorings`; None for the first.
             exclude_seen: exclude the items of each history.
-            exclude: ids or a `sidkit.ItemSet` to exclude, for all histories or one per history. Unknown ids are
-                skipped.
+            exclude: ids or a `sidkit.ItemSet` to exclude, for all histories or one per history. Unknown ids
+                are skipped.
             allow: the same, of items that may be recommended, and nothing else.
             beam: prefixes kept at every level of a beam search; at least `k` are.
             strict: refuse unknown ids in histories, and histories without an item.
 
         Returns:
-            ids: item ids (m, k), best first: int64, padded with -1, or an object array of strings, padded with
-                None, where fewer items exist. One flat history gives (k,).
+            ids: item ids (m, k), best first: int64, padded with -1, or an object array of strings, padded
+                with None, where fewer items exist. One flat history gives (k,).
             scores: float32 of the same shape, padded with -inf.
 
         Raises:
             ConfigError: if `k` or `beam` is below 1, or there is no such scoring.
-            DataError: if histories or filters have the wrong form, or with `strict` an id is unknown or a history
-                empty.
+            DataError: if histories or filters have the wrong form, or with `strict` an id is unknown or a
+                history empty.
         """
         parsed, single = self._histories(histories, strict)
         count = len(parsed.offsets) - 1
@@ -181,13 +181,14 @@ class Session:
     def add_items(self, item_ids: Any, item_vectors: Any = None, *, tokens: npt.ArrayLike) -> None:
         """Add items, which can be recommended at once and may occur in histories; all of them or none.
 
-        Requests that run meanwhile do not wait; those that began before do not see the items. An item that was
-        removed before is restored as it was. The file of the session does not change.
+        Requests that run meanwhile do not wait; those that began before do not see the items. An item that
+        was removed before is restored as it was. The transition graph has no edges of new items, and the
+        file of the session does not change: save the model with these items for both.
 
         Args:
             item_ids: their ids, of the type of the catalogue's.
-            item_vectors: content vector of each, float (m, d), made as those of the training; None for a model
-                without content.
+            item_vectors: content vector of each, float (m, d), made as those of the training; None for a
+                model without content.
             tokens: Semantic ID of each, integers (m, levels), such as `sids.tokens` of the table that
                 `append_items` returns.
 
@@ -202,7 +203,8 @@ class Session:
             ids = [int(each) for each in ids]
         if width and item_vectors is None:
             raise ConfigError(
-                f"`{self.method}` scores new items by content: expected `item_vectors` of {width} dimensions, got None"
+                f"`{self.method}` scores new items by content: expected `item_vectors` of {width} dimensions "
+                "each, got None. Embed them as those of the training."
             )
         content = np.zeros((len(ids), 0), np.float32)
         if item_vectors is not None and width != 0:
@@ -243,12 +245,12 @@ class Session:
         return None if tokens is None else "-".join(map(str, tokens))
 
     def item_vectors(self) -> npt.NDArray[np.float32]:
-        """Return the learned vectors of all items in the order of `item_ids`, float32 (items, d), as a copy."""
+        """Return a copy of the learned vectors of all items, float32 (items, d), ordered as `item_ids`."""
         return self._model.vectors()
 
     @property
     def item_ids(self) -> npt.NDArray[Any]:
-        """Ids of all items, those that were removed included: int64 or an object array of strings, (items,)."""
+        """Ids of all items, removed ones included: int64 or an object array of strings, (items,)."""
         return ids_of_rows(self._model, np.arange(self._model.items, dtype=np.int32))
 
     @property
@@ -291,15 +293,16 @@ class Session:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.version:
             raise ConfigError(
-                "a session with a changed catalogue cannot be pickled: expected no added or removed items, got "
-                f"{self.version} changes. Open the session in the other process and apply them there."
+                "a session with a changed catalogue cannot be pickled: expected no added or removed items, "
+                f"got {self.version} changes. Open the session in the other process and apply them there."
             )
         return _reopen, (str(self._path.absolute()), self._trusted, self._threads)
 
     def _histories(self, given: Any, strict: bool) -> tuple[Ragged, bool]:
         """Return histories as rows, and whether one was given instead of a batch."""
         given = getattr(given, "histories", given)  # of an `EvaluationSet`
-        if hasattr(given, "values") and hasattr(given, "offsets"):  # `Histories` or `Sequences`
+        ragged_rows = hasattr(given, "values") and hasattr(given, "offsets")
+        if ragged_rows and not hasattr(given, "to_pylist"):  # `Histories` or `Sequences`, not an Arrow array
             return self._of_sequences(given), False
         flat, lengths, single = flatten(given)
         rows = rows_of_ids(self._model, flat)
@@ -315,8 +318,8 @@ class Session:
             return ragged(rows_of_ids(self._model, ids.to_list())[values], lengths)
         if len(values) and not 0 <= int(values.min()) <= int(values.max()) < self._model.items:
             raise DataError(
-                f"a history holds item row {int(values.max())}: expected rows below {self._model.items}. Pass "
-                "lists of item ids."
+                f"a history holds item row {int(values.max())}: expected rows below {self._model.items}. "
+                "Pass lists of item ids."
             )
         return ragged(values.astype(np.int64), lengths)
 
@@ -332,14 +335,15 @@ class Session:
         else:
             if name == "allow" and any(each is None for each in sets):
                 raise DataError(
-                    "`allow` has no list for a history: expected a list of ids, got None. Pass [] to allow nothing."
+                    "`allow` has no list for a history: expected a list of ids, got None. Pass [] to allow "
+                    "nothing."
                 )
             flat, lengths, single = flatten(given)
             rows = rows_of_ids(self._model, flat)
         if not single and len(lengths) != histories:
             raise DataError(
-                f"a filter of items has {len(lengths)} lists: expected one list of ids for all histories, or one "
-                f"for each of the {histories} histories"
+                f"a filter of items has {len(lengths)} lists: expected one list of ids for all histories, or "
+                f"one for each of the {histories} histories. Correct `{name}`."
             )
         return ragged(rows, lengths)
 

@@ -18,8 +18,8 @@ __all__ = ["Ragged", "flatten", "ids_of_rows", "ragged", "rows_of_ids", "rows_of
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _FORMS = (
-    "a list of ids, a list of such lists, a NumPy array, a polars or Arrow column of lists, `Histories` or an "
-    "`EvaluationSet`"
+    "a list of ids, a list of such lists, a NumPy array, a polars or Arrow column of lists, `Histories` or "
+    "an `EvaluationSet`"
 )
 _INT64 = np.iinfo(np.int64)
 
@@ -37,7 +37,7 @@ class Ragged(NamedTuple):
 
 
 def flatten(given: Any) -> tuple[list[Any], npt.NDArray[np.int64], bool]:
-    """Return the ids of all lists one after the other, the length of each, and whether there is only one list.
+    """Return the ids of all lists in a row, the length of each list, and whether there is only one.
 
     Raises:
         DataError: if the argument has another form.
@@ -85,8 +85,8 @@ def rows_of_ids(model: InferenceModel, ids: list[Any]) -> npt.NDArray[np.int64]:
         return model.find_texts(ids)
     if not model.has_int_ids:
         raise DataError(
-            f"item ids have the wrong type: expected strings as in the catalogue, got {ids[0]!r}. Convert them "
-            "to strings."
+            f"item ids have the wrong type: expected strings as in the catalogue, got {ids[0]!r}. Convert "
+            "them to strings."
         )
     numbers = [int(text) if _INTEGER.fullmatch(text) else None for text in ids] if texts else ids
     try:

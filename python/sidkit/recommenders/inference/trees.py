@@ -11,7 +11,7 @@ import torch
 from sidkit.models import RQTransformerNetwork
 from sidkit.recommenders.inference.encoders import Arrays, to_numpy
 
-__all__ = ["growth_arrays", "tree_arrays", "vector_arrays"]
+__all__ = ["bias_arrays", "growth_arrays", "tree_arrays", "vector_arrays"]
 
 _BLOCK = 65_536  # nodes whose vectors are computed at once
 _NONE = 2**32 - 1  # row of a prefix without a trained vector
@@ -40,8 +40,8 @@ def tree_arrays(tree: Any) -> Arrays:
 def vector_arrays(network: RQTransformerNetwork) -> Arrays:
     """Return the vectors that decoding needs.
 
-    Those of the leaves come first. A network that scores level by level also needs those of prefixes: one with a
-    single leaf has the leaf's vector, the others follow.
+    Those of the leaves come first. A network that scores level by level also needs those of prefixes: one
+    with a single leaf has the leaf's vector, the others follow.
     """
     tree, vectors = network.tree, network.vectors
     leaves = tree.leaves
@@ -59,8 +59,18 @@ def vector_arrays(network: RQTransformerNetwork) -> Arrays:
     return arrays
 
 
+def bias_arrays(network: RQTransformerNetwork) -> Arrays:
+    """Return what is added to the scores of nodes without a vector of their own, for levels that have some."""
+    tree, vectors = network.tree, network.vectors
+    if not network.new_item_bias or not vectors.mapped:
+        return {}
+    bias = (vectors.row[vectors.lone_leaves] < 0).numpy() * np.float32(network.new_item_bias)
+    first = tree.levels - 1 if network.exact else 0
+    return {f"tree.{level}.bias": bias[tree.level(level)] for level in range(first, tree.levels)}
+
+
 def growth_arrays(network: RQTransformerNetwork) -> Arrays:
-    """Return what the vectors of new items are composed of: vectors of tokens and prefixes, projected content."""
+    """Return the parts of the vectors of new items: of tokens and prefixes, and projected content."""
     tree, vectors = network.tree, network.vectors
     above = tree.leaves.start  # nodes above the leaves
     row = vectors.row[:above].long() if vectors.mapped else torch.arange(above)

@@ -18,7 +18,12 @@ from sidkit.recommenders.inference.encoders import (
     norm_arrays,
     to_numpy,
 )
-from sidkit.recommenders.inference.trees import growth_arrays, tree_arrays, vector_arrays
+from sidkit.recommenders.inference.trees import (
+    bias_arrays,
+    growth_arrays,
+    tree_arrays,
+    vector_arrays,
+)
 
 __all__ = ["INFERENCE", "save_inference_file", "write_inference_file"]
 
@@ -57,8 +62,8 @@ def write_inference_file(recommender: Any, path: Path) -> None:
         config, arrays = _item_model(network)
     else:
         raise ConfigError(
-            f"`{recommender.method}` has no inference file: expected a fitted RQTransformer, SASRec or GRU4Rec. "
-            "Use the recommender itself."
+            f"`{recommender.method}` has no inference file: expected a fitted RQTransformer, SASRec or "
+            "GRU4Rec. Use the recommender itself."
         )
     config |= {"method": recommender.method, "max_items": network.max_items}
     arrays |= norm_arrays("norm", network.norm)
@@ -86,13 +91,15 @@ def _tree_model(network: RQTransformerNetwork) -> tuple[dict[str, Any], Arrays]:
         "layers": settings["layers"],
         "heads": settings["heads"],
         "sizes": list(network.sizes),
+        "new_item_bias": network.new_item_bias,
     }
     if network.backbone == "gru":
         arrays = gru_arrays(network.recurrent)
     else:
         config["scale"] = network.scale
         arrays = attention_arrays(network.position, network.blocks)
-    arrays |= tree_arrays(network.tree) | vector_arrays(network) | growth_arrays(network)
+    arrays |= tree_arrays(network.tree) | vector_arrays(network)
+    arrays |= bias_arrays(network) | growth_arrays(network)
     return config, arrays
 
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::file::{Tensors, model};
 use super::filter::Slots;
 use super::ids::Ids;
-use super::tree::{Level, NONE, Tree};
+use super::tree::{NONE, Tree};
 use crate::array::Array;
 use crate::error::{Error, Result};
 
@@ -33,8 +33,6 @@ pub(super) struct Catalogue {
     pub(super) popularity: Array<f32>,
     /// Slots of the items that were not removed; none where no item was. Removed items stay in the tree and its softmax.
     pub(super) live: Option<Arc<Slots>>,
-    /// Added to the scores of leaves.
-    pub(super) bias: Option<Array<f32>>,
     /// One over the length of each row of vectors.
     pub(super) inverse_lengths: OnceLock<Vec<f32>>,
     /// Number of edits.
@@ -129,11 +127,6 @@ impl Catalogue {
             )));
         }
         let count: Array<i64> = tensors.take("item.count", &[items])?;
-        let leaves = tree.levels.last().map_or(0, Level::len);
-        let bias = tensors
-            .has("leaf.bias")
-            .then(|| tensors.take_finite("leaf.bias", &[leaves]));
-        let bias = bias.transpose()?;
         let mut live = None;
         if tensors.has("item.removed") {
             let removed: Array<u32> = tensors.take("item.removed", &[tensors.length("item.removed")?])?;
@@ -157,7 +150,6 @@ impl Catalogue {
             popularity: shares(&count).into(),
             count,
             live,
-            bias,
             inverse_lengths: OnceLock::new(),
             version: 0,
         })

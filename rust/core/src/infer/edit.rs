@@ -109,13 +109,7 @@ impl Model {
             })
             .collect();
         sorted.sort_by(|a, b| a.tokens.cmp(b.tokens).then(a.item.cmp(&b.item)));
-        let (tree, items, former) = Builder::merge(&next.tree, &next.item, &sorted).tree(&next.tree);
-        if let Some(bias) = &next.bias {
-            let bias = former
-                .iter()
-                .map(|&leaf| bias.get(leaf as usize).copied().unwrap_or(0.0));
-            next.bias = Some(bias.collect::<Vec<_>>().into());
-        }
+        let (tree, items) = Builder::merge(&next.tree, &next.item, &sorted, growth.bias).tree(&next.tree);
         let mut slot = vec![NONE; items.len()];
         for (place, &item) in (0..).zip(&items) {
             slot[item as usize] = place;

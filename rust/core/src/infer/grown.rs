@@ -7,9 +7,11 @@ pub(super) struct Builder {
     levels: Vec<Nodes>,
     tokens: Vec<u16>,
     /// Items of each slot.
-    pub(super) items: Vec<u32>,
-    /// The former leaf of each leaf, or [`NONE`].
-    pub(super) former: Vec<u32>,
+    items: Vec<u32>,
+    /// Number of leaves so far.
+    leaves: usize,
+    /// Bias of new nodes.
+    bias: f32,
 }
 
 /// Nodes of a level so far.
@@ -19,6 +21,7 @@ struct Nodes {
     first: Vec<u32>,
     row: Vec<u32>,
     prefix: Vec<u32>,
+    bias: Vec<f32>,
 }
 
 /// A new item: its Semantic ID, and the row of its vector.
@@ -30,12 +33,13 @@ pub(super) struct New<'a> {
 
 impl Builder {
     /// Merges new items, ordered by their Semantic IDs, into a tree whose slots hold `items`.
-    pub(super) fn merge(tree: &Tree, items: &[u32], new: &[New<'_>]) -> Self {
+    pub(super) fn merge(tree: &Tree, items: &[u32], new: &[New<'_>], bias: f32) -> Self {
         let mut builder = Self {
             levels: tree.levels.iter().map(|_| Nodes::default()).collect(),
             tokens: Vec::new(),
             items: Vec::with_capacity(items.len() + new.len()),
-            former: Vec::new(),
+            leaves: 0,
+            bias,
         };
         let mut new = new.iter().peekable();
         let mut walk = Walk::new(tree);
@@ -52,8 +56,8 @@ impl Builder {
         builder
     }
 
-    /// The levels, with vectors of nodes where the former tree has them.
-    pub(super) fn tree(mut self, former: &Tree) -> (Tree, Vec<u32>, Vec<u32>) {
+    /// The tree, with vectors of nodes where the former one has them, and the items of its slots.
+    pub(super) fn tree(mut self, former: &Tree) -> (Tree, Vec<u32>) {
         let below: Vec<u32> = self
             .levels
             .iter()
@@ -72,11 +76,10 @@ impl Builder {
             // Leaves no longer stand in the order of their vectors.
             row: (number == leaves || level.row.is_some()).then(|| nodes.row.into()),
             prefix: level.prefix.is_some().then(|| nodes.prefix.into()),
+            bias: (self.bias != 0.0 || level.bias.is_some()).then(|| nodes.bias.into()),
         });
-        let tree = Tree {
-            levels: levels.collect(),
-        };
-        (tree, self.items, self.former)
+        let tree = Tree::new(levels.collect());
+        (tree, self.items)
     }
 
     /// Adds the leaf at which a walk stands.
@@ -88,17 +91,18 @@ impl Builder {
             // A new item may have opened a node that was there before.
             nodes.row[last] = level.row(node) as u32;
             nodes.prefix[last] = level.prefix.as_ref().map_or(NONE, |prefix| prefix[node]);
+            nodes.bias[last] = level.bias.as_ref().map_or(0.0, |bias| bias[node]);
         }
         debug_assert!(opened, "each former leaf comes once");
         let leaf = walk.path[tree.levels.len() - 1];
-        self.former.push(leaf as u32);
+        self.leaves += 1;
         let slots = tree.levels[tree.levels.len() - 1].children(leaf);
         self.items.extend_from_slice(&items[slots]);
     }
 
     fn add(&mut self, new: &New<'_>) {
         if self.open(new.tokens) {
-            self.former.push(NONE);
+            self.leaves += 1;
             for nodes in &mut self.levels {
                 // A prefix of one leaf has the leaf's vector.
                 if let Some(row) = nodes.row.last_mut().filter(|row| **row == NONE) {
@@ -111,7 +115,7 @@ impl Builder {
 
     /// Opens the nodes of a Semantic ID that the one before has not; returns whether there are any.
     fn open(&mut self, tokens: &[u16]) -> bool {
-        let same = if self.former.is_empty() {
+        let same = if self.leaves == 0 {
             0
         } else {
             self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count()
@@ -126,6 +130,7 @@ impl Builder {
             nodes.first.push(below as u32);
             nodes.row.push(NONE);
             nodes.prefix.push(NONE);
+            nodes.bias.push(self.bias);
         }
         self.tokens.clear();
         self.tokens.extend_from_slice(tokens);

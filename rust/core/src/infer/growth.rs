@@ -22,6 +22,8 @@ pub(super) struct Growth {
     /// Vectors of prefixes.
     prefix: Array<f32>,
     content: Option<Content>,
+    /// Added to the scores of new Semantic IDs and of prefixes that only they have.
+    pub(super) bias: f32,
 }
 
 /// Standardization and projection of content vectors.
@@ -47,6 +49,12 @@ impl Growth {
             return Err(model(format!("`sizes`: expected {levels} numbers of tokens")));
         };
         let sizes: Vec<usize> = sizes.into_iter().map(|size| size as usize).collect();
+        let bias = tensors.config["new_item_bias"].as_f64().unwrap_or(0.0) as f32;
+        if !bias.is_finite() {
+            return Err(model(format!(
+                "`new_item_bias`: expected a finite number, got {bias}"
+            )));
+        }
         let content = tensors.has("content.project").then(|| {
             let (_, width) = tensors.rows("content.project")?;
             Ok(Content {
@@ -61,6 +69,7 @@ impl Growth {
             code: tensors.take_finite("code", &[sizes.iter().sum(), dim])?,
             prefix: tensors.take_finite("prefix", &[tensors.rows("prefix")?.0, dim])?,
             content: content.transpose()?,
+            bias,
             sizes,
         }))
     }

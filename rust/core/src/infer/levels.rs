@@ -1,6 +1,4 @@
-//! Beam search where not all Semantic IDs are scored: a softmax at each level, over the children of the beam.
-//!
-//! The probability of the prefixes of a beam is passed on to their children in proportion to the children's scores.
+//! Beam search where not all Semantic IDs are scored: one softmax over the children of each prefix.
 
 use std::ops::Range;
 
@@ -28,34 +26,39 @@ impl Model {
         let (frontier, best) = (&mut arena.frontier, &mut arena.best);
         best.clear();
         best.push((0.0, 0)); // the root
-        let last = tree.levels.len() - 1;
         for (number, level) in tree.levels.iter().enumerate() {
-            frontier.clear();
             let above = number.checked_sub(1).map(|number| &tree.levels[number]);
+            let children = |parent: u32| match above {
+                Some(above) => above.children(parent as usize),
+                None => 0..level.len(),
+            };
+            frontier.clear();
             for &(_, parent) in best.iter() {
-                let children = above.map_or(0..level.len(), |above| above.children(parent as usize));
-                frontier.extend(children.map(|child| child as u32));
+                frontier.extend(children(parent).map(|child| child as u32));
             }
             let scores = room(&mut arena.scores, frontier.len());
             self.score_nodes(&catalogue.vectors, level, hidden, frontier, scores);
-            if let Some(bias) = catalogue.bias.as_ref().filter(|_| number == last) {
-                for (score, &leaf) in scores.iter_mut().zip(frontier.iter()) {
-                    *score += bias[leaf as usize];
+            if let Some(bias) = &level.bias {
+                for (score, &node) in scores.iter_mut().zip(frontier.iter()) {
+                    *score += bias[node as usize];
                 }
             }
-            let passed = log_sum(best.iter().map(|&(score, _)| score)) - log_sum(scores.iter().copied());
             top.start(ranking.beam);
-            for (&node, &score) in frontier.iter().zip(scores.iter()) {
-                let slots = || tree.slots_of(number, node as usize);
-                if top.admits(score, node) && filter.permits_any(&slots()) {
-                    top.push(score, node);
+            let mut rest = scores;
+            let mut nodes = &frontier[..];
+            for &(reached, parent) in best.iter() {
+                let (siblings, others) = rest.split_at_mut(children(parent).len());
+                let passed = reached - log_sum(siblings.iter().copied());
+                for (&node, score) in nodes.iter().zip(siblings.iter()) {
+                    let score = score + passed;
+                    if top.admits(score, node) && filter.permits_any(&tree.slots_of(number, node as usize)) {
+                        top.push(score, node);
+                    }
                 }
+                (rest, nodes) = (others, &nodes[siblings.len()..]);
             }
             best.clear();
-            best.extend(top.sorted().map(|(score, node)| (score + passed, node)));
-            if best.is_empty() || number == last {
-                break;
-            }
+            best.extend(top.sorted());
         }
         write_leaves(catalogue, best.iter().copied(), filter, 0.0, out);
     }

@@ -97,7 +97,7 @@ enum Normalizes {
     Nothing,
     /// One softmax over all leaves.
     Leaves,
-    /// One over the children of the prefixes of a beam at each level.
+    /// One over the children of each prefix.
     Levels,
 }
 

@@ -15,10 +15,6 @@ use crate::simd::Neon;
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Lanes, Portable};
 
-/// Rows of `a` in a tile, and rows of `b`: as many sums as fit the registers of AVX2.
-const ROWS: usize = 3;
-const COLUMNS: usize = 4;
-
 /// Bytes of rows of `b` that stay in the second-level cache while all rows of `a` pass.
 const BLOCK_BYTES: usize = 1 << 17;
 
@@ -92,29 +88,49 @@ unsafe fn multiply<V: Lanes>(operands: Operands<'_>) {
         stride,
     } = operands;
     let rows = a.len() / dim;
-    let block = (BLOCK_BYTES / (4 * dim) / COLUMNS).max(1) * COLUMNS;
+    // A multiple of the widths of tiles.
+    let block = (BLOCK_BYTES / (4 * dim) / 12).max(1) * 12;
     for (number, b) in b.chunks(block * dim).enumerate() {
-        let columns = b.len() / dim;
+        let out = &mut out[number * block..];
         let mut row = 0;
-        while row < rows {
-            let height = if row + ROWS <= rows { ROWS } else { 1 };
-            let mut column = 0;
-            while column < columns {
-                let width = if column + COLUMNS <= columns { COLUMNS } else { 1 };
-                let (a, b) = (&a[row * dim..], &b[column * dim..]);
-                let out = &mut out[row * stride + number * block + column..];
-                // SAFETY: the caller has a CPU for V; `height` and `width` rows are there.
-                unsafe {
-                    match (height, width) {
-                        (ROWS, COLUMNS) => tile::<V, ROWS, COLUMNS>(a, b, dim, out, stride),
-                        (ROWS, _) => tile::<V, ROWS, 1>(a, b, dim, out, stride),
-                        (_, COLUMNS) => tile::<V, 1, COLUMNS>(a, b, dim, out, stride),
-                        _ => tile::<V, 1, 1>(a, b, dim, out, stride),
-                    }
-                }
-                column += width;
+        // As many sums as fit the registers of AVX2, with few loads for each.
+        // SAFETY: the caller has a CPU for V; the rows are there.
+        unsafe {
+            while row + 4 <= rows {
+                strip::<V, 4, 3>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
+                row += 4;
             }
-            row += height;
+            if row + 2 <= rows {
+                strip::<V, 2, 4>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
+                row += 2;
+            }
+            if row < rows {
+                strip::<V, 1, 4>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
+            }
+        }
+    }
+}
+
+/// The products of `R` rows with all rows of `b`, `C` of them at a time.
+#[inline(always)]
+unsafe fn strip<V: Lanes, const R: usize, const C: usize>(
+    a: &[f32],
+    b: &[f32],
+    dim: usize,
+    out: &mut [f32],
+    stride: usize,
+) {
+    let columns = b.len() / dim;
+    let mut column = 0;
+    // SAFETY: the caller has a CPU for V; the rows are there.
+    unsafe {
+        while column + C <= columns {
+            tile::<V, R, C>(a, &b[column * dim..], dim, &mut out[column..], stride);
+            column += C;
+        }
+        while column < columns {
+            tile::<V, R, 1>(a, &b[column * dim..], dim, &mut out[column..], stride);
+            column += 1;
         }
     }
 }
@@ -134,24 +150,26 @@ unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
     unsafe {
         let mut sums = [[V::splat(0.0); C]; R];
         for start in (0..whole).step_by(V::N) {
-            let mut left = [V::splat(0.0); R];
-            for (row, left) in left.iter_mut().enumerate() {
-                *left = V::load(a.as_ptr().add(row * dim + start));
+            // With the sums and one row of `a`, these fill the registers.
+            let mut right = [V::splat(0.0); C];
+            for (column, right) in right.iter_mut().enumerate() {
+                *right = V::load(b.as_ptr().add(column * dim + start));
             }
-            for column in 0..C {
-                let right = V::load(b.as_ptr().add(column * dim + start));
-                for (row, left) in left.iter().enumerate() {
-                    sums[row][column] = sums[row][column].add_product(*left, right);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let left = V::load(a.as_ptr().add(row * dim + start));
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum = sum.add_product(left, right);
                 }
             }
         }
-        for (row, sums) in sums.into_iter().enumerate() {
-            let totals = V::sums(std::array::from_fn(|column| sums[column % C]));
-            for (column, total) in totals.into_iter().take(C).enumerate() {
-                let rest = (whole..dim).fold(total, |sum, place| {
+        // A sum has the same bits in each of the four places, so in any tile.
+        for first in (0..R * C).step_by(4) {
+            let four = std::array::from_fn(|at| sums[(first + at) / C % R][(first + at) % C]);
+            for (at, total) in (first..R * C).zip(V::sums(four)) {
+                let (row, column) = (at / C, at % C);
+                out[row * stride + column] = (whole..dim).fold(total, |sum, place| {
                     sum + a[row * dim + place] * b[column * dim + place]
                 });
-                out[row * stride + column] = rest;
             }
         }
     }

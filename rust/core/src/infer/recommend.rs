@@ -484,14 +484,14 @@ fn by_leaf<'a>(catalogue: &Catalogue, by_row: &'a [f32], buffer: &'a mut Vec<f32
     let Some(leaves) = catalogue.tree.levels.last() else {
         return by_row;
     };
-    if leaves.row.is_none() && catalogue.bias.is_none() {
+    if leaves.row.is_none() && leaves.bias.is_none() {
         return &by_row[..leaves.len()];
     }
     let scores = room(buffer, leaves.len());
     for (leaf, score) in scores.iter_mut().enumerate() {
         *score = by_row[leaves.row(leaf)];
     }
-    if let Some(bias) = &catalogue.bias {
+    if let Some(bias) = &leaves.bias {
         for (score, bias) in scores.iter_mut().zip(bias.iter()) {
             *score += bias;
         }

@@ -4,6 +4,7 @@
 //! the order of their Semantic IDs, and the items of one leaf follow each other in slots.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::file::{Tensors, model};
 use crate::array::Array;
@@ -17,6 +18,8 @@ pub(super) const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
     pub(super) levels: Vec<Level>,
+    /// First leaf of each node of the levels above the leaves, and at the end the number of leaves.
+    leaf: Vec<Arc<[u32]>>,
 }
 
 /// The nodes of a level, ordered by their prefix.
@@ -31,6 +34,8 @@ pub(super) struct Level {
     pub(super) row: Option<Array<u32>>,
     /// Row of each node among the trained vectors of prefixes, or [`NONE`]; no array where there are none.
     pub(super) prefix: Option<Array<u32>>,
+    /// Added to the scores of nodes; no array where it is zero for all.
+    pub(super) bias: Option<Array<f32>>,
 }
 
 impl Level {
@@ -80,25 +85,39 @@ impl Tree {
                 "expected a vector for each of {leaves} leaves, got {rows}"
             )));
         }
-        Ok(Self { levels })
+        Ok(Self::new(levels))
+    }
+
+    /// The tree of these levels, whose numbers fit each other.
+    pub(super) fn new(levels: Vec<Level>) -> Self {
+        let last = levels.len().saturating_sub(1);
+        let first_leaf = |level: usize, node: u32| {
+            let below = &levels[level..last];
+            below.iter().fold(node, |node, level| level.first[node as usize])
+        };
+        let leaf = (0..last)
+            .map(|level| {
+                (0..=levels[level].len() as u32)
+                    .map(|node| first_leaf(level, node))
+                    .collect()
+            })
+            .collect();
+        Self { levels, leaf }
     }
 
     /// The leaves below a node.
     pub(super) fn leaves_of(&self, level: usize, node: usize) -> Range<usize> {
-        self.descend(level, node, self.levels.len() - 1)
+        match self.leaf.get(level) {
+            Some(leaf) => leaf[node] as usize..leaf[node + 1] as usize,
+            None => node..node + 1,
+        }
     }
 
     /// The slots of the items below a node.
     pub(super) fn slots_of(&self, level: usize, node: usize) -> Range<usize> {
-        self.descend(level, node, self.levels.len())
-    }
-
-    fn descend(&self, level: usize, node: usize, to: usize) -> Range<usize> {
-        self.levels[level..to]
-            .iter()
-            .fold(node..node + 1, |nodes, level| {
-                level.first[nodes.start] as usize..level.first[nodes.end] as usize
-            })
+        let leaves = self.leaves_of(level, node);
+        let first = &self.levels[self.levels.len() - 1].first;
+        first[leaves.start] as usize..first[leaves.end] as usize
     }
 
     /// The tokens of the Semantic ID of the item in a slot.
@@ -137,6 +156,10 @@ fn read_level(tensors: &Tensors, level: usize, rows: usize) -> Result<Level> {
         prefix: tensors
             .has(&name("prefix"))
             .then(|| tensors.take(&name("prefix"), &[nodes]))
+            .transpose()?,
+        bias: tensors
+            .has(&name("bias"))
+            .then(|| tensors.take_finite(&name("bias"), &[nodes]))
             .transpose()?,
     })
 }

@@ -1,6 +1,6 @@
 //! Small random models: their inference files, and their answers by the definitions, in f64.
 
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -531,7 +531,7 @@ impl World {
             .collect()
     }
 
-    /// Beam search with a softmax at each level, over the children of the beam.
+    /// Beam search with one softmax over the children of each prefix.
     pub fn level_beam(
         &self,
         history: &[usize],
@@ -541,29 +541,32 @@ impl World {
         let mut kept: Vec<(f64, Vec<u16>)> = vec![(0.0, vec![])];
         for length in 1..=3 {
             let scores = self.scores(history, length);
-            let children: Vec<_> = scores
-                .into_iter()
-                .filter(|(prefix, _)| kept.iter().any(|each| each.1[..] == prefix[..length - 1]))
-                .collect();
-            let total = |values: Vec<f64>| values.into_iter().map(f64::exp).sum::<f64>().ln();
-            let passed = total(kept.iter().map(|each| each.0).collect())
-                - total(children.iter().map(|each| each.1).collect());
-            let mut found: Vec<_> = children
-                .into_iter()
-                .filter(|(prefix, _)| {
+            let mut found = vec![];
+            for (reached, parent) in kept {
+                let children = || {
+                    scores
+                        .iter()
+                        .filter(|(prefix, _)| prefix[..length - 1] == parent[..])
+                };
+                let total = children().map(|(_, score)| score.exp()).sum::<f64>().ln();
+                let live = |prefix: &[u16]| {
                     (0..self.items()).any(|item| self.tokens[item].starts_with(prefix) && permitted(item))
-                })
-                .map(|(prefix, score)| (score + passed, prefix))
-                .collect();
+                };
+                let live = children().filter(|(prefix, _)| live(prefix));
+                found.extend(live.map(|(prefix, score)| (reached + score - total, prefix.clone())));
+            }
             found.sort_by(|a, b| b.0.total_cmp(&a.0));
             found.truncate(beam);
             kept = found;
         }
-        let items = kept.iter().flat_map(|(score, leaf)| {
+        let of = |leaf: &[u16]| {
             (0..self.items())
-                .filter(move |&item| self.tokens[item][..] == leaf[..])
-                .map(move |item| (item, *score))
-        });
+                .filter(|&item| self.tokens[item][..] == *leaf)
+                .collect::<Vec<_>>()
+        };
+        let items = kept
+            .iter()
+            .flat_map(|(score, leaf)| of(leaf).into_iter().map(move |item| (item, *score)));
         items.filter(|&(item, _)| permitted(item)).collect()
     }
 }
