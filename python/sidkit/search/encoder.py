@@ -18,7 +18,7 @@ def encode(texts: Sequence[str], model: str, cache: str | None = None) -> npt.ND
     Args:
         texts: n texts, at least one.
         model: as in `sidkit.embed.embed_texts`.
-        cache: directory of cached vectors; None for no cache. Fewer than 32 texts, such as single queries, are
+        cache: directory of cached vectors; None for no cache. Fewer than 32 texts, such as one query, are
             not cached, since every call adds a file.
 
     Returns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +15,7 @@ __all__ = ["PrefixTree"]
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
+Spans = list[tuple[int, int]]
 
 _SCORES_AT_ONCE = 8_000_000
 
@@ -89,11 +89,10 @@ class PrefixTree:
         rows = np.full((len(queries), k), -1, np.int32)
         scores = np.full((len(queries), k), -np.inf, np.float32)
         for place, query in enumerate(queries):
-            spans = self._leaf_spans(query, beam)
-            found = np.concatenate([np.arange(low, high) for low, high in spans])
-            values = np.concatenate([self.vectors[low:high] @ query for low, high in spans])
-            best = np.argsort(-values, kind="stable")[:k] if k * 4 > len(values) else _best(values, k)
-            rows[place, : len(best)] = self.order[found[best]]
+            *_, spans = self._spans(query, beam)
+            values = _scored(self.vectors, spans, query)
+            best = _best(values, k)
+            rows[place, : len(best)] = self.order[_places(spans)[best]]
             scores[place, : len(best)] = values[best]
         return rows, scores
 
@@ -101,11 +100,9 @@ class PrefixTree:
         """Compute the mean number of inner products per query."""
         if beam >= self.widest:
             return float(len(self))
-        total = 0
-        for query in queries:
-            for level, nodes in enumerate(self._levels(query, beam)):
-                total += len(nodes) if level < len(self.prefixes) else 0
-            total += sum(high - low for low, high in self._leaf_spans(query, beam))
+        total = sum(
+            high - low for query in queries for part in self._spans(query, beam) for low, high in part
+        )
         return total / max(1, len(queries))
 
     def _exact(self, queries: Float32, k: int) -> Ranked:
@@ -118,25 +115,34 @@ class PrefixTree:
         ]
         return np.concatenate([rows for rows, _ in parts]), np.concatenate([values for _, values in parts])
 
-    def _levels(self, query: Float32, beam: int) -> Iterator[Int64]:
-        """Yield the prefixes of each level that are scored, then those of the last level that are kept."""
-        nodes = np.arange(len(self.prefixes[0]))
-        for level, vectors in enumerate(self.prefixes):
-            yield nodes
+    def _spans(self, query: Float32, beam: int) -> list[Spans]:
+        """Return the ranges of prefixes that are scored at each level, and last those of documents."""
+        spans: Spans = [(0, len(self.prefixes[0]))]
+        found = [spans]
+        for vectors, children in zip(self.prefixes, self.children, strict=True):
+            values = _scored(vectors, spans, query)
+            nodes = _places(spans)
             if len(nodes) > beam:
-                values = (vectors if len(nodes) == len(vectors) else vectors[nodes]) @ query
-                nodes = np.sort(nodes[np.argpartition(-values, beam - 1)[:beam]])
-            if level + 1 < len(self.prefixes):
-                nodes = _ranges(self.children[level][nodes], self.children[level][nodes + 1])
-        yield nodes
+                nodes = np.sort(nodes[np.argpartition(values, len(values) - beam)[len(values) - beam :]])
+            spans = _merged(children[nodes], children[nodes + 1])
+            found.append(spans)
+        return found
 
-    def _leaf_spans(self, query: Float32, beam: int) -> list[tuple[int, int]]:
-        """Return the ranges of places below the kept prefixes; adjacent ranges are merged."""
-        *_, nodes = self._levels(query, beam)
-        low, high = self.children[-1][nodes], self.children[-1][nodes + 1]
-        first = np.flatnonzero(np.append(True, low[1:] != high[:-1]))
-        last = np.append(first[1:] - 1, len(low) - 1)
-        return list(zip(low[first].tolist(), high[last].tolist(), strict=True))
+
+def _scored(vectors: Float32, spans: Spans, query: Float32) -> Float32:
+    """Compute inner products with the rows of some ranges, which are contiguous and need no copy."""
+    return np.concatenate([vectors[low:high] @ query for low, high in spans])
+
+
+def _places(spans: Spans) -> Int64:
+    return np.concatenate([np.arange(low, high) for low, high in spans])
+
+
+def _merged(low: Int64, high: Int64) -> Spans:
+    """Return ranges, of which adjacent ones become one."""
+    first = np.flatnonzero(np.append(True, low[1:] != high[:-1]))
+    last = np.append(first[1:] - 1, len(low) - 1)
+    return list(zip(low[first].tolist(), high[last].tolist(), strict=True))
 
 
 def prefix_starts(tokens: npt.NDArray[np.integer]) -> list[Int64]:
@@ -155,14 +161,10 @@ def _means(vectors: Float32, bounds: Int64) -> Float32:
     return (sums / np.diff(bounds)[:, None]).astype(np.float32)
 
 
-def _ranges(low: Int64, high: Int64) -> Int64:
-    """Concatenate the ranges from each `low` to its `high`."""
-    widths = high - low
-    return np.arange(widths.sum()) + np.repeat(low - (np.cumsum(widths) - widths), widths)
-
-
 def _best(values: Float32, k: int) -> Int64:
     """Return the places of the k largest values, largest first; of equal ones, the first."""
+    if k >= len(values):
+        return np.argsort(-values, kind="stable")
     bound = np.partition(values, len(values) - k)[len(values) - k]
     some = np.flatnonzero(values >= bound)
     return some[np.argsort(-values[some], kind="stable")][:k].astype(np.int64)
