@@ -27,6 +27,9 @@ LAYERS = {
         *("rerank", "run"),
     },
 }
+LAYERS["serve"] = {
+    *("data", "embed", "ids", "tokenizers", "models", "rerank", "recommenders", "run"),
+}
 LAYERS["cli"] = set(LAYERS)
 
 

@@ -1,4 +1,4 @@
-"""What a server is started with: a saved model or a run, and files next to it."""
+"""Source of a server: a saved model or a run, and files next to it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ServerSource:
 
     @property
     def is_run(self) -> bool:
-        """Whether the model is that of a run."""
+        """True if the model is that of a run."""
         return (self.model / "run.toml").is_file()
 
     def open(self) -> tuple[SourceFiles, UserHistories | None]:

@@ -56,7 +56,7 @@ class CatalogueWriter:
 
     @property
     def behind(self) -> bool:
-        """Whether another process has written changes that this one has not applied."""
+        """True if another process has written changes that this one has not applied."""
         return self._journal is not None and self._journal.behind()
 
     def follow(self) -> bool:

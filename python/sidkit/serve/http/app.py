@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,7 +51,11 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = await run_in_threadpool(Service, settings, metrics)
+        try:
+            service = await run_in_threadpool(Service, settings, metrics)
+        except (SidkitError, OSError) as error:
+            log("the server cannot start", level=logging.ERROR, reason=str(error))
+            raise
         snapshot = service.writer.snapshot
         log(
             "ready",

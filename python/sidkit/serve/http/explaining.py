@@ -1,4 +1,4 @@
-"""What relates recommended items to a history."""
+"""Relations of recommended items to a history."""
 
 from __future__ import annotations
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import socket
+import sys
 import tempfile
-from functools import partial
+import threading
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from sidkit.serve.http.app import create_app
 from sidkit.serve.http.logs import configure_logs, log
 from sidkit.serve.http.settings import ServerSettings
 
 __all__ = ["serve"]
+
+#: Exit code of uvicorn for an application that does not start.
+_STARTUP_FAILED = 3
+_PAUSE = 0.5
 
 
 def serve(settings: ServerSettings) -> None:
@@ -24,6 +32,7 @@ def serve(settings: ServerSettings) -> None:
         settings: settings of the server.
 
     Raises:
+        OSError: if the address is in use.
         SystemExit: if the server cannot start; the log says why.
     """
     configure_logs()
@@ -33,29 +42,69 @@ def serve(settings: ServerSettings) -> None:
             level=logging.WARNING,
             host=settings.host,
         )
-    config = uvicorn.Config(
-        partial(_application, settings),
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # Connections wait in the queue of the socket while workers start.
+    bound = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    log("listening", host=settings.host, port=bound.getsockname()[1], workers=settings.workers)
+    if settings.workers == 1:
+        _work(settings, bound)
+        return
+    with tempfile.TemporaryDirectory(prefix="sidkit-metrics-") as directory:
+        # Read by the metrics of every worker when it imports the client of Prometheus.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        code = _supervise(settings, bound)
+    if code:
+        sys.exit(code)
+
+
+def _config(settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings),
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=settings.drain,
-        limit_concurrency=None,
     )
-    if settings.workers == 1:
-        uvicorn.Server(config).run()
-        return
-    with tempfile.TemporaryDirectory(prefix="sidkit-metrics-") as directory:
-        # Read by the metrics of every worker when it imports the client of Prometheus.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-        socket = config.bind_socket()
-        Multiprocess(config, target=uvicorn.Server(config).run, sockets=[socket]).run()
 
 
-def _application(settings: ServerSettings) -> object:
+def _work(settings: ServerSettings, bound: socket.socket) -> None:
+    """Run one worker."""
     configure_logs()
-    return create_app(settings)
+    server = uvicorn.Server(_config(settings))
+    server.run(sockets=[bound])
+    if not server.started:
+        sys.exit(_STARTUP_FAILED)
+
+
+def _supervise(settings: ServerSettings, bound: socket.socket) -> int:
+    """Run several workers, and start one again that ends; returns the exit code."""
+    context = get_context("spawn")
+
+    def start() -> BaseProcess:
+        process = context.Process(target=_work, args=(settings, bound))
+        process.start()
+        return process
+
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    workers, code = [start() for _ in range(settings.workers)], 0
+    while not stopping.wait(_PAUSE):
+        for place, worker in enumerate(workers):
+            if worker.is_alive():
+                continue
+            if worker.exitcode == _STARTUP_FAILED:
+                code = _STARTUP_FAILED
+                stopping.set()
+                break
+            log("a worker has ended and is started again", level=logging.ERROR, code=worker.exitcode)
+            workers[place] = start()
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(settings.drain + _PAUSE)
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
+    return code

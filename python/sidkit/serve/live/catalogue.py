@@ -33,7 +33,7 @@ _KEPT_CONDITIONS = 64
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """What a server is started with.
+    """Model and tables of a server.
 
     Attributes:
         model: the model.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Sequence
@@ -39,13 +40,14 @@ def open_model(path: str | os.PathLike[str]) -> ServedModel:
     directory = Path(path)
     description = directory / "model.json"
     try:
-        version = hashlib.sha256(description.read_bytes()).hexdigest()[:12]
-    except OSError as error:
+        content = description.read_bytes()
+        json.loads(content)
+    except (OSError, ValueError) as error:
         raise FormatError(
-            f"`{directory}` holds no model: expected a directory that `save` wrote, got no readable "
-            "`model.json` "
-            f"({error.strerror}). Pass the directory of a model or of a run."
+            f"`{description}` does not describe a model ({error}): expected a directory that `save` wrote. "
+            "Pass the directory of a model or of a run."
         ) from error
+    version = hashlib.sha256(content).hexdigest()[:12]
     items = _items(directory / "items.parquet")
     model: Any
     try:
@@ -98,7 +100,7 @@ class ServedModel:
 
     @property
     def engine(self) -> str:
-        """What computes the recommendations: `session` or `recommender`."""
+        """Engine of the recommendations: `session` (Rust) or `recommender` (torch)."""
         return "session" if self._is_session else "recommender"
 
     @property

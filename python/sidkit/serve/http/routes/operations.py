@@ -38,7 +38,7 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Return metrics in the text format of Prometheus."""
     service = service_of(request)
-    snapshot = service.writer.snapshot
+    snapshot = await service.snapshot()
     service.metrics.waiting.set(service.batcher.waiting)
     service.metrics.items.set(len(snapshot.items))
     service.metrics.version.set(snapshot.version)

@@ -74,7 +74,7 @@ class RecommendRequest(Body):
 
 
 class Why(Answer):
-    """What relates a recommended item to the history."""
+    """Relations of a recommended item to the history."""
 
     shared_prefix: int | None
     """Tokens that its Semantic ID shares with that of the item of the history that shares most."""
