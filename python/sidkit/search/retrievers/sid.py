@@ -47,8 +47,8 @@ class SidRetriever(Retriever):
 
     Training on pairs of queries and relevant documents adds offsets to the vectors of documents, prefixes and
     queries, see `sidkit.search.prefixes.learning`. The validation queries choose the number of epochs and the
-    share of the offsets that is added, 0 included. If they are a part of the training queries, the training
-    is then repeated with all of them.
+    share of the offsets that is added: 0 where the gain is less than its standard error. If they are a part
+    of the training queries, the training is then repeated with all of them.
 
     Attributes:
         sids_: Semantic ID of every document, a `SidTable`.
@@ -128,10 +128,12 @@ class SidRetriever(Retriever):
             for each in _SHARES:
                 self._set(learned, each)
                 quality = self._quality(asked, data.validation)
-                if quality > best:
+                if quality.mean() > best.mean():
                     best, chosen, share, epochs = quality, learned, each, epoch
 
         self._train(data.train, choose)
+        if not _exceeds_its_error(best - baseline):
+            best, share, epochs = baseline, 0.0, 0
         if data.held_out and share:
 
             def keep(epoch: int, loss: float, offsets: Callable[[], TrainedVectors]) -> None:
@@ -141,7 +143,7 @@ class SidRetriever(Retriever):
 
             self._train(data.everything(), keep)
         self._set(chosen, share)
-        self.chosen_ = np.array([share, epochs, baseline, best])
+        self.chosen_ = np.array([share, epochs, baseline.mean(), best.mean()])
 
     def _train(
         self, queries: QuerySet, on_epoch: Callable[[int, float, Callable[[], TrainedVectors]], None]
@@ -166,9 +168,10 @@ class SidRetriever(Retriever):
         self.query_map_ = np.float32(share) * learned.queries
         self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)
 
-    def _quality(self, vectors: Float32, queries: QuerySet) -> float:
+    def _quality(self, vectors: Float32, queries: QuerySet) -> npt.NDArray[np.float64]:
+        """Compute NDCG@10 of every query, float64 (m,)."""
         rows, _ = self._tree.search(self._mapped(vectors), 10, self.beam)
-        return float(query_metrics(rows, queries, ["ndcg@10"])["ndcg@10"].mean())
+        return query_metrics(rows, queries, ["ndcg@10"])["ndcg@10"]
 
     def _mapped(self, queries: Float32) -> Float32:
         return queries + queries @ self.query_map_
@@ -224,3 +227,10 @@ class SidRetriever(Retriever):
                 f"Semantic IDs and vectors {self.vectors_.shape}. Fit the retriever again."
             )
         self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)
+
+
+def _exceeds_its_error(gains: npt.NDArray[np.float64]) -> bool:
+    """Return True if the mean of paired gains is more than its standard error."""
+    if len(gains) < 2 or not gains.any():
+        return False
+    return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
