@@ -2,10 +2,10 @@ import json
 import logging
 
 import pytest
+from tests.serve.conftest import source_of
 
 from sidkit.serve.http.logs import _JsonFormatter
 from sidkit.serve.http.settings import Limits
-from tests.serve.conftest import source_of
 
 ASK = {"histories": [[100, 101]]}
 JSON = {"content-type": "application/json"}

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from tests.serve.conftest import source_of
 from tests.serve.test_recommend import ids, recommend, refused
 
