@@ -49,7 +49,7 @@ def _shared_tokens(
 ) -> list[npt.NDArray[np.int64] | None]:
     """Return the number of leading tokens that items share with those of a history; None without a SID."""
     theirs = [_tokens(snapshot, each) for each in past]
-    rows = []
+    rows: list[npt.NDArray[np.int64] | None] = []
     for item in item_ids:
         own = _tokens(snapshot, item)
         if own is None:
@@ -64,7 +64,8 @@ def _tokens(snapshot: Snapshot, item_id: Any) -> npt.NDArray[np.uint16] | None:
     number = snapshot.find(item_id)
     if snapshot.sids is None or number < 0 or not snapshot.sids.has(number):
         return None
-    return snapshot.sids.tokens(np.array([number], np.int64))[0]
+    tokens: npt.NDArray[np.uint16] = snapshot.sids.tokens(np.array([number], np.int64))[0]
+    return tokens
 
 
 def _units(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -85,7 +85,8 @@ class SidView:
     def items(self, prefix: tuple[int, ...], offset: int, limit: int) -> list[int]:
         """Return numbers of items under a prefix, in the order of their Semantic IDs."""
         items, _ = self._trie.items(self._find(prefix))
-        return items[offset : offset + limit].tolist()
+        found: list[int] = items[offset : offset + limit].tolist()
+        return found
 
     def parse(self, text: str) -> tuple[int, ...]:
         """Parse a prefix such as `12-200`; the empty text is the empty prefix.
