@@ -36,6 +36,7 @@ def test_an_item_and_its_place_in_the_tree(client, model):
     near = [item["item_id"] for item in found["neighbours"]]
     assert near and 100 not in near
     assert client.get("/items/5").status_code == 404
+    assert "'a/b'" in client.get("/items/a%2Fb").json()["detail"]
 
 
 def test_search_is_paged_and_ignores_case(client, shop):
@@ -158,6 +159,20 @@ def test_full_codes_are_a_conflict(serve, shop):
             break
     assert answer.status_code == 409 and "no free Semantic ID" in answer.json()["detail"]
     assert count(client) == 24 + 100 * most
+
+
+def test_texts_of_new_items_are_embedded(serve, shop, monkeypatch):
+    vectors, seen = np.load(shop / "vectors.npy"), []
+
+    def embed(rows, **options):
+        seen.append((rows["title"].to_list(), options["model"]))
+        return vectors[: len(rows)]
+
+    monkeypatch.setattr("sidkit.embed.embed_items", embed)
+    client = serve(source=source_of(shop, embed="minilm"))
+    put(client, {"item_id": 500, "values": {"title": "red thing"}}, {"item_id": 501})
+    assert seen == [(["red thing", None], "minilm")]
+    assert client.get("/items/500").json()["sid"]
 
 
 def test_without_a_tokenizer_new_items_are_refused(serve, shop):

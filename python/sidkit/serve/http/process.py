@@ -100,6 +100,7 @@ def _supervise(settings: ServerSettings, bound: socket.socket) -> int:
                 break
             log("a worker has ended and is started again", level=logging.ERROR, code=worker.exitcode)
             workers[place] = start()
+    bound.close()
     for worker in workers:
         worker.terminate()
     for worker in workers:

@@ -20,6 +20,9 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 T = TypeVar("T")
 
+#: Weight that may wait however slow the model is.
+_FEW = 16
+
 
 @dataclass(eq=False)
 class _Waiting(Generic[Job]):
@@ -41,7 +44,7 @@ class Batcher(Generic[Job, Result]):
         batch: weight of a batch; a heavier job is a batch alone.
         wait: seconds to wait for more jobs.
         capacity: weight that may wait; more is refused.
-        delay: seconds that a job may probably have to wait; more are refused, once a batch waits.
+        delay: seconds that a job may probably have to wait; more are refused, once some wait.
         timeout: seconds until a job is given up.
         on_batch: called with the weight of every batch.
     """
@@ -114,7 +117,7 @@ class Batcher(Generic[Job, Result]):
         self._thread.join()
 
     def _is_full(self, weight: int) -> bool:
-        late = self._weight >= self._batch and self._weight * self._seconds > self._delay
+        late = self._weight >= min(self._batch, _FEW) and self._weight * self._seconds > self._delay
         return late or bool(self._weight and self._weight + weight > self._capacity)
 
     def _run(self) -> None:

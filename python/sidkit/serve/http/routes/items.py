@@ -33,7 +33,7 @@ async def search(
     return answer(await service.pool.run(_search, await service.snapshot(), query, offset, limit))
 
 
-@router.get("/items/{item_id}", response_model=ItemDetail)
+@router.get("/items/{item_id:path}", response_model=ItemDetail)
 async def detail(request: Request, item_id: Annotated[str, Path(max_length=256)]) -> Response:
     """Return an item: its columns, Semantic ID, prefixes and neighbours in the tree of prefixes."""
     service = service_of(request)
