@@ -86,3 +86,39 @@ def test_item_knn_keeps_the_nearest_of_every_candidate():
 def test_settings_outside_their_range_are_refused(model, setting):
     with pytest.raises(ConfigError, match=rf"`{next(iter(setting))}`: input should be"):
         model(**setting).fit(HISTORIES)
+
+
+def test_added_items_have_the_edges_of_content_that_a_fit_gives_them():
+    random = np.random.default_rng(3)
+    x = random.normal(size=(40, 4)).astype(np.float32)
+    histories = [random.permutation(30)[:6].tolist() for _ in range(50)]
+    every = [*histories, [*range(40)]]
+    whole = TransitionGraph(content_neighbors=5).fit(every, item_vectors=x)
+    ids = whole.item_ids_.to_list()
+    order = np.array([ids.index(item) for item in range(40)])  # items are numbered as they occur
+    x = x[np.argsort(order)]
+    first = ids[:30]
+    grown = TransitionGraph(content_neighbors=5).fit([*histories, first], item_vectors=x[:30])
+    assert grown.item_ids_.to_list() == first
+    before = grown.matrix_.toarray()
+    grown.add_items(ids[30:36], x[30:36]).add_items(ids[36:], x[36:])
+    after = grown.matrix_.toarray()
+    np.testing.assert_array_equal(after[:30, :30], before)
+    cosine = (x @ x.T) / np.linalg.norm(x, axis=1)[:, None] / np.linalg.norm(x, axis=1)
+    np.fill_diagonal(cosine, -1)
+    power = np.maximum(cosine, 0) ** 8
+    for item in range(36, 40):  # the last ones were compared with all others
+        nearest = np.argsort(-cosine[item])[:5]
+        expected = np.zeros(40)
+        expected[nearest] = 0.5 * power[item, nearest] / power[item, nearest].sum()
+        np.testing.assert_allclose(after[item], expected, rtol=2e-2, atol=1e-4)
+    for item in range(30):
+        known = np.sort(power[item, :30])[::-1][:5]
+        joined = np.where(power[item, 30:] > known[-1], 0.5 * power[item, 30:] / known.sum(), 0)
+        np.testing.assert_allclose(after[item, 30:], joined, rtol=2e-2, atol=1e-4)
+
+
+def test_without_item_vectors_added_items_have_no_edges():
+    graph = TransitionGraph().fit([["a", "b", "c"], ["b", "c"]]).add_items(["d"])
+    assert graph.matrix_.shape == (4, 4) and graph.matrix_[[3]].nnz == graph.matrix_[:, [3]].nnz == 0
+    assert graph.recommend(["d", "a"], k=2)[0].tolist() == ["b", "c"]

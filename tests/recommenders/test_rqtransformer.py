@@ -3,12 +3,14 @@
 from copy import copy
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.worlds import ITEMS, small_recommender, small_world
 
 from sidkit.data import Sequences
 from sidkit.decode import RankOptions, rank_by_scores
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, DataError
+from sidkit.ids import append_items
 from sidkit.recommenders import RQTransformer, load_model
 
 WORLD = small_world()
@@ -137,3 +139,60 @@ def test_sampled_it_can_be_saved(sampled, tmp_path):
 def test_more_negatives_than_semantic_ids_are_all_of_them():
     model = WORLD.fit(small_recommender("rqtransformer", sample_above=1, negatives=1000))
     assert share_of_right_answers(model.recommend(walks(), k=1)[0]) >= 0.95
+
+
+# --- new items
+
+
+def grown(recommender):
+    """A copy with an item like the first one."""
+    sids = append_items(WORLD.sids, WORLD.sids.codes[:1], ["new-a"])
+    return copy(recommender).add_items(["new-a"], WORLD.vectors[:1], sids=sids)
+
+
+@pytest.mark.parametrize("scoring", ["sid", "exact", "fused"])
+def test_a_bias_ranks_new_items_higher(scoring, fitted_recommender):
+    recommender = grown(fitted_recommender("rqtransformer"))
+    places = []
+    for bias in (0.0, 4.0, 100.0):
+        recommender.set_params(new_item_bias=bias)
+        ids, _ = recommender.recommend(walks(), k=ITEMS + 1, scoring=scoring, exclude_seen=False)
+        places.append((ids == "new-a").argmax(axis=1))
+    assert (places[1] <= places[0]).all() and (places[2] == 0).all()
+    assert places[0].mean() > places[1].mean()
+
+
+def test_parts_of_scores_add_up_to_log_probabilities(fitted_recommender):
+    recommender, history = grown(fitted_recommender("rqtransformer")), WORLD.walk(3, 3)
+    recommender.set_params(new_item_bias=2.0)
+    ids, scores = recommender.recommend(history, k=ITEMS + 1, scoring="exact", exclude_seen=False)
+    parts = recommender.explain(history, ids)
+    assert parts.columns == [
+        *("item_id", "sid", "known_prefix", "score", "codes", "prefixes", "content", "new_item_bias")
+    ]
+    difference = parts["score"].to_numpy() - scores
+    np.testing.assert_allclose(difference, difference[0], atol=1e-4)
+    total = parts.select(sum=pl.sum_horizontal("codes", "prefixes", "content", "new_item_bias"))["sum"]
+    np.testing.assert_allclose(total, parts["score"], atol=1e-4)
+    new = parts.row(by_predicate=pl.col("item_id") == "new-a", named=True)
+    assert (new["sid"], new["known_prefix"], new["new_item_bias"]) == (recommender.sids_["new-a"], "0-0", 2.0)
+    known = parts.filter(pl.col("item_id") != "new-a")
+    assert known["sid"].equals(known["known_prefix"].alias("sid")) and known["new_item_bias"].sum() == 0
+    with pytest.raises(DataError, match="the history has no known item: expected one at least"):
+        recommender.explain([], ["new-a"])
+    with pytest.raises(DataError, match="item 'gone' is unknown"):
+        recommender.explain(history, ["gone"])
+
+
+def test_items_that_were_held_out_are_scored_by_codes_and_content():
+    split = WORLD.dataset.split("cold_items", share=0.2, seed=3)
+    options = {"sids": WORLD.sids, "item_vectors": WORLD.vectors}
+    ranks = []
+    for dropout in (0.0, 0.3):
+        model = small_recommender("rqtransformer", item_dropout=dropout, graph=False, max_steps=60)
+        model.fit(split.train, **options)
+        ids, _ = model.recommend(split.test_cold, k=ITEMS, exclude_seen=False)
+        targets = model.item_ids_.gather(split.test_cold.targets).to_numpy()
+        ranks.append((ids == targets[:, None]).argmax(axis=1).mean())
+        assert (model.network_.vectors.mapped) == (dropout > 0)
+    assert ranks[1] < 0.7 * ranks[0]

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -15,9 +16,11 @@ from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.dense import rank_by_scores, score_items
 from sidkit.decode.options import RankOptions
 from sidkit.decode.ranking import Ranked
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, DataError
 from sidkit.models import RQTransformerNetwork
+from sidkit.models.tree.explanation import score_parts
 from sidkit.recommenders.filters import Query
+from sidkit.recommenders.histories import id_rows
 from sidkit.recommenders.item_to_item.graph_prior import GraphPrior
 from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan, check_heads, rank_options
 from sidkit.recommenders.new_items import NewItems
@@ -183,6 +186,44 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
         if query.scoring == "exact":
             return rank_by_scores(self.network_, histories, k, options=rank_options(query))
         return self.prior_.rank(self._log_probs, histories, k, query)
+
+    def explain(self, history: Any, item_ids: Any) -> pl.DataFrame:
+        """Show what the scores of items after a history consist of.
+
+        Args:
+            history: item ids, oldest first; one of them at least is known.
+            item_ids: ids of the items.
+
+        Returns:
+            One row per item: `item_id`; `sid`, its Semantic ID; `known_prefix`, the longest prefix of it that
+            the model has a vector for, which the item shares with others if it is new; and the parts of the
+            score, whose sum `score` is the natural-log probability up to a constant of the history: `codes`,
+            `prefixes`, `content` and `new_item_bias`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: if an item is unknown, or the history has no known item.
+        """
+        self._check_fitted()
+        rows = id_rows(self._index, item_ids, "item")
+        read = self._index.parse(history).rows.values
+        if not len(read):
+            raise DataError(
+                "the history has no known item: expected one at least, got none. Scores of an empty history "
+                "are those of popularity."
+            )
+        self.network_.new_item_bias = self.new_item_bias
+        parts = score_parts(self.network_, torch.from_numpy(read.astype(np.int64)), torch.from_numpy(rows))
+        assert self.sids_ is not None
+        sids = ["-".join(map(str, tokens)) for tokens in self.sids_.tokens[rows].tolist()]
+        known = zip(sids, parts.depth.tolist(), strict=True)
+        columns = {name: getattr(parts, name).numpy() for name in ("codes", "prefixes", "content", "bias")}
+        frame = pl.DataFrame({"item_id": self.item_ids_.gather(rows), "sid": sids})
+        return frame.with_columns(
+            known_prefix=pl.Series(["-".join(sid.split("-")[:depth]) for sid, depth in known]),
+            score=sum(columns.values()),
+            **columns,
+        ).rename({"bias": "new_item_bias"})
 
     def _save_state(self, path: Path) -> None:
         super()._save_state(path)

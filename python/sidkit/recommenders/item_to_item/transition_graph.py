@@ -173,9 +173,10 @@ class TransitionGraph(ItemToItem):
 
     def _joining(self, x: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> Sparse:
         """Return edges from known items to new ones, (N, n): where a new item is among the nearest."""
-        strength = np.maximum(known @ x.T, 0).astype(np.float64) ** self.content_power
-        strength[strength <= self.content_floors_[:, None]] = 0
-        edges = sparse.csr_array(strength)
+        cosine = known @ x.T
+        cosine[cosine <= self.content_floors_[:, None] ** (1 / max(self.content_power, 1e-9))] = 0
+        edges = sparse.csr_array(np.maximum(cosine, 0).astype(np.float64))
+        edges.data **= self.content_power
         sums = np.maximum(self.content_sums_, self.content_floors_)
         return sparse.diags_array(1 / np.where(sums > 0, sums, 1).astype(np.float64)) @ edges
 
