@@ -53,21 +53,26 @@ def session(models):
     return Session.open(models["gru"][1])
 
 
-def same(found, expected):
+def same(found, expected, tolerance=1e-4):
     """The same scores, and the same items except for ties."""
     (ids, scores), (others, wanted) = found, expected
-    np.testing.assert_allclose(scores, wanted, atol=1e-4)
-    differ = ids != others
-    for row, place in np.argwhere(np.atleast_2d(differ)):
-        near = np.abs(np.atleast_2d(wanted)[row] - np.atleast_2d(scores)[row, place]) < 1e-4
+    np.testing.assert_allclose(scores, wanted, atol=tolerance, rtol=0)
+    for row, place in np.argwhere(np.atleast_2d(ids != others)):
+        near = np.abs(np.atleast_2d(wanted)[row] - np.atleast_2d(scores)[row, place]) < tolerance
         assert np.atleast_2d(ids)[row, place] in np.atleast_2d(others)[row, near] or near[-1]
+
+
+def tolerance_of(model):
+    """Torch keeps the vectors of sampled levels in half precision, a session does not."""
+    return 5e-3 if model.scorings == ("sid",) else 1e-4
 
 
 def test_every_scoring_equals_that_of_the_recommender(pair):
     model, session = pair
     examples = small_world().split.test
     for scoring in session.scorings:
-        same(session.recommend(examples, scoring=scoring), model.recommend(examples, scoring=scoring))
+        found = session.recommend(examples, scoring=scoring)
+        same(found, model.recommend(examples, scoring=scoring), tolerance_of(model))
     assert session.scorings == model.scorings
     assert (session.method, len(session)) == (model.method, ITEMS)
     assert session.item_ids.tolist() == model.item_ids_.to_list()
@@ -88,7 +93,8 @@ def test_filters_are_those_of_the_recommender(pair):
         {"allow": each, "exclude_seen": False},
         {"allow": [[] for _ in histories]},
     ):
-        same(session.recommend(histories, **options), model.recommend(histories, **options))
+        found = session.recommend(histories, **options)
+        same(found, model.recommend(histories, **options), tolerance_of(model))
 
 
 def test_similar_items_are_those_of_the_recommender(pair):

@@ -1,6 +1,5 @@
 """Recommendation from the inference file of a saved model by the Rust core, with NumPy only."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._core import InferenceModel, ItemSet
-from sidkit.errors import ConfigError, DataError, FormatError
+from sidkit.errors import ConfigError, DataError
+from sidkit.serve.session_files import INFERENCE, inference_file
 from sidkit.serve.session_ids import Ragged, flatten, ids_of_rows, ragged, rows_of_ids, rows_of_set
 
 __all__ = ["Session", "SessionState"]
-
-_FILE = "inference.safetensors"
-_DESCRIPTION = "model.json"
-_METHODS = ("rqtransformer", "sasrec", "gru4rec")
 
 Lists = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
 
@@ -65,7 +61,7 @@ class Session:
         """
         if threads is not None and threads < 1:
             raise ConfigError(f"`threads` is out of range: expected at least 1 or None, got {threads}")
-        file = _inference_file(Path(path))
+        file = inference_file(Path(path))
         return cls(InferenceModel.open(file, trusted=trusted), file, trusted=trusted, threads=threads)
 
     @staticmethod
@@ -85,7 +81,7 @@ class Session:
         from sidkit.recommenders.inference import write_inference_file
 
         target = Path(path)
-        file = target if target.suffix == ".safetensors" else target / _FILE
+        file = target if target.suffix == ".safetensors" else target / INFERENCE
         file.parent.mkdir(parents=True, exist_ok=True)
         write_inference_file(model, file)
 
@@ -406,32 +402,6 @@ class SessionState:
     def history(self) -> npt.NDArray[Any]:
         """Ids of the items so far, oldest first."""
         return ids_of_rows(self._session._model, self._state.items.astype(np.int32))
-
-
-def _inference_file(path: Path) -> Path:
-    """Return the inference file of a saved model."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no model at `{path}`: expected the directory of a saved model")
-    if not path.is_dir():
-        return path
-    file = path / _FILE
-    if file.exists():
-        return file
-    try:
-        method = json.loads((path / _DESCRIPTION).read_text(encoding="utf-8"))["method"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(
-            f"`{path}` is not a saved model ({error!r}): expected a directory that `save` wrote"
-        ) from error
-    if method not in _METHODS:
-        raise ConfigError(
-            f"`{method}` has no inference file: expected a model of {', '.join(_METHODS)}. Use "
-            "`sidkit.load_model`."
-        )
-    raise FormatError(
-        f"`{path}` has no `{_FILE}`: expected it beside the model. Write it with "
-        f"`Session.export(sidkit.load_model(path), path)`."
-    )
 
 
 def _positive(name: str, value: Any) -> int:

@@ -88,7 +88,10 @@ fn any_damage_is_found() {
     let bytes = std::fs::read(&World::new(1, Encoder::Gru, 30).write().0).unwrap();
     assert!(open(&bytes, false).is_ok());
     let mut random = Random::new(1);
-    for place in (0..200).chain((0..150).map(|_| random.below(bytes.len()))) {
+    let places: Vec<usize> = (0..200)
+        .chain((0..150).map(|_| random.below(bytes.len())))
+        .collect();
+    for place in places {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1 << random.below(8);
         assert!(

@@ -16,7 +16,7 @@ use crate::simd::{Avx2, Avx512};
 use crate::simd::{Lanes, Portable};
 
 /// Bytes of rows of `b` that stay in the second-level cache while all rows of `a` pass.
-const BLOCK_BYTES: usize = 1 << 17;
+const BLOCK_BYTES: usize = 1 << 16;
 
 /// Operands of a product, and where it goes.
 struct Operands<'a> {
@@ -148,25 +148,24 @@ unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
     let whole = dim / V::N * V::N;
     // SAFETY: the caller has a CPU for V; loads are within the rows.
     unsafe {
-        let mut sums = [[V::splat(0.0); C]; R];
+        // Indices that a compiler cannot fold would move the sums from registers to memory.
+        let mut sums = [[V::splat(0.0); R]; C];
         for start in (0..whole).step_by(V::N) {
             // With the sums and one row of `a`, these fill the registers.
             let mut right = [V::splat(0.0); C];
             for (column, right) in right.iter_mut().enumerate() {
                 *right = V::load(b.as_ptr().add(column * dim + start));
             }
-            for (row, sums) in sums.iter_mut().enumerate() {
+            for row in 0..R {
                 let left = V::load(a.as_ptr().add(row * dim + start));
-                for (sum, right) in sums.iter_mut().zip(right) {
-                    *sum = sum.add_product(left, right);
+                for column in 0..C {
+                    sums[column][row] = sums[column][row].add_product(left, right[column]);
                 }
             }
         }
-        // A sum has the same bits in each of the four places, so in any tile.
-        for first in (0..R * C).step_by(4) {
-            let four = std::array::from_fn(|at| sums[(first + at) / C % R][(first + at) % C]);
-            for (at, total) in (first..R * C).zip(V::sums(four)) {
-                let (row, column) = (at / C, at % C);
+        for (column, sums) in sums.into_iter().enumerate() {
+            let totals = V::sums(std::array::from_fn(|row| sums[row % R]));
+            for (row, total) in totals.into_iter().take(R).enumerate() {
                 out[row * stride + column] = (whole..dim).fold(total, |sum, place| {
                     sum + a[row * dim + place] * b[column * dim + place]
                 });
