@@ -21,8 +21,8 @@ class Limits:
         batch: histories that one call of the model answers.
         batch_wait: seconds that a request waits at most for others, where several are under way.
         waiting: histories that wait for the model; further requests get the status 429.
-        delay: seconds that a request may have to wait for the model; if it is probably more, and a batch
-            waits already, the request gets the status 429.
+        delay: seconds that a request may have to wait for the model; if it is probably more, and 16
+            histories wait already, the request gets the status 429.
         working: other requests under way, such as searches; further ones get the status 429.
         timeout: seconds until a request is given up.
         users: users whose events are stored.
