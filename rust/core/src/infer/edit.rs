@@ -115,7 +115,15 @@ impl Model {
             slot[item as usize] = place;
         }
         let mut row = next.row.to_vec();
-        row.extend((0..fresh.len() as u32).map(|number| first_row + number));
+        row.resize(items.len(), NONE);
+        if let Some(leaves) = tree.levels.last() {
+            // An item under a known Semantic ID has the vector of that.
+            for leaf in 0..leaves.len() {
+                for &item in &items[leaves.children(leaf)] {
+                    row[item as usize] = leaves.row(leaf) as u32;
+                }
+            }
+        }
         let mut count = next.count.to_vec();
         count.resize(items.len(), 0);
         let ids: Vec<ItemId> = fresh.iter().map(|&place| new.ids[place].clone()).collect();
