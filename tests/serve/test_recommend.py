@@ -120,6 +120,16 @@ def test_rules(client, model):
     assert sum((item - 100) % 4 == 2 for item in ids(shared)) >= 2
 
 
+def test_reserved_positions_are_filled_beyond_the_candidates(client, model):
+    (plain,) = recommend(client, histories=[[100]], k=23)
+    last = ids(plain)[-1]
+    step = {"method": "slot_policy", "min": 1, "max": 1, "where": f"item_id = {last}"}
+    (chosen,) = recommend(client, histories=[[100]], k=4, candidates=4, rerank=[step])
+    assert ids(chosen) == [*ids(plain)[:3], last]
+    body = {"histories": [[100]], "k": 2, "rerank": [step | {"min": 3, "max": 3}]}
+    refused(client.post("/recommend", json=body), 422, "rerank")
+
+
 def test_explanations(client, model):
     history = [100, 101]
     (result,) = recommend(client, histories=[history], k=4, explain=True)

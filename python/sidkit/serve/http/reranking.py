@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import polars as pl
 
 from sidkit.errors import SidkitError
-from sidkit.rerank import RERANKERS, Pipeline
+from sidkit.rerank import RERANKERS, ItemFeatures, Pipeline
+from sidkit.serve.http.conditions import check_condition
 from sidkit.serve.http.problems import Problem, of_error
-from sidkit.serve.http.ranking import Ranking
+from sidkit.serve.http.ranking import Job, Ranking
 from sidkit.serve.live import Snapshot
 
-__all__ = ["StepCache", "rerank"]
+__all__ = ["StepCache", "missing", "rerank"]
 
 _KEPT = 32
 
@@ -40,6 +42,33 @@ class StepCache:
                 self._made.clear()
             self._made[key] = found
         return found
+
+
+def missing(
+    pipeline: Pipeline, rankings: Sequence[Ranking], job: Job, k: int, features: ItemFeatures
+) -> list[tuple[int, Job]]:
+    """Return searches for candidates of groups that a list must have and its candidates lack.
+
+    Returns:
+        The place of the history and what the model is asked, for each.
+
+    Raises:
+        Problem: if a step cannot be applied to lists of `k`.
+    """
+    try:
+        required = pipeline.required(k, features)
+    except SidkitError as error:
+        raise of_error(error, "rerank") from error
+    found = []
+    for rows, count in required:
+        group = job.model.item_set(rows)
+        allow = group if job.allow is None else group & job.allow
+        members = set(job.model.item_ids.gather(rows).to_list())
+        for place, (ids, _) in enumerate(rankings):
+            if sum(item in members for item in ids) < count:
+                own = replace(job, histories=[job.histories[place]], k=count, allow=allow)
+                found.append((place, own))
+    return found
 
 
 def rerank(pipeline: Pipeline, rankings: Sequence[Ranking], k: int, snapshot: Snapshot) -> list[Ranking]:
@@ -75,6 +104,11 @@ def _step(step: Any, place: int, snapshot: Snapshot) -> Any:
             settings |= {name: table, "column": column}
             if step.method == "boost":
                 settings["values"] = table.with_columns(pl.col(column).cast(pl.Float64))
+        if "where" in settings:
+            condition = settings.pop("where")
+            if condition is not None:
+                check_condition(condition)
+                settings["items"] = snapshot.allow(snapshot.chosen(condition))
         if "shares" in settings:
             settings["shares"] = {each["value"]: each["share"] for each in settings["shares"]}
         return RERANKERS[step.method](**settings)

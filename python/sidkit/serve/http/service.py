@@ -15,7 +15,7 @@ from sidkit.serve.http.planning import Planned, plan
 from sidkit.serve.http.problems import Problem
 from sidkit.serve.http.queues import Batcher, WorkPool
 from sidkit.serve.http.ranking import Job, Ranking, rank
-from sidkit.serve.http.reranking import StepCache, rerank
+from sidkit.serve.http.reranking import StepCache, missing, rerank
 from sidkit.serve.http.schemas import RecommendRequest
 from sidkit.serve.http.settings import ServerSettings
 from sidkit.serve.live import Snapshot
@@ -98,7 +98,7 @@ class Service:
         rankings = await self.batcher.submit(planned.job, len(planned.job.histories))
         scores: list[dict[str, list[float]]] = []
         if request.rerank:
-            rankings = await self.pool.run(self._reranked, request, planned, rankings)
+            rankings = await self._reranked(request, planned, rankings)
         if request.explain:
             scores = [await self._scores(planned, place, ids) for place, (ids, _) in enumerate(rankings)]
         self.metrics.unknown.inc(sum(map(len, planned.unknown)))
@@ -120,11 +120,23 @@ class Service:
         self.reloads.close()
         self.writer.close()
 
-    def _reranked(
-        self, request: RecommendRequest, planned: Planned, rankings: Sequence[Ranking]
+    async def _reranked(
+        self, request: RecommendRequest, planned: Planned, rankings: list[Ranking]
     ) -> list[Ranking]:
-        pipeline = self._steps.pipeline(request.rerank, planned.snapshot)
-        return rerank(pipeline, rankings, request.k, planned.snapshot)
+        snapshot, k = planned.snapshot, request.k
+        pipeline = await self.pool.run(self._steps.pipeline, request.rerank, snapshot)
+        model = planned.job.model
+        searches = await self.pool.run(missing, pipeline, rankings, planned.job, k, model.features)
+        rankings = list(rankings)
+        for place, job in searches:
+            ((ids, scores),) = await self.batcher.submit(job)
+            there = set(rankings[place][0])
+            fresh = [(item, score) for item, score in zip(ids, scores, strict=True) if item not in there]
+            rankings[place] = (
+                [*rankings[place][0], *(item for item, _ in fresh)],
+                [*rankings[place][1], *(score for _, score in fresh)],
+            )
+        return await self.pool.run(rerank, pipeline, rankings, k, snapshot)
 
     async def _scores(self, planned: Planned, place: int, item_ids: list[Any]) -> dict[str, list[float]]:
         """Return the scores of some items under every scoring of the model."""

@@ -1,6 +1,7 @@
 """Values of items as JSON gives them, checked against the columns of a catalogue."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -36,8 +37,13 @@ def check_values(given: Mapping[str, Any], place: int, columns: Mapping[str, pl.
 
 def fits_type(value: int, dtype: pl.DataType) -> bool:
     """Return whether an integer is within the range of an integer type."""
-    least, most = dtype.min(), dtype.max()  # type: ignore[attr-defined]
-    return bool(pl.select(least).item() <= value <= pl.select(most).item())
+    least, most = _range(dtype)
+    return least <= value <= most
+
+
+@cache
+def _range(dtype: Any) -> tuple[int, int]:
+    return pl.select(dtype.min()).item(), pl.select(dtype.max()).item()
 
 
 def _accepts(dtype: pl.DataType, value: Any) -> bool:

@@ -189,7 +189,10 @@ class ServedModel:
             model.remove_items(item_ids)
         except ConfigError:
             return self, False
-        return ServedModel(model, self.version, self.item_ids, self.counts, is_session=self._is_session), True
+        found = ServedModel(model, self.version, self.item_ids, self.counts, is_session=self._is_session)
+        if "_trie" in vars(self):
+            vars(found)["_trie"] = self._trie
+        return found, True
 
     def _vectors(self) -> npt.NDArray[np.float32] | None:
         name = "item_vectors" if self._is_session else "_item_vectors"

@@ -126,6 +126,7 @@ class SidIndex:
         self._current = LiveTrie(trie)
         # A model keeps the leaf of a removed item, so its Semantic ID is not given to another.
         self._reserved = LiveTrie(trie)
+        self._known = np.ones(len(table), bool)  # numbers that have or had a Semantic ID
 
     def view(self) -> SidView:
         """Return the current version."""
@@ -135,14 +136,23 @@ class SidIndex:
         """Remove and add items, as one change."""
         packed = self.layout.pack(np.ascontiguousarray(tokens, np.uint16).reshape(-1, self.layout.levels))
         self._current.update(sids=packed, items=numbers, remove=removed)
-        reserved = self._reserved.snapshot()
-        fresh = np.array([not SidView(reserved).has(number) for number in numbers.tolist()], bool)
+        if not len(numbers):
+            return
+        longest = int(numbers.max()) + 1
+        if longest > len(self._known):
+            larger = np.zeros(max(longest, len(self._known) * 9 // 8), bool)
+            larger[: len(self._known)] = self._known
+            self._known = larger
+        fresh = ~self._known[numbers]
         self._reserved.add(np.ascontiguousarray(packed[fresh]), numbers[fresh])
+        self._known[numbers] = True
 
     def reserved(self, number: int) -> Tokens | None:
         """Return the Semantic ID that an item has or had, uint16 (levels,); None if it never had one."""
-        view = SidView(self._reserved.snapshot())
-        return view.tokens(np.array([number], np.int64))[0] if view.has(number) else None
+        if not 0 <= number < len(self._known) or not self._known[number]:
+            return None
+        tokens: Tokens = SidView(self._reserved.snapshot()).tokens(np.array([number], np.int64))[0]
+        return tokens
 
     def allocate(self, codes: Tokens, alternatives: Callable[[int], Tokens]) -> Tokens:
         """Choose a free Semantic ID for new items, one after the other.
@@ -166,32 +176,35 @@ class SidIndex:
             return codes
         trie, taken = self._reserved.snapshot(), set[tuple[int, ...]]()
         chosen = []
-        for place, own in enumerate(codes):
-            found = self._free(trie, own, taken)
+        for place, (own, used) in enumerate(zip(codes, self._used(trie, codes), strict=True)):
+            found = self._free(own, used, taken)
             if found is None:
-                found = next(
-                    filter(None, (self._free(trie, each, taken) for each in alternatives(place))), None
-                )
+                near = alternatives(place)
+                others = zip(near, self._used(trie, near), strict=True)
+                found = next(filter(None, (self._free(*other, taken) for other in others)), None)
             if found is None:
                 raise CollisionError(
-                    f"there is no free Semantic ID for item {place} of the batch: expected a free one "
-                    "under its nearest "
-                    "codes, got none. Make the Semantic IDs again with a larger codebook or collision token."
+                    f"there is no free Semantic ID for item {place} of the batch: expected one under its "
+                    "nearest codes, got none. Make the Semantic IDs again with a larger codebook or "
+                    "collision token."
                 )
             taken.add(found)
             chosen.append(found)
         return np.array(chosen, np.uint16).reshape(-1, self.layout.levels)
 
+    def _used(self, trie: Trie, codes: Tokens) -> npt.NDArray[np.bool_]:
+        """Return which last tokens follow the tokens before them, bool (n, size of the last level)."""
+        states = trie.start(len(codes))
+        for level in range(self.layout.levels - 1):
+            states = trie.step(states, codes[:, level].astype(np.int64))
+        return trie.allowed(states)
+
     def _free(
-        self, trie: Trie, codes: npt.NDArray[Any], taken: set[tuple[int, ...]]
+        self, codes: npt.NDArray[Any], used: npt.NDArray[np.bool_], taken: set[tuple[int, ...]]
     ) -> tuple[int, ...] | None:
-        state = trie.start(1)
+        """Return a Semantic ID under the codes of an item that no item has; None if there is none."""
         prefix = tuple(codes.tolist())
-        walked = prefix if self.collisions == "suffix" else prefix[:-1]
-        for token in walked:
-            state = trie.step(state, np.array([token]))
-        used = trie.allowed(state)[0]
         if self.collisions != "suffix":
             return None if used[prefix[-1]] or prefix in taken else prefix
-        free = ((*prefix, token) for token in np.flatnonzero(~used).tolist() if (*prefix, token) not in taken)
-        return next(free, None)
+        free = ((*prefix, token) for token in np.flatnonzero(~used).tolist())
+        return next((each for each in free if each not in taken), None)

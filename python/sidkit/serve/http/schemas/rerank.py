@@ -85,6 +85,18 @@ class PopularityCorrectionStep(Body):
     """Strength of the correction."""
 
 
+class SlotPolicyStep(Body):
+    """Least and greatest number of items of a group in a list; the last step."""
+
+    method: Literal["slot_policy"]
+    min: Annotated[int, Field(ge=0, le=100)] = 1
+    """Items of the group at least."""
+    max: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Items of the group at most."""
+    where: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """The group, as a condition on the columns; by default items without a training event."""
+
+
 Step = Annotated[
     MMRStep
     | DPPStep
@@ -92,6 +104,7 @@ Step = Annotated[
     | AttributeCapStep
     | MinimumShareStep
     | BoostStep
-    | PopularityCorrectionStep,
+    | PopularityCorrectionStep
+    | SlotPolicyStep,
     Field(discriminator="method"),
 ]
