@@ -14,6 +14,7 @@ from sidkit.data import EvaluationSet, Histories, Sequences
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.ids import SidTable, append_items
 from sidkit.recommenders import RECOMMENDERS, SASRec
+from sidkit.rerank import SlotPolicy
 from sidkit.tokenizers import RQKMeans
 from sidkit.train import Checkpoint, ProgressBar, TrainProgress
 from sidkit.train.optimizer import learning_rate_share
@@ -259,6 +260,18 @@ def test_a_tokenizer_gives_new_items_their_semantic_ids(fitted_recommender):
         ConfigError, match="the tokenizer encodes vectors of new items: expected `item_vectors`"
     ):
         model.add_items(["new-c"], tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize("method", GENERATIVE)
+def test_slots_for_new_items_are_filled_by_a_search_among_them(method, fitted_recommender):
+    sids = append_items(WORLD.sids, WORLD.sids.codes[[0, 9]], ["new-a", "new-b"])
+    model = copy(fitted_recommender(method)).add_items(["new-a", "new-b"], WORLD.vectors[[0, 9]], sids=sids)
+    histories = [WORLD.walk(start, 3) for start in range(ITEMS)]
+    plain, _ = model.recommend(histories, k=5)
+    ids, scores = model.recommend(histories, k=5, candidates=5, rerank=SlotPolicy(min=1, max=1))
+    new = np.isin(ids.astype(str), ["new-a", "new-b"])
+    assert (new.sum(axis=1) == 1).all() and (np.diff(scores, axis=1) <= 0).all()
+    assert all(set(row[:3]) <= set(ids[place]) for place, row in enumerate(plain.tolist()))
 
 
 def test_equal_item_ids_in_another_order_are_another_catalogue():
