@@ -93,7 +93,8 @@ def _metric(
         return _dcg(top) / _dcg(ideal[:, :k])
     hits = top >= 1
     if kind == "recall":
-        return hits.sum(axis=1) / relevant
+        shares: Float64 = hits.sum(axis=1) / relevant
+        return shares
     first = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1.0, np.inf) if k and top.size else np.inf
     reciprocal = np.broadcast_to(1.0 / np.asarray(first), len(gains))
     return np.array(reciprocal if kind == "mrr" else reciprocal > 0, np.float64)
