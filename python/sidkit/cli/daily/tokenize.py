@@ -69,8 +69,8 @@ def _append(run: Path, items: Path, vectors: Path | None) -> None:
         f"{appended.new:,} new items; {appended.count:,} items in all were appended to the run, "
         f"{appended.moved:,} of them moved from full codes to the next-nearest; all Semantic IDs: "
         f"{appended.sids}",
-        "rqtransformer, tiger, actionpiece and decoderonly can recommend them; sasrec and popularity know only "
-        "the items that they were trained on",
+        "rqtransformer, tiger, actionpiece and decoderonly can recommend them; sasrec and popularity know "
+        "only the items that they were trained on",
     )
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
