@@ -1,5 +1,7 @@
 //! `InferenceModel`: recommendations of a trained model, from its inference file.
 
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands arguments over by value")]
+
 use std::path::PathBuf;
 use std::sync::Mutex;
 

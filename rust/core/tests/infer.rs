@@ -1,5 +1,11 @@
 //! Recommendations of inference files against the definitions, written out plainly in f64.
 
+#![allow(
+    clippy::cast_sign_loss,
+    clippy::needless_for_each,
+    reason = "numbers of items are small"
+)]
+
 mod world;
 
 use sidkit_core::infer::{ItemId, Model, NewItems, Ragged, Requests, Scoring};
@@ -80,7 +86,7 @@ fn check(found: &[(usize, f32)], mut expected: Vec<(usize, f64)>, k: usize, what
 
 fn histories(random: &mut Random, items: usize) -> Vec<Vec<usize>> {
     let mut rows: Vec<Vec<usize>> = (1..=12)
-        .map(|length| (0..length % 9 + 1).map(|_| random.below(items)).collect())
+        .map(|length| (0..=length % 9).map(|_| random.below(items)).collect())
         .collect();
     rows[3] = vec![];
     rows

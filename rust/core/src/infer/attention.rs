@@ -166,7 +166,7 @@ impl Attention {
                 let heads = Heads {
                     qkv: own,
                     position,
-                    heads: self.heads,
+                    count: self.heads,
                 };
                 math::attend(kernel, heads, weights, &mut normed[target * dim..][..dim]);
                 target += 1;

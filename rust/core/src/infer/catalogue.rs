@@ -104,8 +104,7 @@ impl Catalogue {
         let (rows, width) = tensors.rows("vectors")?;
         if items == 0 || items > MOST || rows > MOST || width != dim {
             return Err(model(format!(
-                "expected 1 to {} items with vectors of {dim} dimensions, got {items} items, {rows} vectors of {width}",
-                MOST
+                "expected 1 to {MOST} items with vectors of {dim} dimensions, got {items} items, {rows} vectors of {width}"
             )));
         }
         let tree = Tree::read(tensors, items, rows)?;

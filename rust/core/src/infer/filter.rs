@@ -14,7 +14,7 @@ impl Slots {
     /// The set of `members`, all below `slots`; with `without`, all slots but these.
     pub(super) fn new(slots: usize, members: impl Iterator<Item = u32>, without: bool) -> Self {
         let mut words = vec![if without { u64::MAX } else { 0 }; slots.div_ceil(64)];
-        if let Some(last) = words.last_mut().filter(|_| slots % 64 > 0) {
+        if let Some(last) = words.last_mut().filter(|_| !slots.is_multiple_of(64)) {
             *last &= (1 << (slots % 64)) - 1;
         }
         for slot in members {

@@ -120,13 +120,13 @@ impl Builder {
         } else {
             self.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count()
         };
-        for level in same..tokens.len() {
+        for (level, &token) in tokens.iter().enumerate().skip(same) {
             let below = match self.levels.get(level + 1) {
                 Some(below) => below.token.len(),
                 None => self.items.len(),
             };
             let nodes = &mut self.levels[level];
-            nodes.token.push(tokens[level]);
+            nodes.token.push(token);
             nodes.first.push(below as u32);
             nodes.row.push(NONE);
             nodes.prefix.push(NONE);

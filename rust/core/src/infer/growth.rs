@@ -41,8 +41,12 @@ impl Growth {
             return Ok(None);
         }
         let sizes = tensors.config["sizes"].as_array();
-        let sizes =
-            sizes.and_then(|sizes| sizes.iter().map(|size| size.as_u64()).collect::<Option<Vec<_>>>());
+        let sizes = sizes.and_then(|sizes| {
+            sizes
+                .iter()
+                .map(serde_json::Value::as_u64)
+                .collect::<Option<Vec<_>>>()
+        });
         let Some(sizes) =
             sizes.filter(|sizes| sizes.len() == levels && sizes.iter().all(|&size| size <= 1 << 16))
         else {

@@ -158,8 +158,8 @@ unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
             }
             for row in 0..R {
                 let left = V::load(a.as_ptr().add(row * dim + start));
-                for column in 0..C {
-                    sums[column][row] = sums[column][row].add_product(left, right[column]);
+                for (sums, right) in sums.iter_mut().zip(right) {
+                    sums[row] = sums[row].add_product(left, right);
                 }
             }
         }
@@ -202,7 +202,10 @@ mod tests {
                         assert_eq!(got.to_bits(), alone[column].to_bits(), "{kernel:?}");
                     }
                     let rest = &found[row * stride + columns..(row + 1) * stride];
-                    assert!(rest.iter().all(|&value| value == 7.0), "nothing else is written");
+                    assert!(
+                        rest.iter().all(|value| value.to_bits() == 7.0_f32.to_bits()),
+                        "nothing else is written"
+                    );
                 }
             }
         }

@@ -1,6 +1,13 @@
 //! Small random models: their inference files, and their answers by the definitions, in f64.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(
+    clippy::needless_for_each,
+    clippy::op_ref,
+    clippy::too_many_lines,
+    clippy::useless_vec,
+    reason = "definitions written out in the plainest way"
+)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -203,7 +210,7 @@ impl World {
         vector.iter().map(|&value| value as f32).collect()
     }
 
-    /// The trained part of the vector of a leaf that is a prefix of the last level has no row of its own in the file.
+    /// The configuration and the arrays of the inference file.
     pub fn arrays(&self) -> (String, Vec<(String, Data)>) {
         let mut arrays: Vec<(String, Data)> = Vec::new();
         for (name, (values, dim)) in self.weights.iter().filter(|(name, _)| *name != "prefixes") {
