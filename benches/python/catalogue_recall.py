@@ -1,6 +1,6 @@
 r"""Recall of the default recommender in a large catalogue whose optimal Recall@10 is known.
 
-    python benches/python/catalogue_recall.py --items 1000000 --steps 3000 \
+    python benches/python/catalogue_recall.py --items 1000000 --steps 1000 \
         --out benches/record/catalogue-recall.json
 
 Generates a `MarkovWorld` of five events per item, fits RQ-KMeans with 3 x 1024 codewords on a sample, trains
@@ -95,7 +95,7 @@ def main():
     """Measure one catalogue."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--directory", type=Path, help="where to keep the world; by default it is removed")
