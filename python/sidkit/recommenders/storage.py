@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 DESCRIPTION, WEIGHTS, ITEMS, SIDS = "model.json", "model.safetensors", "items.parquet", "sids.parquet"
-#: The course of a training and the file of a `Session`, which a recommender does not need.
-_OPTIONAL = frozenset({"history.json", "inference.safetensors"})
+#: The course of a training, which recommendations do not need.
+_OPTIONAL = frozenset({"history.json"})
 _VERSION = 1
 
 T = TypeVar("T")
