@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sidkit._files import sha256_of, write_text
 from sidkit.errors import ConfigError, FormatError, RunDirectoryError
 from sidkit.evaluate.machine import machine_facts, version_facts
@@ -26,6 +24,7 @@ from sidkit.search import (
     load_retriever,
     write_trec_run,
 )
+from sidkit.search.base import ids_of_rows
 
 __all__ = ["SearchRun", "is_search_run", "open_search_run", "run_search"]
 
@@ -228,7 +227,7 @@ def _evaluated(
         on_step(f"evaluate {name}")
         retriever = load_retriever(directory / "retrievers" / name)
         rows, scores = retriever.search_rows(queries.texts, min(_DEPTH, len(collection)))
-        ids = _ids(collection, rows)
+        ids = ids_of_rows(collection.doc_ids, rows)
         write_trec_run(directory / "runs" / f"{name}.trec", queries.query_ids.to_list(), ids, scores, name)
         found[name], lists[name] = SearchEvaluation.of(name, rows, queries), rows
     baselines = [name for name in methods if name in ("bm25", "dense")]
@@ -252,11 +251,6 @@ def _evaluated(
     write_text(directory / _METRICS, json.dumps(metrics, indent=2) + "\n")
     write_search_page(directory / "report.html", metrics, collection, queries, lists)
     return metrics
-
-
-def _ids(collection: Collection, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    ids = np.append(np.array(collection.doc_ids.to_list(), object), None)
-    return ids[rows]
 
 
 def _digest(source: Path) -> str:

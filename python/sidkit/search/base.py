@@ -18,7 +18,7 @@ from sidkit.search import storage
 from sidkit.search.collection import Collection, QuerySet, document_texts
 from sidkit.search.evaluation import METRICS, SearchEvaluation, metric_name
 
-__all__ = ["FitData", "Retriever"]
+__all__ = ["FitData", "Retriever", "ids_of_rows"]
 
 Self = TypeVar("Self", bound="Retriever")
 
@@ -141,7 +141,7 @@ class Retriever(Parameters, ABC):
             DataError: if a query is not text, or blank.
         """
         rows, scores = self.search_rows([queries] if isinstance(queries, str) else queries, k)
-        ids = self._ids(rows)
+        ids = ids_of_rows(self.documents_["doc_id"], rows)
         return (ids[0], scores[0]) if isinstance(queries, str) else (ids, scores)
 
     def search_rows(self, queries: Sequence[str], k: int = 10) -> Ranked:
@@ -283,14 +283,14 @@ class Retriever(Parameters, ABC):
         if "documents_" not in vars(self):
             raise NotFittedError(f"{type(self).__name__} is not fitted. Call `fit` or `load` first.")
 
-    def _ids(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
-        """Translate rows to ids, with -1 or None for padding."""
-        ids, kind = self.documents_["doc_id"], object
-        if ids.dtype.is_integer():
-            known = np.append(ids.cast(pl.Int64).to_numpy(), -1)
-            return known[rows]
-        known = np.append(np.array(ids.to_list(), kind), None)
-        return known[rows]
+
+def ids_of_rows(ids: pl.Series, rows: npt.NDArray[np.integer]) -> npt.NDArray[Any]:
+    """Translate document rows to ids: int64, with -1 for padding, or an object array, with None."""
+    plain = ids.dtype.is_integer()
+    known: npt.NDArray[Any] = ids.cast(pl.Int64).to_numpy() if plain else np.array(ids.to_list(), object)
+    found: npt.NDArray[Any] = known[np.maximum(rows, 0)]
+    found[rows < 0] = -1 if plain else None
+    return found
 
 
 def _described(documents: pl.DataFrame) -> pl.DataFrame:

@@ -58,7 +58,7 @@ def token_vectors(texts: Sequence[str], model: str, max_tokens: int) -> TextVect
     values = np.zeros((len(texts), max_tokens, width), np.float16)
     lengths = np.ones(len(texts), np.int64)
     for start in range(0, len(texts), _BATCH):
-        found: list[Any] = encoder.encode(
+        found: Any = encoder.encode(
             list(texts[start : start + _BATCH]), output_value="token_embeddings", show_progress_bar=False
         )
         for row, each in enumerate(found, start):

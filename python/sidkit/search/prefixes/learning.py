@@ -137,7 +137,8 @@ def train_vectors(
     for epoch in range(training.epochs):
         hard = None if small else _hard_negatives(model, tokens, x, training)
         losses = []
-        for rows in torch.randperm(len(queries), generator=generator).split(training.batch_size):
+        order = torch.randperm(len(queries), generator=generator)
+        for rows in torch.split(order, training.batch_size):
             target, candidates = relevant.targets(rows.numpy(), None if hard is None else hard[rows.numpy()])
             vectors = model.documents(None if candidates is None else torch.from_numpy(candidates))
             scores = model.queries(x[rows]) @ vectors.T / training.temperature  # (batch, candidates)

@@ -19,7 +19,7 @@ from sidkit.search.collection import QuerySet
 from sidkit.search.encoder import encode
 from sidkit.search.evaluation import query_metrics
 from sidkit.search.prefixes import PrefixTraining, PrefixTree, TrainedVectors, train_vectors
-from sidkit.tokenizers import HierarchicalKMeans, load_tokenizer
+from sidkit.tokenizers import HierarchicalKMeans, Tokenizer, load_tokenizer
 
 __all__ = ["SidRetriever"]
 
@@ -94,7 +94,7 @@ class SidRetriever(Retriever):
     def _fit(self, data: FitData) -> None:
         self.content_ = encode(data.texts, self.encoder, self.cache)
         size = self.codebook_size or self._automatic_size(len(self.content_))
-        self.tokenizer_ = HierarchicalKMeans(
+        self.tokenizer_: Tokenizer = HierarchicalKMeans(
             self.levels, size, standardize=False, seed=self.seed, threads=1
         ).fit(self.content_)
         codes = self.tokenizer_.encode(self.content_)
@@ -111,7 +111,7 @@ class SidRetriever(Retriever):
 
     def _automatic_size(self, documents: int) -> int:
         paths = max(1.0, documents / _DOCUMENTS_PER_PATH)
-        return max(2, min(documents, round(paths ** (1 / self.levels))))
+        return max(2, min(documents, round(float(paths ** (1 / self.levels)))))
 
     def _learn(self, data: FitData) -> None:
         """Train, choose epochs and share by the validation queries, and train again if some were held out."""
