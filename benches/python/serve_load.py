@@ -26,8 +26,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
+from sidkit._tables import read_parquet
+from sidkit.data import Dataset
 from sidkit.evaluate.machine import machine_facts, version_facts
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
@@ -111,10 +112,11 @@ def http(method, path, body):
 
 
 def requests_of(options):
-    events = pl.read_parquet(options.histories).sort("user_id", "timestamp")
-    histories = events.group_by("user_id", maintain_order=True).agg("item_id")["item_id"].to_list()
+    histories = Dataset.from_frames(read_parquet(options.histories)).histories()
     picked = np.random.default_rng(0).permutation(len(histories))[:REQUESTS]
-    return [http("POST", "/recommend", {"histories": [histories[row][-50:]], "k": 10}) for row in picked]
+    return [
+        http("POST", "/recommend", {"histories": [histories.ids(int(row))[-50:]], "k": 10}) for row in picked
+    ]
 
 
 async def connect(port):
@@ -205,7 +207,7 @@ async def opened(server, requests, right, rate, seconds, connections=512):
 async def changing(port, requests, options):
     """Add and remove items during requests."""
     vectors = np.load(options.vectors, mmap_mode="r")
-    ids = pl.read_parquet(options.items)["item_id"]
+    ids = read_parquet(options.items)["item_id"]
     names = (
         [int(ids.max()) + 1 + n for n in range(options.changed)]
         if ids.dtype.is_integer()

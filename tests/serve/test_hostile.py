@@ -36,7 +36,7 @@ def playground(shop):
 
 
 QUICK = settings(
-    max_examples=8,
+    max_examples=5,
     derandomize=True,
     deadline=None,
     phases=[Phase.generate],
@@ -104,7 +104,7 @@ FIELDS = [
 
 
 @settings(
-    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 @given(
     body=st.dictionaries(st.sampled_from(FIELDS), VALUE, max_size=3),
@@ -154,7 +154,7 @@ WORDS = [
 
 
 @settings(
-    max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=80, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 @given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=12))
 def test_conditions_of_any_words(client, words):
