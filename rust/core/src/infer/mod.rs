@@ -123,8 +123,8 @@ impl Model {
     /// trusted file that is damaged gives wrong answers or a panic, never undefined behaviour.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system refuses, [`Error::Model`] if the file is foreign, of another version, truncated or
-    /// damaged.
+    /// [`crate::Error::Io`] if the system refuses, [`crate::Error::Model`] if the file is foreign, of another version,
+    /// truncated or damaged.
     pub fn open(path: &Path, trusted: bool) -> Result<Self> {
         let tensors = Tensors::open(path, trusted)?;
         let kernel = Kernel::best();

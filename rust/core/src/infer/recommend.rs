@@ -59,7 +59,7 @@ impl<'a> Ragged<'a> {
     }
 }
 
-/// A batch of requests. Items are numbers, as [`Model::find_int`] and [`Model::find_text`] give them.
+/// A batch of requests. Items are numbers, as [`Model::find_ints`] and [`Model::find_texts`] give them.
 #[derive(Clone, Copy, Debug)]
 pub struct Requests<'a> {
     /// Items of each history, oldest first.
