@@ -88,7 +88,13 @@ def test_training_connects_queries_with_documents(exact_below):
     pairs = np.arange(80), np.arange(80) % 40
     losses = []
     training = PrefixTraining(
-        epochs=30, batch_size=16, learning_rate=0.01, exact_below=exact_below, negatives=8, beam=4
+        epochs=30,
+        batch_size=16,
+        learning_rate=0.01,
+        weight_decay=0.1,
+        exact_below=exact_below,
+        negatives=8,
+        beam=4,
     )
     learned = train_vectors(
         content, tokens, queries, pairs, training, lambda epoch, loss, offsets: losses.append(loss)
