@@ -16,10 +16,12 @@ from starlette.exceptions import HTTPException
 from sidkit._core import __version__
 from sidkit.errors import SidkitError
 from sidkit.serve.http import problems
+from sidkit.serve.http.direct import Direct
 from sidkit.serve.http.guard import Guard
 from sidkit.serve.http.logs import log
 from sidkit.serve.http.metrics import Metrics
 from sidkit.serve.http.routes import ROUTERS
+from sidkit.serve.http.routes.recommend import recommend
 from sidkit.serve.http.schemas import (
     DeleteItems,
     Events,
@@ -33,6 +35,10 @@ from sidkit.serve.http.settings import ServerSettings
 
 __all__ = ["create_app"]
 
+#: Route of the endpoint that is called without the router, for metrics.
+_RECOMMEND = next(
+    route for router in ROUTERS for route in router.routes if getattr(route, "name", "") == "recommend"
+)
 _BODIES = (RecommendRequest, SimilarRequest, PutItems, DeleteItems, Events)
 
 
@@ -86,6 +92,11 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_exception_handler(SidkitError, problems.of_sidkit)
     app.add_exception_handler(RequestValidationError, problems.of_parameters)
     app.add_exception_handler(HTTPException, problems.of_status)
+    app.add_middleware(
+        Direct,
+        owner=app,
+        endpoints={("POST", "/recommend"): (recommend, _RECOMMEND)},
+    )
     app.add_middleware(
         Guard,
         metrics=metrics,

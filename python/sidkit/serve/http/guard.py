@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import itertools
 import logging
 import secrets
 import time
@@ -50,6 +51,8 @@ class Guard:
         self._token = None if token is None else f"Bearer {token}".encode()
         self._body = body
         self._access_log = access_log
+        # Ids of requests: a random one for each would cost a call of the operating system.
+        self._process, self._numbers = secrets.token_hex(6), itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -58,7 +61,7 @@ class Guard:
             return
         started = time.perf_counter()
         status = 0
-        scope["request_id"] = request_id = secrets.token_hex(8)
+        scope["request_id"] = request_id = f"{self._process}-{next(self._numbers):x}"
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
