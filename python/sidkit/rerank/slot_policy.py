@@ -69,7 +69,8 @@ class SlotPolicy(Reranker):
     def _members(self, features: ItemFeatures) -> npt.NDArray[np.bool_]:
         """Return which items are in the group, bool (items,)."""
         if isinstance(self.items, str) and self.items == "new":
-            return features.counts == 0
+            new: npt.NDArray[np.bool_] = features.counts == 0
+            return new
         cache = vars(self).setdefault("_cache", Cached(_mask))
         return cache(self.items, features.item_ids, None)  # type: ignore[no-any-return]
 
