@@ -136,6 +136,10 @@ unsafe fn strip<V: Lanes, const R: usize, const C: usize>(
 }
 
 /// The products of `R` rows with `C` rows.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "indices are constants once loops are unrolled"
+)]
 #[inline(always)]
 unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
     a: &[f32],
@@ -148,27 +152,36 @@ unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
     let whole = dim / V::N * V::N;
     // SAFETY: the caller has a CPU for V; loads are within the rows.
     unsafe {
-        // Indices that a compiler cannot fold would move the sums from registers to memory.
+        // Plain loops over constants: where a closure or an iterator took the address of the sums and was not inlined, these
+        // would move from registers to memory.
         let mut sums = [[V::splat(0.0); R]; C];
-        for start in (0..whole).step_by(V::N) {
+        let mut start = 0;
+        while start < whole {
             // With the sums and one row of `a`, these fill the registers.
             let mut right = [V::splat(0.0); C];
-            for (column, right) in right.iter_mut().enumerate() {
-                *right = V::load(b.as_ptr().add(column * dim + start));
+            for column in 0..C {
+                right[column] = V::load(b.as_ptr().add(column * dim + start));
             }
             for row in 0..R {
                 let left = V::load(a.as_ptr().add(row * dim + start));
-                for (sums, right) in sums.iter_mut().zip(right) {
-                    sums[row] = sums[row].add_product(left, right);
+                for column in 0..C {
+                    sums[column][row] = sums[column][row].add_product(left, right[column]);
                 }
             }
+            start += V::N;
         }
-        for (column, sums) in sums.into_iter().enumerate() {
-            let totals = V::sums(std::array::from_fn(|row| sums[row % R]));
-            for (row, total) in totals.into_iter().take(R).enumerate() {
-                out[row * stride + column] = (whole..dim).fold(total, |sum, place| {
-                    sum + a[row * dim + place] * b[column * dim + place]
-                });
+        for column in 0..C {
+            let mut four = [sums[column][0]; 4];
+            for row in 1..R {
+                four[row] = sums[column][row];
+            }
+            let totals = V::sums(four);
+            for row in 0..R {
+                let mut total = totals[row];
+                for place in whole..dim {
+                    total += a[row * dim + place] * b[column * dim + place];
+                }
+                out[row * stride + column] = total;
             }
         }
     }
