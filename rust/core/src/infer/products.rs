@@ -137,6 +137,7 @@ unsafe fn strip<V: Lanes, const R: usize, const C: usize>(
 
 /// The products of `R` rows with `C` rows.
 #[expect(
+    clippy::manual_memcpy,
     clippy::needless_range_loop,
     reason = "indices are constants once loops are unrolled"
 )]
