@@ -109,4 +109,5 @@ def _log_chance(share: Tensor, draws: int) -> Tensor:
     A node is in none of the draws with probability (1 - share)^draws.
     """
     missed = torch.log1p(-share.clamp(max=1 - 1e-12)) * draws
-    return torch.log(-torch.expm1(missed)).float()
+    chance: Tensor = torch.log(-torch.expm1(missed)).float()
+    return chance
