@@ -7,7 +7,7 @@ from sidkit.report.charts import Board, Scale
 from sidkit.report.markup import Markup, tag
 from sidkit.report.names import metric_name, model_name
 from sidkit.report.numbers import number, short
-from sidkit.report.tables.sweep_plot import STYLE
+from sidkit.report.sweep_plot import STYLE
 
 __all__ = ["METHODS", "frontier_plot"]
 

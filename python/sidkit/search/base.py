@@ -29,7 +29,7 @@ _FEWEST_TO_HOLD_OUT = 20
 
 @dataclass(frozen=True)
 class FitData:
-    """What a retriever learns from.
+    """Training data of a retriever.
 
     Attributes:
         collection: documents, and queries of all splits.

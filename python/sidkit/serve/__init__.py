@@ -6,3 +6,5 @@
 
 This module imports nothing: a session needs NumPy only.
 """
+
+__all__: list[str] = []

@@ -29,10 +29,10 @@ Float32 = npt.NDArray[np.float32]
 def export_encoder(model: Any, path: str | os.PathLike[str]) -> None:
     """Write the encoder of histories of a fitted recommender as an ONNX file.
 
-    The file has two inputs. `history`, int64 (B, T), holds rows of items as in `model.item_ids_`, oldest first,
-    padded on the right with the number of items. `lengths`, int32 (B,), is the number of items of each history,
-    at least 1: an empty history is one padding. The caller cuts histories to the latest `max_items`, which the
-    metadata name.
+    The file has two inputs. `history`, int64 (B, T), holds rows of items as in `model.item_ids_`, oldest
+    first, padded on the right with the number of items. `lengths`, int32 (B,), is the number of items of each
+    history, at least 1: an empty history is one padding. The caller cuts histories to the latest `max_items`,
+    which the metadata name.
 
     The output `hidden`, float32 (B, D), is the vector after the last item. Its inner products with the item
     vectors of GRU4Rec are the scores of the items.

@@ -16,7 +16,7 @@ from sidkit.cli.research.ranking import RankingOptions, Representation, prepare
 from sidkit.errors import ConfigError
 from sidkit.experiments.sweep import sweep, sweep_grid
 from sidkit.ranking import Sweep
-from sidkit.report.tables.sweep_plot import METRICS, sweep_plot
+from sidkit.report.sweep_plot import METRICS, sweep_plot
 
 __all__ = ["command"]
 

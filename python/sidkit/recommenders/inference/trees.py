@@ -60,7 +60,7 @@ def vector_arrays(network: RQTransformerNetwork) -> Arrays:
 
 
 def bias_arrays(network: RQTransformerNetwork) -> Arrays:
-    """Return what is added to the scores of nodes without a vector of their own, for levels that have some."""
+    """Return the biases of nodes without a vector of their own, for levels that have some."""
     tree, vectors = network.tree, network.vectors
     if not network.new_item_bias or not vectors.mapped:
         return {}
