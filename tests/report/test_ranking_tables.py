@@ -5,9 +5,9 @@ import pytest
 
 from sidkit.errors import DataError
 from sidkit.ranking import Cell, Comparison, Result, Sweep, Swept
+from sidkit.report.sweep_plot import sweep_plot
 from sidkit.report.tables.__main__ import KINDS, main
 from sidkit.report.tables.documents import update_documents
-from sidkit.report.sweep_plot import sweep_plot
 from sidkit.tokenizers.quality.coherence import coherence_json, prefix_coherence
 
 ROOT = Path(__file__).parents[2]
