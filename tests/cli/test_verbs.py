@@ -13,7 +13,10 @@ import sidkit
 from sidkit.report import comparison_page, read_run
 from sidkit.run import read_config
 
-DAILY = ["run", "fetch", "embed", "tokenize", "train", "evaluate", "recommend", "inspect", "report"]
+DAILY = [
+    *("run", "fetch", "embed", "tokenize", "train", "evaluate", "recommend"),
+    *("serve", "search", "export", "inspect", "report"),
+]
 RESEARCH = ["rank", "sweep", "drift", "tokenizers", "tune", "beams", "frontier", "store"]
 VERBS = DAILY + RESEARCH
 
