@@ -21,7 +21,7 @@ _TIGER = _TRANSFORMER | {
     "d_ff": 64,
     "encoder_layers": 1,
     "decoder_layers": 1,
-    "max_steps": 240,
+    "max_steps": 320,
     "evaluate_every_steps": 120,
 }
 _COMMON = {

@@ -21,7 +21,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from inputs import Inputs, prepare
-from search import Searcher
+from searcher import Searcher
 from training import Setting, Trainer, flops_of_an_epoch
 
 from sidkit.train import gemm_peak

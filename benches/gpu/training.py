@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from inputs import Inputs, Table, packed, padded, prefixes
-from search import Searcher
+from searcher import Searcher
 from torch import Tensor, nn
 
 from sidkit.models import DecoderOnlyNetwork, TIGERNetwork

@@ -82,7 +82,7 @@ class SiblingSample:
             hidden, goal = h[row], self.goals[row, level]
             nodes, chance = self.siblings[level - 1][group], self.chances[level - 1][group]  # (R, K)
             others = nn.functional.embedding(group, candidates.flatten(1))  # (R, K·D)
-            scores = torch.bmm(others.view(*nodes.shape, -1), hidden[:, :, None])[..., 0] - chance
+            scores = torch.bmm(others.view(*nodes.shape, h.shape[1]), hidden[:, :, None])[..., 0] - chance
             scores = scores.masked_fill((nodes < 0) | (nodes == goal[:, None]), -torch.inf)
             positive = (hidden * own[row, level]).sum(-1)
             every = torch.cat([positive[:, None], scores], 1)  # (R, K + 1)
