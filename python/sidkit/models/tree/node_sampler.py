@@ -97,7 +97,7 @@ class NodeSampler:
     def _above(self, draws: Tensor, level: int) -> Tensor:
         """Return the nodes of a level at some places of the cumulative shares of the leaves."""
         leaves = torch.searchsorted(self._bounds, draws).clamp(max=len(self._bounds) - 1)
-        nodes = leaves + self.start
+        nodes: Tensor = leaves + self.start
         for _ in range(self.tree.levels - 1 - level):
             nodes = self.tree.parent[nodes].long()
         return nodes
