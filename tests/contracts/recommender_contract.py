@@ -634,7 +634,7 @@ class RecommenderContract:
             ),
             (["new-a", "new-a"], np.ones((2, 16)), "are repeated: expected distinct ids, got 'new-a'"),
             ([7], np.ones((1, 16)), "wrong type: expected String as in the table, got Int64"),
-            (["new-a"], np.ones((2, 16)), r"one row for each of the 1 ids, got \(2, 16\)"),
+            (["new-a"], np.ones((2, 16)), r"one row for each of the 1 items, got \(2, 16\)"),
             (["new-a"], np.full((1, 16), np.nan), "row 0 holds NaN or infinity"),
         ],
     )

@@ -76,7 +76,7 @@ def test_the_page_shows_the_stored_runs():
 def test_bm25_reaches_its_reference_numbers():
     """NDCG@10 of `bm25s` with the same words is 0.3203 on NFCorpus."""
     if not (DATA / "nfcorpus").is_dir():
-        pytest.skip("the collection is not here")
+        pytest.skip("the collection nfcorpus is not beside the project, in ../shared/data")
     collection = load_collection(DATA / "nfcorpus")
     assert (len(collection), len(collection.qrels)) == (3633, 134_294)
     found = BM25().fit(collection).evaluate(collection.split("test"), ["ndcg@10"])

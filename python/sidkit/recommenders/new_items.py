@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._vectors import first_non_finite
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.ids import SidTable
 from sidkit.ids.append import append_ids, append_items
 from sidkit.recommenders.filters import restricted
 from sidkit.recommenders.histories import ItemIndex, id_rows
+from sidkit.recommenders.training_data import checked_vectors
 
 __all__ = ["ChangingCatalogue", "NewItems"]
 
@@ -119,7 +119,7 @@ class ChangingCatalogue:
         rows = self._index.rows(given)
         self._check_absent(given, rows)
         fresh = rows < 0
-        vectors = None if item_vectors is None else _checked_vectors(item_vectors, len(given))[fresh]
+        vectors = None if item_vectors is None else checked_vectors(item_vectors, len(given))[fresh]
         ids = given.filter(pl.Series(fresh))
         if len(ids):
             table = self._with_new(ids, vectors, tokenizer, sids) if self.sids_ is not None else None
@@ -250,23 +250,3 @@ class ChangingCatalogue:
     def _check_fitted(self) -> None:
         if "item_ids_" not in vars(self):
             raise NotFittedError(f"{type(self).__name__} is not fitted. Call `fit` or `load` first.")
-
-
-def _checked_vectors(given: npt.ArrayLike, items: int) -> npt.NDArray[np.floating[Any]]:
-    """Return vectors of new items as float16 or float32 (items, d)."""
-    vectors = np.asanyarray(given)
-    if vectors.dtype not in (np.float16, np.float32):
-        with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
-            vectors = vectors.astype(np.float32)
-    if vectors.ndim != 2 or len(vectors) != items:
-        raise DataError(
-            f"`item_vectors` do not fit `item_ids`: expected one row for each of the {items} ids, got "
-            f"{vectors.shape}. Embed the new items only."
-        )
-    row = first_non_finite(vectors)
-    if row is not None:
-        raise DataError(
-            f"`item_vectors` are not finite: expected finite numbers, but row {row} holds NaN or infinity. "
-            "Repair that row."
-        )
-    return vectors

@@ -14,7 +14,7 @@ from sidkit.errors import ConfigError, DataError
 from sidkit.ids import SidTable
 from sidkit.recommenders.histories import ItemIndex
 
-__all__ = ["TrainingData", "same_catalogue", "training_data"]
+__all__ = ["TrainingData", "checked_vectors", "same_catalogue", "training_data"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def training_data(
     rows, item_ids = _training_rows(histories, sids)
     vectors = None
     if item_vectors is not None and recommender.uses_item_vectors:
-        vectors = _checked_vectors(item_vectors, len(item_ids))
+        vectors = checked_vectors(item_vectors, len(item_ids))
     if validation is not None:
         validation = same_catalogue(validation, item_ids)
     return TrainingData(
@@ -106,16 +106,20 @@ def _checked_callbacks(callbacks: Any) -> tuple[Any, ...]:
     return checked
 
 
-def _checked_vectors(given: npt.ArrayLike, items: int) -> npt.NDArray[np.floating[Any]]:
-    """Return vectors as float16 or float32 (items, d), C-contiguous, without a copy where they are."""
+def checked_vectors(given: npt.ArrayLike, items: int) -> npt.NDArray[np.floating[Any]]:
+    """Return vectors as float16 or float32 (items, d), C-contiguous, without a copy where they are.
+
+    Raises:
+        DataError: if there is not one row for each item, or a number is NaN or infinite.
+    """
     vectors: npt.NDArray[Any] = np.asanyarray(given)
     if vectors.dtype not in (np.float16, np.float32):
         with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
             vectors = vectors.astype(np.float32)
     if vectors.ndim != 2 or len(vectors) != items:
         raise DataError(
-            f"`item_vectors` do not fit the catalogue: expected one row for each of the {items} items, "
-            f"got {vectors.shape}. Embed `data.items` again."
+            f"`item_vectors` do not fit the items: expected one row for each of the {items} items, "
+            f"got {vectors.shape}. Embed these items again."
         )
     row = first_non_finite(vectors)
     if row is not None:
