@@ -3,7 +3,8 @@
 from functools import partial
 
 import pytest
-from tests.contracts.recommender_contract import Case, RecommenderContract
+from tests.contracts.new_items_contract import NewItemsContract
+from tests.contracts.recommender_contract import Case
 from tests.worlds import SMALL, small_recommender, small_world
 
 from sidkit.recommenders import RECOMMENDERS
@@ -18,7 +19,7 @@ METHODS = [pytest.param(method, marks=pytest.mark.xdist_group(method)) for metho
 
 
 @pytest.mark.parametrize("method", METHODS, scope="class")
-class TestContract(RecommenderContract):
+class TestContract(NewItemsContract):
     @pytest.fixture
     def case(self, method):
         return Case(
