@@ -170,7 +170,7 @@ def test_the_estimate_of_a_softmax_is_unbiased_before_the_logarithm():
         parents = torch.arange(model.tree.level(level - 1).start, model.tree.level(level - 1).stop)
         total = torch.zeros(len(parents), dtype=torch.float64)
         for _ in range(600):
-            nodes, chance = sampler.children(level, parents)
+            nodes, chance = sampler.children(level, parents, len(parents))
             total += torch.where(nodes >= 0, weight[nodes] * (-chance).exp().double(), 0.0).sum(1)
         row, node = model.tree.children_of(parents)
         expected = torch.zeros(len(parents), dtype=torch.float64).index_add_(0, row, weight[node])
@@ -195,7 +195,7 @@ def test_siblings_are_children_of_their_parent_each_once():
     tree = sampler.tree
     for level in (1, 2):
         parents = torch.arange(tree.level(level - 1).start, tree.level(level - 1).stop)
-        nodes, chance = sampler.children(level, parents)
+        nodes, chance = sampler.children(level, parents, len(parents))
         assert nodes.shape == chance.shape == (len(parents), 3)
         for parent, row in zip(parents.tolist(), nodes.tolist(), strict=True):
             found = [node for node in row if node >= 0]
@@ -343,3 +343,12 @@ def test_weights_loaded_into_a_model_that_has_decoded_are_used():
 def test_tokens_of_other_sizes_are_refused(tokens):
     with pytest.raises(ConfigError, match=r"one column for each of the `sizes` \[5, 4, 3\]"):
         RQTransformerNetwork.for_items(SIZES, tokens)
+
+
+@pytest.mark.parametrize(("targets", "drawn"), [(1, 1), (4, 2), (8, 4), (400, 8)])
+def test_a_prefix_gets_a_share_of_the_draws_of_its_level(targets, drawn):
+    sampler = small(sample_above=1).sampler(np.zeros(ITEMS, np.int64), 2)
+    parents = torch.arange(sampler.tree.level(0).stop)[:4]
+    nodes, chance = sampler.children(1, parents, targets)
+    most = int(sampler.tree.branches[parents].max())
+    assert nodes.shape == chance.shape == (4, min(drawn, most))

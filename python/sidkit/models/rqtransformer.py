@@ -245,7 +245,7 @@ class RQTransformerNetwork(nn.Module):
 
         Args:
             counts: training events of each item, int64 (N,).
-            negatives: draws from the children of a prefix for each estimate of a softmax.
+            negatives: nodes drawn at each level for each target.
         """
         return None if self.exact else NodeSampler(self.tree, counts, negatives)
 
@@ -296,23 +296,24 @@ class RQTransformerNetwork(nn.Module):
             those that continue the prefix before it, (L,), whose sum is that of the Semantic ID.
         """
         real = target < self.items  # (B, T)
-        leaf = self.tree.leaf.long()
-        read = torch.where(history < self.items, leaf[history.clamp(max=self.items - 1)], -1)  # (B, T)
+        leaf = self.tree.leaf
+        read = torch.where(history < self.items, leaf[history.clamp(max=self.items - 1)], -1).long()  # (B, T)
         if token_masking:
             read = self._masked(read, token_masking)
-        goals = self.tree.paths(leaf[target[real]]).flip(-1)  # (P, L)
+        goals = self.tree.paths(leaf[target[real]].long()).flip(-1)  # (P, L)
         if sampler is None:
             columns = self._trained_leaves()
-            h, (candidates,) = self._encoded(history, real, read, [columns])
+            h, vectors, (place,) = self._encoded(history, real, read, [columns])
+            candidates = nn.functional.embedding(place, vectors)
             goal = torch.searchsorted(columns, goals[:, -1].contiguous())
             return softmax_loss(h, candidates, goal, label_smoothing=label_smoothing)[None] / len(h)
         sample = SiblingSample.draw(sampler, goals)
-        h, vectors = self._encoded(history, real, read, sample.nodes)
-        return sample.losses(h, vectors) / len(h)
+        h, vectors, places = self._encoded(history, real, read, sample.nodes)
+        return sample.losses(h, vectors, places) / len(h)
 
     def _encoded(
         self, history: Tensor, real: Tensor, read: Tensor, needed: Sequence[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Encode histories, and compute the vectors of the nodes that a step needs, each once.
 
         Args:
@@ -322,7 +323,8 @@ class RQTransformerNetwork(nn.Module):
             needed: nodes, int64 of any shapes; -1 has a vector of zeros.
 
         Returns:
-            Vectors of the positions with a target, f32 (P, D), and those of `needed`, (..., D).
+            Vectors of the positions with a target, f32 (P, D), those of distinct nodes, (n, D), and the
+            places of `needed` among the latter.
         """
         flat = torch.cat([read.flatten(), *(part.flatten() for part in needed)])
         flat = torch.where(flat >= 0, self.vectors.lone_leaves[flat.clamp(min=0)], -1)
@@ -338,11 +340,7 @@ class RQTransformerNetwork(nn.Module):
                 for rows, width in length_groups(real.sum(1))
             ]
         ).float()  # (P, D)
-        found = [
-            nn.functional.embedding(at.view(part.shape), vectors)
-            for at, part in zip(places[1:], needed, strict=True)
-        ]
-        return h, found
+        return h, vectors, [at.view(part.shape) for at, part in zip(places[1:], needed, strict=True)]
 
     def _trained_leaves(self) -> Tensor:
         """Return the nodes that the softmax over Semantic IDs compares in training, ascending."""
@@ -369,7 +367,7 @@ class RQTransformerNetwork(nn.Module):
         if history.shape[1] == 0:
             history = history.new_full((len(history), 1), self.items)
         ready = self._frozen()
-        read = self.tree.leaf.long()[history.clamp(max=self.items - 1)]  # (B, T)
+        read = self.tree.leaf[history.clamp(max=self.items - 1)].long()  # (B, T)
         hidden = self.encode(history, ready.of_leaves(read.flatten()).view(*read.shape, -1))
         if lengths is None:
             return hidden[:, -1].float()

@@ -80,8 +80,9 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     sample_above: Count = 2**15
     """Number of Semantic IDs up to which there is one softmax over all of them; above, there is one over the
     children of each prefix, estimated from a sample."""
-    negatives: Count = 16
-    """Children of a prefix that are drawn for each estimate of a softmax."""
+    negatives: Count = 6
+    """Nodes drawn at each level for each target, to estimate the softmax over the children of its prefix.
+    Targets with the same prefix share their draws; a prefix has four times as many at most."""
     graph: bool = True
     """Fit a `TransitionGraph` as well, and mix it with the probabilities where `scoring` is `fused`; for
     catalogues up to `sample_above`."""

@@ -38,7 +38,7 @@ def score_parts(network: Any, history: Tensor, items: Tensor) -> ScoreParts:
         items: int64 (n,).
     """
     hidden = network.hidden(history[None, -network.max_items :])[0]  # (D,)
-    vectors, leaves = network.vectors, network.tree.leaf.long()[items]
+    vectors, leaves = network.vectors, network.tree.leaf[items].long()
     codes, prefixes, content = vectors.parts(leaves)
     path = network.tree.paths(leaves).flip(-1)  # (n, L)
     known = vectors.row[path] >= 0 if vectors.mapped else path >= 0

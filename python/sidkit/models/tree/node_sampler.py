@@ -14,6 +14,8 @@ __all__ = ["NodeSampler"]
 
 # Nodes of the first level up to which all of them are compared; of more, as many are drawn.
 _FIRST = 4096
+# Draws for a parent at most, as a multiple of those for a target.
+_MOST = 4
 
 
 class NodeSampler:
@@ -25,7 +27,8 @@ class NodeSampler:
     Args:
         tree: the Semantic IDs.
         counts: training events of each item, int64 (N,).
-        draws: draws for each parent, with replacement. Repeated nodes are dropped.
+        draws: draws at a level for each target, with replacement; repeated nodes are dropped. A level shares
+            its draws out evenly over the parents.
     """
 
     def __init__(self, tree: SidTree, counts: npt.NDArray[np.integer], draws: int) -> None:
@@ -47,7 +50,7 @@ class NodeSampler:
     @property
     def compared(self) -> int:
         """Nodes with which a target is compared at most, over all levels."""
-        return min(self.tree.level_nodes[0], _FIRST) + (self.tree.levels - 1) * self.draws
+        return min(self.tree.level_nodes[0], _FIRST) + (self.tree.levels - 1) * _MOST * self.draws
 
     def first(self) -> tuple[Tensor, Tensor | None]:
         """Return the nodes of the first level, or distinct ones of them.
@@ -63,19 +66,22 @@ class NodeSampler:
         drawn = torch.unique(drawn)
         return drawn, _log_chance(self._share[drawn].double(), _FIRST)
 
-    def children(self, level: int, parents: Tensor) -> tuple[Tensor, Tensor]:
-        """Return distinct children of nodes; all children of those with no more children than `draws`.
+    def children(self, level: int, parents: Tensor, targets: int) -> tuple[Tensor, Tensor]:
+        """Return distinct children of nodes; all children of those that have no more than are drawn.
 
         Args:
             level: level of the children.
             parents: nodes with children, int64 (G,).
+            targets: number of targets with one of these parents, which bounds the draws.
 
         Returns:
-            Nodes, int64 (G, draws), padded with -1, and the natural-log probability of each to be in the
-            sample, f32 (G, draws).
+            Nodes, int64 (G, K), padded with -1, and the natural-log probability of each to be in the sample,
+            f32 (G, K).
         """
         tree = self.tree
         first, counts = tree.first_child[parents].long(), tree.branches[parents].long()
+        share = round(self.draws * targets / max(len(parents), 1))
+        draws = max(1, min(share, _MOST * self.draws, int(counts.max()) if len(counts) else 1))
         low, high = first, first + counts - 1  # then the leaves below them
         for _ in range(tree.levels - 1 - level):
             low = tree.first_child[low].long()
@@ -83,15 +89,15 @@ class NodeSampler:
         low, high = low - self.start, high - self.start
         before = torch.where(low > 0, self._bounds[(low - 1).clamp(min=0)], 0.0)
         width = (self._bounds[high] - before)[:, None]  # (G, 1): share of the parent
-        drawn = before[:, None] + torch.rand(len(parents), self.draws, dtype=torch.float64) * width
+        drawn = before[:, None] + torch.rand(len(parents), draws, dtype=torch.float64) * width
         last = first + counts - 1
         nodes = self._above(drawn, level).clamp(first[:, None], last[:, None]).sort(-1).values
-        chance = _log_chance(self._share[nodes].double() / width, self.draws)
+        chance = _log_chance(self._share[nodes].double() / width, draws)
         nodes[:, 1:] = nodes[:, 1:].masked_fill(nodes[:, 1:] == nodes[:, :-1], -1)
         # All children of a parent that has few.
-        place = torch.arange(self.draws)
+        place = torch.arange(draws)
         every = torch.where(place < counts[:, None], first[:, None] + place, -1)
-        few = (counts <= self.draws)[:, None]
+        few = (counts <= draws)[:, None]
         return torch.where(few, every, nodes), torch.where(few, 0.0, chance)
 
     def _above(self, draws: Tensor, level: int) -> Tensor:

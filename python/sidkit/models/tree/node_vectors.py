@@ -175,13 +175,11 @@ class NodeVectors(nn.Module):
         if self.training and self.item_dropout:
             dropped = torch.rand(len(nodes), device=nodes.device) < self.item_dropout
             kept = kept & ~(dropped[:, None] & self.single[path])
-        prefixes = F.embedding_bag(
-            row.clamp(min=0),
-            self.prefix.weight,
-            per_sample_weights=kept.to(weights.dtype),
-            mode="sum",
-            sparse=self.hashed,
-        )
+        table, row = self.prefix.weight, row.clamp(min=0)
+        if self.hashed:  # a row is read once, so its gradient is there once
+            distinct, row = torch.unique(row, return_inverse=True)
+            table = self.prefix(distinct)
+        prefixes = F.embedding_bag(row, table, per_sample_weights=kept.to(weights.dtype), mode="sum")
         if self.project is None:
             return codes, prefixes, None
         content = self._content_of(nodes.clamp(min=0)) * real[:, :1]

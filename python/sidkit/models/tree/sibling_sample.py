@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sidkit.models.layers.gathered import gathered_products
 from sidkit.models.layers.softmax import softmax_loss
 from sidkit.models.tree.node_sampler import NodeSampler
 
@@ -56,7 +57,7 @@ class SiblingSample:
             parents, group = torch.unique(goals[:, level - 1], return_inverse=True)
             several = tree.branches.to(device)[parents] > 1  # an only child is certain
             row = several[group].nonzero()[:, 0]
-            nodes, chance = sampler.children(level, parents[several].cpu())
+            nodes, chance = sampler.children(level, parents[several].cpu(), len(row))
             sample.rows.append(row)
             sample.groups.append((several.cumsum(0) - 1)[group[row]])
             sample.siblings.append(nodes.to(device))
@@ -65,28 +66,33 @@ class SiblingSample:
 
     @property
     def nodes(self) -> list[Tensor]:
-        """Nodes whose vectors `losses` takes: the paths of the targets, the first level, and the siblings."""
+        """Nodes whose vectors `losses` needs: the paths of the targets, the first level, and the siblings."""
         return [self.goals, self.first, *self.siblings]
 
-    def losses(self, h: Tensor, vectors: Sequence[Tensor]) -> Tensor:
+    def losses(self, h: Tensor, vectors: Tensor, places: Sequence[Tensor]) -> Tensor:
         """Return the summed cross-entropy of each token of the targets, with log-q correction, f32 (L,).
 
         Args:
             h: vector of each position, f32 (P, D).
-            vectors: vectors of `nodes`, (..., D) each.
+            vectors: vectors of distinct nodes, (n, D).
+            places: row of `vectors` of each of `nodes`, int64 of the same shapes.
         """
-        own, first, *siblings = vectors
-        found = [self._first_loss(h, own[:, 0], first)]
-        for level, candidates in enumerate(siblings, 1):
-            row, group = self.rows[level - 1], self.groups[level - 1]
-            hidden, goal = h[row], self.goals[row, level]
+        own, first, *siblings = places
+        columns, goal = nn.functional.embedding(first, vectors), nn.functional.embedding(own[:, 0], vectors)
+        found = [self._first_loss(h, goal, columns)]
+        groups = zip(siblings, self.rows, self.groups, strict=True)
+        # The target comes first in each row of K + 1 products.
+        compared = [
+            (row, torch.cat([own[row, level, None], others[group]], 1))
+            for level, (others, row, group) in enumerate(groups, 1)
+        ]
+        for level, scores in enumerate(gathered_products(h, vectors, compared), 1):
+            group = self.groups[level - 1]
             nodes, chance = self.siblings[level - 1][group], self.chances[level - 1][group]  # (R, K)
-            others = nn.functional.embedding(group, candidates.flatten(1))  # (R, K·D)
-            scores = torch.bmm(others.view(*nodes.shape, h.shape[1]), hidden[:, :, None])[..., 0] - chance
-            scores = scores.masked_fill((nodes < 0) | (nodes == goal[:, None]), -torch.inf)
-            positive = (hidden * own[row, level]).sum(-1)
-            every = torch.cat([positive[:, None], scores], 1)  # (R, K + 1)
-            found.append((every.logsumexp(-1) - positive).sum())
+            goal = self.goals[self.rows[level - 1], level, None]
+            others = (scores[:, 1:] - chance).masked_fill((nodes < 0) | (nodes == goal), -torch.inf)
+            positive = scores[:, :1]
+            found.append((torch.cat([positive, others], 1).logsumexp(-1, keepdim=True) - positive).sum())
         return torch.stack(found)
 
     def _first_loss(self, h: Tensor, own: Tensor, others: Tensor) -> Tensor:

@@ -160,7 +160,7 @@ class SidTree(nn.Module):
         counts = self.branches[parents].long()
         row = torch.repeat_interleave(torch.arange(len(parents), device=parents.device), counts)
         place = torch.arange(len(row), device=parents.device) - (counts.cumsum(0) - counts)[row]
-        return row, self.first_child[parents].long()[row] + place
+        return row, self.first_child[parents[row]] + place
 
 
 def _prefix_order(tokens: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
