@@ -52,12 +52,14 @@ test-wheel: $(VENV)/.installed ## Build sdist, and from it a wheel; try that whe
 	$(TARGET)/bare/bin/python -m pip install --quiet numpy $(TARGET)/dist/sidkit-*.whl
 	cd $(TARGET) && bare/bin/python -I "$(CURDIR)/tests/packaging/bare.py"
 
-.PHONY: lint format
-lint: install ## ruff, mypy --strict, stubtest, rustfmt, clippy, rustdoc: all silent
+.PHONY: lint lint-python lint-rust format
+lint: lint-python lint-rust ## ruff, mypy --strict, stubtest, rustfmt, clippy, rustdoc: all silent
+lint-python: install
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	MYPYPATH=python $(PY) -m mypy.stubtest sidkit._core
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps

@@ -108,6 +108,30 @@ def test_trials_are_runs_evaluated_on_validation(tmp_path):
     assert read_config(tmp_path / "search" / "best.toml").recommenders["sasrec"].learning_rate == 1e-2
 
 
+def test_a_model_without_training_steps_is_evaluated_on_validation(tmp_path):
+    world = write_world(tmp_path / "ring")
+    assignments = [f"data.source={world}", f"embed.vectors={world / 'vectors.npy'}"]
+    space = {
+        "recommenders.transition_graph.window": Range(1, 10),
+        "recommenders.transition_graph.popularity": Range(choices=(0.0, 50.0)),
+    }
+    config = build_config(assignments=assignments)
+    found = tune(config, space, tmp_path / "search", model="transition_graph", trials=4)
+    summary = json.loads((tmp_path / "search" / "trials.json").read_text())
+    assert [row["value"] for row in summary["trials"]] == [trial.value for trial in found]
+    untuned = {"recommenders.transition_graph.window": 10, "recommenders.transition_graph.popularity": 0.0}
+    assert summary["untuned"] == untuned
+    assert next(trial for trial in found if trial.number == 0).settings == untuned
+    worst = [trial for trial in found if trial.settings["recommenders.transition_graph.popularity"] == 50.0]
+    assert worst and max(trial.value for trial in worst) < found[0].value
+
+
+def test_the_first_trial_is_drawn_if_the_space_lacks_its_settings(tmp_path):
+    found = search(SPACE, hill, tmp_path, trials=1, first={"x": 9.0, "n": 5, "kind": "b"})
+    assert found[0].settings["x"] <= 4.0
+    assert Range(1, 9).contains(9) and not Range(1, 9).contains(True) and not Range(1.0, 2.0).contains(None)
+
+
 def test_what_cannot_be_tuned(tmp_path):
     with pytest.raises(ConfigError, match="`popularity` has nothing to tune"):
         tune(build_config(), SPACE, tmp_path, model="popularity")

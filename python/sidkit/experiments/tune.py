@@ -9,14 +9,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sidkit._extras import require
+from sidkit._files import write_text
 from sidkit._registry import nearest
 from sidkit.errors import ConfigError, RunDirectoryError
 from sidkit.run.config import RunConfig, build_config, flatten, read_tables, write_config
+from sidkit.run.directory import RunDirectory
 from sidkit.run.engine import Observer
+from sidkit.run.opened import open_run
 from sidkit.run.pipeline import run_pipeline
+from sidkit.run.stages.context import Context
 from sidkit.run.stages.files import model_path
 
 __all__ = ["Range", "Trial", "read_space", "search", "tune"]
@@ -49,6 +53,13 @@ class Range:
         draw = trial.suggest_int if whole else trial.suggest_float
         drawn: Value = draw(key, self.low, self.high, log=self.log)
         return drawn
+
+    def contains(self, value: object) -> bool:
+        """Return whether `suggest` can draw a value."""
+        if self.choices:
+            return value in self.choices
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and self.low <= cast("float", value) <= self.high
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,7 @@ def search(
     *,
     trials: int,
     seed: int = 0,
+    first: Mapping[str, Value] | None = None,
     identity: str = "",
 ) -> list[Trial]:
     """Search for settings with a high objective; a search in the same directory resumes.
@@ -113,6 +125,7 @@ def search(
         directory: directory of `trials.log` and of the trials, `trial-000`, ….
         trials: total number of trials, including those of earlier calls.
         seed: seed of the draws; trial n draws with seed + n, so that an interrupt changes nothing.
+        first: settings of the first trial, if the space contains them; they are drawn if None.
         identity: what is searched for; a search of another identity is refused.
 
     Returns:
@@ -141,8 +154,11 @@ def search(
             "--out"
         )
     study.set_user_attr("search", described)
-    running = [trial.number for trial in study.trials if not trial.state.is_finished()]
-    for number in [*running, *range(len(study.trials), trials)]:
+    if not study.trials and first is not None and all(space[key].contains(first[key]) for key in space):
+        study.enqueue_trial(dict(first))
+    drawn = [trial for trial in study.trials if trial.state != optuna.trial.TrialState.WAITING]
+    running = [trial.number for trial in drawn if not trial.state.is_finished()]
+    for number in [*running, *range(len(drawn), trials)]:
         if number in running:
             settings = dict(study.trials[number].user_attrs.get("settings", {}))
         else:
@@ -176,16 +192,17 @@ def tune(
     seed: int = 0,
     observer: Observer | None = None,
 ) -> list[Trial]:
-    """Train a model with settings drawn from a space, and compare them by the best validation metric.
+    """Fit a model with settings drawn from a space, and compare them by the best validation metric.
 
-    Test users are not used: every trial is a run up to its training. The best settings are written to
-    `best.toml`, which can be run as a configuration.
+    Test users are not used: every trial is a run up to its training. The first trial has the settings of
+    `config`, if the space contains them. The best settings are written to `best.toml`, which can be run as a
+    configuration, and all trials to `trials.json`.
 
     Args:
         config: settings of all trials, except for those of the space.
         space: see `read_space`.
         directory: directory of the search; each trial is a run directory `trial-000`, … in it.
-        model: the model that is trained.
+        model: the model that is fitted.
         trials: total number of trials, including those of an earlier call in the same directory.
         metric: metric on validation, `recall@10`, `ndcg@10` or `mrr@10`.
         seed: seed of the draws.
@@ -202,8 +219,8 @@ def tune(
     if metric not in ("recall@10", "ndcg@10", "mrr@10"):
         raise ConfigError(f"validation measures recall@10, ndcg@10 and mrr@10, not `{metric}`")
     base = build_config(config.model_dump(mode="json", exclude_none=True), {"recommenders": {"use": [model]}})
-    if not {"max_steps", "epochs"} & type(base.recommenders[model]).model_fields.keys():
-        raise ConfigError(f"`{model}` has nothing to tune; name a model that is trained in steps")
+    if not base.recommenders[model].model_dump().keys() - {"method"}:
+        raise ConfigError(f"`{model}` has nothing to tune: expected a model with settings")
     place = Path(directory)
 
     def configured(settings: Mapping[str, Value]) -> RunConfig:
@@ -212,16 +229,30 @@ def tune(
 
     def objective(number: int, settings: Mapping[str, Value]) -> float:
         run = run_pipeline(configured(settings), _trial_path(place, number), until="train", observer=observer)
-        history = json.loads(run.output(f"train.{model}", f"{model_path(model)}/history.json").read_bytes())
-        return max(float(entry["metrics"][metric]) for entry in history["evaluations"])
+        return _validation_metric(run, model, metric)
 
     identity = json.dumps([flatten(base), model, metric], sort_keys=True)
-    found = search(space, objective, place, trials=trials, seed=seed, identity=identity)
+    settings = flatten(base)
+    first = {key: settings[key] for key in space}
+    found = search(space, objective, place, trials=trials, seed=seed, first=first, identity=identity)
     if found[0].value is None:
         configured(found[0].settings)  # raises the reason
         raise ConfigError("no trial got a value")
     write_config(configured(found[0].settings), place / "best.toml")
+    rows = [{"trial": each.number, "value": each.value, "settings": dict(each.settings)} for each in found]
+    summary = {"model": model, "metric": metric, "untuned": first, "trials": rows}
+    write_text(place / "trials.json", json.dumps(summary, indent=1) + "\n")
     return found
+
+
+def _validation_metric(run: RunDirectory, model: str, metric: str) -> float:
+    """Return the best value during a training, or that of a model that is fitted without steps."""
+    if "history.json" in {Path(name).name for name in run.records[f"train.{model}"].outputs}:
+        history = json.loads(run.output(f"train.{model}", f"{model_path(model)}/history.json").read_bytes())
+        return max(float(entry["metrics"][metric]) for entry in history["evaluations"])
+    opened = open_run(run.path)
+    validation = Context(opened.config, run).split.validation
+    return float(opened.recommender(model).evaluate(validation, ks=[10], exclude_seen=True)[metric])
 
 
 _EXAMPLE = "a range is { low = 1e-4, high = 1e-2, log = true }, or a list of choices such as [64, 128]"

@@ -20,7 +20,7 @@ def command(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A built-in dataset, or a directory.")],
     space: Annotated[Path, typer.Option("--space", help="A TOML file with a range for each setting.")],
     out: Annotated[Path, typer.Option("--out", help="Directory of the search; an interrupted one resumes.")],
-    model: Annotated[str, typer.Option("--model", help="The model that is trained.")] = "rqtransformer",
+    model: Annotated[str, typer.Option("--model", help="The model that is fitted.")] = "rqtransformer",
     trials: Annotated[int, typer.Option("--trials", help="Total number of trials.")] = 20,
     metric: Annotated[str, typer.Option("--metric", help="Metric on validation.")] = "ndcg@10",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = 0,
@@ -28,11 +28,12 @@ def command(
     config: ConfigFile = None,
     settings: Settings = None,
 ) -> None:
-    """Train a model with settings drawn from a space, and compare them on validation, never on test.
+    """Fit a model with settings drawn from a space, and compare them on validation, never on test.
 
     A line of the space is `recommenders.sasrec.learning_rate = { low = 1e-4, high = 1e-2, log = true }` or
-    `recommenders.sasrec.d_model = [64, 128]`. Every trial is a run directory, and `best.toml` holds the best
-    settings. After Ctrl-C the same command resumes, even within a training.
+    `recommenders.sasrec.d_model = [64, 128]`. The first trial has the settings without a search. Every trial
+    is a run directory; `best.toml` holds the best settings, and `trials.json` all trials. After Ctrl-C the
+    same command resumes, even within a training.
 
     For example:
 
