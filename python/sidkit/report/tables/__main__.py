@@ -12,11 +12,13 @@ from sidkit.report.tables.results import results_tables
 from sidkit.report.tables.search import search_table
 from sidkit.report.tables.stored import stored_runs
 from sidkit.report.tables.tokenizers import tokenizers_tables
+from sidkit.report.tables.tuning import tuning_table
 
 __all__ = ["KINDS", "main"]
 
 #: Kinds of blocks: `results:beauty`, `recipes:beauty`, `beams:beauty/rqtransformer-seed0`,
-#: `tokenizers:beauty`, `ranking:comparison ml-100k/embeddings-1024`, and `search:nfcorpus/search`.
+#: `tokenizers:beauty`, `ranking:comparison ml-100k/embeddings-1024`, `search:nfcorpus/search`, and
+#: `tuning:beauty`.
 KINDS: dict[str, Write] = {
     "results": lambda results, dataset: results_tables(
         stored_runs(results, dataset), read_independent(results / "independent.toml")
@@ -26,6 +28,7 @@ KINDS: dict[str, Write] = {
     "tokenizers": lambda results, dataset: tokenizers_tables(results / "tokenizers", dataset),
     "ranking": lambda results, subject: ranking_table(results / "ranking", subject),
     "search": search_table,
+    "tuning": tuning_table,
 }
 
 
