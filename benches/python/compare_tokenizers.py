@@ -1,6 +1,6 @@
 """Fit tokenizers of 3 x 256 codes to 32,892 vectors of 768 dimensions: sidkit's, and those of semantic-id.
 
-    python benches/python/tokenizers.py --vectors vectors.npy --out benches/record/tokenizers.json
+    python benches/python/compare_tokenizers.py --vectors vectors.npy --out benches/record/tokenizers.json
 
 The vectors are synthetic: normal along random orthogonal directions, with the variances that real vectors
 have along their principal components (those of `--vectors`, float (n, dim), after standardization; stretched
