@@ -10,6 +10,7 @@ from sidkit.data.dataset import Dataset
 from sidkit.data.histories import Histories
 from sidkit.data.load import load_dataset, read_items
 from sidkit.data.markov_world import MarkovWorld
+from sidkit.data.preference_world import PreferenceLog, PreferenceWorld
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import DATASETS, DatasetSource, SourceTables
 from sidkit.data.sources._fetch import cache_directory, fetch
@@ -25,6 +26,8 @@ __all__ = [
     "EvaluationSet",
     "Histories",
     "MarkovWorld",
+    "PreferenceLog",
+    "PreferenceWorld",
     "Sequences",
     "SourceTables",
     "Split",

@@ -9,6 +9,7 @@ and compared later without the model.
     bootstrap_interval, compare       95 % intervals of a mean, and of the difference of two models
     bigram_losses                     losses of a bigram baseline, which a generative model must beat
     ListFacts, list_metrics           diversity, novelty, calibration, …; see `sidkit.evaluate.lists`
+    IPS, SNIPS, DR                    off-policy evaluation: value of a policy from the log of another
     measure                           all metrics for all slices, as a list of `Result`
     Evaluation                        what `Recommender.evaluate` returns
     Protocol, Metrics                 contents of `metrics.json`
@@ -26,16 +27,21 @@ from sidkit.evaluate.machine import machine_facts, version_facts
 from sidkit.evaluate.measure import Comparison, compare, measure
 from sidkit.evaluate.metrics import catalogue_metrics, target_ranks, user_metrics
 from sidkit.evaluate.metrics_file import Metrics, Result
+from sidkit.evaluate.off_policy import DR, IPS, SNIPS, OffPolicyEstimate
 from sidkit.evaluate.predictions import Predictions
 from sidkit.evaluate.protocol import Protocol
 from sidkit.evaluate.ranks import TargetRanks
 from sidkit.evaluate.slices import cold_slices, user_slices
 
 __all__ = [
+    "DR",
+    "IPS",
+    "SNIPS",
     "Comparison",
     "Evaluation",
     "ListFacts",
     "Metrics",
+    "OffPolicyEstimate",
     "Predictions",
     "Protocol",
     "Result",

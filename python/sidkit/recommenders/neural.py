@@ -26,6 +26,7 @@ from sidkit.evaluate import Predictions, user_metrics
 from sidkit.ids import SidTable
 from sidkit.models.weights import load_network, save_network
 from sidkit.recommenders import storage
+from sidkit.recommenders.alignment import Alignable
 from sidkit.recommenders.base import Recommender
 from sidkit.recommenders.filters import Query, item_sets
 from sidkit.recommenders.inference import save_inference_file
@@ -245,7 +246,7 @@ class ScoringRecommender(SoftmaxOptions, NeuralRecommender):
         return rank_by_scores(self.network_, histories, k, options=rank_options(query))
 
 
-class GenerativeRecommender(NeuralRecommender):
+class GenerativeRecommender(Alignable, NeuralRecommender):
     """A recommender that generates the Semantic ID of the next item by beam search under the trie."""
 
     generative: ClassVar[bool] = True
@@ -267,6 +268,14 @@ class GenerativeRecommender(NeuralRecommender):
         self._check_fitted()
         assert self.sids_ is not None
         return level_losses(self.network_, self.sids_.tokens, examples)
+
+    def _save_state(self, path: Path) -> None:
+        super()._save_state(path)
+        self._save_alignment(path)
+
+    def _load_state(self, path: Path) -> None:
+        super()._load_state(path)
+        self._load_alignment(path)
 
     def _add(self, new: NewItems) -> None:
         if self.network_.inputs != "tokens":

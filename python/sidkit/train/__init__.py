@@ -4,6 +4,7 @@ from sidkit._extras import require
 
 require("torch", extra="train")
 
+from sidkit.train.align import DPO, GRPO, IPO, Budget, Preferences, SoftmaxDPO
 from sidkit.train.batches import NextItemBatches, SequenceBatches
 from sidkit.train.callbacks import ProgressBar, TrainProgress
 from sidkit.train.checkpoint import Checkpoint
@@ -18,16 +19,22 @@ from sidkit.train.throughput import gemm_peak, step_flops
 from sidkit.train.ties import TiedEvents
 
 __all__ = [
+    "DPO",
+    "GRPO",
+    "IPO",
+    "Budget",
     "Callback",
     "Checkpoint",
     "EpochOptions",
     "History",
     "NextItemBatches",
     "PieceBatches",
+    "Preferences",
     "Processes",
     "ProgressBar",
     "SampledSoftmax",
     "SequenceBatches",
+    "SoftmaxDPO",
     "SoftmaxOptions",
     "TiedEvents",
     "TokenOptions",

@@ -47,10 +47,6 @@ class History:
     flops: int = 0
     gemm_share: float | None = None
 
-    def best(self, metric: str) -> float:
-        """Return the highest value of a validation metric so far, or minus infinity."""
-        return max((entry["metrics"][metric] for entry in self.evaluations), default=-float("inf"))
-
     def summarize(self) -> None:
         """Compute the throughput of the whole training from `steps`."""
         seconds = tokens = timed = shared = 0.0

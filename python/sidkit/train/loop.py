@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -44,8 +45,11 @@ class Training(Generic[Network]):
         batches: the examples.
         loss: mean loss of a batch, a scalar.
         settings: settings of the loop.
-        evaluate: metrics of the network on validation, `ndcg@10` among them; called in evaluation mode
-            without gradients. None for no validation: the last weights are kept.
+        evaluate: metrics of the network on validation; called in evaluation mode without gradients. None for
+            no validation: the last weights are kept.
+        score: number by which the weights are chosen, higher is better, from the metrics of an evaluation;
+            minus infinity for weights that must not be kept. By default NDCG@10.
+        from_start: evaluate the initial weights too, and keep them if no later ones are better.
         select: post-training selection of what is no weight, called once with the weights that are kept. It
             can be interrupted without losing the training.
         flops: floating-point operations of a step, for the history.
@@ -59,6 +63,8 @@ class Training(Generic[Network]):
     loss: Callable[[Network, Batch], Tensor]
     settings: TrainSettings
     evaluate: Callable[[Network], Mapping[str, float]] | None = None
+    score: Callable[[Mapping[str, float]], float] = itemgetter("ndcg@10")
+    from_start: bool = False
     select: Callable[[Network], None] | None = None
     flops: Callable[[Network, Batch], int] = step_flops
     identity: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +74,7 @@ def fit(training: Training[Any], callbacks: Iterable[Callback] = ()) -> History:
     """Train a network in place, in evaluation mode and on the CPU afterwards.
 
     AdamW, linear learning-rate warm-up, then the schedule of the settings. The network keeps the weights with
-    the best validation NDCG@10, or the last ones without validation; with `weight_averaging` these are
+    the best score on validation, NDCG@10 by default, or the last ones without validation; with `weight_averaging` these are
     running means. A `Checkpoint` among the callbacks makes the training resumable: after an interruption, the
     same call continues, and gives what the uninterrupted training would have given.
 
@@ -189,7 +195,7 @@ class _Loop:
         if self.training.evaluate is None:
             return False
         evaluations = self.history.evaluations
-        last = evaluations[-1]["step"] if evaluations else 0
+        last = evaluations[-1]["step"] if evaluations else -1 if self.training.from_start else 0
         due = self.step % self.settings.evaluate_every_steps == 0 or self.step == self.total
         if not due or self.step == last:
             return False
@@ -269,7 +275,7 @@ class _Loop:
         self.network.eval()
         with torch.inference_mode():
             metrics = self.processes.of_first(lambda: dict(measure(self.network)))
-        better = metrics["ndcg@10"] > self.history.best("ndcg@10")
+        better = self.training.score(metrics) > self.best_score()
         self.tick()
         self.history.evaluations.append(
             {
@@ -284,6 +290,11 @@ class _Loop:
         if better:
             self.history.best_step = self.step
             self.best = self.copied_weights()
+
+    def best_score(self) -> float:
+        """Return the highest score of an evaluation so far, or minus infinity."""
+        scores = (self.training.score(entry["metrics"]) for entry in self.history.evaluations)
+        return max(scores, default=-math.inf)
 
     def copied_weights(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.network.named_parameters()}
