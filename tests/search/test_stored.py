@@ -50,13 +50,19 @@ def test_tables_of_growing_collections(tmp_path):
         "runs": [
             {
                 "steps": [{"batch": 0, "old": kind}, {"batch": 1, "old": kind, "new": kind}],
-                "refitted": {"old": kind, "new": kind},
+                "refitted": {"old": kind, "new": kind, "all": kind},
+                "untrained": {"old": kind, "new": {**kind, "recall@100": 0.4}, "all": kind},
+                "without_bias": {"old": kind, "new": kind, "all": kind},
             }
         ],
     }
     (tmp_path / "growing.json").write_text(json.dumps(stored))
     text = search_table(tmp_path, "growing")
-    assert "| 0 | 0.5000 | 0.2500 | – | – |" in text and "| fitted again | 0.5000 | 0.2500 | 0.5000" in text
+    assert "| 0 | 0.5000 | 0.2500 | – | – | – | – | – |" in text
+    assert "| fitted again | 0.5000 | 0.2500 | 0.5000" in text
+    assert (
+        "| text vectors, no training | 0.5000 | 0.2500 | 0.4000 | 0.2500 | 0.5000 | 0.2500 | 0.80 |" in text
+    )
 
 
 def test_missing_and_damaged_runs(tmp_path):

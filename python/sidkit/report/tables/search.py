@@ -65,14 +65,17 @@ def _retrievers(found: dict[str, Any]) -> str:
         f"all documents are candidates; seeds {seeds}; 95 % bootstrap intervals over queries (first seed)."
     )
     heads = ["difference in NDCG@10", "mean", "95 % interval", "p"]
-    return "\n\n".join(
-        [
-            facts,
-            markdown_table(["retriever", *_TITLES, "fit, CPU s"], rows),
-            "Paired differences over the same queries:",
-            markdown_table(heads, compared),
-        ]
-    )
+    blocks = [
+        facts,
+        markdown_table(["retriever", *_TITLES, "fit, CPU s"], rows),
+        "Paired differences over the same queries:",
+        markdown_table(heads, compared),
+    ]
+    if "curve" in found:
+        points = [[f"{epoch:.0f}", f"{loss:.3f}", f"{ndcg:.4f}"] for epoch, loss, ndcg in found["curve"]]
+        heads = ["epoch", "training loss (nats per Semantic ID)", "NDCG@10, validation"]
+        blocks += ["Curve of the training:", markdown_table(heads, points)]
+    return "\n\n".join(blocks)
 
 
 def _figure(runs: list[dict[str, Any]], metric: str) -> str:
@@ -97,21 +100,40 @@ def _growing(found: dict[str, Any]) -> str:
     for place, step in enumerate(found["runs"][0]["steps"]):
         steps = [run["steps"][place] for run in found["runs"]]
         rows.append([str(step["batch"]), *_kinds(steps)])
-    rows.append(["fitted again", *_kinds([run["refitted"] for run in found["runs"]])])
+    for title, name in _REFERENCES.items():
+        rows.append([title, *_kinds([run[name] for run in found["runs"]])])
     heads = [
         "batches added",
         "Recall@100, trained",
         "NDCG@10, trained",
         "Recall@100, added",
         "NDCG@10, added",
+        "Recall@100, all",
+        "NDCG@10, all",
+        "added / trained",
     ]
     facts = f"**{found['collection']}**, {found['evaluated_on']} queries, mean of {len(found['runs'])} draws."
     return "\n\n".join([facts, markdown_table(heads, rows)])
 
 
 def _kinds(steps: list[dict[str, Any]]) -> list[str]:
-    return [
+    """Format the means of both metrics for every kind of document, and the relative Recall@100."""
+    cells = [
         f"{np.mean([step[kind][metric] for step in steps]):.4f}" if kind in steps[0] else "–"
-        for kind in ("old", "new")
+        for kind in ("old", "new", "all")
         for metric in ("recall@100", "ndcg@10")
     ]
+    if "new" not in steps[0]:
+        return [*cells, "–"]
+    return [
+        *cells,
+        f"{np.mean([step['new']['recall@100'] / step['old']['recall@100'] for step in steps]):.2f}",
+    ]
+
+
+#: Rows below those of the batches, with all documents.
+_REFERENCES = {
+    "without the bias": "without_bias",
+    "fitted again": "refitted",
+    "text vectors, no training": "untrained",
+}

@@ -18,7 +18,14 @@ from sidkit.search.base import FitData, Retriever
 from sidkit.search.collection import QuerySet
 from sidkit.search.encoder import encode
 from sidkit.search.evaluation import query_metrics
-from sidkit.search.prefixes import PrefixTraining, PrefixTree, TrainedVectors, train_vectors
+from sidkit.search.prefixes import (
+    PrefixTraining,
+    PrefixTree,
+    TrainedVectors,
+    Trial,
+    balanced_bias,
+    train_vectors,
+)
 from sidkit.tokenizers import HierarchicalKMeans, Tokenizer, load_tokenizer
 
 __all__ = ["SidRetriever"]
@@ -32,6 +39,9 @@ _SHARES = (0.25, 0.5, 0.75, 1.0)
 _EVALUATE_EVERY = 2  # epochs
 _LEAST_COLLISION_TOKENS = 4096
 _NEIGHBOURS = 16  # whose offsets a new document gets
+#: Biases of new documents that `fit` chooses from, in units of the temperature.
+_BIASES = np.arange(0, 5.01, 0.1)
+_RECALL_DEPTH = 100
 _SCORES_AT_ONCE = 8_000_000
 _SIDS, _TOKENIZER = "sids.parquet", "tokenizer.safetensors"
 
@@ -50,6 +60,11 @@ class SidRetriever(Retriever):
     share of the offsets that is added: 0 where the gain is less than its standard error. If they are a part
     of the training queries, the training is then repeated with all of them.
 
+    A new document gets the mean offset of similar documents, and a bias, since the training raises the scores
+    of the documents that it knows. `fit` chooses the bias: it replaces the offsets of one half of the
+    documents as if they were new, and takes the smallest bias with which the validation queries find
+    `added_recall` times as many of their relevant documents there as in the other half.
+
     Attributes:
         sids_: Semantic ID of every document, a `SidTable`.
         vectors_: vector of every document, float32 (documents, d), offsets included.
@@ -57,6 +72,9 @@ class SidRetriever(Retriever):
         query_map_: linear map that is added to query vectors, float32 (d, d).
         chosen_: share of the offsets and number of epochs that were chosen, 0 without queries, and NDCG@10 of
             the validation queries without training and as chosen, float64 (4,).
+        biases_: number that is added to the scores of every document, float32 (documents,): 0 for those of
+            `fit`.
+        added_bias_: bias of new documents, float64 (1,).
 
     Example:
         >>> retriever = SidRetriever().fit(collection)
@@ -88,6 +106,9 @@ class SidRetriever(Retriever):
     """Divisor of the inner products in the softmax."""
     negatives: Count = 100
     """Hard negatives per query from the beam search, in collections of more than 32,768 documents."""
+    added_recall: NonNegative = 1.0
+    """Target of the bias: Recall@100 of added documents relative to that of the others; 0 for no bias, which
+    ranks all documents better on the whole, since less is known about added ones."""
     seed: Seed = 0
     """Seed of clustering, training order and held-out queries."""
 
@@ -103,7 +124,8 @@ class SidRetriever(Retriever):
         self.sids_ = SidTable.from_codes(
             codes, data.collection.doc_ids, self.tokenizer_.codebook_sizes, collision_size=room
         )
-        self.chosen_ = np.zeros(4)
+        self.chosen_, self.added_bias_ = np.zeros(4), np.zeros(1)
+        self.biases_ = np.zeros(len(codes), np.float32)
         dim = self.content_.shape[1]
         self._set(TrainedVectors(np.zeros_like(self.content_), np.zeros((dim, dim), np.float32)), 0.0)
         if len(data.train) and len(data.validation):
@@ -144,6 +166,26 @@ class SidRetriever(Retriever):
             self._train(data.everything(), keep)
         self._set(chosen, share)
         self.chosen_ = np.array([share, epochs, baseline.mean(), best.mean()])
+        if share and self.added_recall:
+            self.added_bias_ = np.array([self._bias_of_new_documents(asked, data.validation)])
+
+    def _bias_of_new_documents(self, asked: Float32, queries: QuerySet) -> float:
+        """Choose a bias by the validation queries, with each half of the documents as new ones."""
+        order, trials = np.random.default_rng(self.seed).permutation(len(self.content_)), []
+        mapped, codes = self._mapped(asked), self.sids_.codes
+        for halves in (np.array_split(order, 2), np.array_split(order, 2)[::-1]):
+            old, new = map(np.sort, halves)
+            fresh = self.content_[new] + self._nearby_offsets(self.content_[new], old)
+            ranked = []
+            for rows, vectors in ((old, self.vectors_[old]), (new, fresh)):
+                tree = PrefixTree.build(codes[rows], vectors)
+                found, scores = tree.search(mapped, _RECALL_DEPTH, self.beam)
+                ranked.append((np.where(found >= 0, rows[found], -1).astype(np.int32), scores))
+            trials.append(Trial(*ranked, np.isin(np.arange(len(order)), new)))
+        biases = _BIASES * self.temperature
+        return balanced_bias(
+            trials, queries.relevant(), biases, target=self.added_recall, depth=_RECALL_DEPTH
+        )
 
     def _train(
         self, queries: QuerySet, on_epoch: Callable[[int, float, Callable[[], TrainedVectors]], None]
@@ -166,7 +208,14 @@ class SidRetriever(Retriever):
         """Add a share of learned offsets to the content vectors."""
         self.vectors_ = self.content_ + np.float32(share) * learned.documents
         self.query_map_ = np.float32(share) * learned.queries
-        self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)
+        self._build_tree()
+
+    def _build_tree(self) -> None:
+        """Build the tree; biases, if there are any, are one more dimension, which is 1 in queries."""
+        vectors = self.vectors_
+        if self.biases_.any():
+            vectors = np.concatenate([vectors, self.biases_[:, None]], axis=1)
+        self._tree = PrefixTree.build(self.sids_.codes, vectors)
 
     def _quality(self, vectors: Float32, queries: QuerySet) -> npt.NDArray[np.float64]:
         """Compute NDCG@10 of every query, float64 (m,)."""
@@ -174,7 +223,10 @@ class SidRetriever(Retriever):
         return query_metrics(rows, queries, ["ndcg@10"])["ndcg@10"]
 
     def _mapped(self, queries: Float32) -> Float32:
-        return queries + queries @ self.query_map_
+        mapped = queries + queries @ self.query_map_
+        if self.biases_.any():
+            mapped = np.concatenate([mapped, np.ones((len(mapped), 1), np.float32)], axis=1)
+        return mapped
 
     def _search(self, texts: list[str], k: int) -> Ranked:
         queries = encode(texts, self.encoder, self.cache)
@@ -188,7 +240,7 @@ class SidRetriever(Retriever):
     def _add(self, texts: list[str]) -> None:
         content = encode(texts, self.encoder, self.cache)
         codes = self.tokenizer_.encode(content)
-        offsets = self._nearby_offsets(content)
+        offsets = self._nearby_offsets(content, np.arange(len(self.content_)))
         self.sids_ = append_items(
             self.sids_,
             codes,
@@ -197,16 +249,19 @@ class SidRetriever(Retriever):
         )
         self.content_ = np.concatenate([self.content_, content])
         self.vectors_ = np.concatenate([self.vectors_, content + offsets])
-        self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)
+        fresh = np.full(len(content), self.added_bias_[0], np.float32)
+        self.biases_ = np.concatenate([self.biases_, fresh])
+        self._build_tree()
 
-    def _nearby_offsets(self, content: Float32) -> Float32:
-        """Compute the mean offset of the documents with the most similar content, float32 (m, d)."""
+    def _nearby_offsets(self, content: Float32, known: npt.NDArray[np.int64]) -> Float32:
+        """Compute the mean offset of those known documents with the most similar content, float32 (m, d)."""
         offsets = np.empty_like(content)
-        learned = self.vectors_ - self.content_
-        step = max(1, _SCORES_AT_ONCE // len(self.content_))
+        like = self.content_[known]
+        learned = self.vectors_[known] - like
+        step = max(1, _SCORES_AT_ONCE // len(like))
         for start in range(0, len(content), step):
             block = slice(start, start + step)
-            rows, similarity = top_k(content[block] @ self.content_.T, min(_NEIGHBOURS, len(learned)))
+            rows, similarity = top_k(content[block] @ like.T, min(_NEIGHBOURS, len(learned)))
             weights = np.exp((similarity - similarity[:, :1]) / self.temperature)
             weights /= weights.sum(axis=1, keepdims=True)
             offsets[block] = np.einsum("mk,mkd->md", weights, learned[rows])
@@ -226,7 +281,7 @@ class SidRetriever(Retriever):
                 f"`{path}` is damaged: expected {len(self.documents_)} documents, got {len(self.sids_)} "
                 f"Semantic IDs and vectors {self.vectors_.shape}. Fit the retriever again."
             )
-        self._tree = PrefixTree.build(self.sids_.codes, self.vectors_)
+        self._build_tree()
 
 
 def _exceeds_its_error(gains: npt.NDArray[np.float64]) -> bool:
