@@ -42,12 +42,14 @@ class TreeVectors:
         self.tree = vectors.tree
         self._sample_above = sample_above
         self._levels: dict[int, Tensor] = {}
+        # Vectors of large levels of a former tree, and the row of each node in them, -1 where there is none.
+        self._former: dict[int, tuple[Tensor, Tensor]] = {}
         self._keys: dict[int, Tensor] = {}
 
     def level(self, level: int) -> Tensor | None:
-        """Return the vectors of all nodes of a level, (M_level, D); None if there are too many."""
+        """Return the vectors of all nodes of a level, (M_level, D); None if there are too many of them."""
         nodes = self.tree.level(level)
-        if nodes.stop - nodes.start > max(_KEPT_NODES, self._sample_above):
+        if level in self._former or nodes.stop - nodes.start > max(_KEPT_NODES, self._sample_above):
             return None
         if level not in self._levels:
             small = nodes.stop - nodes.start <= self._sample_above
@@ -88,7 +90,7 @@ class TreeVectors:
         if kept is not None:
             return kept, self.tree.first_child[parents].long() - self.tree.starts[level]
         counts = self.tree.branches[parents].long()
-        return self._computed(self.tree.children_of(parents)[1]), counts.cumsum(0) - counts
+        return self._gathered(level, self.tree.children_of(parents)[1]), counts.cumsum(0) - counts
 
     def find(self, level: int, parents: Tensor, tokens: Tensor) -> Tensor:
         """Return the child of each parent with a token, int64 (n,); -1 where there is none."""
@@ -104,7 +106,9 @@ class TreeVectors:
         return torch.where(found, at + nodes.start, -1)
 
     def grown(self, vectors: NodeVectors, sample_above: int, growth: Growth) -> "TreeVectors":
-        """Return the vectors of the tree with new items; those of a former node are computed again if needed.
+        """Return the vectors of the tree with new items.
+
+        Those of a large level stay where they are, and those of new items are computed when they are needed.
 
         Args:
             vectors: vectors of the nodes with new items.
@@ -112,19 +116,35 @@ class TreeVectors:
             growth: difference between the trees.
         """
         other = TreeVectors(vectors, sample_above)
-        for level, former in self._levels.items():
+        kept = {level: (former, None) for level, former in self._levels.items()}
+        for level, (former, row) in (kept | self._former).items():
             nodes, old = other.tree.level(level), self.tree.level(level)
-            count = nodes.stop - nodes.start
-            if count > max(_KEPT_NODES, sample_above):
-                continue
-            dtype = torch.float32 if count <= sample_above else torch.float16
-            found = torch.empty(count, former.shape[1], dtype=dtype)
-            found[growth.place[old] - nodes.start] = former.to(dtype)
+            place = growth.place[old] - nodes.start
             first, last = torch.searchsorted(growth.changed, torch.tensor([nodes.start, nodes.stop])).tolist()
-            for some in torch.split(growth.changed[first:last], _BLOCK):
-                found[some - nodes.start] = other._computed(some).to(dtype)
-            other._levels[level] = found
+            changed = growth.changed[first:last]
+            if nodes.stop - nodes.start > sample_above:
+                rows = torch.full((nodes.stop - nodes.start,), -1, dtype=torch.int32)
+                rows[place] = torch.arange(len(place), dtype=torch.int32) if row is None else row
+                rows[changed - nodes.start] = -1
+                other._former[level] = former, rows
+            else:
+                found = torch.empty(nodes.stop - nodes.start, former.shape[1])
+                found[place] = former.float()
+                for some in torch.split(changed, _BLOCK):
+                    found[some - nodes.start] = other._computed(some)
+                other._levels[level] = found
         return other
+
+    def _gathered(self, level: int, nodes: Tensor) -> Tensor:
+        """Return vectors of nodes of a level, f32 (n, D): those that are there, and others computed."""
+        if level not in self._former:
+            return self._computed(nodes)
+        former, rows = self._former[level]
+        row = rows[nodes - self.tree.starts[level]].long()
+        found = former.index_select(0, row.clamp(min=0)).float()
+        missing = row < 0
+        found[missing] = self._computed(nodes[missing])
+        return found
 
     def _computed(self, nodes: Tensor) -> Tensor:
         nodes = nodes.to(self.tree.leaf.device)
