@@ -45,29 +45,47 @@ def world(documents, noise=0.7):
     return x, queries
 
 
-def timed(search, queries, exact):
-    """Recall, and the median of the best of three processor times of every query, in milliseconds."""
-    times, hits = np.full((3, len(queries)), np.inf), 0
+def timed(searches, queries, exact):
+    """Recall, and the median of the best of three processor times of every query, in milliseconds.
+
+    All searches take turns on every query, so that a change of the load of the machine affects them alike.
+    """
+    times, hits = np.full((3, len(searches), len(queries)), np.inf), np.zeros(len(searches), int)
     for repeat in range(3):
         for place in range(len(queries)):
             one = queries[place : place + 1]
-            began = time.process_time_ns()
-            found = search(one)
-            times[repeat, place] = time.process_time_ns() - began
-            if repeat == 0:
-                hits += len(set(found[0].tolist()) & set(exact[place].tolist()))
-    return hits / (K * len(queries)), float(np.median(times.min(axis=0))) / 1e6
+            for number, search in enumerate(searches):
+                began = time.process_time_ns()
+                found = search(one)
+                times[repeat, number, place] = time.process_time_ns() - began
+                if repeat == 0:
+                    hits[number] += len(set(found[0].tolist()) & set(exact[place].tolist()))
+    return (hits / (K * len(queries))).tolist(), (np.median(times.min(axis=0), axis=1) / 1e6).tolist()
 
 
-def measured_tree(x, sample):
-    """The tree, and the processor seconds that it took."""
-    began = time.process_time()
-    sizes = (256, 64) if len(x) > 100_000 else (32, 32)
-    tokenizer = HierarchicalKMeans(2, sizes, standardize=False, iterations=8, balanced=False, threads=1)
-    tree = PrefixTree.build(tokenizer.fit(sample).encode(x), x)
-    built = {"tree": time.process_time() - began}
-    print("tree", [len(each) for each in tree.prefixes], built, flush=True)
-    return tree, built
+def built_tree(x, sample, size):
+    """Tree of two levels with `size` children of each prefix."""
+    tokenizer = HierarchicalKMeans(2, size, standardize=False, iterations=8, balanced=False, threads=1)
+    return PrefixTree.build(tokenizer.fit(sample).encode(x), x)
+
+
+def built_ivf(x, sample, lists):
+    """Inverted file of faiss."""
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, lists, faiss.METRIC_INNER_PRODUCT)
+    index.cp.niter = 8
+    index.train(sample)
+    index.add(x)
+    return index
+
+
+def searched(index, probes):
+    """Search function of an inverted file."""
+
+    def search(one):
+        index.nprobe = probes
+        return index.search(one, K)[1]
+
+    return search
 
 
 def main():
@@ -75,6 +93,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64], help="children of a prefix")
     parser.add_argument("--lists", type=int, nargs="+", default=[1024, 4096])
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -82,25 +101,28 @@ def main():
     x, queries = world(given.documents)
     exact = exact_top(queries, x)
     sample = x[np.random.default_rng(1).permutation(len(x))[:SAMPLE]]
-    tree, built = measured_tree(x, sample)
-    rows = []
-    for beam in (8, 16, 32, 64, 128, 256):
-        recall, cost = timed(lambda one, beam=beam: tree.search(one, K, beam)[0], queries, exact)
-        rows.append({"index": "prefix tree", "beam": beam, "recall": recall, "milliseconds": cost})
-        print(rows[-1], flush=True)
+    rows, searches, built = [], [], {}
+    for size in given.sizes:
+        began = time.process_time()
+        tree = built_tree(x, sample, size)
+        paths = len(tree.prefixes[-1])
+        built[f"tree{paths}"] = time.process_time() - began
+        print("tree", paths, built, flush=True)
+        for beam in (1, 2, 4, 8, 16, 32, 64):
+            rows.append({"index": "prefix tree", "paths": paths, "beam": beam})
+            searches.append(lambda one, tree=tree, beam=beam: tree.search(one, K, beam)[0])
     for lists in given.lists:
         began = time.process_time()
-        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, lists, faiss.METRIC_INNER_PRODUCT)
-        index.cp.niter = 8
-        index.train(sample)
-        index.add(x)
+        index = built_ivf(x, sample, lists)
         built[f"ivf{lists}"] = time.process_time() - began
         print("ivf", lists, built, flush=True)
-        for probes in (2, 4, 8, 16, 32, 64, 128):
-            index.nprobe = probes
-            recall, cost = timed(lambda one, index=index: index.search(one, K)[1], queries, exact)
-            rows.append({"index": f"IVF{lists}", "probes": probes, "recall": recall, "milliseconds": cost})
-            print(rows[-1], flush=True)
+        for probes in (1, 2, 4, 8, 16, 32, 64):
+            rows.append({"index": f"IVF{lists}", "probes": probes})
+            searches.append(searched(index, probes))
+    del x, sample
+    for row, recall, cost in zip(rows, *timed(searches, queries, exact), strict=True):
+        row |= {"recall": recall, "milliseconds": cost}
+        print(row, flush=True)
     stored = {
         "documents": given.documents,
         "queries": QUERIES,

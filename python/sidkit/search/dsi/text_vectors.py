@@ -54,13 +54,14 @@ def token_vectors(texts: Sequence[str], model: str, max_tokens: int) -> TextVect
 
     encoder = SentenceTransformer(str(model_directory(model)), local_files_only=True)
     encoder.max_seq_length = min(max_tokens, encoder.max_seq_length or max_tokens)
-    width = int(encoder.get_sentence_embedding_dimension() or 0)
-    values = np.zeros((len(texts), max_tokens, width), np.float16)
+    values = np.zeros((len(texts), max_tokens, 0), np.float16)
     lengths = np.ones(len(texts), np.int64)
     for start in range(0, len(texts), _BATCH):
         found: Any = encoder.encode(
             list(texts[start : start + _BATCH]), output_value="token_embeddings", show_progress_bar=False
         )
+        if not start:
+            values = np.zeros((len(texts), max_tokens, found[0].shape[1]), np.float16)
         for row, each in enumerate(found, start):
             lengths[row] = len(each)
             values[row, : len(each)] = each.cpu().numpy()

@@ -156,6 +156,9 @@ class SidRetriever(Retriever):
         self._train(data.train, choose)
         if not _exceeds_its_error(best - baseline):
             best, share, epochs = baseline, 0.0, 0
+        self._set(chosen, share)
+        if share and self.added_recall:  # before the queries that choose are trained on
+            self.added_bias_ = np.array([self._bias_of_new_documents(asked, data.validation)])
         if data.held_out and share:
 
             def keep(epoch: int, loss: float, offsets: Callable[[], TrainedVectors]) -> None:
@@ -164,24 +167,24 @@ class SidRetriever(Retriever):
                     chosen = offsets()
 
             self._train(data.everything(), keep)
-        self._set(chosen, share)
+            self._set(chosen, share)
         self.chosen_ = np.array([share, epochs, baseline.mean(), best.mean()])
-        if share and self.added_recall:
-            self.added_bias_ = np.array([self._bias_of_new_documents(asked, data.validation)])
 
     def _bias_of_new_documents(self, asked: Float32, queries: QuerySet) -> float:
         """Choose a bias by the validation queries, with each half of the documents as new ones."""
-        order, trials = np.random.default_rng(self.seed).permutation(len(self.content_)), []
         mapped, codes = self._mapped(asked), self.sids_.codes
-        for halves in (np.array_split(order, 2), np.array_split(order, 2)[::-1]):
-            old, new = map(np.sort, halves)
+
+        def ranked(rows: npt.NDArray[np.int64], vectors: Float32) -> Ranked:
+            found, scores = PrefixTree.build(codes[rows], vectors).search(mapped, _RECALL_DEPTH, self.beam)
+            return np.where(found >= 0, rows[found], -1).astype(np.int32), scores
+
+        count, trials = len(self.content_), []
+        is_new = np.ones(count, bool)
+        is_new[np.random.default_rng(self.seed).permutation(count)[: -(-count // 2)]] = False
+        for added in (is_new, ~is_new):
+            old, new = np.flatnonzero(~added), np.flatnonzero(added)
             fresh = self.content_[new] + self._nearby_offsets(self.content_[new], old)
-            ranked = []
-            for rows, vectors in ((old, self.vectors_[old]), (new, fresh)):
-                tree = PrefixTree.build(codes[rows], vectors)
-                found, scores = tree.search(mapped, _RECALL_DEPTH, self.beam)
-                ranked.append((np.where(found >= 0, rows[found], -1).astype(np.int32), scores))
-            trials.append(Trial(*ranked, np.isin(np.arange(len(order)), new)))
+            trials.append(Trial(ranked(old, self.vectors_[old]), ranked(new, fresh), added))
         biases = _BIASES * self.temperature
         return balanced_bias(
             trials, queries.relevant(), biases, target=self.added_recall, depth=_RECALL_DEPTH
