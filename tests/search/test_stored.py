@@ -40,6 +40,8 @@ def test_tables_of_retrievers(tmp_path):
     text = search_table(tmp_path, "topics/search")
     assert "| SidRetriever | 0.6000 ± 0.1414 (0.400–0.600) |" in text and "| 9 |" in text
     assert "| SidRetriever, seed 0 − BM25 | +0.1000 | +0.0500 … +0.1500 | 0.0100 |" in text
+    (tmp_path / "curve.json").write_text(json.dumps(stored | {"curve": [[5.0, 3.25, 0.125]]}))
+    assert "| 5 | 3.250 | 0.1250 |" in search_table(tmp_path, "curve")
 
 
 def test_tables_of_growing_collections(tmp_path):
