@@ -24,7 +24,7 @@ LAYERS = {
     },
     "experiments": {
         *("data", "embed", "ids", "tokenizers", "decode", "evaluate", "recommenders", "ranking", "report"),
-        *("rerank", "run"),
+        *("rerank", "run", "train"),
     },
 }
 LAYERS["serve"] = {

@@ -17,7 +17,7 @@ DAILY = [
     *("run", "fetch", "embed", "tokenize", "train", "evaluate", "recommend"),
     *("serve", "search", "export", "inspect", "report"),
 ]
-RESEARCH = ["rank", "sweep", "drift", "tokenizers", "tune", "beams", "frontier", "store"]
+RESEARCH = ["rank", "sweep", "drift", "tokenizers", "tune", "beams", "frontier", "align", "store"]
 VERBS = DAILY + RESEARCH
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sidkit.data import PreferenceWorld
-from sidkit.data.preference_world import divergence
+from sidkit.data.worlds.preferences import divergence
 from sidkit.errors import ConfigError
 
 WORLD = PreferenceWorld(items=40, clusters=8, types=4, seed=2)

@@ -47,6 +47,7 @@ VERBS = {
     "tune": Verb(_RESEARCH, "Search for good settings of a model."),
     "beams": Verb(_RESEARCH, "Compare beam widths of a generative model."),
     "frontier": Verb(_RESEARCH, "Draw accuracy against diversity and popularity of re-ranked lists."),
+    "align": Verb(_RESEARCH, "Train a model further towards a reward."),
     "store": Verb(_RESEARCH, "Store the results of runs for tables in documents."),
 }
 

@@ -10,13 +10,13 @@ from sidkit.data.dataset import Dataset
 from sidkit.data.histories import Histories
 from sidkit.data.load import load_dataset, read_items
 from sidkit.data.markov_world import MarkovWorld
-from sidkit.data.preference_world import PreferenceLog, PreferenceWorld
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import DATASETS, DatasetSource, SourceTables
 from sidkit.data.sources._fetch import cache_directory, fetch
 from sidkit.data.split import EvaluationSet, Split, SplitKind, Ties
 from sidkit.data.summary import Spread, Statistics, statistics
 from sidkit.data.synthetic import World, cyclic_world
+from sidkit.data.worlds.preferences import PreferenceLog, PreferenceWorld
 
 __all__ = [
     "DATASETS",

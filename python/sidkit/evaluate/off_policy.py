@@ -46,7 +46,7 @@ class OffPolicyEstimate:
 
 @dataclass(frozen=True)
 class IPS:
-    """Inverse propensity scoring (Horvitz and Thompson, Journal of the American Statistical Association 1952).
+    """Inverse propensity scoring (Horvitz and Thompson, Journal of the American Statistical Association 47).
 
     Unbiased, with a large variance where the policies differ.
 
@@ -91,8 +91,8 @@ class IPS:
 class SNIPS:
     """Self-normalized inverse propensity scoring (Swaminathan and Joachims, NeurIPS 2015).
 
-    The weights are divided by their sum: less variance than `IPS`, and a bias that vanishes with the rows. The
-    interval is that of the ratio by the delta method.
+    The weights are divided by their sum: less variance than `IPS`, and a bias that vanishes with the rows.
+    The interval is that of the ratio by the delta method.
 
     Attributes:
         clip: largest weight; None for no limit.
@@ -208,8 +208,8 @@ def _checked(
         if (given < 0).any() or (given > 1 + 1e-6).any() or (low and (given == 0).any()):
             raise DataError(
                 f"`{name}` are no probabilities: expected numbers in {'(' if low else '['}0, 1], got "
-                f"{given.min():g} to {given.max():g}. Pass probabilities, not their logarithms; leave actions "
-                "out that the logging policy cannot take."
+                f"{given.min():g} to {given.max():g}. Pass probabilities, not their logarithms; leave out "
+                "actions that the logging policy cannot take."
             )
     return reward, after / before
 

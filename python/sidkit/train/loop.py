@@ -74,9 +74,10 @@ def fit(training: Training[Any], callbacks: Iterable[Callback] = ()) -> History:
     """Train a network in place, in evaluation mode and on the CPU afterwards.
 
     AdamW, linear learning-rate warm-up, then the schedule of the settings. The network keeps the weights with
-    the best score on validation, NDCG@10 by default, or the last ones without validation; with `weight_averaging` these are
-    running means. A `Checkpoint` among the callbacks makes the training resumable: after an interruption, the
-    same call continues, and gives what the uninterrupted training would have given.
+    the best score on validation, NDCG@10 by default, or the last ones without validation; with
+    `weight_averaging` these are running means. A `Checkpoint` among the callbacks makes the training
+    resumable: after an interruption, the same call continues, and gives what the uninterrupted training would
+    have given.
 
     Args:
         training: what is trained, and how.

@@ -122,7 +122,11 @@ def test_feedback_reads_the_given_events_only():
         (lambda: WeightedSum([]), ConfigError, "a weighted sum is empty"),
         (lambda: WeightedSum([(1.0, 3)]), ConfigError, "a part of a reward is invalid"),
         (lambda: float("inf") * NextItem(), ConfigError, "a part of a reward is invalid"),
-        (lambda: LoggedFeedback(rated([1.0] * 6), rated([1.0] * 6).histories(), column="x"), ConfigError, "`x`"),
+        (
+            lambda: LoggedFeedback(rated([1.0] * 6), rated([1.0] * 6).histories(), column="x"),
+            ConfigError,
+            "`x`",
+        ),
         (lambda: LoggedFeedback(rated([1.0] * 6), small_world().split.train), DataError, "another dataset"),
         (
             lambda: LoggedFeedback(rated([1.0] * 6), rated([1.0] * 6).histories(), min_propensity=0.0),

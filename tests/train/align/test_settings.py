@@ -45,7 +45,9 @@ def test_beta_gives_the_divergence_of_the_budget():
 
 
 def test_beta_of_equal_rewards_is_finite():
-    beta = beta_for(0.3, torch.ones(2, 3), torch.full((2, 3), 1 / 3).log(), torch.ones(2, 3, dtype=torch.bool))
+    beta = beta_for(
+        0.3, torch.ones(2, 3), torch.full((2, 3), 1 / 3).log(), torch.ones(2, 3, dtype=torch.bool)
+    )
     assert math.isfinite(beta) and beta > 0
 
 

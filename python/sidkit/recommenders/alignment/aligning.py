@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sidkit.data import EvaluationSet, Histories
-from sidkit.decode.ranking import Ranked
+from sidkit.data import EvaluationSet
 from sidkit.errors import ConfigError, DataError
 from sidkit.recommenders.alignment.exact import ExactPolicy
 from sidkit.recommenders.alignment.monitor import Monitor
 from sidkit.recommenders.alignment.trie import TriePolicy
+from sidkit.recommenders.base import Recommender
 from sidkit.recommenders.histories import id_rows
 from sidkit.recommenders.training_data import same_catalogue
 from sidkit.train.align import GRPO, AlignmentMethod, AlignmentRecord, Budget, Preferences, Prompts
@@ -33,19 +33,14 @@ _HELD_OUT = 0.1  # share of preferences that are not learned from
 Self = TypeVar("Self", bound="Alignable")
 
 
-class Alignable:
-    """Mixin of recommenders whose network can be trained towards rewards or preferences.
+class Alignable(Recommender):
+    """A recommender whose network can be trained towards rewards or preferences.
 
     Attributes:
         alignment_: course of the alignment, a `sidkit.train.align.AlignmentRecord`; only of an aligned model.
     """
 
-    method: Any
     network_: Any
-    sids_: Any
-    item_ids_: Any
-    item_counts_: Any
-    removed_: Any
     alignment_: AlignmentRecord
 
     def align(
@@ -89,7 +84,7 @@ class Alignable:
         Warns:
             RewardHackingWarning: if the reward rises while accuracy falls.
         """
-        self._check_fitted()  # type: ignore[attr-defined]
+        self._check_fitted()
         method, budget = method or GRPO(), budget or Budget()
         _check_arguments(histories, reward, method, budget)
         policy = self._policy(exclude_seen)
@@ -97,8 +92,8 @@ class Alignable:
         prompts, preferences, held = self._learned_from(histories, random)
         monitored = prompts if validation is None else self._prompts(validation)
         some = np.sort(random.permutation(len(monitored))[:_MONITORED])
-        reference = copy.deepcopy(self.network_).eval().requires_grad_(False)
-        network = copy.deepcopy(self.network_).eval()
+        network = copy.deepcopy(self.network_.eval())  # `eval` drops what is computed from the weights
+        reference = copy.deepcopy(network).requires_grad_(False)
         monitor = Monitor(
             policy,
             reference,
@@ -126,7 +121,7 @@ class Alignable:
             callbacks,
         )
         aligned = copy.copy(self)
-        aligned._forget_cached()  # type: ignore[attr-defined]
+        aligned._forget_cached()
         aligned.network_ = network.eval()
         name = "preferences" if reward is None else reward_name(reward)
         aligned.alignment_ = AlignmentRecord(
@@ -156,7 +151,7 @@ class Alignable:
             DataError: if an item is unknown, a history has no known item, or there is not one row of items
                 per history.
         """
-        self._check_fitted()  # type: ignore[attr-defined]
+        self._check_fitted()
         prompts = self._prompts(histories)
         given = np.asarray(item_ids)
         if given.shape[:1] != (len(prompts),) or given.ndim > 2:
@@ -164,7 +159,7 @@ class Alignable:
                 f"items do not fit the histories: expected one row of ids for each of {len(prompts)}, got "
                 f"shape {given.shape}. Pass (m,) or (m, k)."
             )
-        rows = id_rows(self._index, given.ravel().tolist(), "item").reshape(len(prompts), -1)  # type: ignore[attr-defined]
+        rows = id_rows(self._index, given.ravel().tolist(), "item").reshape(len(prompts), -1)
         policy = self._policy(exclude_seen)
         found = np.empty(rows.shape, np.float32)
         for start in range(0, len(rows), 256):
@@ -206,7 +201,7 @@ class Alignable:
             return learned.prompts, learned, given.take(np.sort(order[:held]))
         if isinstance(given, EvaluationSet):
             return self._prompts(given), None, None
-        parsed = self._index.parse(given)  # type: ignore[attr-defined]
+        parsed = self._index.parse(given)
         prompts = Prompts.of_prefixes(parsed.rows, self.item_ids_)
         if parsed.single or not len(prompts):
             raise DataError(
@@ -222,7 +217,7 @@ class Alignable:
             if not examples.histories.lengths.any():
                 raise DataError("no example has a history: expected at least one. Pass others.")
             return Prompts.of_examples(examples, self.item_ids_)
-        parsed = self._index.parse(given)  # type: ignore[attr-defined]
+        parsed = self._index.parse(given)
         if not len(parsed.rows) or not parsed.rows.lengths.all():
             raise DataError(
                 "a history has no known item: expected at least one in each. Leave such histories out."
@@ -240,9 +235,7 @@ class Alignable:
             self.alignment_ = AlignmentRecord.load(path / _RECORD)
 
 
-def _check_arguments(
-    histories: Any, reward: Any, method: AlignmentMethod, budget: Budget
-) -> None:
+def _check_arguments(histories: Any, reward: Any, method: AlignmentMethod, budget: Budget) -> None:
     """Check the arguments of `align` that do not depend on the recommender."""
     if not isinstance(method, AlignmentMethod) or not isinstance(budget, Budget):
         raise ConfigError(

@@ -38,12 +38,14 @@ class ExactPolicy:
         every = self._every(network, prompts)
         return every.gather(1, torch.from_numpy(items).clamp(min=0).to(every.device)), every
 
+    @torch.no_grad()
     def sample(self, network: Any, prompts: Prompts, k: int, seed: int) -> Drawn:
         """Draw k different items after each history, the greatest of log-probabilities plus Gumbel noise."""
         every = self._every(network, prompts)
         noise = np.random.default_rng(seed).gumbel(size=tuple(every.shape)).astype(np.float32)
         return _first(every + torch.from_numpy(noise).to(every.device), every, k)
 
+    @torch.no_grad()
     def best(self, network: Any, prompts: Prompts, k: int) -> Drawn:
         """Return the k most probable items after each history, best first."""
         every = self._every(network, prompts)
@@ -69,7 +71,9 @@ class ExactPolicy:
         allowed = self._available.expand(scores.shape).clone()
         if self._exclude_seen:
             rows = np.repeat(np.arange(len(prompts)), prompts.histories.lengths)
-            allowed[torch.from_numpy(rows), torch.from_numpy(prompts.histories.values.astype(np.int64))] = False
+            allowed[torch.from_numpy(rows), torch.from_numpy(prompts.histories.values.astype(np.int64))] = (
+                False
+            )
         allowed = allowed.to(device)
         masked = (scores + self._shares.to(device)).masked_fill(~allowed, -torch.inf)
         some = allowed.any(1, keepdim=True)

@@ -1,6 +1,7 @@
 """Metrics of a policy during alignment."""
 
 import warnings
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,18 +55,22 @@ class Monitor:
         self._policy, self._reference, self._prompts = policy, reference, prompts
         self._reward, self._counts, self._budget = reward, counts, budget
         self._accurate = accurate
-        self.first: dict[str, float] = {}
         self.reward_hacking = False
 
+    @cached_property
+    @torch.inference_mode()
+    def first(self) -> dict[str, float]:
+        """Metrics of the reference."""
+        return self._measured(self._reference)
+
     def __call__(self, network: Any) -> dict[str, float]:
-        """Return the metrics, the first time those of the reference.
+        """Return the metrics.
 
         A network outside the budget is moved back: its weights become those on the line to the reference that
         are nearest to it and inside the budget. Along this line, as in WiSE-FT (Wortsman et al., CVPR 2022,
         arXiv 2109.01903), divergence and loss of accuracy shrink together with the gain.
         """
         metrics = self._measured(network)
-        self.first = self.first or metrics
         self._warn(metrics)
         if self._budget.keeps(metrics, self.first):
             return metrics
@@ -89,6 +94,7 @@ class Monitor:
         network.eval()  # drops what was computed from the former weights
 
     def _measured(self, network: Any) -> dict[str, float]:
+        """Return the metrics of a network as it is."""
         sums = np.zeros(4)
         lists = []
         reference = self._reference.to(next(network.parameters()).device)
@@ -143,7 +149,9 @@ class Monitor:
         for start in range(0, len(held), _BATCH):
             some = held.take(np.arange(start, min(start + _BATCH, len(held))))
             items = np.column_stack([some.chosen, some.rejected]).astype(np.int64)
-            own, fixed = (self._policy.log_probs(each, some.prompts, items)[0] for each in (network, reference))
+            own, fixed = (
+                self._policy.log_probs(each, some.prompts, items)[0] for each in (network, reference)
+            )
             ratios = (own - fixed).cpu().numpy()
             gap, real = ratios[:, :1] - ratios[:, 1:], some.rejected >= 0
             agreed += ((gap > 0) + 0.5 * (gap == 0))[real].sum()
@@ -152,9 +160,8 @@ class Monitor:
 
     def _accuracy(self, lists: list[Drawn]) -> dict[str, float]:
         items = np.concatenate([each.items for each in lists]).astype(np.int32)
-        scores = torch.cat([each.log_probs for each in lists]).float().numpy()
-        order = np.argsort(-scores, axis=1, kind="stable")
-        items, scores = np.take_along_axis(items, order, 1), np.take_along_axis(scores, order, 1)
+        places = np.arange(items.shape[1], dtype=np.float32)
+        scores = np.where(items >= 0, -places, -np.inf).astype(np.float32)
         made = Predictions("policy", self._prompts.users, items, scores, self._prompts.targets)
         of_users = user_metrics(made, len(self._counts), (_K,))
         found = {name: float(of_users[name].mean()) for name in (f"ndcg@{_K}", f"recall@{_K}")}
@@ -173,8 +180,8 @@ class Monitor:
                 "reward hacking: the reward rises while accuracy falls. Expected NDCG@10 of at least "
                 f"{1 - (budget.ndcg_loss or 0):.0%} of that of the reference, {self.first[name]:.4f}, got "
                 f"{metrics[name]:.4f} at a reward of {metrics['reward']:.4g} (reference "
-                f"{self.first['reward']:.4g}). Weights outside the budget are not kept; add `NextItem` to the "
-                "reward, or lower the KL budget.",
+                f"{self.first['reward']:.4g}). Weights outside the budget are not kept; add `NextItem` to "
+                "the reward, or lower the KL budget.",
                 RewardHackingWarning,
                 stacklevel=2,
             )

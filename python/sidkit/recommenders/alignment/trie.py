@@ -44,9 +44,7 @@ class TriePolicy:
         self._trie, self._tokens = trie, tokens
         self._available, self._exclude_seen = available, exclude_seen
 
-    def log_probs(
-        self, network: Any, prompts: Prompts, items: Int64
-    ) -> tuple[Tensor, Tensor | None]:
+    def log_probs(self, network: Any, prompts: Prompts, items: Int64) -> tuple[Tensor, Tensor | None]:
         """Return log-probabilities of items, which takes one pass of all distinct prefixes; see `Policy`."""
         recent = prompts.histories.tail(network.max_items)
         found: list[Tensor] = []
@@ -72,7 +70,7 @@ class TriePolicy:
         return Drawn(items.astype(np.int64), torch.from_numpy(log_probs))
 
     def best(self, network: Any, prompts: Prompts, k: int) -> Drawn:
-        """Return the k most probable items that beam search finds, with their exact log-probabilities."""
+        """Return the k items that beam search recommends, in its order, with their log-probabilities."""
         items, _ = beam_search(
             network,
             self._trie,

@@ -9,6 +9,7 @@ from sidkit._files import write_text
 from sidkit.data import Dataset
 from sidkit.report.collect import RunData, read_run
 from sidkit.report.html.accuracy import accuracy
+from sidkit.report.html.alignment import alignment
 from sidkit.report.html.blocks import contents
 from sidkit.report.html.examples import prefixes, users
 from sidkit.report.html.glossary import glossary
@@ -61,6 +62,7 @@ def page(run: RunData) -> str:
         "Semantic IDs": identifiers(run),
         "Items by prefix": prefixes(run),
         "Training": training(run),
+        "Alignment": alignment(run),
         "Data": data_section(run),
         "Provenance": provenance(run),
         "Glossary": glossary(),

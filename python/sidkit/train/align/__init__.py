@@ -51,6 +51,4 @@ __all__ = [
 ]
 
 #: Alignment methods by name.
-METHODS: dict[str, type[AlignmentMethod]] = {
-    each.method: each for each in (GRPO, DPO, IPO, SoftmaxDPO)
-}
+METHODS: dict[str, type[AlignmentMethod]] = {each.method: each for each in (GRPO, DPO, IPO, SoftmaxDPO)}

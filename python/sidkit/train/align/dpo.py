@@ -53,7 +53,7 @@ class IPO(AlignmentMethod):
 
 
 def _pairs(group: Group) -> tuple[Tensor, Tensor, Tensor]:
-    """Pair the items of each group by preference: best and worst, second best and second worst, …
+    """Pair the items of each group by preference: best and worst, second best and second worst, and so on.
 
     Returns:
         Margins h, float (B, P), the probability that the first item of the pair is preferred, and whether

@@ -69,7 +69,7 @@ def expectation_weights(log_probs: Tensor, valid: Tensor) -> Tensor:
     With independent exponential clocks of rates p, the set S is drawn if all of its clocks ring before any
     other, so that its probability is the integral over t of prod(1 - exp(-p_i t)) c exp(-c t), where c is the
     remaining mass. Without the factor of item i, it is that of the others to follow i. Both integrals are
-    sums over a grid of log t, which is accurate to many digits.
+    sums over a grid of log t, which is accurate to ten decimals.
 
     Args:
         log_probs: natural-log probabilities of the items of each group, float (B, G).

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sidkit.errors import ConfigError
 from sidkit.train.align.beta import beta_for
 from sidkit.train.align.group import Group
 from sidkit.train.align.options import AlignmentMethod
@@ -19,6 +20,7 @@ from sidkit.train.align.rewards.base import RewardFunction, evaluate_reward
 from sidkit.train.batches import Batch
 from sidkit.train.history import History
 from sidkit.train.loop import Callback, Training, fit
+from sidkit.train.processes import join
 
 __all__ = ["Alignment", "align_network", "default_beta", "divergences"]
 
@@ -71,7 +73,13 @@ def align_network(alignment: Alignment, callbacks: Iterable[Callback] = ()) -> H
 
     Raises:
         DataError: if the reward is invalid.
+        ConfigError: if several processes train together.
     """
+    if join().size > 1:
+        raise ConfigError(
+            f"alignment cannot be distributed: expected one process, got {join().size}. Start it without "
+            "`torchrun`."
+        )
     method, groups = alignment.method, _Groups(alignment)
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:

@@ -53,5 +53,5 @@ class Policy(Protocol):
         ...
 
     def best(self, network: Any, prompts: Prompts, k: int) -> Drawn:
-        """Return the k most probable items after each history, best first."""
+        """Return the k items that are recommended after each history, best first."""
         ...

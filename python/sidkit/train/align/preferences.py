@@ -22,7 +22,8 @@ __all__ = ["Preferences"]
 class Preferences:
     """Histories, the item that is preferred after each, and others that are not.
 
-        >>> pairs = Preferences.from_ids([["soap"], ["comb"]], ["comb", "soap"], [["soap"], ["comb"]], item_ids)
+        >>> clicked, others = ["comb", "soap"], [["soap"], ["comb"]]
+        >>> pairs = Preferences.from_ids([["soap"], ["comb"]], clicked, others, data.item_ids)
         >>> aligned = model.align(pairs, method=DPO(), validation=split.validation)
 
     Attributes:
@@ -48,15 +49,16 @@ class Preferences:
         shapes = np.shape(self.chosen), np.shape(self.rejected)[:1], np.shape(self.users)
         if not count or set(shapes) != {(count,)} or np.ndim(self.rejected) != 2:
             raise DataError(
-                "preferences are invalid: expected at least one history, and for each a preferred item, a row "
-                f"of others and a user, got {count} histories and shapes {np.shape(self.chosen)}, "
+                "preferences are invalid: expected at least one history, and for each a preferred item, a "
+                f"row of others and a user, got {count} histories and shapes {np.shape(self.chosen)}, "
                 f"{np.shape(self.rejected)} and {np.shape(self.users)}. Correct the arrays."
             )
         items = np.column_stack([self.chosen, self.rejected])
         if items.shape[1] < 2 or items[:, :2].min() < 0 or items.max() >= len(self.item_ids):
             raise DataError(
                 f"preferences hold unknown items: expected rows in 0..{len(self.item_ids) - 1} and at least "
-                f"one that is not preferred, got {int(items[:, :2].min())} to {int(items.max())}. Remove them."
+                f"one that is not preferred, got {int(items[:, :2].min())} to {int(items.max())}. "
+                "Remove them."
             )
         if (self.rejected == np.asarray(self.chosen)[:, None]).any():
             row = int(np.argmax((self.rejected == np.asarray(self.chosen)[:, None]).any(1)))
@@ -66,8 +68,8 @@ class Preferences:
             )
         if not self.histories.lengths.all():
             raise DataError(
-                f"preference {int(np.argmin(self.histories.lengths))} has an empty history: expected at least "
-                "one item. Remove it."
+                f"preference {int(np.argmin(self.histories.lengths))} has an empty history: expected at "
+                "least one item. Remove it."
             )
 
     def __len__(self) -> int:
@@ -114,13 +116,17 @@ class Preferences:
         others = Histories.from_ids(rejected, item_ids).padded(-1)
         preferred = rows_of(pl.Series(list(chosen)), item_ids, "item")
         users = np.arange(len(rows), dtype=np.int32)
-        return cls(
-            Sequences(rows.values, rows.offsets), preferred, others.astype(np.int32), item_ids, users
-        )
+        return cls(Sequences(rows.values, rows.offsets), preferred, others.astype(np.int32), item_ids, users)
 
     @classmethod
     def from_ratings(
-        cls, data: Dataset, histories: Histories, *, column: str = "rating", margin: float = 1.0, seed: int = 0
+        cls,
+        data: Dataset,
+        histories: Histories,
+        *,
+        column: str = "rating",
+        margin: float = 1.0,
+        seed: int = 0,
     ) -> Preferences:
         """Make pairs of items of one user whose ratings differ.
 

@@ -22,8 +22,8 @@ class AlignmentRecord:
         beta: strength of the penalty.
         budget: limits of the budget.
         reward_hacking: whether the reward rose while accuracy fell below its budget.
-        history: course of the training. The metrics of its evaluations are `reward`, the expected reward of an
-            item drawn from the policy; `reward@10`, the mean reward of the recommended items; `kl`,
+        history: course of the training. The metrics of its evaluations are `reward`, the expected reward of
+            an item drawn from the policy; `reward@10`, the mean reward of the recommended items; `kl`,
             KL(policy ‖ reference), and `entropy`, natural log; and with validation `ndcg@10`, `recall@10`,
             `coverage@10` and `average_popularity@10`. The first evaluation is that of the reference.
     """
@@ -46,9 +46,13 @@ class AlignmentRecord:
         step = self.history.best_step
         return dict(next(each for each in self.history.evaluations if each["step"] == step)["metrics"])
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+        write_text(path, json.dumps(self.as_dict(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "AlignmentRecord":

@@ -22,7 +22,8 @@ class SoftmaxDPO(AlignmentMethod):
     loss is the expectation over it.
 
     Example:
-        >>> aligned = model.align(split.train, reward=reward, method=SoftmaxDPO(), validation=split.validation)
+        >>> method = SoftmaxDPO(group_size=8)
+        >>> aligned = model.align(split.train, reward=reward, method=method, validation=split.validation)
     """
 
     method: ClassVar[str] = "sdpo"
