@@ -241,7 +241,7 @@ def _estimate(
                 "Correct it."
             )
         _, index = np.unique(users, return_inverse=True)
-        errors = np.bincount(index, errors)
+        errors = np.bincount(index, errors).astype(np.float64)
     count = len(errors)
     spread = _NORMAL * float(np.sqrt((errors**2).sum() * count / max(count - 1, 1))) / rows
     squares = float((clipped**2).sum())

@@ -229,7 +229,9 @@ class PreferenceLog:
             histories: histories with their users in `users`, int (m,), as `align` passes them.
             item_ids: item ids, (m, k), padded with -1.
         """
-        return self.world.rewards[self.types[histories.users][:, None], np.maximum(item_ids, 1) - 1]
+        users = np.asarray(histories.users)
+        liked: Float64 = self.world.rewards[self.types[users][:, None], np.maximum(item_ids, 1) - 1]
+        return liked
 
     def propensities(self) -> Float64:
         """Return the probability with which each event was taken, float64 (events,)."""

@@ -75,6 +75,8 @@ class WeightedSum(Reward):
         ConfigError: if there is no part, a weight is not a finite number, or a reward cannot be called.
     """
 
+    parts: list[tuple[float, RewardFunction]]
+
     def __init__(self, parts: Sequence[tuple[float, RewardFunction]]) -> None:
         flat: list[tuple[float, RewardFunction]] = []
         for weight, reward in parts:
