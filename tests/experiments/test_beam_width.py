@@ -10,8 +10,8 @@ from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.evaluate import Metrics
 from sidkit.experiments.beam_width import measure_beams, save_beams
 from sidkit.report.tables.__main__ import KINDS
-from sidkit.report.tables.beams import beams_table, read_beams
 from sidkit.report.tables.documents import update_documents
+from sidkit.report.tables.experiments.beams import beams_table, read_beams
 from sidkit.run.opened import open_run
 
 

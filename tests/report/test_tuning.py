@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sidkit.errors import DataError, FormatError
-from sidkit.report.tables.tuning import tuning_table
+from sidkit.report.tables.experiments.tuning import tuning_table
 
 KEY = "recommenders.sasrec.dropout"
 LAYERS = "recommenders.sasrec.layers"

@@ -7,7 +7,7 @@ import typer
 
 from sidkit.cli.options import RunPath
 from sidkit.experiments.beam_width import measure_beams, save_beams
-from sidkit.report.tables.beams import beams_table
+from sidkit.report.tables.experiments.beams import beams_table
 
 __all__ = ["command"]
 

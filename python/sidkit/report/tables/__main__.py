@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from sidkit.report.tables.beams import beams_table, read_beams
 from sidkit.report.tables.documents import Write, run_update
+from sidkit.report.tables.experiments.beams import beams_table, read_beams
+from sidkit.report.tables.experiments.tuning import tuning_table
 from sidkit.report.tables.independent import read_independent
 from sidkit.report.tables.ranking import ranking_table
 from sidkit.report.tables.recipes import recipes_table
@@ -12,7 +13,6 @@ from sidkit.report.tables.results import results_tables
 from sidkit.report.tables.search import search_table
 from sidkit.report.tables.stored import stored_runs
 from sidkit.report.tables.tokenizers import tokenizers_tables
-from sidkit.report.tables.tuning import tuning_table
 
 __all__ = ["KINDS", "main"]
 

@@ -1,0 +1,1 @@
+"""Tables of experiments: beam widths, and searches for settings."""
