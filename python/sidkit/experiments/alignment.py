@@ -99,7 +99,7 @@ def align_run(
         raise RunDirectoryError(
             f"`{place}` is a run directory: expected a directory for one model. Choose another."
         )
-    aligned.save(place)  # type: ignore[attr-defined]
+    aligned.save(place)
     return aligned.alignment_, place
 
 

@@ -94,11 +94,13 @@ class Alignable(Recommender):
         some = np.sort(random.permutation(len(monitored))[:_MONITORED])
         network = copy.deepcopy(self.network_.eval())  # `eval` drops what is computed from the weights
         reference = copy.deepcopy(network).requires_grad_(False)
+        watched = reward if held is None else held
+        assert watched is not None  # there is a reward or preferences
         monitor = Monitor(
             policy,
             reference,
             monitored.take(some),
-            reward if held is None else held,
+            watched,
             self.item_counts_,
             budget,
             accurate=validation is not None,

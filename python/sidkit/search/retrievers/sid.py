@@ -187,7 +187,7 @@ class SidRetriever(Retriever):
             trials.append(Trial(ranked(old, self.vectors_[old]), ranked(new, fresh), added))
         biases = _BIASES * self.temperature
         return balanced_bias(
-            trials, queries.relevant(), biases, target=self.added_recall, depth=_RECALL_DEPTH
+            trials, queries.relevant(), biases.tolist(), target=self.added_recall, depth=_RECALL_DEPTH
         )
 
     def _train(

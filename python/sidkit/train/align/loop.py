@@ -162,14 +162,13 @@ class _Groups:
         with torch.no_grad():
             fixed, fixed_every = alignment.policy.log_probs(reference, prompts, drawn.items)
         is_reward = alignment.reward is not None
-        like = {"dtype": log_probs.dtype, "device": log_probs.device}
         return Group(
             log_probs=log_probs,
             reference=fixed,
-            drawn=drawn.log_probs.to(**like),
+            drawn=drawn.log_probs.to(log_probs),
             valid=torch.from_numpy(drawn.items >= 0).to(log_probs.device),
-            rewards=values.to(**like) if is_reward else None,
-            preferred=None if is_reward else values.to(**like),
+            rewards=values.to(log_probs) if is_reward else None,
+            preferred=None if is_reward else values.to(log_probs),
             kl=None if every is None or fixed_every is None else divergences(every, fixed_every),
         )
 
