@@ -49,8 +49,8 @@ class NodeSampler:
 
     @property
     def compared(self) -> int:
-        """Nodes with which a target is compared at most, over all levels."""
-        return min(self.tree.level_nodes[0], _FIRST) + (self.tree.levels - 1) * _MOST * self.draws
+        """Nodes with which a target is compared, over all levels, if no two targets share a prefix."""
+        return min(self.tree.level_nodes[0], _FIRST) + (self.tree.levels - 1) * self.draws
 
     def first(self) -> tuple[Tensor, Tensor | None]:
         """Return the nodes of the first level, or distinct ones of them.
