@@ -108,7 +108,7 @@ def test_the_settings_of_sasrec_are_recorded_if_its_vectors_are_used(world, tmp_
         by_als = stage(settings(world, *more, "tokenize.collaborative_method=als"), tmp_path).settings
         assert by_als == before | {"tokenize.collaborative_method": "als"}
     found = stage(settings(world, hybrid, "tokenize.collaborative_method=sasrec"), tmp_path).settings
-    assert found["recommenders.sasrec.max_steps"] == 120 and "recommenders.sasrec.layers" in found
+    assert found["recommenders.sasrec.max_steps"] == 60 and "recommenders.sasrec.layers" in found
     # Settings without effect on the vectors do not make a tokenizer stale.
     more = ["recommenders.sasrec.seed=5", "recommenders.sasrec.patience=1", "recommenders.sasrec.d_model=64"]
     assert (

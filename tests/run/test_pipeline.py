@@ -135,7 +135,7 @@ def test_cheap_stages_follow_their_settings_unasked(run):
 
 def test_other_settings_are_refused_and_the_run_stays(run):
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
-    message = "decode.k is 10 there, 5 now; recommenders.sasrec.max_steps is 120 there, 3 now"
+    message = "decode.k is 10 there, 5 now; recommenders.sasrec.max_steps is 60 there, 3 now"
     with pytest.raises(RunDirectoryError, match="was made with other settings"):
         rerun(run, "decode.k=5", "evaluate.ks=[1]", "recommenders.sasrec.max_steps=3")
     with pytest.raises(RunDirectoryError) as caught:

@@ -11,7 +11,17 @@ from sidkit._registry import Registry, discover
 __all__ = ["RECOMMENDERS"]
 
 _SHARED = (
-    *("base", "baselines", "filters", "histories", "inference", "item_to_item", "neural", "new_items"),
+    *(
+        "alignment",
+        "base",
+        "baselines",
+        "filters",
+        "histories",
+        "inference",
+        "item_to_item",
+        "neural",
+        "new_items",
+    ),
     *("registry", "storage", "training_data"),
 )
 _FOLDER = Path(__file__).parent
