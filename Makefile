@@ -41,8 +41,8 @@ demo: install ## Run the main job on ml-100k: tokens, models, metrics, recommend
 test: test-rust test-python ## Run every test
 test-rust: ## Run the Rust tests
 	cargo test --profile checked --workspace
-test-python: install ## Run the Python tests, in WORKERS processes of one thread each
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadgroup
+test-python: install ## Run the Python tests, file by file in WORKERS processes of one thread each
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 test-wheel: $(VENV)/.installed ## Build sdist, and from it a wheel; try that where only NumPy is installed
 	rm -rf $(TARGET)/dist
 	$(PY) -m maturin sdist --out $(TARGET)/dist

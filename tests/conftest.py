@@ -13,14 +13,6 @@ settings.load_profile("sidkit")
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Keep the tests of a file in one process, since they share fixtures; a mark of a test overrides this."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 def shared_folder(name):
     folder = SHARED / name
     if not folder.is_dir():

@@ -14,11 +14,8 @@ COUNTS = {"popularity", "item_knn", "content_knn", "transition_graph"}  # recomm
 FIXED = {"popularity", "item_knn", "sasrec", "bsarec", "gru4rec"}  # recommenders without new items
 VECTORS = {"sasrec", "bsarec", "gru4rec", "rqtransformer", "content_knn"}
 
-#: All tests of a method go to one process, which trains it once.
-METHODS = [pytest.param(method, marks=pytest.mark.xdist_group(method)) for method in SMALL]
 
-
-@pytest.mark.parametrize("method", METHODS, scope="class")
+@pytest.mark.parametrize("method", list(SMALL), scope="class")
 class TestContract(NewItemsContract):
     @pytest.fixture
     def case(self, method):
