@@ -45,10 +45,8 @@ class OffPolicyEstimate:
 
 
 @dataclass(frozen=True)
-class IPS:
-    """Inverse propensity scoring (Horvitz and Thompson, Journal of the American Statistical Association 47).
-
-    Unbiased, with a large variance where the policies differ.
+class _Weighted:
+    """Estimator whose weights may be clipped.
 
     Attributes:
         clip: largest weight, which trades bias for variance; None for no limit.
@@ -60,7 +58,22 @@ class IPS:
     clip: float | None = None
 
     def __post_init__(self) -> None:
-        _check_clip(self.clip)
+        if self.clip is not None and not self.clip > 0:
+            raise ConfigError(
+                f"`clip` is invalid: expected a number above 0 or None, got {self.clip!r}. Correct it."
+            )
+
+    def _clipped(self, weight: Float64) -> Float64:
+        return weight if self.clip is None else np.minimum(weight, self.clip)
+
+
+@dataclass(frozen=True)
+class IPS(_Weighted):
+    """Inverse propensity scoring (Horvitz and Thompson, Journal of the American Statistical Association 47).
+
+    Unbiased, with a large variance where the policies differ. Weights above `clip` are set to it, which
+    trades bias for variance; None for no limit.
+    """
 
     def estimate(
         self,
@@ -82,29 +95,18 @@ class IPS:
             DataError: if the arrays have no rows or other lengths, or a number is out of range.
         """
         reward, weight = _checked(rewards, propensities, probabilities)
-        clipped = _clipped(weight, self.clip)
+        clipped = self._clipped(weight)
         value = float((clipped * reward).mean())
         return _estimate("ips", value, clipped * reward - value, clipped, weight, users)
 
 
 @dataclass(frozen=True)
-class SNIPS:
+class SNIPS(_Weighted):
     """Self-normalized inverse propensity scoring (Swaminathan and Joachims, NeurIPS 2015).
 
     The weights are divided by their sum: less variance than `IPS`, and a bias that vanishes with the rows.
-    The interval is that of the ratio by the delta method.
-
-    Attributes:
-        clip: largest weight; None for no limit.
-
-    Raises:
-        ConfigError: if `clip` is not positive.
+    The interval is that of the ratio by the delta method. `clip` is that of `IPS`.
     """
-
-    clip: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_clip(self.clip)
 
     def estimate(
         self,
@@ -120,7 +122,7 @@ class SNIPS:
             DataError: as `IPS.estimate`, and if the policy takes no action of the log.
         """
         reward, weight = _checked(rewards, propensities, probabilities)
-        clipped = _clipped(weight, self.clip)
+        clipped = self._clipped(weight)
         if not clipped.any():
             raise DataError(
                 "the log says nothing about the policy: expected an action with a probability above 0, got "
@@ -132,23 +134,12 @@ class SNIPS:
 
 
 @dataclass(frozen=True)
-class DR:
+class DR(_Weighted):
     """Doubly robust estimator (Dudík, Langford and Li, ICML 2011).
 
     A model predicts the rewards, and weights correct its errors on the log. Unbiased if the propensities or
-    the predictions are right; the better the predictions, the less variance.
-
-    Attributes:
-        clip: largest weight; None for no limit.
-
-    Raises:
-        ConfigError: if `clip` is not positive.
+    the predictions are right; the better the predictions, the less variance. `clip` is that of `IPS`.
     """
-
-    clip: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_clip(self.clip)
 
     def estimate(
         self,
@@ -176,19 +167,10 @@ class DR:
         reward, weight = _checked(rewards, propensities, probabilities)
         model = _column("predicted", predicted, len(reward))
         mean = _column("expected", expected, len(reward))
-        clipped = _clipped(weight, self.clip)
+        clipped = self._clipped(weight)
         values = mean + clipped * (reward - model)
         value = float(values.mean())
         return _estimate("dr", value, values - value, clipped, weight, users)
-
-
-def _check_clip(clip: float | None) -> None:
-    if clip is not None and not clip > 0:
-        raise ConfigError(f"`clip` is invalid: expected a number above 0 or None, got {clip!r}. Correct it.")
-
-
-def _clipped(weight: Float64, clip: float | None) -> Float64:
-    return weight if clip is None else np.minimum(weight, clip)
 
 
 def _checked(

@@ -1,5 +1,6 @@
 """Settings that all alignment methods share."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,7 +16,7 @@ __all__ = ["AlignmentMethod"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class AlignmentMethod(Parameters):
+class AlignmentMethod(Parameters, ABC):
     """Base class of the methods: an objective, and the settings of its optimization.
 
     A subclass sets `method` and implements `losses`.
@@ -65,6 +66,7 @@ class AlignmentMethod(Parameters):
         """Optimizer steps for which a group is used."""
         return 1
 
+    @abstractmethod
     def losses(self, group: Group, beta: float) -> Tensor:
         """Return the loss of each history, float (B,).
 
@@ -72,7 +74,6 @@ class AlignmentMethod(Parameters):
             group: items after a batch of histories.
             beta: the setting, or the value derived for it.
         """
-        raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
         """Return the settings by name, as JSON values."""
