@@ -15,8 +15,11 @@ use crate::simd::Neon;
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Lanes, Portable};
 
-/// Bytes of rows of `b` that stay in the second-level cache while all rows of `a` pass.
-const BLOCK_BYTES: usize = 1 << 16;
+/// Bytes of rows of `b` that stay in the first-level cache while all rows of `a` pass.
+const BLOCK_BYTES: usize = 3 << 12;
+
+/// Values of a cache line.
+const LINE: usize = 16;
 
 /// Operands of a product, and where it goes.
 struct Operands<'a> {
@@ -93,27 +96,33 @@ unsafe fn multiply<V: Lanes>(operands: Operands<'_>) {
     for (number, b) in b.chunks(block * dim).enumerate() {
         let out = &mut out[number * block..];
         let mut row = 0;
-        // As many sums as fit the registers of AVX2, with few loads for each.
+        // As many sums as fit the registers of AVX2, with few loads for each. The first pass asks for the next block, since `b`
+        // is read once, from memory, and CPUs look ahead on their own only within a page.
         // SAFETY: the caller has a CPU for V; the rows are there.
         unsafe {
             while row + 4 <= rows {
-                strip::<V, 4, 3>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
+                let (a, out) = (&a[row * dim..], &mut out[row * stride..]);
+                if row == 0 {
+                    strip::<V, 4, 3, true>(a, b, dim, out, stride);
+                } else {
+                    strip::<V, 4, 3, false>(a, b, dim, out, stride);
+                }
                 row += 4;
             }
             if row + 2 <= rows {
-                strip::<V, 2, 4>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
+                strip::<V, 2, 4, true>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
                 row += 2;
             }
             if row < rows {
-                strip::<V, 1, 4>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
+                strip::<V, 1, 4, true>(&a[row * dim..], b, dim, &mut out[row * stride..], stride);
             }
         }
     }
 }
 
-/// The products of `R` rows with all rows of `b`, `C` of them at a time.
+/// The products of `R` rows with all rows of `b`, `C` of them at a time. `AHEAD` asks for what follows them.
 #[inline(always)]
-unsafe fn strip<V: Lanes, const R: usize, const C: usize>(
+unsafe fn strip<V: Lanes, const R: usize, const C: usize, const AHEAD: bool>(
     a: &[f32],
     b: &[f32],
     dim: usize,
@@ -125,11 +134,11 @@ unsafe fn strip<V: Lanes, const R: usize, const C: usize>(
     // SAFETY: the caller has a CPU for V; the rows are there.
     unsafe {
         while column + C <= columns {
-            tile::<V, R, C>(a, &b[column * dim..], dim, &mut out[column..], stride);
+            tile::<V, R, C, AHEAD>(a, &b[column * dim..], dim, &mut out[column..], stride);
             column += C;
         }
         while column < columns {
-            tile::<V, R, 1>(a, &b[column * dim..], dim, &mut out[column..], stride);
+            tile::<V, R, 1, AHEAD>(a, &b[column * dim..], dim, &mut out[column..], stride);
             column += 1;
         }
     }
@@ -142,7 +151,7 @@ unsafe fn strip<V: Lanes, const R: usize, const C: usize>(
     reason = "indices are constants once loops are unrolled"
 )]
 #[inline(always)]
-unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
+unsafe fn tile<V: Lanes, const R: usize, const C: usize, const AHEAD: bool>(
     a: &[f32],
     b: &[f32],
     dim: usize,
@@ -161,7 +170,11 @@ unsafe fn tile<V: Lanes, const R: usize, const C: usize>(
             // With the sums and one row of `a`, these fill the registers.
             let mut right = [V::splat(0.0); C];
             for column in 0..C {
-                right[column] = V::load(b.as_ptr().add(column * dim + start));
+                let from = b.as_ptr().add(column * dim + start);
+                right[column] = V::load(from);
+                if AHEAD && start % LINE == 0 {
+                    V::prefetch(from.wrapping_add(BLOCK_BYTES / 4));
+                }
             }
             for row in 0..R {
                 let left = V::load(a.as_ptr().add(row * dim + start));

@@ -43,6 +43,10 @@ pub(crate) trait Lanes: Copy {
     /// Bit i says whether lane i is at most the same lane of `other`.
     unsafe fn at_most(self, other: Self) -> u32;
 
+    /// Asks for the cache line of an address, which need not be valid.
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const f32) {}
+
     /// The sums of the lanes of four vectors. A vector's sum has the same bits in each of the four places.
     #[inline(always)]
     unsafe fn sums(four: [Self; 4]) -> [f32; 4] {
