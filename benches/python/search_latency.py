@@ -19,7 +19,7 @@ from sidkit import HierarchicalKMeans
 from sidkit.evaluate.machine import machine_facts, version_facts
 from sidkit.search.prefixes import PrefixTree
 
-K, DIM, CENTRES, QUERIES, SAMPLE = 10, 384, 20_000, 200, 100_000
+K, DIM, CENTRES, QUERIES, SAMPLE = 10, 384, 20_000, 200, 250_000
 
 
 def world(documents, noise=0.7):
@@ -63,9 +63,9 @@ def timed(searches, queries, exact):
     return (hits / (K * len(queries))).tolist(), (np.median(times.min(axis=0), axis=1) / 1e6).tolist()
 
 
-def built_tree(x, sample, size):
-    """Tree of two levels with `size` children of each prefix."""
-    tokenizer = HierarchicalKMeans(2, size, standardize=False, iterations=8, balanced=False, threads=1)
+def built_tree(x, sample, sizes):
+    """Tree of two levels with these numbers of children of a prefix."""
+    tokenizer = HierarchicalKMeans(2, sizes, standardize=False, iterations=8, balanced=False, threads=1)
     return PrefixTree.build(tokenizer.fit(sample).encode(x), x)
 
 
@@ -93,7 +93,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--documents", type=int, default=1_000_000)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64], help="children of a prefix")
+    parser.add_argument(
+        "--sizes", type=int, nargs=2, default=[1000, 62], help="children of a prefix, by level"
+    )
     parser.add_argument("--lists", type=int, nargs="+", default=[1024, 4096])
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -102,15 +104,14 @@ def main():
     exact = exact_top(queries, x)
     sample = x[np.random.default_rng(1).permutation(len(x))[:SAMPLE]]
     rows, searches, built = [], [], {}
-    for size in given.sizes:
-        began = time.process_time()
-        tree = built_tree(x, sample, size)
-        paths = len(tree.prefixes[-1])
-        built[f"tree{paths}"] = time.process_time() - began
-        print("tree", paths, built, flush=True)
-        for beam in (1, 2, 4, 8, 16, 32, 64):
-            rows.append({"index": "prefix tree", "paths": paths, "beam": beam})
-            searches.append(lambda one, tree=tree, beam=beam: tree.search(one, K, beam)[0])
+    began = time.process_time()
+    tree = built_tree(x, sample, given.sizes)
+    paths = len(tree.prefixes[-1])
+    built[f"tree{paths}"] = time.process_time() - began
+    print("tree", paths, built, flush=True)
+    for beam in (1, 2, 4, 8, 16, 32, 64, 128):
+        rows.append({"index": "prefix tree", "paths": paths, "beam": beam})
+        searches.append(lambda one, beam=beam: tree.search(one, K, beam)[0])
     for lists in given.lists:
         began = time.process_time()
         index = built_ivf(x, sample, lists)

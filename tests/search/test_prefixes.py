@@ -24,10 +24,11 @@ def slow_search(tokens, vectors, query, k, beam):
         children = sorted(
             {tuple(row[:length]) for row in tokens.tolist() if tuple(row[: length - 1]) in kept}
         )
-        worth = {
-            child: vectors[(tokens[:, :length] == child).all(axis=1)].mean(axis=0) @ query
-            for child in children
-        }
+        worth = {}
+        for child in children:
+            below = vectors[(tokens[:, :length] == child).all(axis=1)].astype(np.float64)
+            centre = below.mean(axis=0)
+            worth[child] = centre @ query * np.linalg.norm(below, axis=1).mean() / np.linalg.norm(centre)
         kept = sorted(children, key=lambda child: -worth[child])[:beam]
     rows = [row for row, path in enumerate(tokens.tolist()) if tuple(path) in kept]
     return sorted(rows, key=lambda row: -(vectors[row] @ query))[:k]

@@ -24,9 +24,10 @@ _SCORES_AT_ONCE = 8_000_000
 class PrefixTree:
     """Documents in the order of their Semantic IDs, and the vectors of all prefixes.
 
-    The vector of a prefix is the mean of the vectors of its documents. The score of a prefix is the inner
-    product of its vector with that of the query; the score of a document is that of its own vector, which is
-    exact whatever the prefixes are.
+    The vector of a prefix has the direction of the mean of the vectors of its documents, and the mean of their
+    lengths: the mean vector itself is shorter the more documents differ, so that prefixes of few documents
+    would have the higher scores. The score of a prefix is the inner product of its vector with that of the
+    query; the score of a document is that of its own vector, which is exact whatever the prefixes are.
 
     Attributes:
         order: row of the document at each place, int64 (n,): documents sorted by Semantic ID.
@@ -62,7 +63,7 @@ class PrefixTree:
         bounds = [np.append(each, len(order)) for each in starts]
         children = [np.searchsorted(below, above).astype(np.int64) for above, below in pairwise(bounds)]
         ordered = np.ascontiguousarray(vectors[order])
-        return cls(order, ordered, (*children, bounds[-1]), tuple(_means(ordered, each) for each in bounds))
+        return cls(order, ordered, (*children, bounds[-1]), tuple(_centres(ordered, each) for each in bounds))
 
     def __len__(self) -> int:
         return len(self.order)
@@ -156,9 +157,12 @@ def prefix_starts(tokens: npt.NDArray[np.integer]) -> list[Int64]:
     return starts
 
 
-def _means(vectors: Float32, bounds: Int64) -> Float32:
-    sums = np.add.reduceat(vectors, bounds[:-1], axis=0, dtype=np.float64)
-    return (sums / np.diff(bounds)[:, None]).astype(np.float32)
+def _centres(vectors: Float32, bounds: Int64) -> Float32:
+    """Compute the mean direction of the vectors of every range, with the mean of their lengths."""
+    means = np.add.reduceat(vectors, bounds[:-1], axis=0, dtype=np.float64)
+    lengths = np.add.reduceat(np.linalg.norm(vectors, axis=1), bounds[:-1], dtype=np.float64)
+    sums = np.linalg.norm(means, axis=1)
+    return (means * (lengths / np.where(sums > 0, sums, 1.0) / np.diff(bounds))[:, None]).astype(np.float32)
 
 
 def _best(values: Float32, k: int) -> Int64:

@@ -53,7 +53,8 @@ class SidRetriever(Retriever):
     Documents get Semantic IDs by hierarchical k-means over their text vectors. A query generates a Semantic
     ID token by token: the children of a prefix are scored by the inner product of the query's vector with
     theirs, and the documents below the best `beam` prefixes by their own vectors. The vector of a prefix is
-    the mean of those of its documents, so that without training this is a tree search over text vectors.
+    the direction of the mean of its documents, so that without training this is a tree search over text
+    vectors.
 
     Training on pairs of queries and relevant documents adds offsets to the vectors of documents, prefixes and
     queries, see `sidkit.search.prefixes.learning`. The validation queries choose the number of epochs and the
@@ -91,7 +92,8 @@ class SidRetriever(Retriever):
     levels: Depth = 2
     """Codes per document."""
     codebook_size: Width | None = None
-    """Children of a prefix; None for about 16 documents per code path."""
+    """Children of a prefix; None for the square root of the number of documents at the first level, whose errors
+    the search cannot repair, and as many below as leave about 16 documents per code path."""
     beam: Width = 128
     """Prefixes that the search keeps at each level."""
     epochs: Count = 10
@@ -114,9 +116,9 @@ class SidRetriever(Retriever):
 
     def _fit(self, data: FitData) -> None:
         self.content_ = encode(data.texts, self.encoder, self.cache)
-        size = self.codebook_size or self._automatic_size(len(self.content_))
+        sizes = self.codebook_size or self._automatic_sizes(len(self.content_))
         self.tokenizer_: Tokenizer = HierarchicalKMeans(
-            self.levels, size, standardize=False, seed=self.seed, threads=1
+            self.levels, sizes, standardize=False, seed=self.seed, threads=1
         ).fit(self.content_)
         codes = self.tokenizer_.encode(self.content_)
         largest = int(np.unique(codes, axis=0, return_counts=True)[1].max())
@@ -131,9 +133,12 @@ class SidRetriever(Retriever):
         if len(data.train) and len(data.validation):
             self._learn(data)
 
-    def _automatic_size(self, documents: int) -> int:
+    def _automatic_sizes(self, documents: int) -> list[int]:
+        """Return the number of children of a prefix at each level."""
         paths = max(1.0, documents / _DOCUMENTS_PER_PATH)
-        return max(2, min(documents, round(float(paths ** (1 / self.levels)))))
+        first = documents**0.5 if self.levels > 1 else paths
+        others = max(1.0, paths / first) ** (1 / max(1, self.levels - 1))
+        return [max(2, min(documents, round(each))) for each in (first, *[others] * (self.levels - 1))]
 
     def _learn(self, data: FitData) -> None:
         """Train, choose epochs and share by the validation queries, and train again if some were held out."""
