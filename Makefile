@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml
 	@command -v cargo >/dev/null || { echo "cargo is missing: install a stable Rust toolchain" >&2; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade "pip>=25.1" "maturin>=1.9,<2"
-	$(PY) -m pip install --quiet --editable '.[all]' --group test --group lint
+	$(PY) -m pip install --quiet --editable '.[all]' --group test --group lint --group docs
 	touch $@
 
 # Replaced by a rename, since writing into a library that a process has mapped would crash it.
@@ -74,7 +74,6 @@ bench: install ## Run the benchmarks: criterion for the core, pytest-benchmark a
 	cargo bench --workspace
 	$(PY) -m pytest benches --benchmark-only
 docs: $(VENV)/.installed ## Build the documentation site and that of the Rust core, strictly and offline
-	$(PY) -m pip install --quiet --group docs
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	@echo "site: target/site/index.html; Rust core: $(TARGET)/doc/sidkit_core/index.html"
