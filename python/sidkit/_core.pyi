@@ -15,11 +15,13 @@ __all__ = [
     "InferenceModel",
     "InferenceState",
     "ItemSet",
+    "KMeansShard",
     "LiveTrie",
     "Perceptron",
     "SidLayout",
     "Trie",
     "TrieStates",
+    "TrieWriter",
     "__version__",
     "_trie_from_bytes",
     "_trie_from_file",
@@ -28,7 +30,11 @@ __all__ = [
     "code_ranks",
     "distinct_select",
     "dpp_select",
+    "kmeans_choose",
     "kmeans_fit",
+    "kmeans_places",
+    "kmeans_sample",
+    "kmeans_start",
     "learn_pieces",
     "mmr_select",
     "ngram_rows",
@@ -246,6 +252,174 @@ def kmeans_fit(
         ConfigError: if an argument is out of range, or the capacity does not hold all rows.
         KeyboardInterrupt: on Ctrl-C, within about one iteration.
     """
+
+def kmeans_sample(
+    count: int,
+    codebook_size: int,
+    *,
+    init: Literal["random", "k-means++", "bisect"] = "bisect",
+    seed: int = 0,
+) -> npt.NDArray[np.int64]:
+    """Choose the rows from which the first centroids are made.
+
+    With `kmeans_start`, this gives the first centroids of `kmeans_fit` where the rows lie in several places.
+
+    Args:
+        count: number of rows in all.
+        codebook_size: number of centroids.
+        init: initialization, see `kmeans_fit`.
+        seed: seed of all random choices.
+
+    Returns:
+        int64 (m,), numbers of different rows.
+
+    Raises:
+        ValueError: if there are fewer rows than centroids, or `init` is unknown.
+    """
+
+def kmeans_start(
+    sample: npt.NDArray[np.float32],
+    count: int,
+    codebook_size: int,
+    *,
+    init: Literal["random", "k-means++", "bisect"] = "bisect",
+    seed: int = 0,
+    threads: int | None = None,
+) -> npt.NDArray[np.float32]:
+    """Make the first centroids from the rows of `kmeans_sample`.
+
+    Args:
+        sample: float32 (m, dim), the rows that `kmeans_sample` chose with the same other arguments.
+        count: number of rows in all.
+        codebook_size: number of centroids.
+        init: initialization, see `kmeans_fit`.
+        seed: seed of all random choices.
+        threads: maximum number of threads; by default all cores.
+
+    Returns:
+        float32 (codebook_size, dim).
+
+    Raises:
+        TypeError: if `sample` is not a float32 array.
+        ValueError: if it has another number of rows, or values that are not finite.
+        ConfigError: if a number is out of range.
+    """
+
+def kmeans_places(count: int, seed: int, many: int) -> npt.NDArray[np.int64]:
+    """Draw rows for k-means||: the first candidate, and those that fill up too few candidates.
+
+    Args:
+        count: number of rows in all.
+        seed: seed of all random choices.
+        many: number of rows to draw.
+
+    Returns:
+        int64 (many,), numbers of rows, which may repeat.
+    """
+
+def kmeans_choose(
+    candidates: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float64],
+    codebook_size: int,
+    *,
+    drawn: int,
+    seed: int = 0,
+    threads: int | None = None,
+) -> npt.NDArray[np.float32]:
+    """Choose centroids among the candidates of k-means||, by weighted k-means++.
+
+    Args:
+        candidates: float32 (m, dim).
+        weights: float64 (m,), number of rows nearest to each candidate.
+        codebook_size: number of centroids, at most m.
+        drawn: number of rows that `kmeans_places` has drawn.
+        seed: seed of all random choices.
+        threads: maximum number of threads; by default all cores.
+
+    Returns:
+        float32 (codebook_size, dim).
+
+    Raises:
+        TypeError: if an array has another type.
+        ValueError: if the arrays do not fit together, or a value is not finite.
+        ConfigError: if a number is out of range.
+    """
+
+@final
+class KMeansShard:
+    """Consecutive rows of a k-means whose rows lie in several processes.
+
+    A driver sends the same centroids to all shards, and adds up their counts and sums. The steps of
+    `sidkit.scale.fit_shards` give the result of `kmeans_fit` on all rows, bit for bit.
+
+    Args:
+        x: float32 (n, dim), C-contiguous; kept, not copied, and not to be changed.
+        codebook_size: number of centroids.
+        first: number of the first row among the rows of all shards, a multiple of 65,536.
+        threads: maximum number of threads; by default all cores.
+
+    Raises:
+        TypeError: if `x` is not a float32 array.
+        ConfigError: if a number is out of range.
+    """
+
+    def __new__(
+        cls, x: npt.NDArray[np.float32], codebook_size: int, *, first: int = 0, threads: int | None = None
+    ) -> KMeansShard: ...
+    @property
+    def assignment(self) -> npt.NDArray[np.uint16]:
+        """Centroid of every row, uint16 (n,)."""
+
+    def assign(self, centroids: npt.NDArray[np.float32]) -> bool:
+        """Assign the rows to centroids, float32 (codebook_size, dim), and return whether any moved.
+
+        Raises:
+            ValueError: if rows or centroids are not finite, or do not fit together.
+        """
+
+    def counts(self) -> npt.NDArray[np.uint64]:
+        """Return the number of rows of each centroid, uint64 (codebook_size,)."""
+
+    def sums(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return the sums of the rows of each centroid, under nodes of one tree.
+
+        Rows are summed in blocks of 65,536, and blocks in a binary tree. The nodes of all shards, in order,
+        can be added up to the same bits for any division of the rows.
+
+        Returns:
+            Level and number of every node, int64 (m, 2); sums, float64 (m, codebook_size, dim).
+        """
+
+    def farthest(
+        self, most: int
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+        """Return the rows that are farthest from their centroids, farthest first.
+
+        Returns:
+            Squared distances, numbers of the rows among all, and their centroids; at most `most` of them.
+        """
+
+    def restart(self, row: int, code: int) -> None:
+        """Give a row, by its number among all, to a centroid without rows.
+
+        Raises:
+            ConfigError: if the row is in another shard.
+        """
+
+    def objective(self) -> float:
+        """Return the sum of the squared distances of the rows to their centroids."""
+
+    def start_parallel(self, candidate: npt.NDArray[np.float32]) -> float:
+        """Begin k-means|| with a candidate, float32 (dim,), and return the sum of the costs of the rows."""
+
+    def draw_parallel(self, round: int, seed: int, total: float) -> npt.NDArray[np.int64]:
+        """Draw candidates in a round, int64 (m,); `total` is the sum of the costs of all shards."""
+
+    def add_parallel(self, candidates: npt.NDArray[np.float32], before: int) -> float:
+        """Add candidates, float32 (m, dim), which follow `before` others, and return the sum of the costs."""
+
+    def weights_parallel(self, candidates: int) -> npt.NDArray[np.float64]:
+        """Return the number of rows nearest to each candidate, float64 (candidates,), and end k-means||."""
 
 @final
 class Perceptron:
@@ -1341,3 +1515,41 @@ def distinct_select(
         ValueError: as `mmr_select`.
         ConfigError: if `threshold` or `k` is out of range.
     """
+
+@final
+class TrieWriter:
+    """Writer of a trie file from sorted Semantic IDs, in memory that does not grow with them.
+
+    The file has the bytes of `Trie.build` and `Trie.save`. It appears when `finish` succeeds; until then, and
+    after an error, there are temporary files next to it, which are removed with the writer.
+
+    Args:
+        path: file of the trie.
+        layout: layout of the Semantic IDs.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+
+    def __new__(cls, path: str | os.PathLike[str], layout: SidLayout) -> TrieWriter: ...
+    def push(self, packed: npt.NDArray[np.uint64], items: npt.NDArray[np.integer] | None = None) -> None:
+        """Add Semantic IDs in ascending order.
+
+        Args:
+            packed: uint64 (n,), or (n, 2) of a layout of two words; none smaller than those before.
+            items: integers (n,), the item of each, ascending under one Semantic ID; by default, the number of
+                Semantic IDs before it.
+
+        Raises:
+            ValueError: if a Semantic ID is out of order or not of the layout, or an item is repeated. Nothing
+                can be added after an error.
+            OSError: if the system refuses to write.
+        """
+
+    def finish(self) -> None:
+        """Write the file; the writer cannot be used after that.
+
+        Raises:
+            ValueError: if `push` has failed, or the writer is finished.
+            OSError: if the system refuses to write.
+        """

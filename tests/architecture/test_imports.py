@@ -30,6 +30,7 @@ LAYERS = {
 LAYERS["serve"] = {
     *("data", "embed", "ids", "tokenizers", "models", "rerank", "recommenders", "run"),
 }
+LAYERS["scale"] = {"data", "embed", "ids", "tokenizers", "recommenders", "run"}
 LAYERS["cli"] = set(LAYERS)
 
 

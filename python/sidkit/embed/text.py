@@ -11,7 +11,7 @@ import polars as pl
 
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["default_template", "item_texts"]
+__all__ = ["default_template", "item_texts", "template_fields", "write_texts"]
 
 # Names of the fields of a catalogue in common datasets, in the order of a readable text.
 FIELDS = (
@@ -76,12 +76,10 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
         ConfigError: if the template names no column, or a missing one.
         DataError: if no item has any text.
     """
-    fields, literals = _parse(default_template(items) if template is None else template, items)
-    columns = [_as_text(items[name]).to_list() for name in fields]
-    parts = _Parts(literals)
-    texts = [parts.join(values) for values in zip(*columns, strict=True)]
+    template = default_template(items) if template is None else template
+    texts = write_texts(items, template)
     blank = [row for row, text in enumerate(texts) if not text]
-    named = ", ".join(f"`{name}`" for name in fields)
+    named = ", ".join(f"`{name}`" for name in template_fields(template))
     if len(blank) == len(texts):
         raise DataError(
             f"no item has any text: expected text in {named}, got none. Use other columns in the template."
@@ -95,6 +93,28 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
             stacklevel=2,
         )
     return texts
+
+
+def write_texts(items: pl.DataFrame, template: str) -> list[str]:
+    """Return the text of every item as `item_texts` does, but accept items without any text.
+
+    Raises:
+        ConfigError: if the template names no column, or a missing one.
+    """
+    fields, literals = _parse(template)
+    _check_fields(template, fields, items)
+    columns = [_as_text(items[name]).to_list() for name in fields]
+    parts = _Parts(literals)
+    return [parts.join(values) for values in zip(*columns, strict=True)]
+
+
+def template_fields(template: str) -> tuple[str, ...]:
+    """Return the columns that a template names, in its order.
+
+    Raises:
+        ConfigError: if the template is malformed.
+    """
+    return tuple(_parse(template)[0])
 
 
 class _Parts:
@@ -124,7 +144,7 @@ def _cut(literal: str) -> tuple[str, str, str]:
     return closing, separator, opening
 
 
-def _parse(template: str, items: pl.DataFrame) -> tuple[list[str], list[str]]:
+def _parse(template: str) -> tuple[list[str], list[str]]:
     """Return the field names (n,) and the literals around them (n + 1,)."""
     fields, literals = [], [""]
     try:
@@ -143,6 +163,10 @@ def _parse(template: str, items: pl.DataFrame) -> tuple[list[str], list[str]]:
         raise ConfigError(
             f"the template {template!r} is malformed: {error}. Write a literal brace twice."
         ) from None
+    return fields, literals
+
+
+def _check_fields(template: str, fields: Sequence[str], items: pl.DataFrame) -> None:
     known = ", ".join(items.columns)
     if not fields:
         raise ConfigError(
@@ -160,7 +184,6 @@ def _parse(template: str, items: pl.DataFrame) -> tuple[list[str], list[str]]:
                 f"the template {template!r} names a column without text: expected text or numbers, "
                 f"got {items[name].dtype} in `{name}`. Leave it out."
             )
-    return fields, literals
 
 
 def _is_text(dtype: pl.DataType) -> bool:

@@ -30,7 +30,7 @@ from sidkit.tokenizers.parts.files import (
     stored_parameters,
     write_tokenizer,
 )
-from sidkit.tokenizers.quality.usage import warn_of_collapse
+from sidkit.tokenizers.quality.usage import code_counts, warn_of_collapse
 from sidkit.tokenizers.registry import TOKENIZERS
 
 __all__ = ["Tokenizer", "load_tokenizer"]
@@ -144,7 +144,8 @@ class Tokenizer(Parameters, ABC):
         self._fit(vectors, progress, checkpoint)
         self._dim = vectors.shape[1]
         if self.expects_even_use:
-            warn_of_collapse(self._encode(vectors), self.codebook_sizes, type(self).__name__)
+            counts = code_counts(self._encode(vectors), self.codebook_sizes)
+            warn_of_collapse(counts, type(self).__name__)
         return self
 
     def encode(self, x: npt.ArrayLike) -> Codes:

@@ -38,7 +38,7 @@ class HierarchicalKMeans(Tokenizer):
         codebook_size: maximum number of children of a node: one number, or one per level.
         standardize: scale every dimension to mean 0 and variance 1 first.
         iterations: maximum number of iterations of Lloyd's algorithm per node.
-        init: initialization of k-means: `bisect` or `k-means++`, as for `RQKMeans`.
+        init: initialization of k-means: `bisect`, `k-means++` or `k-means||`, as for `RQKMeans`.
         balanced: learn the children of a node from clusters of equal size. Codes are still the nearest
             children, so sizes are only approximately equal.
         seed: seed of the initializations.

@@ -33,8 +33,8 @@ class RQKMeans(StandardizedResidual):
         standardize: scale every dimension to mean 0 and variance 1 first.
         iterations: maximum number of iterations of Lloyd's algorithm per level; with `batch_size`, passes
             over the vectors, of which one or two are enough.
-        init: initialization of k-means: `bisect` (means of subsets of the data; even use of codes) or
-            `k-means++` (single vectors).
+        init: initialization of k-means: `bisect` (means of subsets of the data; even use of codes),
+            `k-means++` (single vectors of a sample) or `k-means||` (single vectors, from all).
         balanced: learn codewords from clusters of equal size, by a stable matching of vectors and codewords,
             for more even use of codes; slower. Codes are still the nearest codewords, so that a vector's
             codes do not depend on other vectors.

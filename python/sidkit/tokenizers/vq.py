@@ -19,7 +19,7 @@ class VQ(RQKMeans):
         standardize: scale every dimension to mean 0 and variance 1 first.
         iterations: maximum number of iterations of Lloyd's algorithm; with `batch_size`, passes over the
             vectors.
-        init: initialization of k-means: `bisect` or `k-means++`, as for `RQKMeans`.
+        init: initialization of k-means: `bisect`, `k-means++` or `k-means||`, as for `RQKMeans`.
         balanced: learn codewords from clusters of equal size, as for `RQKMeans`.
         batch_size: learn from mini-batches of this many vectors; None uses all vectors in every iteration.
         seed: seed of the initialization and of the mini-batches.

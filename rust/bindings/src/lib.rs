@@ -11,6 +11,7 @@ mod error;
 mod infer;
 mod item_set;
 mod kmeans;
+mod kmeans_shard;
 mod live;
 mod nearby;
 mod ngram;
@@ -21,6 +22,7 @@ mod rerank;
 mod rows;
 mod sid;
 mod trie;
+mod trie_writer;
 
 /// The Rust core of sidkit.
 #[pymodule(gil_used = false)]
@@ -40,6 +42,8 @@ mod _core {
     #[pymodule_export]
     use crate::kmeans::kmeans_fit;
     #[pymodule_export]
+    use crate::kmeans_shard::{KMeansShard, kmeans_choose, kmeans_places, kmeans_sample, kmeans_start};
+    #[pymodule_export]
     use crate::live::LiveTrie;
     #[pymodule_export]
     use crate::ngram::{ngram_rows, ngram_windows};
@@ -55,6 +59,8 @@ mod _core {
     use crate::sid::SidLayout;
     #[pymodule_export]
     use crate::trie::{Trie, TrieStates};
+    #[pymodule_export]
+    use crate::trie_writer::TrieWriter;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

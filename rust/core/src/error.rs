@@ -148,6 +148,11 @@ pub enum Error {
         /// Number of items given.
         got: usize,
     },
+    /// Keys that must come in order did not. Sort them, and the items of equal keys.
+    KeyOrder {
+        /// The number of the key that is out of order, among all.
+        row: u64,
+    },
     /// An item came with two Semantic IDs. Give each item once.
     RepeatedItem {
         /// The item.
@@ -376,6 +381,12 @@ impl fmt::Display for Error {
                     f,
                     "too many items for a trie: expected at most {}, got {got}",
                     u32::MAX - 1
+                )
+            }
+            Self::KeyOrder { row } => {
+                write!(
+                    f,
+                    "row {row}: expected keys in ascending order, and ascending items under one key, got a smaller one. Sort them"
                 )
             }
             Self::RepeatedItem { item } => {

@@ -2,6 +2,11 @@
 //!
 //! Steele, Lea, Flood: *Fast splittable pseudorandom number generators*, OOPSLA 2014.
 
+use std::collections::HashMap;
+
+/// A sample of less than one number in so many is drawn without a list of all.
+const SPARSE: usize = 16;
+
 /// A stream of random numbers that its seed determines.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
@@ -34,6 +39,9 @@ impl Rng {
 
     /// `count` different numbers of `0..bound` in random order; `count` must not exceed `bound`.
     pub(crate) fn sample(&mut self, bound: usize, count: usize) -> Vec<usize> {
+        if count < bound / SPARSE {
+            return self.sparse_sample(bound, count);
+        }
         let mut numbers: Vec<usize> = (0..bound).collect();
         for place in 0..count {
             let other = place + self.below(bound - place);
@@ -41,6 +49,26 @@ impl Rng {
         }
         numbers.truncate(count);
         numbers
+    }
+
+    /// As `sample`, in memory for `count` numbers: only those that a swap has put elsewhere are kept.
+    fn sparse_sample(&mut self, bound: usize, count: usize) -> Vec<usize> {
+        let mut moved: HashMap<usize, usize> = HashMap::with_capacity(2 * count);
+        let mut numbers = Vec::with_capacity(count);
+        for place in 0..count {
+            let other = place + self.below(bound - place);
+            let here = moved.get(&place).copied().unwrap_or(place);
+            let there = moved.insert(other, here).unwrap_or(other);
+            numbers.push(if other == place { here } else { there });
+        }
+        numbers
+    }
+
+    /// Moves the stream behind what `sample` draws.
+    pub(crate) fn skip_sample(&mut self, count: usize) {
+        self.0 = self
+            .0
+            .wrapping_add(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(count as u64));
     }
 }
 
@@ -75,6 +103,23 @@ mod tests {
         sample.dedup();
         assert_eq!(sample.len(), 60);
         assert!(sample[59] < 100);
+    }
+
+    #[test]
+    fn sparse_samples_are_those_of_the_list_of_all() {
+        for (bound, count) in [(1, 0), (40, 2), (1000, 60), (5000, 300)] {
+            let (mut all, mut sparse, mut skipped) = (Rng::new(3), Rng::new(3), Rng::new(3));
+            let mut numbers: Vec<usize> = (0..bound).collect();
+            for place in 0..count {
+                let other = place + all.below(bound - place);
+                numbers.swap(place, other);
+            }
+            numbers.truncate(count);
+            assert_eq!(sparse.sparse_sample(bound, count), numbers);
+            skipped.skip_sample(count);
+            let next = all.next_u64();
+            assert_eq!((sparse.next_u64(), skipped.next_u64()), (next, next));
+        }
     }
 
     #[test]

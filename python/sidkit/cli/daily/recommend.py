@@ -8,17 +8,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sidkit.cli.engine import EngineOptions, check_alone, run_on_engine
+from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Model, RunPath, Scoring
 from sidkit.errors import ConfigError, DataError
 from sidkit.ids import ItemSet
 from sidkit.report.markup import clean
 from sidkit.run.opened import Run, open_run
+from sidkit.scale import RecommendBatch
 
 __all__ = ["command"]
 
 
+@with_groups
 def command(
     run: RunPath,
+    engine: EngineOptions,
     user: Annotated[str | None, typer.Option("--user", help="A user id of the dataset.")] = None,
     history: Annotated[
         str | None, typer.Option("--history", metavar="A,B,C", help="Item ids, oldest first.")
@@ -52,8 +57,14 @@ def command(
         bool, typer.Option("--include-seen", help="Recommend items of the history too.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of tables.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="With --engine: directory of the recommendations.")
+    ] = None,
 ) -> None:
     """Recommend items to a user of the dataset, or after any history.
+
+    With --engine, the first argument is a Parquet file or a directory of them, with the columns `user_id` and
+    `history`.
 
     For example:
 
@@ -64,7 +75,31 @@ def command(
     `sidkit recommend runs/ml-100k --user 196 --exclude out-of-stock.txt`
 
     `sidkit recommend runs/ml-100k --user 196 --where "release_year >= 1990 AND title LIKE 'T%'"`
+
+    `sidkit recommend histories/ --engine ray --using runs/ml-100k --out lists/`
     """
+    if engine.given:
+        check_alone(
+            {
+                "--user": user,
+                "--history": history,
+                "--exclude": exclude,
+                "--allow": allow,
+                "--where": where,
+                "--json": as_json,
+            }
+        )
+        if engine.using is None:
+            raise ConfigError(
+                "--engine needs a recommender: expected --using RUN or a saved model, got none. Name one."
+            )
+        function = RecommendBatch(
+            engine.using, k=k, model=model, exclude_seen=not include_seen, scoring=scoring
+        )
+        run_on_engine(function, str(run), out, engine, batch_size=1024)
+        return
+    if out is not None:
+        raise ConfigError("--out belongs to --engine. Leave it out, or name an engine.")
     if (user is None) == (history is None):
         raise ConfigError("who is it for? give either --user U or --history A,B,C")
     opened = open_run(run, model=model)

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sidkit.cli.engine import EngineOptions, check_alone, run_on_engine
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.pipeline import RunOptions, run_until
 from sidkit.cli.progress import Watcher
 from sidkit.errors import ConfigError, RunDirectoryError
 from sidkit.run.appended import append_to_run
+from sidkit.scale import TokenizeBatch, resolve_suffixes
 
 __all__ = ["command"]
 
@@ -21,6 +23,7 @@ __all__ = ["command"]
 def command(
     source: Source,
     options: RunOptions,
+    engine: EngineOptions,
     append: Annotated[
         Path | None,
         typer.Option(
@@ -39,14 +42,31 @@ def command(
 ) -> None:
     """Run a pipeline up to the Semantic IDs (data, embed, tokenize, ids), or append new items to a run.
 
-    Items that were appended before are skipped, so an append may be repeated.
+    Items that were appended before are skipped, so an append may be repeated. With --engine, the vectors of
+    Parquet files (columns `item_id` and `vector`) are tokenized, and collisions get a suffix.
 
     For example:
 
     `sidkit tokenize ml-100k --out runs/tokens --set tokenize.codebook_size=64`
 
     `sidkit tokenize runs/tokens --append new-items.parquet`
+
+    `sidkit tokenize vectors/ --engine ray --using runs/tokens --out sids/`
     """
+    if engine.given:
+        check_alone(
+            {
+                "--preset": options.preset,
+                "--config": options.config,
+                "--set": options.settings,
+                "--columns": options.columns,
+                "--force": options.force,
+                "--append": append,
+                "--vectors": vectors,
+            }
+        )
+        _on_engine(source, options.out, engine)
+        return
     if append is not None:
         if any(astuple(options)):
             raise ConfigError(
@@ -57,6 +77,27 @@ def command(
     if vectors is not None:
         raise ConfigError("--vectors is for --append; a run takes its own with --set embed.vectors=FILE")
     run_until("ids", source, options)
+
+
+def _on_engine(source: str, out: Path | None, engine: EngineOptions) -> None:
+    if engine.using is None:
+        raise ConfigError(
+            "--engine needs a fitted tokenizer: expected --using RUN or a tokenizer file, got none. Name one."
+        )
+    function = TokenizeBatch(engine.using, threads=None if engine.workers in (None, 1) else 1)
+    codes = None if out is None else out / "_codes"
+    job = run_on_engine(function, source, codes, engine)
+    console = Console(markup=False)
+    with Watcher(console) as watcher:
+        resolved = resolve_suffixes(
+            job.out, str(out), function.tokenizer.codebook_sizes, progress=watcher.started("suffixes")
+        )
+    console.print(
+        f"{resolved.items:,} Semantic IDs of the sizes {resolved.sizes} -> {out}; {resolved.collisions:,} "
+        "items needed a suffix above 0",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _append(run: Path, items: Path, vectors: Path | None) -> None:

@@ -11,8 +11,8 @@ from sidkit.tokenizers.parts.arrays import Vectors
 __all__ = ["INITS", "Init", "kmeans", "level_seed", "residual_kmeans"]
 
 #: Initializations of k-means.
-Init: TypeAlias = Literal["bisect", "k-means++"]
-INITS = ("bisect", "k-means++")
+Init: TypeAlias = Literal["bisect", "k-means++", "k-means||"]
+INITS = ("bisect", "k-means++", "k-means||")
 
 
 def residual_kmeans(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy.typing as npt
 
 from sidkit.tokenizers.parts.arrays import check_overflow
 from sidkit.tokenizers.parts.files import take
+from sidkit.tokenizers.parts.sums import block_sums, merged
 
-__all__ = ["Standardizer"]
+__all__ = ["Standardizer", "plain", "squared_deviations"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,19 @@ class Standardizer:
     @classmethod
     def fit(cls, x: npt.NDArray[np.float32]) -> "Standardizer":
         """Measure the dimensions of vectors, float32 (n, dim)."""
-        mean = x.mean(axis=0, dtype=np.float64)
-        deviation = x.std(axis=0, dtype=np.float64)
-        scale = np.where(varies(x, deviation), deviation, 0.0)
+        mean = merged(block_sums(x, plain)) / len(x)
+        squares = merged(block_sums(x, partial(squared_deviations, mean=mean)))
+        return cls.from_moments(mean, np.sqrt(squares / len(x)), np.abs(x).max(axis=0, initial=0))
+
+    @classmethod
+    def from_moments(
+        cls,
+        mean: npt.NDArray[np.float64],
+        deviation: npt.NDArray[np.float64],
+        largest: npt.NDArray[np.float32],
+    ) -> "Standardizer":
+        """Make a standardizer from measurements, each (dim,): mean, deviation and largest magnitude."""
+        scale = np.where(varies(largest, deviation), deviation, 0.0)
         return cls(mean.astype(np.float32), scale.astype(np.float32))
 
     @classmethod
@@ -70,12 +82,25 @@ class Standardizer:
         return z * self.scale + self.mean
 
 
-def varies(x: npt.NDArray[np.float32], deviation: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Find the dimensions of vectors, float32 (n, dim), that are not constant up to rounding errors.
+def plain(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return vectors unchanged: the terms of their mean."""
+    return x
+
+
+def squared_deviations(
+    x: npt.NDArray[np.float32], *, mean: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the squared deviations of vectors, (n, dim), from their mean: the terms of the variance."""
+    deviations = x - mean
+    return np.multiply(deviations, deviations, out=deviations)
+
+
+def varies(largest: npt.NDArray[np.float32], deviation: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Find the dimensions that are not constant up to rounding errors, by largest magnitude and deviation.
 
     A dimension that varies less than a millionth of its own magnitude, or of the largest deviation, is noise
     that must not be scaled up to variance 1.
     """
-    size = np.maximum(np.abs(x).max(axis=0, initial=0), deviation.max(initial=0))
+    size = np.maximum(largest, deviation.max(initial=0))
     informative: npt.NDArray[np.bool_] = deviation > 1e-6 * size
     return informative

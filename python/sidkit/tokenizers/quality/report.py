@@ -144,7 +144,7 @@ def _unexplained(
 ) -> npt.NDArray[np.float64]:
     """Mean squared error after each level, float64 (levels,), in standard deviations, block by block."""
     deviation = x.std(axis=0, dtype=np.float64)
-    informative = varies(x, deviation)
+    informative = varies(np.abs(x).max(axis=0, initial=0), deviation)
     scale = np.where(informative, 1 / np.where(informative, deviation, 1), 0)
     totals: npt.NDArray[np.float64] = np.zeros(codes.shape[1])
     for start in range(0, len(x), _BLOCK):

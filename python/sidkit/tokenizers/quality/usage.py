@@ -85,10 +85,10 @@ def random_unique_rate(items: int, sizes: Sequence[int]) -> float:
     return float(-total * np.expm1(items * np.log1p(-1.0 / total)) / items) if total > 1 else 1.0 / items
 
 
-def warn_of_collapse(codes: npt.NDArray[np.uint16], sizes: Sequence[int], name: str) -> None:
-    """Warn once if a level of newly learned codes has collapsed."""
-    for level, (size, counts) in enumerate(zip(sizes, code_counts(codes, sizes), strict=True)):
-        found = perplexity(counts)
+def warn_of_collapse(counts_by_level: Sequence[npt.NDArray[np.int64]], name: str) -> None:
+    """Warn once if a level of newly learned codes has collapsed; see `code_counts`."""
+    for level, counts in enumerate(counts_by_level):
+        size, found = len(counts), perplexity(counts)
         if found < COLLAPSED * size:
             warnings.warn(
                 f"level {level} of {name} has collapsed: expected a perplexity of at least "

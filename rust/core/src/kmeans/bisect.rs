@@ -11,11 +11,11 @@ use crate::assign::distance;
 use crate::rng::Rng;
 use crate::{Result, pool};
 
-use super::init::{dot, gather};
+use super::init::dot;
 use super::{Options, Watch, keep_going, row};
 
 /// Rows per code that are looked at.
-const SAMPLE: usize = 256;
+pub(super) const SAMPLE: usize = 256;
 
 /// Rows whose sums are taken together. What a block adds up to does not depend on the threads.
 const BLOCK: usize = 256;
@@ -23,19 +23,37 @@ const BLOCK: usize = 256;
 /// Steps of the power iteration that finds a part's principal direction, roughly.
 const STEPS: usize = 8;
 
-/// The means, `codes × dim`, of as many parts. Always the part with the largest squared error is cut, at its mean and
-/// across its principal direction.
-pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watch<'_>) -> Result<Vec<f32>> {
+/// The rows of `count` that are looked at, in order.
+pub(super) fn sample(count: usize, codebook_size: usize, rng: &mut Rng) -> Vec<usize> {
+    let most = codebook_size.saturating_mul(SAMPLE);
+    if count <= most {
+        return (0..count).collect();
+    }
+    let mut places = rng.sample(count, most);
+    places.sort_unstable();
+    places
+}
+
+/// Moves `rng` behind the draws of [`sample`].
+pub(super) fn skip_sample(count: usize, codebook_size: usize, rng: &mut Rng) {
+    let most = codebook_size.saturating_mul(SAMPLE);
+    if count > most {
+        rng.skip_sample(most);
+    }
+}
+
+/// The means, `codes × dim`, of as many parts of `rows`, those that [`sample`] chose. Always the part with the largest squared
+/// error is cut, at its mean and across its principal direction.
+pub(super) fn centroids(
+    rows: &[f32],
+    dim: usize,
+    options: &Options,
+    rng: &mut Rng,
+    watch: Watch<'_>,
+) -> Result<Vec<f32>> {
     let count = rows.len() / dim;
-    let mut rng = Rng::new(options.seed);
-    let most = options.codebook_size.saturating_mul(SAMPLE);
-    let sample = (count > most).then(|| {
-        let mut places = rng.sample(count, most);
-        places.sort_unstable();
-        gather(rows, dim, &places)
-    });
     let data = Data {
-        rows: sample.as_deref().unwrap_or(rows),
+        rows,
         dim,
         threads: options.threads,
     };
@@ -48,7 +66,7 @@ pub(super) fn centroids(rows: &[f32], dim: usize, options: &Options, watch: Watc
         let Some((_, Reverse(place))) = worst.pop().filter(|&(error, _)| error > 0) else {
             break;
         };
-        let (left, right) = data.cut(&parts[place], &mut rng);
+        let (left, right) = data.cut(&parts[place], rng);
         worst.push((left.error.to_bits(), Reverse(place)));
         worst.push((right.error.to_bits(), Reverse(parts.len())));
         parts[place] = left;

@@ -1,18 +1,24 @@
 //! k-means on the assignment kernel, the same for a seed on any machine and any number of threads.
 //!
 //! Lloyd's iterations: rows go to their nearest centroid exactly as [`crate::assign()`] defines it, and centroids
-//! to the mean of their rows, summed in f64 in row order. A centroid without rows is put on the row that is farthest
+//! to the mean of their rows, summed in f64: rows in order within blocks of [`SUM_ROWS`], blocks in a binary tree. A centroid without rows is put on the row that is farthest
 //! from its own. Stops early when no row changes its centroid. From the second iteration on, most rows are known to stay where they are
 //! without a look at other centroids; see `assign::drift`.
 
 mod balance;
 mod bisect;
 mod init;
+mod shard;
+mod sums;
 
 use crate::assign::distance;
-use crate::assign::drift::{self, Nearest};
+use crate::assign::drift::Nearest;
 use crate::rng::Rng;
 use crate::{Codebooks, Error, Result, assign, codebook, pool};
+
+pub use init::{choose_parallel, places_parallel, sample, start};
+pub use shard::{Far, Shard};
+pub use sums::{Node, SUM_ROWS};
 
 /// Rows that one task measures.
 const BLOCK: usize = 1024;
@@ -167,7 +173,7 @@ impl Fit<'_> {
             }
             let centroids = self.centroids.clone();
             self.move_centroids();
-            moved = self.moved_since(&centroids);
+            moved = moved_since(&centroids, &self.centroids, self.dim);
         }
         self.assign_again(&mut nearest, &moved, watch)?;
         Ok(self.options.iterations)
@@ -183,17 +189,6 @@ impl Fit<'_> {
         nearest.update(self.rows, &codebooks, moved, self.options.threads);
         self.assignment.clone_from(&nearest.codes);
         Ok(())
-    }
-
-    /// Distance of every centroid from its former place, rounded up.
-    fn moved_since(&self, before: &[f32]) -> Vec<f32> {
-        let pairs = self
-            .centroids
-            .chunks_exact(self.dim)
-            .zip(before.chunks_exact(self.dim));
-        pairs
-            .map(|(now, before)| ((distance(now, before).sqrt() * (1.0 + 1e-9)) as f32).next_up())
-            .collect()
     }
 
     fn mini_batches(&mut self, batch: usize, watch: Watch<'_>) -> Result<usize> {
@@ -269,46 +264,59 @@ impl Fit<'_> {
 
     /// Puts every centroid on the mean of its rows; one without rows stays.
     fn move_centroids(&mut self) {
-        let (rows, dim) = (self.rows, self.dim);
-        let members = members(&self.assignment, self.options.codebook_size);
-        let tasks = self.centroids.chunks_exact_mut(dim).zip(&members);
-        pool::for_each_with(
-            self.options.threads,
-            tasks,
-            || vec![0.0_f64; dim],
-            |sums, (centroid, members)| {
-                if members.is_empty() {
-                    return;
+        let rows = sums::Rows {
+            rows: self.rows,
+            dim: self.dim,
+            first: 0,
+            threads: self.options.threads,
+        };
+        let codes = self.options.codebook_size;
+        let sums = rows.sums(&self.assignment, codes, sums::root(self.assignment.len()));
+        let counts = sizes(&self.assignment, codes);
+        let places = self.centroids.chunks_exact_mut(self.dim);
+        for ((centroid, sums), &count) in places.zip(sums.chunks_exact(self.dim)).zip(&counts) {
+            if count > 0 {
+                for (value, &sum) in centroid.iter_mut().zip(sums) {
+                    *value = (sum / count as f64) as f32;
                 }
-                sums.fill(0.0);
-                drift::add_rows(
-                    sums,
-                    members.iter().map(|&member| row(rows, dim, member as usize)),
-                );
-                for (value, &sum) in centroid.iter_mut().zip(&*sums) {
-                    *value = (sum / members.len() as f64) as f32;
-                }
-            },
-        );
+            }
+        }
     }
 
     /// The squared distance of every row to its centroid.
     fn distances(&self) -> Vec<f64> {
-        let mut distances = vec![0.0; self.assignment.len()];
-        let blocks = distances.chunks_mut(BLOCK).zip(self.assignment.chunks(BLOCK));
-        pool::for_each(
+        distances(
+            self.rows,
+            self.dim,
+            &self.centroids,
+            &self.assignment,
             self.options.threads,
-            blocks.zip(self.rows.chunks(BLOCK * self.dim)),
-            |((distances, codes), rows)| {
-                for ((distance_, &code), row_) in
-                    distances.iter_mut().zip(codes).zip(rows.chunks_exact(self.dim))
-                {
-                    *distance_ = distance(row_, row(&self.centroids, self.dim, usize::from(code)));
-                }
-            },
-        );
-        distances
+        )
     }
+}
+
+/// The squared distance of every row to its centroid.
+fn distances(rows: &[f32], dim: usize, centroids: &[f32], assignment: &[u16], threads: usize) -> Vec<f64> {
+    let mut distances = vec![0.0; assignment.len()];
+    let blocks = distances.chunks_mut(BLOCK).zip(assignment.chunks(BLOCK));
+    pool::for_each(
+        threads,
+        blocks.zip(rows.chunks(BLOCK * dim)),
+        |((distances, codes), rows)| {
+            for ((distance_, &code), row_) in distances.iter_mut().zip(codes).zip(rows.chunks_exact(dim)) {
+                *distance_ = distance(row_, row(centroids, dim, usize::from(code)));
+            }
+        },
+    );
+    distances
+}
+
+/// Distance of every centroid from its former place, rounded up.
+fn moved_since(before: &[f32], now: &[f32], dim: usize) -> Vec<f32> {
+    let pairs = now.chunks_exact(dim).zip(before.chunks_exact(dim));
+    pairs
+        .map(|(now, before)| ((distance(now, before).sqrt() * (1.0 + 1e-9)) as f32).next_up())
+        .collect()
 }
 
 /// Row `place` of `rows`.

@@ -42,10 +42,10 @@ const VERSION: u32 = 1;
 /// Where the checksum is.
 pub(super) const SUM_AT: usize = 24;
 /// Where the checksummed part begins.
-const CHECKED: usize = 32;
+pub(super) const CHECKED: usize = 32;
 /// The header up to the lists of sizes and lengths.
-const FIXED: usize = 64;
-const ALIGN: usize = 64;
+pub(super) const FIXED: usize = 64;
+pub(super) const ALIGN: usize = 64;
 
 impl Trie {
     /// The bytes of the file format.
@@ -57,22 +57,14 @@ impl Trie {
             Keys::Compact(keys) => keys.put(&mut arrays),
         };
         self.shelves.put(&mut arrays);
-        let storage = u32::from(self.keys.storage() == Storage::Compact);
-        let shared = u32::from(self.shelves.firsts.is_some());
-        let mut bytes = Vec::new();
-        bytes.extend(MAGIC);
-        u32::put_le(&[VERSION, storage], &mut bytes);
-        u64::put_le(
-            &[0, 0, u64::from(self.keys.len()), self.shelves.items.len() as u64],
-            &mut bytes,
+        let mut bytes = header(
+            &self.layout,
+            self.keys.storage(),
+            leading,
+            [u64::from(self.keys.len()), self.shelves.items.len() as u64],
+            self.shelves.firsts.is_some(),
+            &arrays.lengths,
         );
-        let levels = self.layout.levels() as u32;
-        u32::put_le(
-            &[levels, shared, arrays.lengths.len() as u32, leading],
-            &mut bytes,
-        );
-        u32::put_le(self.layout.sizes(), &mut bytes);
-        u64::put_le(&arrays.lengths, &mut bytes);
         bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
         bytes.append(&mut arrays.bytes);
         let length = bytes.len() as u64;
@@ -174,6 +166,29 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         io_error(path, &error)
     })
+}
+
+/// The header without length and checksum: what precedes the arrays, of these lengths. `counts` are keys and items.
+pub(super) fn header(
+    layout: &SidLayout,
+    storage: Storage,
+    leading: u32,
+    counts: [u64; 2],
+    shared: bool,
+    lengths: &[u64],
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(MAGIC);
+    u32::put_le(&[VERSION, u32::from(storage == Storage::Compact)], &mut bytes);
+    u64::put_le(&[0, 0, counts[0], counts[1]], &mut bytes);
+    let levels = layout.levels() as u32;
+    u32::put_le(
+        &[levels, u32::from(shared), lengths.len() as u32, leading],
+        &mut bytes,
+    );
+    u32::put_le(layout.sizes(), &mut bytes);
+    u64::put_le(lengths, &mut bytes);
+    bytes
 }
 
 /// The arrays of a file that is being written.

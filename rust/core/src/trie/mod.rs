@@ -55,6 +55,7 @@ mod row;
 mod sample;
 mod verify;
 mod walk;
+mod writer;
 
 use std::ops::Range;
 
@@ -70,6 +71,7 @@ pub use keys::Storage;
 pub use limits::{ItemSet, Limits};
 pub use nearby::Neighbours;
 pub use walk::{Span, States};
+pub use writer::TrieWriter;
 
 /// The sorted distinct Semantic IDs of a catalogue and the items under each.
 #[derive(Clone, Debug, PartialEq, Eq)]
