@@ -51,7 +51,7 @@ def test_a_mapped_trie_is_built_from_parquet(tmp_path):
 
 def test_tokens_are_checked(tmp_path):
     pq.write_table(pa.table({"tokens": [[1, 2], [1, 6]]}), tmp_path / "sids.parquet")
-    with pytest.raises(DataError, match="out of range: expected 0..5, got 6"):
+    with pytest.raises(DataError, match=r"out of range: expected 0\.\.5, got 6"):
         build_trie(tmp_path / "sids.parquet", tmp_path / "trie.sidx", [6, 6])
     assert {path.name for path in tmp_path.iterdir()} == {"sids.parquet"}
 

@@ -53,8 +53,8 @@ class EngineOptions:
         """
         if self.engine is None and any(value is not None for value in astuple(self)):
             raise ConfigError(
-                "--using, --workers and --address belong to --engine: expected `local`, `ray` or `spark`, got "
-                "none. Name an engine, or leave them out."
+                "--using, --workers and --address belong to --engine: expected `local`, `ray` or `spark`, "
+                "got none. Name an engine, or leave them out."
             )
         return self.engine is not None
 

@@ -66,7 +66,7 @@ class BatchFunction(ABC):
         return tuple(dict.fromkeys((*self.keep, *self._reads())))
 
     def describe(self) -> dict[str, Any]:
-        """Return what determines the results, as JSON values; an interrupted job resumes only if it is equal."""
+        """Return what determines the results, as JSON values; a job resumes only if it is equal."""
         settings = vars(self).items()
         listed = {name: list(value) if isinstance(value, tuple) else value for name, value in settings}
         return {"function": type(self).__name__, **listed, "version": self._version()}

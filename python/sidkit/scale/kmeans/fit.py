@@ -1,5 +1,6 @@
 """RQ-KMeans by statistics of shards: the codebooks of one machine, bit for bit."""
 
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,6 @@ from sidkit.tokenizers.parts.kmeans import level_seed
 from sidkit.tokenizers.parts.standardize import Standardizer
 from sidkit.tokenizers.parts.sums import SUM_ROWS, Node, merged
 from sidkit.tokenizers.quality.usage import warn_of_collapse
-import itertools
 
 __all__ = ["fit_shards", "shard_ranges"]
 
@@ -102,8 +102,8 @@ def _check(tokenizer: RQKMeans, shards: int | None, workers: int) -> None:
         value = getattr(tokenizer, name)
         if value not in (None, False):
             raise ConfigError(
-                f"`{name}` needs all vectors in one place: expected a tokenizer without it, got {value}. Leave "
-                "it out, or use RQKMeans.fit."
+                f"`{name}` needs all vectors in one place: expected a tokenizer without it, got {value}. "
+                "Leave it out, or use RQKMeans.fit."
             )
     if workers < 1 or (shards is not None and shards < workers):
         raise ConfigError(

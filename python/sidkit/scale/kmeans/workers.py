@@ -1,5 +1,6 @@
 """Workers that hold shards: in this process, in processes of this machine, or as actors of Ray."""
 
+import itertools
 import multiprocessing
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from sidkit.errors import ConfigError, SidkitError
 from sidkit.scale.engines.ray import connect
 from sidkit.scale.kmeans.shard import ShardGroup
 from sidkit.scale.kmeans.source import VectorSource
-import itertools
 
 __all__ = ["Workers", "start_workers"]
 
