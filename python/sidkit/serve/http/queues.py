@@ -77,6 +77,15 @@ class Batcher(Generic[Job, Result]):
         """Weight of the jobs that wait."""
         return self._weight
 
+    def check(self, weight: int = 1) -> None:
+        """Check that a job would be taken, which is cheaper than to prepare one that is refused.
+
+        Raises:
+            Overloaded: if the queue is full.
+        """
+        if self._closing or self._is_full(weight):
+            raise Overloaded(self.retry_after())
+
     async def submit(self, job: Job, weight: int = 1) -> Result:
         """Return the result of a job.
 
@@ -87,8 +96,7 @@ class Batcher(Generic[Job, Result]):
         loop = asyncio.get_running_loop()
         waiting = _Waiting(job, weight, loop, loop.create_future())
         with self._changed:
-            if self._closing or self._is_full(weight):
-                raise Overloaded(self.retry_after())
+            self.check(weight)
             self._queue.append(waiting)
             self._weight += weight
             self._changed.notify()

@@ -23,8 +23,9 @@ router = APIRouter(tags=["recommendations"], responses=PROBLEMS)
 @router.post("/recommend", response_model=RecommendResponse, openapi_extra=described(RecommendRequest))
 async def recommend(request: Request) -> Response:
     """Recommend the next items after histories, or to users."""
-    body = await read_body(request, RecommendRequest)
-    return answer(await service_of(request).recommend(body))
+    service = service_of(request)
+    service.batcher.check()  # before the body is parsed
+    return answer(await service.recommend(await read_body(request, RecommendRequest)))
 
 
 @router.post("/similar", response_model=SimilarResponse, openapi_extra=described(SimilarRequest))
