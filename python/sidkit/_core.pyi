@@ -1425,6 +1425,7 @@ def mmr_select(
     k: int,
     *,
     diversity: float,
+    keep: int | None = None,
     threads: int | None = None,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """Choose candidates by maximal marginal relevance.
@@ -1439,6 +1440,7 @@ def mmr_select(
         vectors: float32 (items, d).
         k: number of items to choose for each list.
         diversity: 0 to 1.
+        keep: number of the first positions that go to the highest scores; none if None.
         threads: maximum number of threads; all cores if None.
 
     Returns:
@@ -1459,6 +1461,7 @@ def dpp_select(
     k: int,
     *,
     diversity: float,
+    keep: int | None = None,
     threads: int | None = None,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """Choose candidates by greedy inference of a determinantal point process.
@@ -1473,6 +1476,7 @@ def dpp_select(
         vectors: as for `mmr_select`.
         k: number of items to choose for each list.
         diversity: 0 to 1.
+        keep: number of the first positions that go to the highest scores; none if None.
         threads: maximum number of threads; all cores if None.
 
     Returns:

@@ -85,6 +85,7 @@ def test_the_plot_and_the_file(found, tmp_path):
     drawn = frontier_plot(found)
     texts = [each.text or "" for each in ElementTree.fromstring(drawn).iter() if each.tag.endswith("title")]
     assert sum(text.startswith("MMR, diversity") for text in texts) == 2 * len(GRID["mmr"][1])
+    assert sum(text.startswith("MMR, first 70 % kept, diversity") for text in texts) == 20
 
 
 def test_candidates_must_fill_a_list(one_model):

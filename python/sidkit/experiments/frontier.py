@@ -34,12 +34,15 @@ from sidkit.run.stages.files import EMBEDDINGS
 
 __all__ = ["GRID", "measure_frontier", "save_frontier", "within_loss"]
 
-#: The parameter of every method and its values.
+#: The parameter of every method and its values; `mmr_tail` is `MMR` that keeps the first 7 of 10 positions.
 GRID: dict[str, tuple[str, tuple[float, ...]]] = {
     "mmr": ("diversity", (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
     "dpp": ("diversity", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)),
+    "mmr_tail": ("diversity", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
     "popularity_correction": ("weight", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)),
 }
+
+_KEPT = 0.7  # share of the positions of `mmr_tail` that scores alone decide
 
 
 def measure_frontier(
@@ -100,7 +103,7 @@ def measure_frontier(
     planned = [(method, name, value) for method, (name, values) in GRID.items() for value in values]
     for done, (method, name, value) in enumerate(planned):
         progress(done, len(planned))
-        ranked = _reranker(method, value, vectors).rerank(items, scores, k, features)
+        ranked = _reranker(method, value, vectors, k).rerank(items, scores, k, features)
         points.append(measure(method, name, value, ranked))
     progress(len(planned), len(planned))
     return {
@@ -121,10 +124,11 @@ def save_frontier(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
-def _reranker(method: str, value: float, vectors: npt.NDArray[np.float32]) -> Reranker:
+def _reranker(method: str, value: float, vectors: npt.NDArray[np.float32], k: int) -> Reranker:
     makers: dict[str, Callable[[], Reranker]] = {
         "mmr": lambda: MMR(diversity=value, vectors=vectors),
         "dpp": lambda: DPP(diversity=value, vectors=vectors),
+        "mmr_tail": lambda: MMR(diversity=value, vectors=vectors, keep=round(_KEPT * k)),
         "popularity_correction": lambda: PopularityCorrection(weight=value),
     }
     return makers[method]()

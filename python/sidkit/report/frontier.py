@@ -14,7 +14,12 @@ __all__ = ["METHODS", "frontier_plot"]
 WIDTH, HEIGHT, HEAD = 420, 300, 84
 
 #: Display names of the methods, in the order of their colours.
-METHODS = {"mmr": "MMR", "dpp": "DPP", "popularity_correction": "popularity correction"}
+METHODS = {
+    "mmr": "MMR",
+    "dpp": "DPP",
+    "mmr_tail": "MMR, first 70 % kept",
+    "popularity_correction": "popularity correction",
+}
 
 
 def frontier_plot(found: Mapping[str, Any]) -> str:

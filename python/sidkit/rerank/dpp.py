@@ -33,6 +33,9 @@ class DPP(Reranker):
 
     diversity: float = 0.3
     """Weight of the diversity, 0 to 1; 0 keeps the order of the scores."""
+    keep: int = 0
+    """First positions of a list that go to the highest scores. Most hits of a list are there, so that a high
+    weight for the other positions costs less accuracy than a low one for all."""
     vectors: npt.ArrayLike | None = None
     """Vector of every item, (items, d), in the order of the catalogue; None for those that the recommender
     has learned."""
@@ -45,6 +48,6 @@ class DPP(Reranker):
         rows, vectors = candidate_vectors(items, self.vectors, features, method=self.method)
         relevance = unit_range(items, scores) if self.normalize_scores else scores
         positions, values = dpp_select(
-            rows, relevance, vectors, k, diversity=self.diversity, threads=self.threads
+            rows, relevance, vectors, k, diversity=self.diversity, keep=self.keep, threads=self.threads
         )
         return taken(items, scores, positions)[0], values

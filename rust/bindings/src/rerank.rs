@@ -11,35 +11,40 @@ use crate::error::to_python;
 /// Positions in the candidate lists, and the values of the chosen candidates.
 type Chosen<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
 
-/// A rule of the core: candidates, its setting, k, room for positions and values, threads.
-type Rule = fn(&Candidates<'_>, f64, usize, &mut [i32], &mut [f32], usize) -> sidkit_core::Result<()>;
-
 /// Choose candidates by maximal marginal relevance.
 #[pyfunction]
-#[pyo3(signature = (items, scores, vectors, k, *, diversity, threads=None))]
+#[pyo3(signature = (items, scores, vectors, k, *, diversity, keep=None, threads=None))]
 pub(crate) fn mmr_select<'py>(
     items: &Bound<'py, PyAny>,
     scores: &Bound<'py, PyAny>,
     vectors: &Bound<'py, PyAny>,
     k: Count,
     diversity: f64,
+    keep: Option<Count>,
     threads: Option<Count>,
 ) -> PyResult<Chosen<'py>> {
-    Lists::read(items, scores, vectors)?.choose(rerank::mmr, diversity, k, threads)
+    let keep = keep.map_or(Ok(0), |keep| keep.get("keep"))?;
+    Lists::read(items, scores, vectors)?.choose(k, threads, |candidates, k, positions, values, threads| {
+        rerank::mmr(candidates, diversity, keep, k, positions, values, threads)
+    })
 }
 
 /// Choose candidates by greedy inference of a determinantal point process.
 #[pyfunction]
-#[pyo3(signature = (items, scores, vectors, k, *, diversity, threads=None))]
+#[pyo3(signature = (items, scores, vectors, k, *, diversity, keep=None, threads=None))]
 pub(crate) fn dpp_select<'py>(
     items: &Bound<'py, PyAny>,
     scores: &Bound<'py, PyAny>,
     vectors: &Bound<'py, PyAny>,
     k: Count,
     diversity: f64,
+    keep: Option<Count>,
     threads: Option<Count>,
 ) -> PyResult<Chosen<'py>> {
-    Lists::read(items, scores, vectors)?.choose(rerank::dpp, diversity, k, threads)
+    let keep = keep.map_or(Ok(0), |keep| keep.get("keep"))?;
+    Lists::read(items, scores, vectors)?.choose(k, threads, |candidates, k, positions, values, threads| {
+        rerank::dpp(candidates, diversity, keep, k, positions, values, threads)
+    })
 }
 
 /// Choose the first candidates that are not similar to an earlier one.
@@ -53,7 +58,9 @@ pub(crate) fn distinct_select<'py>(
     threshold: f64,
     threads: Option<Count>,
 ) -> PyResult<Chosen<'py>> {
-    Lists::read(items, scores, vectors)?.choose(rerank::distinct, threshold, k, threads)
+    Lists::read(items, scores, vectors)?.choose(k, threads, |candidates, k, positions, values, threads| {
+        rerank::distinct(candidates, threshold, k, positions, values, threads)
+    })
 }
 
 /// The checked arrays of a call.
@@ -82,7 +89,13 @@ impl<'py> Lists<'py> {
         })
     }
 
-    fn choose(&self, rule: Rule, setting: f64, k: Count, threads: Option<Count>) -> PyResult<Chosen<'py>> {
+    /// Applies a rule of the core: candidates, k, room for positions and values, threads.
+    fn choose(
+        &self,
+        k: Count,
+        threads: Option<Count>,
+        rule: impl FnOnce(&Candidates<'_>, usize, &mut [i32], &mut [f32], usize) -> sidkit_core::Result<()> + Send,
+    ) -> PyResult<Chosen<'py>> {
         let (k, threads) = (k.get("k")?, Count::threads(threads)?);
         let py = self.items.py();
         let [lists, width] = [self.items.shape()[0], self.items.shape()[1]];
@@ -96,7 +109,7 @@ impl<'py> Lists<'py> {
         let dim = self.vectors.shape()[1];
         py.detach(|| {
             let candidates = Candidates::new(vectors, dim, items, scores, width)?;
-            rule(&candidates, setting, k, places, numbers, threads)
+            rule(&candidates, k, places, numbers, threads)
         })
         .map_err(to_python)?;
         Ok((positions, values))

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sidkit_core::Error;
-use sidkit_core::rerank::{Candidates, FLOOR, cosine, distinct, dpp, mmr};
+use sidkit_core::rerank::{self, Candidates, FLOOR, cosine, distinct};
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -42,6 +42,30 @@ impl Case {
 }
 
 type Function = fn(&Candidates<'_>, f64, usize, &mut [i32], &mut [f32], usize) -> Result<(), Error>;
+
+/// Maximal marginal relevance of the whole list.
+fn mmr(
+    candidates: &Candidates<'_>,
+    diversity: f64,
+    k: usize,
+    positions: &mut [i32],
+    values: &mut [f32],
+    threads: usize,
+) -> Result<(), Error> {
+    rerank::mmr(candidates, diversity, 0, k, positions, values, threads)
+}
+
+/// A determinantal point process for the whole list.
+fn dpp(
+    candidates: &Candidates<'_>,
+    diversity: f64,
+    k: usize,
+    positions: &mut [i32],
+    values: &mut [f32],
+    threads: usize,
+) -> Result<(), Error> {
+    rerank::dpp(candidates, diversity, 0, k, positions, values, threads)
+}
 
 fn run(function: Function, case: &Case, setting: f64, k: usize, threads: usize) -> (Vec<i32>, Vec<f32>) {
     let candidates = case.candidates();
@@ -105,6 +129,36 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
+    #[test]
+    fn first_positions_are_kept(case in case(), diversity in 0.0..1.0_f64, keep in 0_usize..6, k in 1_usize..14) {
+        let expected = case.lists(|live| {
+            // The highest scores first, of equals the first.
+            let mut order: Vec<usize> = (0..live.len()).collect();
+            order.sort_by(|&a, &b| live[b].2.total_cmp(&live[a].2));
+            let kept: Vec<usize> = order[..keep.min(live.len())].iter().map(|&at| live[at].0).collect();
+            greedy(live, k, |&(place, item, score), taken| {
+                if let Some(&next) = kept.get(taken.len()) {
+                    return if place == next { (1.0 - diversity) * score } else { f64::MIN };
+                }
+                let similar = taken
+                    .iter()
+                    .map(|&(_, other, _)| cosine(case.vector(other), case.vector(item)))
+                    .fold(0.0, f64::max);
+                (1.0 - diversity) * score - diversity * similar
+            })
+        });
+        let room = case.candidates().lists() * k;
+        let (mut positions, mut values) = (vec![7; room], vec![7.0; room]);
+        rerank::mmr(&case.candidates(), diversity, keep, k, &mut positions, &mut values, 1).unwrap();
+        close(&case, &expected, &positions, &values, k);
+        rerank::dpp(&case.candidates(), diversity, keep, k, &mut positions, &mut values, 1).unwrap();
+        for (list, chosen) in expected.iter().enumerate() {
+            for (place, &(position, _)) in chosen.iter().take(keep).enumerate() {
+                prop_assert_eq!(positions[list * k + place], position as i32);
+            }
+        }
+    }
+
     #[test]
     fn mmr_is_its_definition(case in case(), diversity in 0.0..1.0_f64, k in 1_usize..14) {
         let expected = case.lists(|live| greedy(live, k, |&(_, item, score), taken| {

@@ -1,7 +1,7 @@
 //! Greedy inference of a determinantal point process.
 
 use super::Candidates;
-use super::greedy::{self, Rule};
+use super::greedy::{self, Choice, Rule};
 use crate::{Error, Result};
 
 /// Least conditional variance that counts: about the precision of cosines of f32 vectors.
@@ -18,8 +18,8 @@ pub const FLOOR: f64 = 1e-6;
 /// most, of equals the first. The increase of a candidate is `(1 − diversity) · score + diversity · ln d²`, where d²
 /// is its variance given the chosen ones: the square of the last element of the Cholesky factor, which is extended by
 /// a row a step, in f64 and in the order of the steps. A d² below [`FLOOR`] counts as that much, and a chosen candidate
-/// with such a d² adds no row. Thus lists are full even if their items outnumber the dimensions of their vectors. Values
-/// never rise along a list.
+/// with such a d² adds no row. Thus lists are full even if their items outnumber the dimensions of their vectors. The
+/// first `keep` positions go to the highest scores; values never rise along the rest of a list.
 ///
 /// # Arguments
 ///
@@ -31,14 +31,19 @@ pub const FLOOR: f64 = 1e-6;
 pub fn dpp(
     candidates: &Candidates<'_>,
     diversity: f64,
+    keep: usize,
     k: usize,
     positions: &mut [i32],
     values: &mut [f32],
     threads: usize,
 ) -> Result<()> {
     Error::check_share("diversity", diversity)?;
-    let compared = diversity > 0.0;
-    greedy::choose(candidates, k, (positions, values), threads, compared, || Dpp {
+    let choice = Choice {
+        k,
+        keep,
+        compared: diversity > 0.0,
+    };
+    greedy::choose(candidates, choice, (positions, values), threads, || Dpp {
         diversity,
         ..Dpp::default()
     })

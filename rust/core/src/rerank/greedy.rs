@@ -49,22 +49,31 @@ impl PartialOrd for Bound {
     }
 }
 
-/// Chooses `k` candidates of every list, one after the other that with the highest value. If values do not depend on
-/// what was chosen, nothing is `compared`.
+/// How a list is chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Choice {
+    /// Length of the list.
+    pub(super) k: usize,
+    /// Number of the first positions, in the order of the values that candidates have while nothing is chosen.
+    pub(super) keep: usize,
+    /// True if values depend on what was chosen.
+    pub(super) compared: bool,
+}
+
+/// Chooses candidates of every list, one after the other that with the highest value.
 pub(super) fn choose<R: Rule>(
     candidates: &Candidates<'_>,
-    k: usize,
+    choice: Choice,
     chosen: (&mut [i32], &mut [f32]),
     threads: usize,
-    compared: bool,
     rule: impl Fn() -> R + Sync,
 ) -> Result<()> {
     candidates.for_each(
-        k,
+        choice.k,
         chosen,
         threads,
         || (rule(), Vec::new()),
-        |(rule, bounds), list, positions, values| one(rule, bounds, list, compared, positions, values),
+        |(rule, bounds), list, positions, values| one(rule, bounds, list, choice, positions, values),
     )
 }
 
@@ -72,7 +81,7 @@ fn one<R: Rule>(
     rule: &mut R,
     bounds: &mut Vec<Bound>,
     list: &mut List<'_>,
-    compared: bool,
+    Choice { keep, compared, .. }: Choice,
     positions: &mut [i32],
     values: &mut [f32],
 ) -> std::result::Result<(), BadVector> {
@@ -91,9 +100,11 @@ fn one<R: Rule>(
         let candidate = top.candidate;
         if compared && top.compared < count {
             rule.compare(candidate, top.compared, list.cosines(candidate, top.compared)?);
-            top.value = rule.value(candidate, list.scores[candidate]);
-            top.compared = count;
-            continue;
+            if count >= keep {
+                top.value = rule.value(candidate, list.scores[candidate]);
+                top.compared = count;
+                continue;
+            }
         }
         positions[count] = list.places[candidate] as i32;
         values[count] = top.value as f32;

@@ -1,7 +1,7 @@
 //! Maximal marginal relevance.
 
 use super::Candidates;
-use super::greedy::{self, Rule};
+use super::greedy::{self, Choice, Rule};
 use crate::{Error, Result};
 
 /// Chooses `k` candidates of every list by maximal marginal relevance.
@@ -12,8 +12,8 @@ use crate::{Error, Result};
 /// `(1 − diversity) · score − diversity · max(0, max cos(candidate, chosen))`
 ///
 /// is chosen, evaluated in f64; of equals the first. Similarity is thus from 0 to 1, as for the texts of the paper, and 0
-/// while nothing is chosen; vectors in opposite directions are as different as orthogonal ones. Values never rise along a
-/// list.
+/// while nothing is chosen; vectors in opposite directions are as different as orthogonal ones. The first `keep` positions
+/// go to the highest scores; values never rise along the rest of a list.
 ///
 /// # Arguments
 ///
@@ -29,14 +29,19 @@ use crate::{Error, Result};
 pub fn mmr(
     candidates: &Candidates<'_>,
     diversity: f64,
+    keep: usize,
     k: usize,
     positions: &mut [i32],
     values: &mut [f32],
     threads: usize,
 ) -> Result<()> {
     Error::check_share("diversity", diversity)?;
-    let compared = diversity > 0.0;
-    greedy::choose(candidates, k, (positions, values), threads, compared, || Mmr {
+    let choice = Choice {
+        k,
+        keep,
+        compared: diversity > 0.0,
+    };
+    greedy::choose(candidates, choice, (positions, values), threads, || Mmr {
         diversity,
         similar: Vec::new(),
     })

@@ -28,7 +28,7 @@
 //! let vectors = [1.0, 0.0, 1.0, 0.1, 0.0, 1.0];
 //! let candidates = Candidates::new(&vectors, 2, &[0, 1, 2], &[1.0, 0.9, 0.5], 3)?;
 //! let (mut positions, mut values) = ([0; 2], [0.0; 2]);
-//! mmr(&candidates, 0.5, 2, &mut positions, &mut values, 0)?;
+//! mmr(&candidates, 0.5, 0, 2, &mut positions, &mut values, 0)?;
 //! assert_eq!(positions, [0, 2]);
 //! # Ok::<(), sidkit_core::Error>(())
 //! ```

@@ -20,6 +20,8 @@ class MMRStep(Body):
     method: Literal["mmr"]
     diversity: _Share = 0.3
     """Weight of the diversity."""
+    keep: Annotated[int, Field(ge=0, le=100)] = 0
+    """First positions that go to the highest scores."""
 
 
 class DPPStep(Body):
@@ -28,6 +30,8 @@ class DPPStep(Body):
     method: Literal["dpp"]
     diversity: _Share = 0.3
     """Weight of the diversity."""
+    keep: Annotated[int, Field(ge=0, le=100)] = 0
+    """First positions that go to the highest scores."""
 
 
 class DeduplicateStep(Body):
