@@ -6,18 +6,20 @@ r"""Load of the HTTP server on this machine, client and server on the same cores
 Starts `sidkit serve` and measures:
 
     capacity   connections that each send their next request when the last is answered, 1 to 64 of them
-    overload   requests at three times the capacity for a minute: answers, refusals, latency, memory
+    overload   512 such connections for a minute: answers, refusals, latency, memory
     changes    items added and removed during requests: time until they are visible, failed requests
     reload     the model opened again during requests: failed requests
 
-An eighth of the answers is compared with those of the same requests on an idle server. The client is one
-asyncio thread; it takes about as much processor time per request as a small server.
+Capacity and overload are the work of `wrk`, on one thread. During the overload, a client in Python sends a
+request every 20 ms, on connections of its own, and compares the answers with those of the idle server; the
+latencies and wrong answers of the overload are those that it sees. It measures changes and reload alone.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,22 @@ from sidkit.evaluate.machine import machine_facts, version_facts
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
 SECONDS = 5.0
 REQUESTS = 512
+OVERLOAD = 512  # connections
+PAUSE = 0.02  # seconds between the requests of the client that compares answers
+
+WRK = """
+local bodies = {}
+for line in io.lines("%s") do bodies[#bodies + 1] = line end
+local place = 0
+request = function()
+  place = place %% #bodies + 1
+  return wrk.format("POST", "/recommend", {["Content-Type"] = "application/json"}, bodies[place])
+end
+done = function(summary, latency)
+  io.write(string.format("figures %%d %%d %%d %%f %%f\\n", summary.requests, summary.duration,
+    summary.errors.status, latency:percentile(50), latency:percentile(99)))
+end
+"""
 
 
 class Connection(asyncio.Protocol):
@@ -145,8 +163,7 @@ class Measured:
         self.statuses[status] += 1
         if status == 200:
             self.seconds.append(time.perf_counter() - started)
-            # Parsing every answer would cost more than the server's work.
-            if self.right is not None and number % 8 == 0:
+            if self.right is not None:
                 self.wrong += items_of(body) != self.right[place]
 
     def summary(self, seconds):
@@ -175,31 +192,44 @@ async def closed(port, requests, connections, *, until, right=None):
     return measured.summary(time.perf_counter() - started)
 
 
-async def opened(server, requests, right, rate, seconds, connections=512):
-    """Ask at a fixed rate; requests that find no free connection are counted as not sent."""
-    free = [await connect(server.port) for _ in range(connections)]
-    measured, tasks, late, memory = Measured(right), set(), 0, []
-    started, number = time.perf_counter(), 0
+async def loaded(port, script, connections, seconds):
+    """Let `wrk` ask on some connections; returns its figures, whose latencies include those of refusals."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", script, f"http://127.0.0.1:{port}"]
+    process = await asyncio.create_subprocess_exec(*map(str, command), stdout=subprocess.PIPE)
+    printed = (await process.communicate())[0].decode()
+    found = re.search(r"figures (\d+) (\d+) (\d+) (\S+) (\S+)", printed)
+    assert found, printed
+    requests, microseconds, refused, p50, p99 = map(float, found.groups())
+    return {
+        "requests_per_second": requests / microseconds * 1e6,
+        "answers_per_second": (requests - refused) / microseconds * 1e6,
+        "p50_ms": p50 / 1000,
+        "p99_ms": p99 / 1000,
+    }
+
+
+async def watched(server, requests, right, load):
+    """Compare answers during a load; returns the figures of the load and of the comparisons."""
+    measured, number, memory, tasks = Measured(right), 0, [], set()
+    free = [await connect(server.port) for _ in range(64)]
+    started = time.perf_counter()
 
     async def one(connection, number):
         await measured.ask(connection, requests, number)
         free.append(connection)
 
-    while (now := time.perf_counter() - started) < seconds:
-        while number < now * rate:
-            if free:
-                task = asyncio.create_task(one(free.pop(), number))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-            else:
-                late += 1
-            number += 1
+    load = asyncio.create_task(load)
+    while not load.done():
+        if free:
+            task = asyncio.create_task(one(free.pop(), number))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        number += 1
         memory.append(server.resident)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(PAUSE)
     await asyncio.gather(*tasks)
-    return measured.summary(seconds) | {
-        "offered_per_second": rate,
-        "not_sent": late,
+    return await load | {
+        "compared": measured.summary(time.perf_counter() - started),
         "resident_bytes": {"first": memory[0], "last": memory[-1], "most": max(memory)},
     }
 
@@ -265,16 +295,20 @@ async def reloading(port, requests):
     return {"during": during, "reloads": await task}
 
 
-async def measure(options, server):
+async def measure(options, server, state):
     requests = requests_of(options)
     right = await expected(server.port, requests)
+    script = state / "requests.lua"
+    bodies = state / "requests.txt"
+    bodies.write_bytes(b"".join(each.partition(b"\r\n\r\n")[2] + b"\n" for each in requests))
+    script.write_text(WRK % bodies)
     capacity = {}
     for connections in CONNECTIONS:
-        capacity[connections] = await closed(server.port, requests, connections, until=SECONDS, right=right)
+        capacity[connections] = await loaded(server.port, script, connections, SECONDS)
         print(connections, capacity[connections], flush=True)
-    most = max(found["requests_per_second"] for found in capacity.values())
     found = {"capacity": capacity}
-    found["overload"] = await opened(server, requests, right, 3 * most, options.overload)
+    load = loaded(server.port, script, OVERLOAD, options.overload)
+    found["overload"] = await watched(server, requests, right, load)
     print("overload", found["overload"], flush=True)
     if options.vectors and options.tokenizer:
         found["changes"] = await changing(server.port, requests, options)
@@ -298,7 +332,7 @@ def main():
     with tempfile.TemporaryDirectory() as state:
         server = Server(options, f"--state={state}", "--max-delay=0.05")
         try:
-            found = asyncio.run(measure(options, server))
+            found = asyncio.run(measure(options, server, Path(state)))
         finally:
             server.stop()
     facts = {"machine": machine_facts(), "versions": version_facts(), "model": options.model.name}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -71,6 +72,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
             catalogue_version=snapshot.version,
         )
         app.state.service = service
+        # What lives until the end is not searched for garbage again, which would stop all requests for a while.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:

@@ -64,6 +64,7 @@ def _config(settings: ServerSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=settings.drain,
     )
 
