@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from tests.report.conftest import TITLES
 from tests.serve.conftest import source_of
+from tests.serve.shop import write_shop
 
 from sidkit.serve.http import ServerSettings, create_app
 
@@ -25,12 +26,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address(shop, tmp_path_factory):
-    """A running server whose items have hostile titles."""
+    """A running server whose items have hostile titles, with another model."""
+    other = write_shop(tmp_path_factory.mktemp("other"), seed=7) / "model"
     path = tmp_path_factory.mktemp("hostile") / "items.parquet"
     items = pl.read_parquet(shop / "items.parquet")
     titles = [*TITLES, *(f"item number {n}" for n in range(len(items)))][: len(items)]
     items.with_columns(title=pl.Series(titles, dtype=pl.String)).write_parquet(path)
-    app = create_app(ServerSettings(source=source_of(shop, items=path), access_log=False))
+    app = create_app(ServerSettings(source=source_of(shop, items=path, compare=other), access_log=False))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     started = threading.Event()
@@ -146,3 +148,18 @@ def test_the_effect_of_a_rule(page):
     page.select_option("#rule", "attribute_cap")
     page.select_option("#column", "brand")
     expect(page.locator("#effect")).to_contain_text("The rule replaces")
+
+
+def test_two_models(page, client):
+    page.focus("#results li:nth-child(4) button[aria-label]")
+    page.keyboard.press("Enter")
+    expect(page.locator("#history li")).to_have_count(1)
+    page.select_option("#scoring", "exact")
+    page.select_option("#compare", "exact")
+    expect(page.locator("#effect")).to_contain_text("The other model has")
+    first = client.post("/recommend", json={"histories": [[103]], "scoring": "exact"}).json()["results"][0][
+        "items"
+    ][0]
+    expect(page.locator("#list li").first).to_contain_text(f"score {first['score']:.3f}")
+    page.select_option("#compare", "")
+    expect(page.locator("#effect")).to_have_text("")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class ServerSource:
         tokenizer: file of the tokenizer of new items; by default that of the run.
         histories: Parquet or CSV file of interactions, for requests by user; by default those of the run.
         embed: embed the text of new items that have no vector, with this sentence-transformers model.
+        compare: directory of another saved model or run, with which the model is compared.
     """
 
     model: Path
@@ -40,6 +41,7 @@ class ServerSource:
     tokenizer: Path | None = None
     histories: Path | None = None
     embed: str | None = None
+    compare: Path | None = None
 
     @property
     def is_run(self) -> bool:
@@ -83,6 +85,17 @@ class ServerSource:
             None if self.embed is None else _embedder(self.embed),
         )
         return files, users if self.histories is None else read_histories(self.histories)
+
+    def open_compared(self) -> SourceFiles | None:
+        """Read the model of `compare`, with the same items; None if there is none.
+
+        Raises:
+            SidkitError: as for `open`.
+        """
+        if self.compare is None:
+            return None
+        other = replace(self, model=self.compare, name=None, tokenizer=None, embed=None, compare=None)
+        return other.open()[0]
 
 
 def _read_items(path: Path, dtype: pl.DataType) -> pl.DataFrame:

@@ -27,6 +27,7 @@ class CatalogueWriter:
 
     Attributes:
         users: histories of users, or None.
+        compared: the model with which requests may compare this one, or None. It is not affected by changes.
 
     Raises:
         SidkitError: if a file is damaged or does not fit the others.
@@ -34,6 +35,7 @@ class CatalogueWriter:
     """
 
     users: UserHistories | None
+    compared: Snapshot | None
 
     def __init__(self, source: ServerSource, state: Path | None) -> None:
         self._source = source
@@ -42,6 +44,7 @@ class CatalogueWriter:
         self._changes: list[Change] = []
         files, self.users = source.open()
         self._catalogue = LiveCatalogue(files)
+        self.compared = self._open_compared()
         self._follow()
 
     @property
@@ -118,6 +121,7 @@ class CatalogueWriter:
             SidkitError: if they cannot be read; the former model stays.
         """
         files, users = self._source.open()
+        compared = self._open_compared()
         catalogue = LiveCatalogue(files)
         if len(files.model.item_ids):
             first = files.model.item_ids[:1].to_list()
@@ -130,12 +134,16 @@ class CatalogueWriter:
             self._follow()
             for change in self._changes[applied:]:
                 catalogue.apply(change)
-            self._catalogue, self.users = catalogue, users
+            self._catalogue, self.users, self.compared = catalogue, users, compared
 
     def close(self) -> None:
         """Close the journal."""
         if self._journal is not None:
             self._journal.close()
+
+    def _open_compared(self) -> Snapshot | None:
+        files = self._source.open_compared()
+        return None if files is None else LiveCatalogue(files).snapshot
 
     def _commit(self, change: Change) -> Snapshot:
         if self._journal is not None:

@@ -39,6 +39,10 @@ class Files:
         str | None,
         typer.Option("--embed", help="Embed the text of added items by this model, such as `minilm`."),
     ] = None
+    compare: Annotated[
+        Path | None,
+        typer.Option("--compare", help="Directory of another saved model or run, to compare with."),
+    ] = None
     state: Annotated[
         Path | None,
         typer.Option(
@@ -119,7 +123,7 @@ def command(
         batch=bounds.batch,
         timeout=bounds.timeout,
     )
-    source = ServerSource(model, name, files.items, files.tokenizer, files.histories, files.embed)
+    source = ServerSource(model, name, files.items, files.tokenizer, files.histories, files.embed, files.compare)
     settings = ServerSettings(
         source=source,
         state=files.state,

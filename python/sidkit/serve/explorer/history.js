@@ -4,13 +4,14 @@ import { $, el, later, named, show } from "./dom.js";
 const history = [];
 const titles = new Map();
 
-function request(rules) {
+function request(rules, compared = "") {
   const body = {
     histories: [history.map((item) => item.item_id)],
     k: Math.min(100, Math.max(1, Number($("k").value) || 10)),
     fields: ["title"], sids: true, explain: true,
   };
-  if ($("scoring").value) body.scoring = $("scoring").value;
+  if (compared) Object.assign(body, { compared: true, scoring: compared });
+  else if ($("scoring").value) body.scoring = $("scoring").value;
   if (!rules) return body;
   if ($("where").value.trim()) body.where = $("where").value.trim();
   const method = $("rule").value;
@@ -23,7 +24,9 @@ export const refresh = latest(async () => {
   const ruled = request(true);
   const answers = [ask("/recommend", ruled)];
   const hasRule = Boolean(ruled.where || ruled.rerank);
-  if (hasRule) answers.push(ask("/recommend", request(false)));
+  const other = $("compare").value;
+  if (other) answers.push(ask("/recommend", request(true, other)));
+  else if (hasRule) answers.push(ask("/recommend", request(false)));
   const [chosen, plain] = (await Promise.all(answers)).map((answer) => answer.results[0]);
   return () => {
     for (const item of chosen.items) titles.set(item.item_id, item.fields.title);
@@ -31,16 +34,20 @@ export const refresh = latest(async () => {
     const best = Math.max(...chosen.items.map((item) => item.score));
     const worst = Math.min(...chosen.items.map((item) => item.score));
     $("list").replaceChildren(...chosen.items.map((item, place) => row(item, place, before, best, worst)));
-    $("effect").textContent = effect(chosen, plain);
+    $("effect").textContent = effect(chosen, plain, Boolean(other));
     $("history-hint").hidden = history.length > 0;
   };
 });
 
-function effect(chosen, plain) {
+function effect(chosen, plain, isOther) {
   if (!chosen.items.length) return "No item is left: the rule excludes all of them.";
   if (!plain) return chosen.by_popularity ? "The most popular items:" : "";
   const kept = new Set(chosen.items.map((item) => item.item_id));
   const gone = plain.items.filter((item) => !kept.has(item.item_id)).map((item) => item.fields.title || item.item_id);
+  if (isOther) {
+    return gone.length ? `The other model has ${gone.length} of ${plain.items.length} other items: ${gone.join(" · ")}`
+      : "The other model has the same items.";
+  }
   return gone.length ? `The rule replaces ${gone.length} of ${plain.items.length}: ${gone.join(" · ")}`
     : "The rule replaces no item.";
 }
@@ -112,6 +119,10 @@ export function start(model) {
   const columns = Object.keys(model.columns).filter((name) => name !== "item_id" && name !== "title");
   $("column").replaceChildren(...columns.map((name) => el("option", { value: name }, name)));
   $("column").disabled = !columns.length;
+  const other = model.compared;
+  $("compare-label").hidden = !other;
+  $("compare").replaceChildren(el("option", { value: "" }, "nothing"), ...(other ? other.scorings.map((name) =>
+    el("option", { value: name }, `${other.method} ${other.model_version}, ${name}`)) : []));
 }
 
 export function listen() {

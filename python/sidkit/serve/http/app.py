@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,9 +71,6 @@ def create_app(settings: ServerSettings) -> FastAPI:
             catalogue_version=snapshot.version,
         )
         app.state.service = service
-        # What lives until the end is not searched for garbage again, which would stop all requests for a while.
-        gc.collect()
-        gc.freeze()
         try:
             yield
         finally:

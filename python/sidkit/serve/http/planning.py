@@ -18,7 +18,7 @@ from sidkit.serve.http.schemas import RecommendRequest
 from sidkit.serve.http.settings import Limits
 from sidkit.serve.live import Snapshot
 
-__all__ = ["Planned", "check_fields", "plan"]
+__all__ = ["Planned", "check_fields", "invalid", "plan"]
 
 #: Function from a user id to item ids, or None for an unknown user.
 Histories = Callable[[Any], list[Any] | None]
@@ -48,7 +48,7 @@ def plan(request: RecommendRequest, snapshot: Snapshot, users: Histories, limits
     model = snapshot.model
     scoring = model.scorings[0] if request.scoring is None else request.scoring
     if scoring not in model.scorings:
-        raise _invalid("scoring", f"expected one of {', '.join(model.scorings)}, got {scoring!r}")
+        raise invalid("scoring", f"expected one of {', '.join(model.scorings)}, got {scoring!r}")
     check_fields(request.fields, snapshot)
     given = _histories(request, users, limits)
     histories, unknown = [], []
@@ -75,23 +75,23 @@ def check_fields(fields: list[str], snapshot: Snapshot) -> None:
     columns = snapshot.items.columns
     for place, name in enumerate(fields):
         if name not in columns:
-            raise _invalid(f"fields[{place}]", f"expected one of {', '.join(columns)}, got {name!r}")
+            raise invalid(f"fields[{place}]", f"expected one of {', '.join(columns)}, got {name!r}")
 
 
 def _histories(request: RecommendRequest, users: Histories, limits: Limits) -> list[list[Any]]:
     field = "users" if request.histories is None else "histories"
     count = len(getattr(request, field))
     if count > limits.histories:
-        raise _invalid(field, f"expected at most {limits.histories}, got {count}. Send several requests")
+        raise invalid(field, f"expected at most {limits.histories}, got {count}. Send several requests")
     if request.histories is None:
         found = [users(user) for user in request.users or ()]
         missing = next((place for place, history in enumerate(found) if history is None), None)
         if request.strict and missing is not None:
-            raise _invalid(f"users[{missing}]", "expected a known user, got an unknown one")
+            raise invalid(f"users[{missing}]", "expected a known user, got an unknown one")
         return [(history or [])[-limits.history :] for history in found]
     for place, history in enumerate(request.histories):
         if len(history) > limits.history:
-            raise _invalid(
+            raise invalid(
                 f"histories[{place}]",
                 f"expected at most {limits.history} items, got {len(history)}. Send the latest",
             )
@@ -100,9 +100,9 @@ def _histories(request: RecommendRequest, users: Histories, limits: Limits) -> l
 
 def _check_strict(place: int, history: list[Any], unknown: list[Any]) -> None:
     if unknown:
-        raise _invalid(f"histories[{place}]", f"expected known items, got {unknown[0]!r} among them")
+        raise invalid(f"histories[{place}]", f"expected known items, got {unknown[0]!r} among them")
     if not history:
-        raise _invalid(f"histories[{place}]", "expected at least one item, got none")
+        raise invalid(f"histories[{place}]", "expected at least one item, got none")
 
 
 def _allowed(request: RecommendRequest, snapshot: Snapshot) -> ItemSet | None:
@@ -123,7 +123,8 @@ def _allowed(request: RecommendRequest, snapshot: Snapshot) -> ItemSet | None:
     return snapshot.allow(numbers)
 
 
-def _invalid(field: str, message: str) -> Problem:
+def invalid(field: str, message: str) -> Problem:
+    """Return the problem of a field."""
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         f"`{field}` is invalid: {message}.",

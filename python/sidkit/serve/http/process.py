@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -69,10 +70,23 @@ def _config(settings: ServerSettings) -> uvicorn.Config:
     )
 
 
+class _Server(uvicorn.Server):
+    """Server whose long-lived objects are not searched for garbage again, which would delay all requests."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        gc.unfreeze()
+        await super().shutdown(sockets)
+
+
 def _work(settings: ServerSettings, bound: socket.socket) -> None:
     """Run one worker."""
     configure_logs()
-    server = uvicorn.Server(_config(settings))
+    server = _Server(_config(settings))
     server.run(sockets=[bound])
     if not server.started:
         sys.exit(_STARTUP_FAILED)

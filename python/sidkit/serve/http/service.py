@@ -11,7 +11,7 @@ from sidkit.errors import SidkitError
 from sidkit.serve.http.explaining import explain
 from sidkit.serve.http.logs import log
 from sidkit.serve.http.metrics import Metrics
-from sidkit.serve.http.planning import Planned, plan
+from sidkit.serve.http.planning import Planned, invalid, plan
 from sidkit.serve.http.problems import Problem
 from sidkit.serve.http.queues import Batcher, WorkPool
 from sidkit.serve.http.ranking import Job, Ranking, rank
@@ -92,7 +92,7 @@ class Service:
         Raises:
             Problem: if the request is invalid, or the server is at capacity.
         """
-        snapshot = await self.snapshot()
+        snapshot = self._compared() if request.compared else await self.snapshot()
         arguments = request, snapshot, self.history, self.settings.limits
         planned = await self.pool.run(plan, *arguments) if _is_heavy(request) else plan(*arguments)
         rankings = await self.batcher.submit(planned.job, len(planned.job.histories))
@@ -111,6 +111,11 @@ class Service:
             "model_version": snapshot.model.version,
             "catalogue_version": snapshot.version,
         }
+
+    def _compared(self) -> Snapshot:
+        if self.writer.compared is None:
+            raise invalid("compared", "expected a server with another model (`sidkit serve --compare`)")
+        return self.writer.compared
 
     def close(self) -> None:
         """Answer what is under way, and stop."""

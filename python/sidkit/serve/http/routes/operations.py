@@ -50,7 +50,7 @@ async def metrics(request: Request) -> Response:
 async def model(request: Request) -> Response:
     """Return the model and what requests may use."""
     service = service_of(request)
-    snapshot = await service.snapshot()
+    snapshot, other = await service.snapshot(), service.writer.compared
     return answer(
         {
             "method": snapshot.model.method,
@@ -63,6 +63,13 @@ async def model(request: Request) -> Response:
             "columns": {name: str(dtype) for name, dtype in snapshot.items.columns.items()},
             "users": service.writer.users is not None or service.events is not None,
             "stores_events": service.events is not None,
+            "compared": other
+            and {
+                "method": other.model.method,
+                "model_version": other.model.version,
+                "items": len(other.items),
+                "scorings": other.model.scorings,
+            },
         }
     )
 

@@ -11,6 +11,16 @@ from sidkit.serve.http.schemas.base import Answer, Body, ItemId
 __all__ = ["Events", "ModelInfo", "ProblemDetails", "Reloaded", "Status", "StoredEvents"]
 
 
+class ComparedModel(Answer):
+    """The model with which requests may compare, see `compared` of `POST /recommend`."""
+
+    method: str
+    model_version: str
+    items: int
+    scorings: list[str]
+    """The first is the default."""
+
+
 class ModelInfo(Answer):
     """The model, and what requests may use."""
 
@@ -29,6 +39,7 @@ class ModelInfo(Answer):
     users: bool
     """True if the server knows histories of users."""
     stores_events: bool
+    compared: ComparedModel | None
 
 
 class Events(Body):

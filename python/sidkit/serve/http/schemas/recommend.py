@@ -63,6 +63,8 @@ class RecommendRequest(Body):
     """Return the Semantic IDs of the items."""
     explain: bool = False
     """Return for each item what relates it to the history."""
+    compared: bool = False
+    """Answer by the model of `sidkit serve --compare`, which changes of the catalogue do not affect."""
     strict: bool = False
     """Refuse unknown items and empty histories, which are otherwise skipped and answered by popularity."""
 
