@@ -211,19 +211,19 @@ async def loaded(port, script, connections, seconds):
 async def watched(server, requests, right, load):
     """Compare answers during a load; returns the figures of the load and of the comparisons."""
     measured, number, memory, tasks = Measured(right), 0, [], set()
-    free = [await connect(server.port) for _ in range(64)]
-    started = time.perf_counter()
+    free, started = [], time.perf_counter()
 
-    async def one(connection, number):
-        await measured.ask(connection, requests, number)
-        free.append(connection)
+    async def one(number):
+        connection = free.pop() if free else await connect(server.port)
+        if not connection.transport.is_closing():  # the server closes idle ones
+            await measured.ask(connection, requests, number)
+            free.append(connection)
 
     load = asyncio.create_task(load)
     while not load.done():
-        if free:
-            task = asyncio.create_task(one(free.pop(), number))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        task = asyncio.create_task(one(number))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         number += 1
         memory.append(server.resident)
         await asyncio.sleep(PAUSE)
