@@ -36,10 +36,11 @@ def train(
     validation=True,
     select=None,
     keep=False,
+    dropout=0.1,
 ):
     """Train a small SASRec, with a checkpoint if there is a path; `metric` are the results of evaluations."""
     torch.manual_seed(settings.seed)
-    network = SASRecNetwork(ITEMS, d_model=16, layers=1, heads=1, dropout=0.1, max_items=8)
+    network = SASRecNetwork(ITEMS, d_model=16, layers=1, heads=1, dropout=dropout, max_items=8)
     scores = iter(metric or [])
     training = Training(
         method="sasrec",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tests.train.test_loop import checkpoint_file, train
 from tests.worlds import small_recommender, small_world
 
 from sidkit.train.batches import Batch
@@ -29,7 +31,7 @@ def in_two_processes(script, path):
     return ran.stdout
 
 
-METHODS = ("sasrec", "tiger")
+METHODS = ("sasrec", "tiger", "rqtransformer")
 
 #: Both tests share one launch, most of whose time is the start of the processes.
 SCRIPT = """
@@ -47,14 +49,19 @@ for method in METHODS:
         recommender.save(path / method)
 
 whole, _ = train(path / "whole")
-try:  # Ctrl-C reaches the second process alone, and stops both
-    train(path / "parts", callback=interrupt_at(7) if processes.rank else lambda _: None)
-    raise SystemExit("was not interrupted")
-except KeyboardInterrupt:
-    pass
-assert checkpoint_file(path / "parts").exists() or not processes.first  # the first process writes it
+def interrupted(path, **options):
+    # Ctrl-C reaches the second process alone, and stops both
+    try:
+        train(path, callback=interrupt_at(7) if processes.rank else lambda _: None, **options)
+        raise SystemExit("was not interrupted")
+    except KeyboardInterrupt:
+        pass
+    assert checkpoint_file(path).exists() or not processes.first  # the first process writes it
+
+interrupted(path / "parts")
 parts, _ = train(path / "parts")
 assert not checkpoint_file(path / "parts").exists()
+interrupted(path / "for-one", dropout=0.0)
 torch.save([whole.state_dict(), parts.state_dict()], path / f"resumed-{processes.rank}.pt")
 """
 
@@ -92,6 +99,18 @@ def test_two_processes_continue_where_they_were_interrupted(rank, two):
     whole, parts = torch.load(two / f"resumed-{rank}.pt", weights_only=True)
     for name, weight in whole.items():
         assert torch.equal(weight, parts[name]), name
+
+
+def test_one_process_continues_what_two_began(two, tmp_path):
+    shutil.copytree(two / "for-one", tmp_path / "continued")
+    network, history = train(tmp_path / "continued", dropout=0.0)
+    whole, expected = train(dropout=0.0)
+    assert not checkpoint_file(tmp_path / "continued").exists()
+    losses = [[step["loss"] for step in each.steps] for each in (history, expected)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    for name, weight in whole.state_dict().items():
+        if not name.endswith("qkv.bias"):
+            torch.testing.assert_close(network.state_dict()[name], weight, rtol=1e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7])

@@ -14,7 +14,7 @@ from pyarrow.fs import FileSelector, FileType
 
 from sidkit._progress import Progress, silent
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
-from sidkit.scale.batches import BatchFunction
+from sidkit.scale.batches.base import BatchFunction
 from sidkit.scale.engines.base import Engine
 from sidkit.scale.engines.registry import ENGINES
 from sidkit.scale.fragments import Fragment, divide, file_system, parquet_files, read_batches, read_schema

@@ -94,16 +94,13 @@ class TrainingState:
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
         average: WeightAverage | None = None,
-        *,
-        rank: int = 0,
     ) -> None:
-        """Put the state back into a network, a fresh optimizer, and torch's random generator.
+        """Put the state back into a network and a fresh optimizer.
 
         Args:
             network: receives the weights.
             optimizer: receives its running means.
             average: receives the running mean of the weights, if there is one.
-            rank: rank of this process, among several.
         """
         network.load_state_dict(self.weights, strict=False)  # buffers are not trained
         for name, tensor in network.named_parameters():
@@ -116,7 +113,22 @@ class TrainingState:
                 }
         if average is not None:
             average.restore(self.average)
-        torch.set_rng_state(self.generator if self.generator.ndim == 1 else self.generator[rank].clone())
+
+    def restore_generator(self, rank: int = 0, processes: int = 1) -> bool:
+        """Put the state of torch's random generator back, if there were as many processes as now.
+
+        Args:
+            rank: rank of this process.
+            processes: number of processes.
+
+        Returns:
+            False if there was another number of processes; the generator is then left as it is.
+        """
+        states = self.generator if self.generator.ndim == 2 else self.generator[None]
+        if len(states) != processes:
+            return False
+        torch.set_rng_state(states[rank].clone())
+        return True
 
     def save(self, path: Path) -> None:
         """Write the state to a file, whole or not at all."""

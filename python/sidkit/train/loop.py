@@ -77,7 +77,7 @@ def fit(training: Training[Any], callbacks: Iterable[Callback] = ()) -> History:
     the best score on validation, NDCG@10 by default, or the last ones without validation; with
     `weight_averaging` these are running means. A `Checkpoint` among the callbacks makes the training
     resumable: after an interruption, the same call continues, and gives what the uninterrupted training would
-    have given.
+    have given. With another number of processes, it continues with other draws of dropout and negatives.
 
     Args:
         training: what is trained, and how.
@@ -139,8 +139,6 @@ class _Loop:
         }
         if self.checkpoint is not None and self.checkpoint.identity:
             identity["identity"] = self.checkpoint.identity
-        if self.processes.size > 1:  # each draws its own dropout
-            identity["processes"] = self.processes.size
         return identity
 
     def run(self) -> History:
@@ -149,7 +147,7 @@ class _Loop:
                 "the training histories hold no example: expected a history of two events or more, got none. "
                 "Users need them in addition to the events of validation and test (two with leave_last_out)."
             )
-        torch.manual_seed(self.settings.seed + 1_000_003 * self.processes.rank)
+        self.seed_dropout()
         if self.processes.of_first(lambda: self.checkpoint is not None and self.checkpoint.file.exists()):
             self.resume()
         if self.settings.measure_gemm:
@@ -170,6 +168,10 @@ class _Loop:
                 self.stop_if(interrupt)
         self.finish()
         return self.history
+
+    def seed_dropout(self, after: int = 0) -> None:
+        """Seed torch's random generator, differently in every process, for the steps after one."""
+        torch.manual_seed(self.settings.seed + 1_000_003 * self.processes.rank + 15_485_863 * after)
 
     def remaining(self) -> Iterator[NDArray[np.int64]]:
         """Yield the batches from the present step to the last."""
@@ -336,7 +338,9 @@ class _Loop:
     def resume(self) -> None:
         assert self.checkpoint is not None
         state = TrainingState.load(self.checkpoint.file, self.identity)
-        state.restore(self.network, self.optimizer, self.average, rank=self.processes.rank)
+        state.restore(self.network, self.optimizer, self.average)
+        if not state.restore_generator(self.processes.rank, self.processes.size):
+            self.seed_dropout(after=state.step)
         pending = state.history.pop("pending")
         self.history = History(**state.history)
         self.step, self.best = state.step, state.best

@@ -15,7 +15,7 @@ class RayEngine(Engine):
     """Engine of Ray Data.
 
     Tasks are rows of a Ray dataset, and every worker is an actor with one CPU. Ray schedules the tasks, shows
-    progress, and repeats those of an actor or machine that is lost.
+    progress, starts a lost actor again, and repeats its task.
 
     Args:
         workers: number of actors; None for one per CPU of the cluster.
@@ -38,9 +38,6 @@ class RayEngine(Engine):
             batch_format="numpy",
             compute=data.ActorPoolStrategy(size=min(workers, len(rows))),
             num_cpus=1,
-            # A lost actor is started again, and its task repeated.
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         for row in results.iter_rows():
             result = pickle.loads(row["result"])

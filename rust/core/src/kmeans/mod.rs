@@ -265,7 +265,7 @@ impl Fit<'_> {
     /// Puts every centroid on the mean of its rows; one without rows stays.
     fn move_centroids(&mut self) {
         let rows = sums::Rows {
-            rows: self.rows,
+            values: self.rows,
             dim: self.dim,
             first: 0,
             threads: self.options.threads,

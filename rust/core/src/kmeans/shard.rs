@@ -231,7 +231,7 @@ impl Shard {
 
     fn rows<'a>(&self, rows: &'a [f32], threads: usize) -> Rows<'a> {
         Rows {
-            rows,
+            values: rows,
             dim: self.dim,
             first: self.first,
             threads,

@@ -39,7 +39,7 @@ pub(super) fn nodes(first: u64, count: usize) -> Vec<Node> {
 /// Rows of which some are summed.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
-    pub(super) rows: &'a [f32],
+    pub(super) values: &'a [f32],
     pub(super) dim: usize,
     /// The number of the first row.
     pub(super) first: u64,
@@ -69,7 +69,7 @@ impl Rows<'_> {
         let Some(below) = level.checked_sub(1) else {
             let rows = members
                 .iter()
-                .map(|&member| row(self.rows, self.dim, member as usize));
+                .map(|&member| row(self.values, self.dim, member as usize));
             add_rows(sums, rows);
             return;
         };

@@ -1,0 +1,64 @@
+"""RQ-KMeans over shards: one worker against two, and against `RQKMeans.fit`.
+
+    python benches/python/kmeans_shards.py --out benches/record/kmeans-shards.json
+
+One worker and each of two use one core. The codebooks must have equal bits; times are of the fit without reading,
+and with it.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sidkit.evaluate.machine import machine_facts
+from sidkit.scale import fit_shards
+from sidkit.tokenizers import RQKMeans
+
+ROWS, DIM = 500_000, 64
+SETTINGS = {"levels": 2, "codebook_size": 256, "iterations": 10, "init": "k-means||", "threads": 1}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(1000, DIM)).astype(np.float32)
+    x = centers[rng.integers(len(centers), size=options.rows)]
+    x = x + rng.standard_normal(x.shape, dtype=np.float32)
+    record = {
+        "machine": machine_facts(),
+        "rows": options.rows,
+        "dim": DIM,
+        "settings": SETTINGS,
+        "seconds": {},
+    }
+    with tempfile.TemporaryDirectory() as room:
+        path = Path(room) / "x.npy"
+        np.save(path, x)
+        start = time.perf_counter()
+        expected = RQKMeans(**SETTINGS).fit(x)
+        record["seconds"]["RQKMeans.fit, one thread"] = round(time.perf_counter() - start, 2)
+        del x
+        for workers in (1, 2):
+            start = time.perf_counter()
+            fitted = fit_shards(RQKMeans(**SETTINGS), path, shards=4, workers=workers)
+            record["seconds"][f"4 shards, {workers} workers"] = round(time.perf_counter() - start, 2)
+            assert fitted.fingerprint == expected.fingerprint, "the codebooks differ"
+    record["equal bits"] = True
+    one, two = (record["seconds"][f"4 shards, {workers} workers"] for workers in (1, 2))
+    record["two workers over one"] = round(two / one, 3)
+    print(json.dumps(record, indent=2))
+    if options.out:
+        options.out.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
