@@ -3,8 +3,8 @@
     python benches/python/engines.py --data /tmp/items --prepare
     python benches/python/engines.py --data /tmp/items --out benches/record/engines.json
 
-The first call writes vectors and a tokenizer. The second tokenizes them in this process with all cores, and with
-two actors of Ray; compares the bytes of all parts; and repeats the job on Ray while one actor is killed.
+The first call writes vectors and a tokenizer. The second tokenizes them in this process with all cores, and
+with two actors of Ray; compares the bytes of all parts; and repeats the job on Ray while one actor is killed.
 """
 
 import argparse

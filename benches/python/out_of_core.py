@@ -1,10 +1,10 @@
 """Suffixes of 10^8 codes and a trie of 2·10^8 keys, out of core: time, memory, and the cost of masks.
 
-    python benches/python/out_of_core.py suffixes --rows 100000000 --room /tmp --out benches/record/suffixes.json
-    python benches/python/out_of_core.py trie --rows 200000000 --room /tmp --out benches/record/trie-disk.json
+    python benches/python/out_of_core.py suffixes --rows 100000000 --out benches/record/suffixes.json
+    python benches/python/out_of_core.py trie --rows 200000000 --out benches/record/trie-disk.json
 
-Peak memory is that of the process, mapped pages included. Masks of random prefixes are compared with those of the
-same file read into memory; both must be equal.
+Peak memory is that of the process, mapped pages included. Masks of random prefixes are compared with those of
+the same file read into memory; both must be equal.
 """
 
 import argparse

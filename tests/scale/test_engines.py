@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ def workers_find_the_tests():
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{ROOT / 'python'}{os.pathsep}{ROOT}"
     os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     yield
     if before is None:
         del os.environ["PYTHONPATH"]
@@ -112,10 +114,7 @@ def test_spark_maps_a_data_frame_in_arrow(catalogue):
 
     place, x = catalogue
     tokenize = TokenizeBatch(place, threads=1)
-    import sys
-
-    builder = SparkSession.builder.master("local[2]").config("spark.pyspark.python", sys.executable)
-    spark = builder.getOrCreate()
+    spark = SparkSession.builder.master("local[2]").getOrCreate()
     try:
         frame = spark.read.parquet(str(place / "vectors"))
         schema = from_arrow_schema(tokenize.schema(frame.limit(1).toArrow().schema))

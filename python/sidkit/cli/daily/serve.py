@@ -123,7 +123,9 @@ def command(
         batch=bounds.batch,
         timeout=bounds.timeout,
     )
-    source = ServerSource(model, name, files.items, files.tokenizer, files.histories, files.embed, files.compare)
+    source = ServerSource(
+        model, name, files.items, files.tokenizer, files.histories, files.embed, files.compare
+    )
     settings = ServerSettings(
         source=source,
         state=files.state,

@@ -1,5 +1,6 @@
 """Engine of Spark: tasks of a Spark job."""
 
+import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +52,8 @@ class SparkEngine(Engine):
         cores = "*" if self.workers is None else str(self.workers)
         builder = builder.master(self.address or f"local[{cores}]").appName("sidkit")
         if self.address is None:
-            builder = builder.config("spark.pyspark.python", sys.executable)
+            # By default, workers are those of the first `python3` of the path.
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         return builder.getOrCreate()
 
 
