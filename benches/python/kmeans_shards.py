@@ -46,6 +46,7 @@ def main():
         "dim": DIM,
         "settings": SETTINGS,
         "seconds": {},
+        "processor seconds": {},
     }
     with tempfile.TemporaryDirectory() as room:
         path = Path(room) / "x.npy"
