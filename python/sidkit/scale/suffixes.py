@@ -165,12 +165,16 @@ def resolve_suffixes(
                 yield code_rows(batch.column(0), codes, len(sizes))
 
     total = _BUCKETS + len(fragments)
+
+    def bucket_done(done: int, buckets: int, /, **figures: float) -> None:
+        progress(done, total)
+
     with suffix_ranks(
         blocks(),
         sizes,
         collision_size=collision_size,
         directory=None if "://" in out else _made(out),
-        progress=lambda done, _: progress(done, total),
+        progress=bucket_done,
     ) as found:
         all_sizes = (*sizes, found.size)
 

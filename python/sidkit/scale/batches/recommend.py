@@ -107,7 +107,6 @@ class RecommendBatch(BatchFunction):
 @lru_cache(maxsize=2)
 def _loaded(version: tuple[str, int, int], model: str | None) -> Recommender:
     place = Path(version[0]).parent
-    if (place / _RUN).is_file():
-        found: Recommender = open_run(place, model=model).recommender()
-        return found
-    return load_model(place)
+    in_run = (place / _RUN).is_file()
+    found: Recommender = open_run(place, model=model).recommender() if in_run else load_model(place)
+    return found

@@ -34,7 +34,8 @@ def vector_rows(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.floating[A
             f"{array.null_count + values.null_count} nulls. Drop these rows."
         )
     dim = kind.list_size if pa.types.is_fixed_size_list(kind) else _equal_length(array, name)
-    return values.to_numpy(zero_copy_only=False).reshape(len(array), dim)
+    rows: npt.NDArray[np.floating[Any]] = values.to_numpy(zero_copy_only=False).reshape(len(array), dim)
+    return rows
 
 
 def list_column(rows: npt.NDArray[Any]) -> pa.ListArray:
