@@ -213,12 +213,12 @@ pub(crate) fn kmeans_start<'py>(
 
 /// Draw rows for k-means||: the first candidate, and those that fill up too few.
 #[pyfunction]
-pub(crate) fn kmeans_places<'py>(
-    py: Python<'py>,
+pub(crate) fn kmeans_places(
+    py: Python<'_>,
     count: Count,
     #[pyo3(from_py_with = count::seed)] seed: u64,
     many: Count,
-) -> PyResult<Bound<'py, PyArray1<i64>>> {
+) -> PyResult<Bound<'_, PyArray1<i64>>> {
     let places = kmeans::places_parallel(count.get("count")?, seed, many.get("many")?);
     Ok(as_i64(py, places))
 }

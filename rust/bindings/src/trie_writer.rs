@@ -1,8 +1,9 @@
 //! `TrieWriter` for Python.
 
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 hands arguments over by value")]
+
 use std::path::PathBuf;
 
-use numpy::PyArrayMethods;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sidkit_core::trie::TrieWriter as Core;
