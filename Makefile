@@ -52,6 +52,12 @@ test-wheel: $(VENV)/.installed ## Build sdist, and from it a wheel; try that whe
 	$(TARGET)/bare/bin/python -m pip install --quiet numpy $(TARGET)/dist/sidkit-*.whl
 	cd $(TARGET) && bare/bin/python -I "$(CURDIR)/tests/packaging/bare.py"
 
+.PHONY: campaign
+MINUTES ?= 30
+campaign: install ## Attack files, arguments and processes for MINUTES, and record the counts
+	SIDKIT_SECONDS=60 cargo test --profile checked --package sidkit-core --test trie_damage campaign -- --nocapture
+	OMP_NUM_THREADS=1 $(PY) -m tests.campaign --minutes $(MINUTES)
+
 .PHONY: lint lint-python lint-rust format
 lint: lint-python lint-rust ## ruff, mypy --strict, stubtest, rustfmt, clippy, rustdoc: all silent
 lint-python: install

@@ -1,7 +1,7 @@
 """The Rust core: assignment of codes, packing of Semantic IDs, n-gram hashing, and the trie."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias, final
 
 import numpy as np
@@ -642,8 +642,8 @@ class Trie:
             path: path of the file.
             mmap: map the file into memory instead of reading it, so that only used parts are read. The file must not be
                 changed in place or truncated while the trie exists; `save` replaces it.
-            trusted: skip the checksum and the checks of the content. A damaged file may then cause wrong results or
-                exceptions later.
+            trusted: skip the checksum and the checks of the content. A damaged file may then cause wrong results or a
+                FormatError later, but no crash and no call that does not end.
 
         Raises:
             OSError: if the file cannot be read.
@@ -925,7 +925,8 @@ class LiveTrie:
     Readers take a `snapshot`, which is an immutable `Trie`, equal to one built from the current items. A batch becomes
     visible completely or not at all, and the SIDs of other items do not change. Batches wait for each other; readers never
     wait. All calls release the GIL. In a directory (`create`, `open`), a batch is on disk before it becomes visible, and
-    survives a crash at any moment.
+    survives a crash at any moment. After `os.fork`, the child process has a copy of a live trie in memory; it can read one
+    in a directory, and gets an OSError if it changes it.
 
     >>> layout = SidLayout([4, 4])
     >>> live = LiveTrie(Trie.build(np.array([3, 9], np.uint64), layout))
@@ -969,11 +970,36 @@ class LiveTrie:
         Args:
             path: directory.
             mmap: map the base into memory instead of reading it, here and after `compact`.
-            trusted: skip the checks of the base, as for `Trie.open`; the journal is always checked.
+            trusted: skip the checksum of the base. Its content and the journal are always checked.
 
         Raises:
             OSError: if a file cannot be read, or the directory is already open (BlockingIOError).
-            FormatError: if the base or a complete batch is damaged. An incomplete last batch is cut off instead, see `torn`.
+            FormatError: if the base is damaged, or a batch other than the last; the message names the batch and its bytes. An
+                incomplete last batch is cut off instead, see `torn`.
+        """
+
+    @staticmethod
+    def recover(
+        path: str | os.PathLike[str],
+        report: Callable[[str], object] | None = None,
+        *,
+        mmap: bool = False,
+    ) -> LiveTrie:
+        """Open a directory whose journal is damaged, with every batch that is intact.
+
+        Intact batches after a damaged one are applied as far as possible: items to remove that are missing are ignored, and
+        items to add that exist get the new SID. With `unique`, the item added last keeps a SID. The result becomes the new
+        base. A copy of the damaged journal remains as `journal.damaged`. An intact directory is opened unchanged.
+
+        Args:
+            path: directory.
+            report: called with one line for each part of the journal that was skipped or changed; by default
+                `warnings.warn`.
+            mmap: as for `open`.
+
+        Raises:
+            OSError: as for `open`.
+            FormatError: if the base is damaged.
         """
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -993,7 +1019,7 @@ class LiveTrie:
 
     @property
     def torn(self) -> int:
-        """Number of bytes of an incomplete batch that were cut off when the directory was opened."""
+        """Number of bytes that the last batch takes in the journal if it was incomplete and was cut off by `open`, else 0."""
 
     @property
     def batches(self) -> int:

@@ -2,12 +2,14 @@
 
     SidkitError
       ├─ DataError (ValueError)           invalid user data: a dataset, a column or a file
+      │    └─ DataTypeError (TypeError)   an argument or an array of the wrong type
       ├─ ConfigError (ValueError)         an invalid setting, or settings that contradict each other
       ├─ FormatError (ValueError)         a file of sidkit that is truncated, foreign or of another version
       ├─ RunDirectoryError                a run directory with other settings, or without an output
       ├─ CollisionError (ValueError)      more items with one code than the collision policy can handle
       ├─ NotFittedError                   a tokenizer or recommender used before `fit`
-      └─ MissingExtraError (ImportError)  an optional dependency that is not installed
+      ├─ MissingExtraError (ImportError)  an optional dependency that is not installed
+      └─ InternalError                    a defect of sidkit
 
 Messages have one form: `<what is wrong>: expected <X>, got <Y>. <How to fix it>.`
 """
@@ -16,7 +18,9 @@ __all__ = [
     "CollisionError",
     "ConfigError",
     "DataError",
+    "DataTypeError",
     "FormatError",
+    "InternalError",
     "MissingExtraError",
     "NotFittedError",
     "RunDirectoryError",
@@ -25,15 +29,15 @@ __all__ = [
 
 
 class SidkitError(Exception):
-    """Base class of the exceptions of sidkit.
-
-    The compiled core raises a plain ValueError for arrays of the wrong shape and for tokens or items out of
-    range, and a TypeError for arguments of the wrong type, as NumPy does.
-    """
+    """Base class of the exceptions of sidkit."""
 
 
 class DataError(SidkitError, ValueError):
     """Invalid user data: a dataset, a column or a file."""
+
+
+class DataTypeError(DataError, TypeError):
+    """An argument or an array of the wrong type."""
 
 
 class ConfigError(SidkitError, ValueError):
@@ -58,3 +62,7 @@ class NotFittedError(SidkitError):
 
 class MissingExtraError(SidkitError, ImportError):
     """An optional dependency that is not installed; the message names the extra to install."""
+
+
+class InternalError(SidkitError):
+    """A defect of sidkit: a state that its code excludes. Report the message and the call that led to it."""

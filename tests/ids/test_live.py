@@ -244,7 +244,7 @@ def test_a_folder_is_checked_and_locked(tmp_path):
     live = LiveTrie.open(path)
     assert (live.torn > 0, live.batches, live.snapshot().item_count) == (True, 1, 1)
     del live
-    journal.write_bytes(whole[:60] + b"?" + whole[61:])
+    journal.write_bytes(whole[:108] + b"?" + whole[109:])
     with pytest.raises(FormatError, match="batch 1 of the journal is damaged, and batch 2 follows it"):
         LiveTrie.open(path)
 

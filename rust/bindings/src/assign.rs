@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use sidkit_core::assign::{Looks, Options, Outputs, assign_with};
 
 use crate::count::{self, Count};
-use crate::error::to_python;
+use crate::guard;
 use crate::rows::RowsArray;
 use crate::{arrays, codebook};
 
@@ -25,7 +25,10 @@ pub(crate) fn assign_codes<'py>(
     let codebooks = codebook::extract(codebooks)?;
     let levels = codebooks.levels().len();
     let x = RowsArray::new(x, codebooks.dim(), copy)?;
-    let out = out.unwrap_or_else(|| PyArray2::<u16>::zeros(py, [x.count(), levels], false).into_any());
+    let out = match out {
+        Some(out) => out,
+        None => arrays::zeros::<u16, _>(py, [x.count(), levels])?.into_any(),
+    };
     let mut codes = arrays::write::<u16, Ix2>(&out, "out", "(n, levels)")?;
     arrays::check_axis("out", 0, codes.shape()[0], x.count())?;
     arrays::check_axis("out", 1, codes.shape()[1], levels)?;
@@ -34,8 +37,9 @@ pub(crate) fn assign_codes<'py>(
         codes,
         ..Outputs::default()
     };
-    py.detach(|| assign_with(rows, &codebooks, outputs, Options { threads, beam }))
-        .map_err(to_python)?;
+    guard::detached(py, || {
+        assign_with(rows, &codebooks, outputs, Options { threads, beam })
+    })?;
     Ok(out)
 }
 
@@ -76,10 +80,10 @@ pub(crate) fn assign_details<'py>(
     let x = RowsArray::new(x, codebooks.dim(), copy)?;
     let (count, levels) = (x.count(), codebooks.levels().len());
     arrays::affordable::<[f64; 2]>("alternatives", count * levels, alternatives)?;
-    let codes = PyArray2::<u16>::zeros(py, [count, levels], false);
-    let errors = PyArray1::<f64>::zeros(py, count, false);
-    let nearest = PyArray3::<u16>::zeros(py, [count, levels, alternatives], false);
-    let distances = PyArray3::<f64>::zeros(py, [count, levels, alternatives], false);
+    let codes = arrays::zeros::<u16, _>(py, [count, levels])?;
+    let errors = arrays::zeros::<f64, _>(py, count)?;
+    let nearest = arrays::zeros::<u16, _>(py, [count, levels, alternatives])?;
+    let distances = arrays::zeros::<f64, _>(py, [count, levels, alternatives])?;
     let Looks {
         decisions,
         second,
@@ -95,8 +99,9 @@ pub(crate) fn assign_details<'py>(
             distances: distances.as_slice_mut()?,
         };
         let rows = x.rows()?;
-        py.detach(|| assign_with(rows, &codebooks, outputs, Options { threads, beam }))
-            .map_err(to_python)?
+        guard::detached(py, || {
+            assign_with(rows, &codebooks, outputs, Options { threads, beam })
+        })?
     };
     Ok(Assignment {
         codes: codes.unbind(),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use numpy::{Ix2, Ix3, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use sidkit_core::Kernel;
 
 use crate::arrays;
-use crate::error::to_python;
+use crate::error::{config_error, data_error};
+use crate::guard;
 
 /// Codebooks of a residual quantizer, copied, checked and prepared once; immutable and shared freely between threads.
 #[pyclass(frozen, module = "sidkit._core", name = "Codebooks")]
@@ -65,10 +66,10 @@ impl Codebooks {
     fn decode<'py>(&self, py: Python<'py>, codes: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let codes = arrays::read::<u16, Ix2>(codes, "codes", "(n, levels)")?;
         arrays::check_axis("codes", 1, codes.shape()[1], self.0.levels().len())?;
-        let rows = PyArray2::zeros(py, [codes.shape()[0], self.0.dim()], false);
+        let rows = arrays::zeros(py, [codes.shape()[0], self.0.dim()])?;
         let mut target = rows.readwrite();
         let (codes, target) = (codes.as_slice()?, target.as_slice_mut()?);
-        py.detach(|| self.0.decode(codes, target)).map_err(to_python)?;
+        guard::detached(py, || self.0.decode(codes, target))?;
         Ok(rows)
     }
 
@@ -99,7 +100,7 @@ pub(crate) fn kernel_of(name: Option<&str>) -> PyResult<Kernel> {
         return Ok(Kernel::best());
     };
     Kernel::from_name(name).ok_or_else(|| {
-        PyValueError::new_err(format!(
+        config_error(format!(
             "`kernel` is unknown: expected \"vnni\", \"avx512\", \"avx2\", \"neon\" or \"portable\", got {name:?}"
         ))
     })
@@ -113,10 +114,10 @@ fn from_arrays(codebooks: &Bound<'_, PyAny>, kernel: Kernel) -> PyResult<Arc<sid
             Err(_) => from_cube(codebooks)?,
         },
     };
-    let made = codebooks
-        .py()
-        .detach(|| sidkit_core::Codebooks::with_kernel(dim, levels, kernel));
-    made.map(Arc::new).map_err(to_python)
+    let made = guard::detached(codebooks.py(), || {
+        sidkit_core::Codebooks::with_kernel(dim, levels, kernel)
+    });
+    made.map(Arc::new)
 }
 
 fn from_cube(codebooks: &Bound<'_, PyAny>) -> PyResult<(usize, Vec<Vec<f32>>)> {
@@ -145,8 +146,6 @@ fn from_sequence(levels: &Bound<'_, PyTuple>) -> PyResult<(usize, Vec<Vec<f32>>)
         arrays::check_axis(&name, 1, array.shape()[1], *dim.get_or_insert(array.shape()[1]))?;
         words.push(array.as_slice()?.to_vec());
     }
-    let dim = dim.ok_or_else(|| {
-        PyValueError::new_err("`codebooks` is empty: expected at least one level, got none")
-    })?;
+    let dim = dim.ok_or_else(|| data_error("`codebooks` is empty: expected at least one level, got none"))?;
     Ok((dim, words))
 }

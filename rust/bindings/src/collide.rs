@@ -1,11 +1,12 @@
 //! Items with equal codes: ranks within a code, and free codes for the surplus.
 
 use numpy::{IntoPyArray, Ix1, Ix2, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sidkit_core::collide::{self, Sinkhorn};
 
 use crate::arrays;
+use crate::error::{config_error, data_error};
+use crate::guard;
 
 /// Count the earlier rows that are equal to each packed code.
 ///
@@ -24,15 +25,17 @@ pub(crate) fn code_ranks<'py>(
 ) -> PyResult<Bound<'py, PyArray1<u32>>> {
     let keys = Keys::read(keys, "keys", "(n, words)")?;
     if u32::try_from(keys.rows()).is_err() {
-        return Err(PyValueError::new_err(
+        return Err(data_error(
             "`keys` has too many rows: expected fewer than 4294967296",
         ));
     }
     let (slice, words) = (keys.slice()?, keys.words());
-    let ranks = py.detach(|| match words {
-        1 => collide::ranks(slice),
-        _ => collide::ranks(slice.as_chunks::<2>().0),
-    });
+    let ranks = guard::detached(py, || {
+        Ok(match words {
+            1 => collide::ranks(slice),
+            _ => collide::ranks(slice.as_chunks::<2>().0),
+        })
+    })?;
     Ok(ranks.into_pyarray(py))
 }
 
@@ -72,7 +75,7 @@ pub(crate) fn place_codes<'py>(
     let preferred = Keys::read(preferred, "preferred", "(m * choices, words)")?;
     arrays::check_axis("preferred", 1, preferred.words(), occupied.words())?;
     if choices == 0 || !preferred.rows().is_multiple_of(choices) {
-        return Err(PyValueError::new_err(format!(
+        return Err(data_error(format!(
             "`preferred` has the wrong length: expected a multiple of choices={choices} rows, got {}",
             preferred.rows()
         )));
@@ -83,25 +86,25 @@ pub(crate) fn place_codes<'py>(
             let costs = arrays::read::<f64, Ix1>(costs, "costs", "(m * choices,)")?;
             arrays::check_axis("costs", 0, costs.len(), preferred.rows())?;
             if !costs.as_slice()?.iter().all(|cost| cost.is_finite()) {
-                return Err(PyValueError::new_err(
+                return Err(data_error(
                     "`costs` are invalid: expected finite numbers, got NaN or infinity",
                 ));
             }
             Some(costs)
         }
         ("nearest" | "sinkhorn", None) => {
-            return Err(PyValueError::new_err(format!(
+            return Err(config_error(format!(
                 "`costs` are missing: expected an array for the method \"{method}\", got None"
             )));
         }
         _ => {
-            return Err(PyValueError::new_err(format!(
+            return Err(config_error(format!(
                 "`method` is unknown: expected \"first\", \"nearest\" or \"sinkhorn\", got \"{method}\""
             )));
         }
     };
     if !(epsilon.is_finite() && epsilon > 0.0) {
-        return Err(PyValueError::new_err(format!(
+        return Err(config_error(format!(
             "`epsilon` is out of range: expected a number above 0, got {epsilon}"
         )));
     }
@@ -111,13 +114,13 @@ pub(crate) fn place_codes<'py>(
         None => &[],
     };
     let (one, other, words) = (occupied.slice()?, preferred.slice()?, occupied.words());
-    let placed = py.detach(|| {
+    let placed = guard::detached(py, || {
         if words == 1 {
-            return by_method(one, other, costs, choices, capacity, method, settings);
+            return Ok(by_method(one, other, costs, choices, capacity, method, settings));
         }
         let (one, other) = (one.as_chunks::<2>().0, other.as_chunks::<2>().0);
-        by_method(one, other, costs, choices, capacity, method, settings)
-    });
+        Ok(by_method(one, other, costs, choices, capacity, method, settings))
+    })?;
     Ok(placed.into_pyarray(py))
 }
 
@@ -145,7 +148,7 @@ impl<'py> Keys<'py> {
         let keys = arrays::read::<u64, Ix2>(value, name, shape)?;
         match keys.shape()[1] {
             1 | 2 => Ok(Self(keys)),
-            words => Err(PyValueError::new_err(format!(
+            words => Err(data_error(format!(
                 "`{name}` has the wrong shape: expected one or two words per row, got {words}"
             ))),
         }

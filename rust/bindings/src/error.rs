@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use sidkit_core::Error;
@@ -37,13 +37,25 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         | Error::Share { .. }
         | Error::Window { .. } => config_error(error.to_string()),
         Error::SharedKey { .. } => of_sidkit("CollisionError", error.to_string()),
-        _ => PyValueError::new_err(error.to_string()),
+        Error::Internal { .. } => of_sidkit("InternalError", error.to_string()),
+        Error::Memory { .. } => PyMemoryError::new_err(error.to_string()),
+        _ => data_error(error.to_string()),
     }
 }
 
 /// `ConfigError`: an argument is invalid, alone or together with others.
-pub(crate) fn config_error(message: String) -> PyErr {
-    of_sidkit("ConfigError", message)
+pub(crate) fn config_error(message: impl Into<String>) -> PyErr {
+    of_sidkit("ConfigError", message.into())
+}
+
+/// `DataError`: an array or a number of the user is invalid.
+pub(crate) fn data_error(message: impl Into<String>) -> PyErr {
+    of_sidkit("DataError", message.into())
+}
+
+/// `DataTypeError`: an argument has the wrong type.
+pub(crate) fn type_error(message: impl Into<String>) -> PyErr {
+    of_sidkit("DataTypeError", message.into())
 }
 
 /// An exception class of `sidkit.errors`.

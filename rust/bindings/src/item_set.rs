@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use numpy::{IntoPyArray, PyArray1};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use sidkit_core::trie::{Exclusion, Limits};
 
-use crate::error::to_python;
+use crate::error::{data_error, type_error};
+use crate::guard;
 use crate::trie::integers;
 
 /// A set of a trie's items.
@@ -40,8 +40,9 @@ impl ItemSet {
         self.join(py, other, |a, b| a & &!b)
     }
 
-    fn __invert__(&self, py: Python<'_>) -> Self {
-        self.with(py, !&self.set)
+    fn __invert__(&self, py: Python<'_>) -> PyResult<Self> {
+        let set = guard::on_trie_attached(&self.trie, || Ok(!&self.set))?;
+        Ok(self.with(py, set))
     }
 
     #[getter]
@@ -55,7 +56,7 @@ impl ItemSet {
     }
 
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u32>>> {
-        let items = self.trie.items_of(&self.set).map_err(to_python)?;
+        let items = guard::on_trie(py, &self.trie, || self.trie.items_of(&self.set))?;
         Ok(items.into_pyarray(py))
     }
 
@@ -85,11 +86,12 @@ impl ItemSet {
         join: impl Fn(&sidkit_core::trie::ItemSet, &sidkit_core::trie::ItemSet) -> sidkit_core::trie::ItemSet,
     ) -> PyResult<Self> {
         if !Arc::ptr_eq(&self.trie, &other.trie) {
-            return Err(PyValueError::new_err(
+            return Err(data_error(
                 "the sets belong to different tries: expected two sets of one trie",
             ));
         }
-        Ok(self.with(py, join(&self.set, &other.set)))
+        let set = guard::on_trie_attached(&self.trie, || Ok(join(&self.set, &other.set)))?;
+        Ok(self.with(py, set))
     }
 }
 
@@ -110,7 +112,7 @@ impl OwnedLimits {
             Some(allow) => match allow.cast::<ItemSet>() {
                 Ok(set) => vec![set.clone().unbind()],
                 Err(_) => allow.extract::<Vec<Py<ItemSet>>>().map_err(|_| {
-                    PyTypeError::new_err(format!(
+                    type_error(format!(
                         "`allow` has the wrong type: expected an ItemSet, or a list with one per group, got {}",
                         allow.get_type()
                     ))
@@ -118,7 +120,7 @@ impl OwnedLimits {
             },
         };
         if allow.iter().any(|set| !Arc::ptr_eq(&set.get().trie, trie)) {
-            return Err(PyValueError::new_err(
+            return Err(data_error(
                 "a set of `allow` belongs to another trie: expected a set of this one. Make it with its `item_set`",
             ));
         }
@@ -146,11 +148,11 @@ fn exclusion(trie: &sidkit_core::Trie, exclude: &Bound<'_, PyAny>) -> PyResult<E
     let pair = exclude.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>();
     let read = || Some((exclude.getattr("values").ok()?, exclude.getattr("offsets").ok()?));
     let (values, offsets) = pair.ok().or_else(read).ok_or_else(|| {
-        PyTypeError::new_err(format!(
+        type_error(format!(
             "`exclude` has the wrong type: expected `(values, offsets)` or an object with these attributes, such as Sequences, got {}",
             exclude.get_type()
         ))
     })?;
     let (values, offsets) = (integers("values", &values)?, integers("offsets", &offsets)?);
-    trie.exclusion(&values, &offsets).map_err(to_python)
+    guard::on_trie_attached(trie, || trie.exclusion(&values, &offsets))
 }

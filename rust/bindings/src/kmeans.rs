@@ -1,21 +1,16 @@
 //! `kmeans_fit` for Python.
 
-use std::time::{Duration, Instant};
-
 use numpy::{Ix2, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sidkit_core::kmeans::{Init, Options, fit_watched};
+use sidkit_core::kmeans::{Init, Options, fit};
 
 use crate::arrays;
 use crate::count::{self, Count};
-use crate::error::to_python;
+use crate::error::config_error;
+use crate::guard;
 
 /// Centroids, the centroid of every row, and the objective.
 type Clusters<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u16>>, f64);
-
-/// Time between two checks for Ctrl-C.
-const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
 
 /// Cluster the rows of `x` around `codebook_size` centroids.
 #[pyfunction]
@@ -49,32 +44,13 @@ pub(crate) fn kmeans_fit<'py>(
         threads,
     };
     let rows = rows.as_slice()?;
-    let mut interrupt = None;
-    let mut asked = Instant::now();
-    let clusters = py.detach(|| {
-        fit_watched(rows, dim, &options, &mut || {
-            if asked.elapsed() > BETWEEN_SIGNALS {
-                interrupt = signal();
-                asked = Instant::now();
-            }
-            interrupt.is_none()
-        })
-    });
-    if let Some(interrupt) = interrupt {
-        return Err(interrupt);
-    }
-    let clusters = clusters.map_err(to_python)?;
+    let clusters = guard::detached(py, || fit(rows, dim, &options))?;
     let centroids = PyArray1::from_vec(py, clusters.centroids).reshape([codes, dim])?;
     Ok((
         centroids,
         PyArray1::from_vec(py, clusters.assignment),
         clusters.objective,
     ))
-}
-
-/// The exception of Ctrl-C or of another signal handler.
-fn signal() -> Option<PyErr> {
-    Python::attach(|py: Python<'_>| Python::check_signals(py).err())
 }
 
 fn init_of(value: &Bound<'_, PyAny>, codes: usize, dim: usize) -> PyResult<Init> {
@@ -89,7 +65,7 @@ fn init_of(value: &Bound<'_, PyAny>, codes: usize, dim: usize) -> PyResult<Init>
         "k-means++" => Ok(Init::PlusPlus),
         "k-means||" => Ok(Init::Parallel),
         "bisect" => Ok(Init::Bisect),
-        _ => Err(PyValueError::new_err(format!(
+        _ => Err(config_error(format!(
             "`init` is unknown: expected \"random\", \"k-means++\", \"k-means||\", \"bisect\" or centroids, got {name:?}"
         ))),
     }

@@ -4,13 +4,13 @@ use numpy::{
     IntoPyArray, Ix1, Ix2, PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray2,
     PyUntypedArrayMethods,
 };
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sidkit_core::kmeans::{self, Init, Options, Shard};
 
 use crate::arrays;
 use crate::count::{self, Count};
-use crate::error::to_python;
+use crate::error::{config_error, data_error, to_python};
+use crate::guard;
 
 /// Nodes (level, number), and the sums under each.
 type Sums<'py> = (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray3<f64>>);
@@ -59,8 +59,7 @@ impl KMeansShard {
         let x = rows(py, &self.x)?;
         let (x, centroids) = (x.as_slice()?, centroids.as_slice()?);
         let (shard, threads) = (&mut self.shard, self.threads);
-        py.detach(|| shard.assign(x, centroids, threads))
-            .map_err(to_python)
+        guard::detached(py, || shard.assign(x, centroids, threads))
     }
 
     #[getter]
@@ -76,9 +75,7 @@ impl KMeansShard {
         let x = rows(py, &self.x)?;
         let dim = x.shape()[1];
         let x = x.as_slice()?;
-        let sums = py
-            .detach(|| self.shard.sums(x, self.threads))
-            .map_err(to_python)?;
+        let sums = guard::detached(py, || self.shard.sums(x, self.threads))?;
         let nodes: Vec<i64> = sums
             .iter()
             .flat_map(|((level, number), _)| [i64::from(*level), *number as i64])
@@ -95,9 +92,7 @@ impl KMeansShard {
         let most = most.get("most")?;
         let x = rows(py, &self.x)?;
         let x = x.as_slice()?;
-        let found = py
-            .detach(|| self.shard.farthest(x, most, self.threads))
-            .map_err(to_python)?;
+        let found = guard::detached(py, || self.shard.farthest(x, most, self.threads))?;
         let distances: Vec<f64> = found.iter().map(|far| far.distance).collect();
         let rows: Vec<i64> = found.iter().map(|far| far.row as i64).collect();
         let codes: Vec<u16> = found.iter().map(|far| far.code).collect();
@@ -115,8 +110,7 @@ impl KMeansShard {
     fn objective(&self, py: Python<'_>) -> PyResult<f64> {
         let x = rows(py, &self.x)?;
         let x = x.as_slice()?;
-        py.detach(|| self.shard.objective(x, self.threads))
-            .map_err(to_python)
+        guard::detached(py, || self.shard.objective(x, self.threads))
     }
 
     fn start_parallel(&mut self, py: Python<'_>, candidate: &Bound<'_, PyAny>) -> PyResult<f64> {
@@ -124,8 +118,7 @@ impl KMeansShard {
         let x = rows(py, &self.x)?;
         let (x, candidate) = (x.as_slice()?, candidate.as_slice()?);
         let shard = &mut self.shard;
-        py.detach(|| shard.start_parallel(x, candidate))
-            .map_err(to_python)
+        guard::detached(py, || shard.start_parallel(x, candidate))
     }
 
     fn draw_parallel<'py>(
@@ -135,9 +128,7 @@ impl KMeansShard {
         #[pyo3(from_py_with = count::seed)] seed: u64,
         total: f64,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let drawn = py
-            .detach(|| self.shard.draw_parallel(round, seed, total))
-            .map_err(to_python)?;
+        let drawn = guard::detached(py, || self.shard.draw_parallel(round, seed, total))?;
         let drawn: Vec<i64> = drawn.into_iter().map(|row| row as i64).collect();
         Ok(drawn.into_pyarray(py))
     }
@@ -153,8 +144,7 @@ impl KMeansShard {
         let x = rows(py, &self.x)?;
         let (x, candidates) = (x.as_slice()?, candidates.as_slice()?);
         let (shard, threads) = (&mut self.shard, self.threads);
-        py.detach(|| shard.add_parallel(x, candidates, before, threads))
-            .map_err(to_python)
+        guard::detached(py, || shard.add_parallel(x, candidates, before, threads))
     }
 
     fn weights_parallel<'py>(
@@ -180,11 +170,11 @@ pub(crate) fn kmeans_sample<'py>(
     let (count, size) = (count.get("count")?, codebook_size.get("codebook_size")?);
     let init = init_of(init)?;
     if count < size {
-        return Err(PyValueError::new_err(format!(
+        return Err(data_error(format!(
             "`count` is too small: expected at least {size}, one row per centroid, got {count}"
         )));
     }
-    let places = py.detach(|| kmeans::sample(count, &init, size, seed));
+    let places = guard::detached(py, || Ok(kmeans::sample(count, &init, size, seed)))?;
     Ok(as_i64(py, places))
 }
 
@@ -205,9 +195,7 @@ pub(crate) fn kmeans_start<'py>(
     let options = options(codebook_size, init_of(init)?, seed, threads)?;
     let count = count.get("count")?;
     let rows = sample.as_slice()?;
-    let centroids = py
-        .detach(|| kmeans::start(rows, dim, count, &options))
-        .map_err(to_python)?;
+    let centroids = guard::detached(py, || kmeans::start(rows, dim, count, &options))?;
     PyArray1::from_vec(py, centroids).reshape([options.codebook_size, dim])
 }
 
@@ -218,8 +206,9 @@ pub(crate) fn kmeans_places(
     count: Count,
     #[pyo3(from_py_with = count::seed)] seed: u64,
     many: Count,
-) -> PyResult<Bound<'_, PyArray1<i64>>> {
-    let places = kmeans::places_parallel(count.get("count")?, seed, many.get("many")?);
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let (count, many) = (count.get("count")?, many.get("many")?);
+    let places = guard::detached(py, || Ok(kmeans::places_parallel(count, seed, many)))?;
     Ok(as_i64(py, places))
 }
 
@@ -241,9 +230,9 @@ pub(crate) fn kmeans_choose<'py>(
     let options = options(codebook_size, Init::Parallel, seed, threads)?;
     let drawn = drawn.get("drawn")?;
     let (rows, weights) = (candidates.as_slice()?, weights.as_slice()?);
-    let centroids = py
-        .detach(|| kmeans::choose_parallel(rows, dim, weights, drawn, &options))
-        .map_err(to_python)?;
+    let centroids = guard::detached(py, || {
+        kmeans::choose_parallel(rows, dim, weights, drawn, &options)
+    })?;
     PyArray1::from_vec(py, centroids).reshape([options.codebook_size, dim])
 }
 
@@ -273,7 +262,7 @@ fn init_of(name: &str) -> PyResult<Init> {
         "random" => Ok(Init::Random),
         "k-means++" => Ok(Init::PlusPlus),
         "bisect" => Ok(Init::Bisect),
-        _ => Err(PyValueError::new_err(format!(
+        _ => Err(config_error(format!(
             "`init` is unknown: expected \"random\", \"k-means++\" or \"bisect\", got {name:?}"
         ))),
     }

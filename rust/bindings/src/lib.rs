@@ -8,6 +8,7 @@ mod codebook;
 mod collide;
 mod count;
 mod error;
+mod guard;
 mod infer;
 mod item_set;
 mod kmeans;
@@ -64,6 +65,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        sidkit_core::guard::note_panics();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sidkit_core::trie::live::Batch;
 
-use crate::error::to_python;
+use crate::error::data_error;
+use crate::guard;
 use crate::sid::SidLayout;
 use crate::trie::{Trie, integers, item_numbers};
 
@@ -27,30 +27,58 @@ impl LiveTrie {
     #[pyo3(signature = (trie, *, unique=false))]
     fn new(py: Python<'_>, trie: &Trie, unique: bool) -> PyResult<Self> {
         let base = Arc::clone(&trie.0);
-        let live = py.detach(|| sidkit_core::trie::live::LiveTrie::new(base, unique));
-        live.map(|live| Self::of(live, 0)).map_err(to_python)
+        let live = guard::detached(py, || sidkit_core::trie::live::LiveTrie::new(base, unique));
+        live.map(|live| Self::of(live, 0))
     }
 
     #[staticmethod]
     #[pyo3(signature = (path, trie, *, unique=false, mmap=false))]
     fn create(py: Python<'_>, path: PathBuf, trie: &Trie, unique: bool, mmap: bool) -> PyResult<Self> {
-        let opened = py.detach(|| {
+        let opened = guard::on_trie(py, &trie.0, || {
             sidkit_core::trie::live::LiveTrie::create(&path, &trie.0, unique)?;
             // We have just written it.
             sidkit_core::trie::live::LiveTrie::open(&path, mmap, true)
         });
-        opened.map(|(live, torn)| Self::of(live, torn)).map_err(to_python)
+        opened.map(|(live, torn)| Self::of(live, torn))
     }
 
     #[staticmethod]
     #[pyo3(signature = (path, mmap=false, trusted=false))]
     fn open(py: Python<'_>, path: PathBuf, mmap: bool, trusted: bool) -> PyResult<Self> {
-        let opened = py.detach(|| sidkit_core::trie::live::LiveTrie::open(&path, mmap, trusted));
-        opened.map(|(live, torn)| Self::of(live, torn)).map_err(to_python)
+        let opened = guard::detached(py, || {
+            sidkit_core::trie::live::LiveTrie::open(&path, mmap, trusted)
+        });
+        opened.map(|(live, torn)| Self::of(live, torn))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (path, report=None, *, mmap=false))]
+    fn recover(
+        py: Python<'_>,
+        path: PathBuf,
+        report: Option<Bound<'_, PyAny>>,
+        mmap: bool,
+    ) -> PyResult<Self> {
+        let (live, skipped) =
+            guard::detached(py, || sidkit_core::trie::live::LiveTrie::recover(&path, mmap))?;
+        let report = match report {
+            Some(report) => report,
+            None => py.import("warnings")?.getattr("warn")?,
+        };
+        for part in skipped {
+            report.call1((format!(
+                "`{}`, bytes {} to {} of the journal: {}",
+                path.display(),
+                part.place.start,
+                part.place.end,
+                part.problem
+            ),))?;
+        }
+        Ok(Self::of(live, 0))
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        py.detach(|| self.live.save(&path)).map_err(to_python)
+        guard::detached(py, || self.live.save(&path))
     }
 
     #[getter]
@@ -59,9 +87,8 @@ impl LiveTrie {
     }
 
     #[getter]
-    fn unique(&self, py: Python<'_>) -> bool {
-        // Waits for a batch that is being taken.
-        py.detach(|| self.live.unique())
+    fn unique(&self) -> bool {
+        self.live.unique()
     }
 
     #[getter]
@@ -70,8 +97,8 @@ impl LiveTrie {
     }
 
     #[getter]
-    fn batches(&self, py: Python<'_>) -> u64 {
-        py.detach(|| self.live.batches())
+    fn batches(&self) -> u64 {
+        self.live.batches()
     }
 
     #[getter]
@@ -115,14 +142,13 @@ impl LiveTrie {
                     keys: &[],
                     items: &[],
                 };
-                let done = py.detach(|| match self.layout.words() {
+                return guard::detached(py, || match self.layout.words() {
                     1 => self.live.apply(&nothing),
                     _ => self.live.apply(&nothing_wide),
                 });
-                return done.map_err(to_python);
             }
             _ => {
-                return Err(PyValueError::new_err(
+                return Err(data_error(
                     "`sids` and `items` belong together: expected both or neither, got one of them",
                 ));
             }
@@ -130,19 +156,18 @@ impl LiveTrie {
         let layout = self.layout();
         let keys = layout.packed("sids", sids)?;
         let (keys, items) = (keys.as_slice()?, &items[..]);
-        let done = py.detach(|| match self.layout.words() {
+        guard::detached(py, || match self.layout.words() {
             1 => self.live.apply(&Batch { removed, keys, items }),
             _ => self.live.apply(&Batch {
                 removed,
                 keys: keys.as_chunks::<2>().0,
                 items,
             }),
-        });
-        done.map_err(to_python)
+        })
     }
 
     fn compact(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.live.compact()).map_err(to_python)
+        guard::detached(py, || self.live.compact())
     }
 
     fn __repr__(&self) -> String {

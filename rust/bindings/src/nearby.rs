@@ -1,13 +1,13 @@
 //! The questions of `Trie` about what is near: known prefixes, neighbours, random items under a prefix.
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sidkit_core::Trie;
 use sidkit_core::trie::States;
 
 use crate::arrays;
-use crate::error::to_python;
+use crate::error::data_error;
+use crate::guard;
 
 /// Neighbours and how many tokens they share, a row an item.
 pub(crate) type Near<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<u8>>);
@@ -20,16 +20,16 @@ pub(crate) fn longest_prefix<'py>(
     trie: &Trie,
     keys: &[u64],
 ) -> PyResult<Bound<'py, PyArray1<u8>>> {
-    let lengths = py.detach(|| match trie.layout().words() {
+    let lengths = guard::on_trie(py, trie, || match trie.layout().words() {
         1 => trie.longest_prefix(keys),
         _ => trie.longest_prefix(keys.as_chunks::<2>().0),
-    });
-    Ok(lengths.map_err(to_python)?.into_pyarray(py))
+    })?;
+    Ok(lengths.into_pyarray(py))
 }
 
 pub(crate) fn neighbours<'py>(py: Python<'py>, trie: &Trie, items: &[i64], k: usize) -> PyResult<Near<'py>> {
     arrays::affordable::<[u64; 2]>("k", items.len(), k)?;
-    let near = py.detach(|| trie.neighbours(items, k)).map_err(to_python)?;
+    let near = guard::on_trie(py, trie, || trie.neighbours(items, k))?;
     let shape = [items.len(), k];
     Ok((
         numbers(py, near.items, shape)?,
@@ -45,7 +45,7 @@ pub(crate) fn sample<'py>(
     seed: u64,
 ) -> PyResult<Bound<'py, PyArray2<i32>>> {
     arrays::affordable::<u64>("k", states.len(), k)?;
-    let items = py.detach(|| trie.sample(states, k, seed));
+    let items = guard::on_trie(py, trie, || Ok(trie.sample(states, k, seed)))?;
     numbers(py, items, [states.len(), k])
 }
 
@@ -59,6 +59,6 @@ pub(crate) fn numbers(
         .into_iter()
         .map(i32::try_from)
         .collect::<Result<Vec<_>, _>>();
-    let items = items.map_err(|_| PyValueError::new_err(TOO_BIG))?;
+    let items = items.map_err(|_| data_error(TOO_BIG))?;
     items.into_pyarray(py).reshape(shape)
 }

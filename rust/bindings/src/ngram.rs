@@ -1,14 +1,15 @@
 //! `ngram_rows` and `ngram_windows`: rows of embedding tables for arrays of packed SIDs.
 
+use numpy::PyUntypedArrayMethods;
 use numpy::ndarray::Ix2;
-use numpy::{PyArray2, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use sidkit_core::ngram::{Kind, Mode, Ngrams, Window};
 
 use crate::arrays::{self, check_axis};
 use crate::count::{self, Count};
-use crate::error::to_python;
+use crate::error::{config_error, to_python, type_error};
+use crate::guard;
 use crate::sid::SidLayout;
 
 /// List the windows `(start, length)` of a named kind of n-gram, in the order of the columns of `ngram_rows`.
@@ -39,17 +40,19 @@ pub(crate) fn ngram_rows<'py>(
     let plan = plan(layout, kind, num_embeddings, seed, mode)?;
     let keys = layout.packed("packed", packed)?;
     let (count, grams) = (keys.shape()[0], plan.grams());
-    let out = out.unwrap_or_else(|| PyArray2::<i64>::zeros(py, [count, grams], false).into_any());
+    let out = match out {
+        Some(out) => out,
+        None => arrays::zeros::<i64, _>(py, [count, grams])?.into_any(),
+    };
     let mut table_rows = arrays::write::<i64, Ix2>(&out, "out", "(n, grams)")?;
     check_axis("out", 0, table_rows.shape()[0], count)?;
     check_axis("out", 1, table_rows.shape()[1], grams)?;
     let threads = Count::threads(threads)?;
     let (keys, table_rows) = (keys.as_slice()?, table_rows.as_slice_mut()?);
-    py.detach(|| match layout.0.words() {
+    guard::detached(py, || match layout.0.words() {
         1 => plan.fill(keys, table_rows, threads),
         _ => plan.fill(keys.as_chunks::<2>().0, table_rows, threads),
-    })
-    .map_err(to_python)?;
+    })?;
     Ok(out)
 }
 
@@ -69,7 +72,7 @@ fn plan(
         "modulo" => Mode::Modulo,
         "murmur3" => Mode::Murmur3,
         _ => {
-            return Err(PyValueError::new_err(format!(
+            return Err(config_error(format!(
                 "`mode` is unknown: expected \"mix\", \"modulo\" or \"murmur3\", got \"{mode}\""
             )));
         }
@@ -85,7 +88,7 @@ fn table_rows(rows: &Bound<'_, PyAny>) -> PyResult<u64> {
             let got = rows
                 .str()
                 .map_or_else(|_| "a huge number".to_owned(), |text| text.to_string());
-            return PyValueError::new_err(format!(
+            return config_error(format!(
                 "`num_embeddings` is out of range: expected 1 to 2^63 - 1, got {got}"
             ));
         }
@@ -100,7 +103,7 @@ fn named(layout: &SidLayout, name: &str) -> PyResult<Vec<Window>> {
 
 fn explicit(windows: &Bound<'_, PyAny>) -> PyResult<Vec<Window>> {
     let pairs: Vec<(usize, usize)> = windows.extract().map_err(|_| {
-        PyTypeError::new_err(format!(
+        type_error(format!(
             "`kind` is invalid: expected a name such as \"bigram\" or a list of windows (start, length), got {windows}"
         ))
     })?;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{fs, io};
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::error::to_python;
+use crate::error::data_error;
+use crate::guard;
 use crate::trie::Trie;
 
 /// A function of this module and its arguments, as `__reduce__` gives them.
@@ -50,7 +50,11 @@ impl Origin {
     }
 
     pub(crate) fn pickle_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Pickled<'py>> {
-        let arguments = (PyBytes::new(py, bytes),);
+        let bytes = PyBytes::new_with(py, bytes.len(), |target| {
+            target.copy_from_slice(bytes);
+            Ok(())
+        })?;
+        let arguments = (bytes,);
         Ok((function(py, "_trie_from_bytes")?, arguments.into_pyobject(py)?))
     }
 }
@@ -66,7 +70,7 @@ pub(crate) fn trie_from_file(
     was: Stamp,
 ) -> PyResult<Trie> {
     if stamp(&path).is_ok_and(|now| now != was) {
-        return Err(PyValueError::new_err(format!(
+        return Err(data_error(format!(
             "`{}` was changed: expected the file that the pickled trie was opened from. Open it and pickle again",
             path.display()
         )));
@@ -78,9 +82,7 @@ pub(crate) fn trie_from_file(
 #[pyfunction]
 #[pyo3(name = "_trie_from_bytes")]
 pub(crate) fn trie_from_bytes(py: Python<'_>, bytes: &[u8]) -> PyResult<Trie> {
-    py.detach(|| sidkit_core::Trie::from_bytes(bytes, false))
-        .map(Trie::of)
-        .map_err(to_python)
+    guard::detached(py, || sidkit_core::Trie::from_bytes(bytes, false)).map(Trie::of)
 }
 
 fn function<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {

@@ -4,7 +4,7 @@ use numpy::{Ix1, Ix2, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 use crate::count::Count;
-use crate::error::to_python;
+use crate::guard;
 use crate::rows::RowsArray;
 use crate::{arrays, codebook};
 
@@ -36,9 +36,7 @@ impl Perceptron {
             .iter()
             .map(|(weight, bias)| Ok((weight.as_slice()?, bias.as_slice()?)))
             .collect::<PyResult<Vec<_>>>()?;
-        sidkit_core::Perceptron::with_kernel(&widths, &slices, kernel)
-            .map(Self)
-            .map_err(to_python)
+        guard::attached(|| sidkit_core::Perceptron::with_kernel(&widths, &slices, kernel)).map(Self)
     }
 
     /// Instruction set of the layers.
@@ -57,11 +55,10 @@ impl Perceptron {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let threads = Count::threads(threads)?;
         let x = RowsArray::new(x, self.0.inputs(), true)?;
-        let results = PyArray2::zeros(py, [x.count(), self.0.outputs()], false);
+        let results = arrays::zeros(py, [x.count(), self.0.outputs()])?;
         let mut target = results.readwrite();
         let (rows, target) = (x.rows()?, target.as_slice_mut()?);
-        py.detach(|| self.0.apply(rows, target, threads))
-            .map_err(to_python)?;
+        guard::detached(py, || self.0.apply(rows, target, threads))?;
         Ok(results)
     }
 

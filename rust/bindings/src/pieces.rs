@@ -1,17 +1,12 @@
 //! `learn_pieces`, `shuffle_actions` and `segment_pieces` for Python.
 
-use std::time::{Duration, Instant};
-
 use numpy::{Ix1, Ix2, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use sidkit_core::pieces::{Merge, learn, segment, shuffle};
 
 use crate::arrays;
 use crate::count::Count;
-use crate::error::to_python;
-
-/// Time between two checks for Ctrl-C.
-const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
+use crate::guard;
 
 /// Learns which tokens of histories to merge.
 #[pyfunction]
@@ -27,21 +22,7 @@ pub(crate) fn learn_pieces<'py>(
     let offsets = arrays::read::<i64, Ix1>(offsets, "offsets", "(histories + 1,)")?;
     let (base, merges) = (base.get("base")?, merges.get("merges")?);
     let (actions, offsets) = (actions.as_slice()?, offsets.as_slice()?);
-    let mut interrupt = None;
-    let mut asked = Instant::now();
-    let found = py.detach(|| {
-        learn(actions, width, offsets, base, merges, &mut || {
-            if asked.elapsed() > BETWEEN_SIGNALS {
-                interrupt = Python::attach(|py: Python<'_>| Python::check_signals(py).err());
-                asked = Instant::now();
-            }
-            interrupt.is_none()
-        })
-    });
-    if let Some(interrupt) = interrupt {
-        return Err(interrupt);
-    }
-    let found = found.map_err(to_python)?;
+    let found = guard::detached(py, || learn(actions, width, offsets, base, merges))?;
     let rows = found.len();
     PyArray1::from_vec(py, found.into_flattened()).reshape([rows, 2])
 }
@@ -59,9 +40,7 @@ pub(crate) fn shuffle_actions<'py>(
     let offsets = arrays::read::<i64, Ix1>(offsets, "offsets", "(histories + 1,)")?;
     let seeds = arrays::read::<u64, Ix1>(seeds, "seeds", "(histories,)")?;
     let (actions, offsets, seeds) = (actions.as_slice()?, offsets.as_slice()?, seeds.as_slice()?);
-    let shuffled = py
-        .detach(|| shuffle(actions, width, offsets, seeds))
-        .map_err(to_python)?;
+    let shuffled = guard::detached(py, || shuffle(actions, width, offsets, seeds))?;
     PyArray1::from_vec(py, shuffled).reshape([rows, width])
 }
 
@@ -88,8 +67,6 @@ pub(crate) fn segment_pieces<'py>(
         .chunks_exact(2)
         .map(|pair| [pair[0], pair[1]])
         .collect();
-    let (pieces, ends) = py
-        .detach(|| segment(tokens, offsets, &pairs, base))
-        .map_err(to_python)?;
+    let (pieces, ends) = guard::detached(py, || segment(tokens, offsets, &pairs, base))?;
     Ok((PyArray1::from_vec(py, pieces), PyArray1::from_vec(py, ends)))
 }

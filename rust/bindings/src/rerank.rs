@@ -6,7 +6,7 @@ use sidkit_core::rerank::{self, Candidates};
 
 use crate::arrays;
 use crate::count::Count;
-use crate::error::to_python;
+use crate::guard;
 
 /// Positions in the candidate lists, and the values of the chosen candidates.
 type Chosen<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
@@ -102,16 +102,15 @@ impl<'py> Lists<'py> {
         arrays::affordable::<u64>("k", lists, k)?;
         let (items, scores) = (self.items.as_slice()?, self.scores.as_slice()?);
         let vectors = self.vectors.as_slice()?;
-        let positions = PyArray2::zeros(py, [lists, k], false);
-        let values = PyArray2::zeros(py, [lists, k], false);
+        let positions = arrays::zeros(py, [lists, k])?;
+        let values = arrays::zeros(py, [lists, k])?;
         let (mut places, mut numbers) = (positions.readwrite(), values.readwrite());
         let (places, numbers) = (places.as_slice_mut()?, numbers.as_slice_mut()?);
         let dim = self.vectors.shape()[1];
-        py.detach(|| {
+        guard::detached(py, || {
             let candidates = Candidates::new(vectors, dim, items, scores, width)?;
             rule(&candidates, k, places, numbers, threads)
-        })
-        .map_err(to_python)?;
+        })?;
         Ok((positions, values))
     }
 }

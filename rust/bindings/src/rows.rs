@@ -3,11 +3,11 @@
 use numpy::{
     Element, Ix2, PyArrayDescrMethods, PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use sidkit_core::assign::Rows;
 
 use crate::arrays;
+use crate::error::type_error;
 
 /// A checked array of rows, held so that it can be read without the GIL.
 pub(crate) enum RowsArray<'py> {
@@ -48,7 +48,7 @@ impl<'py> RowsArray<'py> {
             (_, 2) if found.getattr("name")?.extract::<&str>()? == "bfloat16" => {
                 read(&x.call_method1("view", ("uint16",))?).map(Self::Bf16)
             }
-            _ => Err(PyTypeError::new_err(format!(
+            _ => Err(type_error(format!(
                 "`x` has the wrong type: expected an array of float32, float64, float16 or bfloat16, got {found}. Convert it with `.astype(\"float32\")`"
             ))),
         }

@@ -1,17 +1,15 @@
 //! `SidLayout`: packing of `NumPy` arrays.
 
 use numpy::ndarray::{Ix2, IxDyn};
-use numpy::{
-    PyArray1, PyArray2, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods,
-};
-use pyo3::exceptions::PyValueError;
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use sidkit_core::Error;
 
 use crate::arrays::{self, check_axis};
 use crate::count;
-use crate::error::to_python;
+use crate::error::{data_error, to_python};
+use crate::guard;
 
 /// Sizes of the levels of a Semantic ID, and their packing into one or two 64-bit words.
 #[pyclass(frozen, eq, hash, module = "sidkit._core")]
@@ -71,14 +69,16 @@ impl SidLayout {
         let tokens = arrays::read::<u16, Ix2>(tokens, "tokens", "(n, levels)")?;
         check_axis("tokens", 1, tokens.shape()[1], self.0.levels())?;
         let rows = tokens.shape()[0];
-        let out = out.unwrap_or_else(|| self.new_packed(py, rows));
+        let out = match out {
+            Some(out) => out,
+            None => self.new_packed(py, rows)?,
+        };
         let mut keys = self.packed_out(&out, "out", rows)?;
         let (tokens, keys) = (tokens.as_slice()?, keys.as_slice_mut()?);
-        py.detach(|| match self.0.words() {
+        guard::detached(py, || match self.0.words() {
             1 => self.0.pack(tokens, keys),
             _ => self.0.pack(tokens, keys.as_chunks_mut::<2>().0),
-        })
-        .map_err(to_python)?;
+        })?;
         Ok(out)
     }
 
@@ -92,16 +92,18 @@ impl SidLayout {
         let py = packed.py();
         let keys = self.packed("packed", packed)?;
         let (rows, levels) = (keys.shape()[0], self.0.levels());
-        let out = out.unwrap_or_else(|| PyArray2::<u16>::zeros(py, [rows, levels], false).into_any());
+        let out = match out {
+            Some(out) => out,
+            None => arrays::zeros::<u16, _>(py, [rows, levels])?.into_any(),
+        };
         let mut tokens = arrays::write::<u16, Ix2>(&out, "out", "(n, levels)")?;
         check_axis("out", 0, tokens.shape()[0], rows)?;
         check_axis("out", 1, tokens.shape()[1], levels)?;
         let (keys, tokens) = (keys.as_slice()?, tokens.as_slice_mut()?);
-        py.detach(|| match self.0.words() {
+        guard::detached(py, || match self.0.words() {
             1 => self.0.unpack(keys, tokens),
             _ => self.0.unpack(keys.as_chunks::<2>().0, tokens),
-        })
-        .map_err(to_python)?;
+        })?;
         Ok(out)
     }
 
@@ -121,16 +123,15 @@ impl SidLayout {
         let py = packed.py();
         let keys = self.packed("packed", packed)?;
         let rows = keys.shape()[0];
-        let out = self.new_packed(py, rows);
+        let out = self.new_packed(py, rows)?;
         let mut cut = self.packed_out(&out, "out", rows)?;
         let (keys, cut) = (keys.as_slice()?, cut.as_slice_mut()?);
-        py.detach(|| match self.0.words() {
+        guard::detached(py, || match self.0.words() {
             1 => self.0.prefix(keys, depth, cut),
             _ => self
                 .0
                 .prefix(keys.as_chunks::<2>().0, depth, cut.as_chunks_mut::<2>().0),
-        })
-        .map_err(to_python)?;
+        })?;
         Ok(out)
     }
 
@@ -142,16 +143,15 @@ impl SidLayout {
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         let py = a.py();
         let (a, b) = (self.packed("a", a)?, self.packed("b", b)?);
-        let out = PyArray1::<u8>::zeros(py, a.shape()[0], false);
+        let out = arrays::zeros::<u8, _>(py, a.shape()[0])?;
         let mut lengths = out.readwrite();
         let (a, b, lengths) = (a.as_slice()?, b.as_slice()?, lengths.as_slice_mut()?);
-        py.detach(|| match self.0.words() {
+        guard::detached(py, || match self.0.words() {
             1 => self.0.common_prefix_length(a, b, lengths),
             _ => self
                 .0
                 .common_prefix_length(a.as_chunks::<2>().0, b.as_chunks::<2>().0, lengths),
-        })
-        .map_err(to_python)?;
+        })?;
         Ok(out)
     }
 
@@ -205,11 +205,11 @@ impl SidLayout {
         Ok(array)
     }
 
-    fn new_packed<'py>(&self, py: Python<'py>, rows: usize) -> Bound<'py, PyAny> {
-        match self.0.words() {
-            1 => PyArray1::<u64>::zeros(py, rows, false).into_any(),
-            _ => PyArray2::<u64>::zeros(py, [rows, 2], false).into_any(),
-        }
+    fn new_packed<'py>(&self, py: Python<'py>, rows: usize) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match self.0.words() {
+            1 => arrays::zeros::<u64, _>(py, rows)?.into_any(),
+            _ => arrays::zeros::<u64, _>(py, [rows, 2])?.into_any(),
+        })
     }
 }
 
@@ -231,7 +231,7 @@ fn packed_shape(layout: &sidkit_core::SidLayout) -> &'static str {
 fn check_packed(layout: &sidkit_core::SidLayout, name: &str, shape: &[usize]) -> PyResult<()> {
     match (layout.words(), shape) {
         (1, [_]) | (2, [_, 2]) => Ok(()),
-        _ => Err(PyValueError::new_err(format!(
+        _ => Err(data_error(format!(
             "`{name}` has the wrong shape: expected {} for SIDs of {} bits, got {shape:?}",
             packed_shape(layout),
             layout.total_bits()

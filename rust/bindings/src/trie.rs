@@ -10,13 +10,13 @@ use numpy::{
     Element, IntoPyArray, PyArray1, PyArray2, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
     PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use sidkit_core::trie::{BeamStep, Span, States, Storage};
 
 use crate::arrays;
 use crate::count::{self, Count};
-use crate::error::to_python;
+use crate::error::{config_error, data_error, to_python, type_error};
+use crate::guard;
 use crate::item_set::{ItemSet, OwnedLimits};
 use crate::nearby::{self, Near};
 use crate::origin::{Origin, Pickled};
@@ -70,7 +70,7 @@ impl Trie {
             "fast" => Storage::Fast,
             "compact" => Storage::Compact,
             other => {
-                return Err(PyValueError::new_err(format!(
+                return Err(config_error(format!(
                     "`storage` is unknown: expected `fast` or `compact`, got `{other}`"
                 )));
             }
@@ -83,13 +83,11 @@ impl Trie {
         let items = items.map(|items| item_numbers("items", &items)).transpose()?;
         let keys = layout.packed("packed", &packed)?;
         let (keys, items, core) = (keys.as_slice()?, items.as_deref(), layout.0.clone());
-        let built = packed.py().detach(|| match core.words() {
+        let built = guard::detached(packed.py(), || match core.words() {
             1 => sidkit_core::Trie::build_as(core, keys, items, storage),
             _ => sidkit_core::Trie::build_as(core, keys.as_chunks::<2>().0, items, storage),
         });
-        built
-            .map(|trie| Self(Arc::new(trie), None, item_ids))
-            .map_err(to_python)
+        built.map(|trie| Self(Arc::new(trie), None, item_ids))
     }
 
     #[staticmethod]
@@ -97,21 +95,22 @@ impl Trie {
     pub(crate) fn open(py: Python<'_>, path: PathBuf, mmap: bool, trusted: bool) -> PyResult<Self> {
         // Looked at before the file is opened: should another one take its place in between, a pickle is refused, not wrong.
         let origin = Origin::of(&path, mmap, trusted);
-        let opened = py.detach(|| sidkit_core::Trie::open(&path, mmap, trusted));
-        opened
-            .map(|trie| Self(Arc::new(trie), origin, None))
-            .map_err(to_python)
+        let opened = guard::detached(py, || sidkit_core::Trie::open(&path, mmap, trusted));
+        opened.map(|trie| Self(Arc::new(trie), origin, None))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Pickled<'py>> {
-        self.1.as_ref().filter(|origin| origin.holds()).map_or_else(
-            || Origin::pickle_bytes(py, &self.0.to_bytes()),
-            |origin| origin.pickle(py),
-        )
+        match self.1.as_ref().filter(|origin| origin.holds()) {
+            Some(origin) => origin.pickle(py),
+            None => {
+                let bytes = guard::on_trie(py, &self.0, || Ok(self.0.to_bytes()))?;
+                Origin::pickle_bytes(py, &bytes)
+            }
+        }
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        py.detach(|| self.0.save(&path)).map_err(to_python)
+        guard::on_trie(py, &self.0, || self.0.save(&path))
     }
 
     #[getter]
@@ -128,8 +127,8 @@ impl Trie {
     }
 
     #[getter]
-    fn nbytes(&self) -> usize {
-        self.0.key_bytes()
+    fn nbytes(&self, py: Python<'_>) -> PyResult<usize> {
+        guard::on_trie(py, &self.0, || Ok(self.0.key_bytes()))
     }
 
     #[getter]
@@ -149,7 +148,8 @@ impl Trie {
     fn start(&self, batch: Count) -> PyResult<TrieStates> {
         let batch = batch.get("batch")?;
         arrays::affordable::<Span>("batch", batch, 1)?;
-        Ok(self.states(self.0.start(batch)))
+        let states = guard::on_trie_attached(&self.0, || Ok(self.0.start(batch)))?;
+        Ok(self.states(states))
     }
 
     #[pyo3(signature = (packed, depth=None))]
@@ -157,11 +157,11 @@ impl Trie {
         let keys = sid::packed(self.0.layout(), "packed", packed)?;
         let depth = depth.map_or(Ok(self.0.layout().levels()), |depth| depth.get("depth"))?;
         let keys = keys.as_slice()?;
-        let found = packed.py().detach(|| match self.0.layout().words() {
+        let found = guard::on_trie(packed.py(), &self.0, || match self.0.layout().words() {
             1 => self.0.find(keys, depth),
             _ => self.0.find(keys.as_chunks::<2>().0, depth),
         });
-        found.map(|states| self.states(states)).map_err(to_python)
+        found.map(|states| self.states(states))
     }
 
     fn lookup<'py>(&self, packed: &Bound<'py, PyAny>) -> PyResult<Ragged<'py, u32>> {
@@ -173,12 +173,11 @@ impl Trie {
             _ => self.0.lookup(keys.as_chunks::<2>().0),
         };
         // A few keys are found sooner than other threads could be let in.
-        let found = if keys.len() <= FEW_KEYS {
-            lookup()
+        let (values, offsets) = if keys.len() <= FEW_KEYS {
+            guard::on_trie_attached(&self.0, lookup)?
         } else {
-            py.detach(lookup)
+            guard::on_trie(py, &self.0, lookup)?
         };
-        let (values, offsets) = found.map_err(to_python)?;
         Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
     }
 
@@ -223,7 +222,8 @@ impl Trie {
     }
 
     fn item_set(&self, items: &Bound<'_, PyAny>) -> PyResult<ItemSet> {
-        let set = self.0.item_set(&integers("items", items)?);
+        let numbers = integers("items", items)?;
+        let set = guard::on_trie(items.py(), &self.0, || Ok(self.0.item_set(&numbers)))?;
         Ok(ItemSet {
             trie: Arc::clone(&self.0),
             set,
@@ -234,10 +234,10 @@ impl Trie {
     fn sids<'py>(&self, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, items) = (items.py(), integers("items", items)?);
         if self.0.layout().words() == 1 {
-            let sids = self.0.sids::<u64>(&items).map_err(to_python)?;
+            let sids = guard::on_trie(py, &self.0, || self.0.sids::<u64>(&items))?;
             return Ok(sids.into_pyarray(py).into_any());
         }
-        let sids = self.0.sids::<[u64; 2]>(&items).map_err(to_python)?;
+        let sids = guard::on_trie(py, &self.0, || self.0.sids::<[u64; 2]>(&items))?;
         Ok(sids
             .concat()
             .into_pyarray(py)
@@ -247,12 +247,14 @@ impl Trie {
 
     fn step(&self, states: &TrieStates, tokens: &Bound<'_, PyAny>) -> PyResult<TrieStates> {
         let (states, tokens) = (self.own(states)?, integers("tokens", tokens)?);
-        let next = self.0.step(states, &tokens).map_err(to_python)?;
+        let next = guard::on_trie_attached(&self.0, || self.0.step(states, &tokens))?;
         Ok(self.states(next))
     }
 
     fn count<'py>(&self, py: Python<'py>, states: &TrieStates) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        Ok(self.0.count(self.own(states)?).into_pyarray(py))
+        let states = self.own(states)?;
+        let counts = guard::on_trie_attached(&self.0, || Ok(self.0.count(states)))?;
+        Ok(counts.into_pyarray(py))
     }
 
     #[pyo3(signature = (states, *, exclude=None, allow=None, rows_per_group=1))]
@@ -266,13 +268,12 @@ impl Trie {
     ) -> PyResult<Ragged<'py, u32>> {
         let states = self.own(states)?;
         let limits = OwnedLimits::new(&self.0, exclude, allow)?;
-        let items = py.detach(|| {
+        let (values, offsets) = guard::on_trie(py, &self.0, || {
             if limits.is_empty() {
                 return Ok(self.0.items(states));
             }
             limits.with(|limits| self.0.items_within(states, rows_per_group, limits))
-        });
-        let (values, offsets) = items.map_err(to_python)?;
+        })?;
         Ok((values.into_pyarray(py), offsets.into_pyarray(py)))
     }
 
@@ -325,7 +326,7 @@ impl Trie {
         arrays::affordable::<[u64; 4]>("beam", states.len(), beam)?;
         let limits = OwnedLimits::new(&self.0, exclude, allow)?;
         let (log_probs, scores) = (log_probs.as_slice()?, scores.as_slice()?);
-        let beams = py.detach(|| {
+        let beams = guard::on_trie(py, &self.0, || {
             limits.with(|&limits| {
                 let step = BeamStep {
                     rows_per_group,
@@ -335,8 +336,7 @@ impl Trie {
                 };
                 self.0.beam_step(log_probs, states, scores, &step)
             })
-        });
-        let beams = beams.map_err(to_python)?;
+        })?;
         let (scores, parents, codes) = (beams.scores, beams.parents, beams.codes);
         let arrays = (
             scores.into_pyarray(py),
@@ -364,9 +364,9 @@ impl Trie {
         arrays::affordable::<u64>("k", states.len(), k)?;
         let limits = OwnedLimits::new(&self.0, exclude, allow)?;
         let scores = scores.as_slice()?;
-        let top =
-            py.detach(|| limits.with(|limits| self.0.top_items(states, scores, rows_per_group, k, limits)));
-        let (items, scores) = top.map_err(to_python)?;
+        let (items, scores) = guard::on_trie(py, &self.0, || {
+            limits.with(|limits| self.0.top_items(states, scores, rows_per_group, k, limits))
+        })?;
         let shape = [states.len() / rows_per_group, k];
         Ok((
             nearby::numbers(py, items, shape)?,
@@ -422,12 +422,15 @@ impl Trie {
         let states = self.own(states)?;
         let size = self.0.next_size(states).map_err(to_python)? as usize;
         let shape = [states.len(), size.div_ceil(per)];
-        let out = out.unwrap_or_else(|| PyArray2::<T>::zeros(py, shape, false).into_any());
+        let out = match out {
+            Some(out) => out,
+            None => arrays::zeros::<T, _>(py, shape)?.into_any(),
+        };
         let mut array = arrays::write::<T, Ix2>(&out, "out", "(states, tokens of the next level)")?;
         arrays::check_axis("out", 0, array.shape()[0], shape[0])?;
         arrays::check_axis("out", 1, array.shape()[1], shape[1])?;
         let rows = array.as_slice_mut()?;
-        py.detach(|| write(states, rows)).map_err(to_python)?;
+        guard::on_trie(py, &self.0, || write(states, rows))?;
         Ok(out)
     }
 
@@ -436,7 +439,7 @@ impl Trie {
         if Arc::ptr_eq(&self.0, &states.trie) {
             Ok(&states.states)
         } else {
-            Err(PyValueError::new_err(
+            Err(data_error(
                 "`states` belong to another trie: expected states of this one. Start again with its `start`",
             ))
         }
@@ -455,12 +458,22 @@ impl TrieStates {
     }
 
     #[getter]
-    fn dead<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
-        PyArray1::from_iter(py, self.states.spans().iter().map(|span| span.is_dead()))
+    fn dead<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<bool>>> {
+        let dead = arrays::zeros::<bool, _>(py, self.states.len())?;
+        for (dead, span) in dead
+            .readwrite()
+            .as_slice_mut()?
+            .iter_mut()
+            .zip(self.states.spans())
+        {
+            *dead = span.is_dead();
+        }
+        Ok(dead)
     }
 
     fn select(&self, rows: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let states = self.states.select(&integers("rows", rows)?).map_err(to_python)?;
+        let rows = integers("rows", rows)?;
+        let states = guard::on_trie_attached(&self.trie, || self.states.select(&rows))?;
         Ok(Self {
             trie: Arc::clone(&self.trie),
             states,
@@ -482,7 +495,7 @@ fn packed_and_layout<'py>(
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, SidLayout>)> {
     let read = || Some((source.getattr("packed").ok()?, source.getattr("layout").ok()?));
     let (packed, layout) = read().ok_or_else(|| {
-        PyTypeError::new_err(format!(
+        type_error(format!(
             "`source` has the wrong type: expected a SidTable, or packed SIDs together with their layout, got {}",
             source.get_type()
         ))
@@ -493,24 +506,25 @@ fn packed_and_layout<'py>(
 /// `value`, a one-dimensional array of any integers.
 pub(crate) fn integers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     let array = value.cast::<numpy::PyUntypedArray>().map_err(|_| {
-        PyTypeError::new_err(format!(
+        type_error(format!(
             "`{what}` has the wrong type: expected a NumPy array of integers, got {}",
             value.get_type()
         ))
     })?;
     let kind = array.dtype().kind();
     if kind != b'i' && kind != b'u' {
-        return Err(PyTypeError::new_err(format!(
+        return Err(type_error(format!(
             "`{what}` has the wrong dtype: expected integers, got {}",
             array.dtype()
         )));
     }
     if array.ndim() != 1 {
-        return Err(PyValueError::new_err(format!(
+        return Err(data_error(format!(
             "`{what}` has the wrong shape: expected one dimension, got {}",
             array.ndim()
         )));
     }
+    arrays::affordable::<i64>(what, array.len(), 2)?;
     let wide = value.call_method1("astype", ("int64",))?;
     Ok(wide.cast::<PyArrayDyn<i64>>()?.to_vec()?)
 }
@@ -519,7 +533,7 @@ pub(crate) fn integers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64
 pub(crate) fn item_numbers(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     let number = |item: i64| {
         u32::try_from(item).map_err(|_| {
-            PyValueError::new_err(format!(
+            data_error(format!(
                 "an item of `{what}` is out of range: expected 0 to {}, got {item}",
                 u32::MAX
             ))

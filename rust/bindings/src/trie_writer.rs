@@ -4,11 +4,11 @@
 
 use std::path::PathBuf;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sidkit_core::trie::TrieWriter as Core;
 
-use crate::error::to_python;
+use crate::error::{data_error, to_python};
+use crate::guard;
 use crate::sid::{self, SidLayout};
 use crate::trie::item_numbers;
 
@@ -47,27 +47,21 @@ impl TrieWriter {
         let items = items.map(|items| item_numbers("items", items)).transpose()?;
         let (keys, items) = (keys.as_slice()?, items.as_deref());
         let writer = self.writer.as_mut().ok_or_else(finished)?;
-        packed
-            .py()
-            .detach(|| match writer {
-                Writer::One(writer) => writer.push(keys, items),
-                Writer::Two(writer) => writer.push(keys.as_chunks::<2>().0, items),
-            })
-            .map_err(to_python)
+        guard::detached(packed.py(), || match writer {
+            Writer::One(writer) => writer.push(keys, items),
+            Writer::Two(writer) => writer.push(keys.as_chunks::<2>().0, items),
+        })
     }
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         let writer = self.writer.take().ok_or_else(finished)?;
-        py.detach(|| match writer {
+        guard::detached(py, || match writer {
             Writer::One(writer) => writer.finish(),
             Writer::Two(writer) => writer.finish(),
         })
-        .map_err(to_python)
     }
 }
 
 fn finished() -> PyErr {
-    PyValueError::new_err(
-        "the writer is finished: expected one call of finish(), at the end. Make a new writer",
-    )
+    data_error("the writer is finished: expected one call of finish(), at the end. Make a new writer")
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 use memmap2::{Mmap, MmapMut};
 
+use crate::memory;
+
 /// A number that a file holds in little-endian order.
 pub(crate) trait Number: Pod + PartialEq + Send + Sync {
     /// The number with these bytes; `bytes` is as long as a number.
@@ -53,6 +55,7 @@ enum Place<T> {
 impl<T: Number> Array<T> {
     /// Copies the numbers out of little-endian `bytes`.
     pub(crate) fn read(bytes: &[u8]) -> Self {
+        memory::check::<u8>(bytes.len());
         bytes
             .chunks_exact(size_of::<T>())
             .map(T::read_le)
@@ -63,11 +66,11 @@ impl<T: Number> Array<T> {
     /// So many numbers: zeros, and then what `fill` writes. Large arrays lie on large pages where the system has them, which
     /// take a tenth of the time to come by.
     pub(crate) fn filled(length: usize, fill: impl FnOnce(&mut [T])) -> Self {
-        if let Some(mut pages) = large_pages(length * size_of::<T>()) {
+        if let Some(mut pages) = large_pages(length.saturating_mul(size_of::<T>())) {
             fill(bytemuck::cast_slice_mut(&mut pages));
             return Self(Place::Pages(Arc::new(pages), PhantomData));
         }
-        let mut numbers = vec![T::zeroed(); length];
+        let mut numbers = memory::filled(T::zeroed(), length);
         fill(&mut numbers);
         Self(Place::Owned(numbers))
     }

@@ -31,6 +31,16 @@ pub enum Error {
     },
     /// Whoever watched the work said to stop it.
     Stopped,
+    /// A buffer could not be allocated. Ask for less, or in parts.
+    Memory {
+        /// Its size; `usize::MAX` if it does not fit the address space.
+        bytes: usize,
+    },
+    /// A state that this crate excludes: a defect of the crate, or a damaged file that was trusted.
+    Internal {
+        /// Message and place of the panic.
+        message: String,
+    },
     /// This CPU lacks the instructions of a kernel. Take one of [`crate::Kernel::available`].
     Kernel {
         /// The name of the kernel.
@@ -296,6 +306,18 @@ impl fmt::Display for Error {
             Self::Stopped => write!(
                 f,
                 "the work was stopped before it ended: expected to continue, got a stop. Nothing was made"
+            ),
+            Self::Memory { bytes: usize::MAX } => write!(
+                f,
+                "out of memory: expected a result that fits the address space, got more than 2^64 bytes. Ask for fewer results at once"
+            ),
+            Self::Memory { bytes } => write!(
+                f,
+                "out of memory: expected room for a buffer of {bytes} bytes, got none. Ask for fewer results at once"
+            ),
+            Self::Internal { message } => write!(
+                f,
+                "sidkit is in a state that should be impossible: expected no panic, got `{message}`. Please report this message and the call that led to it"
             ),
             Self::Kernel { name } => {
                 write!(f, "this CPU cannot run kernel {name:?}: expected one of")?;

@@ -23,6 +23,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::guard;
+
 /// A pool and the process whose threads it holds.
 struct Owned {
     process: u32,
@@ -49,6 +51,9 @@ pub fn for_each<T: Send>(threads: usize, tasks: impl Iterator<Item = T> + Send, 
 }
 
 /// As [`for_each`], with a scratch value that each thread makes once with `scratch` and keeps between its tasks.
+///
+/// Of more threads than the pool has, or than there are tasks, the rest is not used. Between tasks, a call of [`guard::run`]
+/// can be stopped.
 pub fn for_each_with<T: Send, S>(
     threads: usize,
     tasks: impl Iterator<Item = T> + Send,
@@ -56,6 +61,7 @@ pub fn for_each_with<T: Send, S>(
     work: impl Fn(&mut S, T) + Sync,
 ) {
     let threads = if threads == 0 { default_threads() } else { threads };
+    let threads = threads.min(tasks.size_hint().1.unwrap_or(usize::MAX));
     let pool = if threads > 1 {
         threads_of_this_process()
     } else {
@@ -63,23 +69,30 @@ pub fn for_each_with<T: Send, S>(
     };
     let Some(pool) = pool else {
         let mut scratch = scratch();
-        tasks.for_each(|task| work(&mut scratch, task));
+        for task in tasks {
+            work(&mut scratch, task);
+            guard::check();
+        }
         return;
     };
+    let flag = guard::flag();
     // The queue lives in this call only, so that no fork can leave it locked for anyone.
     let queue = Mutex::new(tasks);
     let drain = || {
         let mut scratch = scratch();
-        while let Some(task) = next(&queue) {
+        while !guard::stopped()
+            && let Some(task) = next(&queue)
+        {
             work(&mut scratch, task);
         }
     };
     pool.in_place_scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(|_| drain());
+        for _ in 1..threads.min(pool.current_num_threads() + 1) {
+            scope.spawn(|_| guard::on_behalf(flag.as_ref(), drain));
         }
         drain();
     });
+    guard::check();
 }
 
 /// Runs `operation` inside the pool, so that rayon's parallel iterators and sorts within it use our threads.

@@ -53,20 +53,29 @@ fn base<K: Key>() -> Trie {
     Trie::build(layout, &(0..6).map(key::<K>).collect::<Vec<_>>(), None).unwrap()
 }
 
-/// Five batches of different kinds; the state before each and after the last.
+/// Number of bytes the header of a journal takes.
+const HEADER: usize = 88;
+
+/// Five batches of different kinds: removed items and added ones.
+const BATCHES: [(&[i64], &[u32]); 5] = [
+    (&[], &[6, 7, 8]),
+    (&[1], &[]),
+    (&[7, 0], &[9]),
+    (&[2], &[2, 1]),
+    (&[1, 9], &[7]),
+];
+
+/// The state before each of the batches and after the last.
 fn write<K: Key>(path: &Path) -> Vec<Arc<Trie>> {
+    write_some::<K>(path, BATCHES.len())
+}
+
+fn write_some<K: Key>(path: &Path, batches: usize) -> Vec<Arc<Trie>> {
     LiveTrie::create(path, &base::<K>(), false).unwrap();
     let (live, torn) = LiveTrie::open(path, false, false).unwrap();
     assert_eq!(torn, 0);
     let mut states = vec![live.snapshot()];
-    let batches: [(&[i64], &[u32]); 5] = [
-        (&[], &[6, 7, 8]),
-        (&[1], &[]),
-        (&[7, 0], &[9]),
-        (&[2], &[2, 1]),
-        (&[1, 9], &[7]),
-    ];
-    for (round, (removed, items)) in batches.into_iter().enumerate() {
+    for (round, (removed, items)) in BATCHES.into_iter().take(batches).enumerate() {
         let keys: Vec<K> = items.iter().map(|&item| key(item + 20 * round as u32)).collect();
         live.apply(&Batch {
             removed,
@@ -108,39 +117,91 @@ fn holds_every_batch_with_either_width_of_keys() {
 }
 
 #[test]
-fn a_journal_cut_at_any_byte_holds_the_whole_batches_before() {
+fn a_batch_that_was_never_finished_is_cut_off() {
     let folder = Temporary::new();
     let states = write::<u64>(&folder.0);
     let path = folder.0.join("journal");
     let journal = fs::read(&path).unwrap();
     let records = records(&journal);
-    assert_eq!((records.len(), records[0]), (6, 40));
+    assert_eq!((records.len(), records[0]), (6, HEADER));
+    let base = fs::read(folder.0.join("base-00000000000000000000.sidx")).unwrap();
+    for whole in 0..5 {
+        // The journal as it was after so many batches, and a part of the next record.
+        let before = journal_after(whole);
+        for length in records[whole]..records[whole + 1] {
+            let _ = fs::remove_dir_all(&folder.0);
+            fs::create_dir(&folder.0).unwrap();
+            fs::write(folder.0.join("base-00000000000000000000.sidx"), &base).unwrap();
+            fs::write(&path, [&before, &journal[records[whole]..length]].concat()).unwrap();
+            let (trie, torn, batches) = open(&folder.0).unwrap();
+            assert_eq!(
+                (&trie, batches),
+                (&states[whole], whole as u64),
+                "cut at {length}"
+            );
+            assert_eq!(torn, (length - records[whole]) as u64);
+            assert_eq!(fs::read(&path).unwrap().len(), records[whole]);
+            // What comes next takes the place of what was cut off.
+            let (live, _) = LiveTrie::open(&folder.0, false, false).unwrap();
+            live.apply(&Batch::<u64> {
+                removed: &[3],
+                keys: &[],
+                items: &[],
+            })
+            .unwrap();
+            let after = live.snapshot();
+            drop(live);
+            assert_eq!(open(&folder.0).unwrap(), (after, 0, whole as u64 + 1));
+        }
+    }
+}
+
+/// The bytes of the journal after so many of the batches of `write`.
+fn journal_after(batches: usize) -> Vec<u8> {
+    let folder = Temporary::new();
+    write_some::<u64>(&folder.0, batches);
+    fs::read(folder.0.join("journal")).unwrap()
+}
+
+#[test]
+fn acknowledged_batches_are_never_missing_in_silence() {
+    let folder = Temporary::new();
+    let states = write::<u64>(&folder.0);
+    let path = folder.0.join("journal");
+    let journal = fs::read(&path).unwrap();
+    let records = records(&journal);
     for length in 0..journal.len() {
         fs::write(&path, &journal[..length]).unwrap();
-        if length < 40 {
-            damaged(&folder.0);
-            continue;
+        if length < records[4] {
+            let problem = damaged(&folder.0);
+            assert!(
+                length < HEADER || problem.contains("batch 5 was acknowledged"),
+                "{problem}"
+            );
+            assert_eq!(fs::read(&path).unwrap(), journal[..length]);
+        } else {
+            // The last batch may be unfinished, which is reported.
+            let (trie, torn, batches) = open(&folder.0).unwrap();
+            assert_eq!((&trie, batches), (&states[4], 4));
+            assert_eq!(torn, (journal.len() - records[4]) as u64);
+            assert_eq!(open(&folder.0).unwrap(), (trie, 0, 4));
         }
-        let whole = records.iter().filter(|&&end| end <= length).count() - 1;
-        let (trie, torn, batches) = open(&folder.0).unwrap();
-        assert_eq!(
-            (&trie, batches),
-            (&states[whole], whole as u64),
-            "cut at {length}"
+    }
+    // Over the border of the last two batches, and from the last but one to the end.
+    for (from, to) in [(records[4] - 12, records[4] + 12), (records[3], journal.len())] {
+        let mut zeroed = journal.clone();
+        zeroed[from..to].fill(0);
+        fs::write(&path, &zeroed).unwrap();
+        let problem = damaged(&folder.0);
+        assert!(
+            problem.contains(&format!("byte {}", records[3]))
+                || problem.contains(&format!("bytes {}", records[3])),
+            "{problem}"
         );
-        assert_eq!(torn, (length - records[whole]) as u64);
-        assert_eq!(fs::read(&path).unwrap(), journal[..records[whole]]);
-        // What comes next takes the place of what was cut off.
-        let (live, _) = LiveTrie::open(&folder.0, false, false).unwrap();
-        live.apply(&Batch::<u64> {
-            removed: &[3],
-            keys: &[],
-            items: &[],
-        })
-        .unwrap();
-        let after = live.snapshot();
-        drop(live);
-        assert_eq!(open(&folder.0).unwrap(), (after, 0, whole as u64 + 1));
+        assert!(
+            problem.starts_with("batch 4 of the journal is damaged"),
+            "{problem}"
+        );
     }
 }
 
@@ -156,11 +217,14 @@ fn a_journal_with_a_changed_byte_is_a_prefix_or_an_error() {
             let mut changed = journal.clone();
             changed[at] ^= flip;
             fs::write(&path, &changed).unwrap();
-            if at < last {
+            if (64..HEADER).contains(&at) {
+                // A crash may leave the last acknowledgment so; all batches are whole.
+                assert_eq!(open(&folder.0).unwrap(), (Arc::clone(&states[5]), 0, 5));
+            } else if at < last {
                 // Batches that were on the disk are never dropped in silence.
                 let problem = damaged(&folder.0);
                 assert!(
-                    at < 40 || problem.contains("and batch 5 follows") || problem.contains("follows it"),
+                    at < HEADER || problem.contains("and batch 5 follows") || problem.contains("follows it"),
                     "{problem}"
                 );
                 assert_eq!(fs::read(&path).unwrap(), changed);
@@ -171,6 +235,75 @@ fn a_journal_with_a_changed_byte_is_a_prefix_or_an_error() {
             }
         }
     }
+}
+
+#[test]
+fn recovery_keeps_every_intact_batch() {
+    for lost in 0..5 {
+        let folder = Temporary::new();
+        write::<u64>(&folder.0);
+        let path = folder.0.join("journal");
+        let journal = fs::read(&path).unwrap();
+        let records = records(&journal);
+        let mut changed = journal.clone();
+        changed[records[lost] + 50] ^= 1;
+        fs::write(&path, &changed).unwrap();
+        let (live, skipped) = LiveTrie::recover(&folder.0, false).unwrap();
+        assert_eq!(skipped[0].place, records[lost]..records[lost + 1]);
+        let named = format!("batch {} is damaged or missing", lost + 1);
+        assert!(skipped.iter().any(|part| part.problem == named), "{skipped:?}");
+        assert_eq!(live.batches(), 5);
+        let items = |lost: usize| -> Vec<u32> {
+            let kept = BATCHES.iter().enumerate().filter(|&(batch, _)| batch != lost);
+            let mut items: Vec<u32> = (0..6).collect();
+            for (_, (removed, added)) in kept {
+                items.retain(|&item| !removed.contains(&i64::from(item)) && !added.contains(&item));
+                items.extend_from_slice(added);
+            }
+            items.sort_unstable();
+            items
+        };
+        let trie = live.snapshot();
+        let mut found = trie.items(&trie.start(1)).0;
+        found.sort_unstable();
+        assert_eq!(found, items(lost));
+        drop(live);
+        assert_eq!(open(&folder.0).unwrap(), (trie, 0, 5));
+        assert_eq!(fs::read(folder.0.join("journal.damaged")).unwrap(), changed);
+        // An intact one stays as it is.
+        let (live, skipped) = LiveTrie::recover(&folder.0, false).unwrap();
+        assert_eq!((live.batches(), skipped), (5, vec![]));
+    }
+}
+
+#[test]
+fn recovery_without_a_header_and_of_moved_records() {
+    let folder = Temporary::new();
+    let states = write::<u64>(&folder.0);
+    let path = folder.0.join("journal");
+    let journal = fs::read(&path).unwrap();
+    let at = records(&journal);
+    let moved = [
+        &[7; HEADER][..],
+        &journal[at[3]..at[4]],
+        &journal[at[0]..at[3]],
+        b"rubbish",
+        &journal[at[0]..at[1]],
+        &journal[at[4]..],
+    ];
+    fs::write(&path, moved.concat()).unwrap();
+    damaged(&folder.0);
+    let (live, skipped) = LiveTrie::recover(&folder.0, false).unwrap();
+    let problems: Vec<_> = skipped.iter().map(|part| &part.problem[..]).collect();
+    assert_eq!(
+        problems,
+        [
+            "the header is damaged; the newest base stands for it",
+            "no batch is whole here",
+            "batch 1 is a copy, or in the base",
+        ]
+    );
+    assert_eq!((live.snapshot(), live.batches()), (Arc::clone(&states[5]), 5));
 }
 
 #[test]
@@ -206,9 +339,12 @@ fn records_of_another_journal_or_out_of_order_are_not_taken() {
     let state = live.snapshot();
     drop(live);
     let header = fs::read(&path).unwrap();
-    assert_eq!(header.len(), 40);
-    fs::write(&path, [&header[..], &journal[40..]].concat()).unwrap();
-    assert_eq!(open(&folder.0).unwrap(), (state, (journal.len() - 40) as u64, 5));
+    assert_eq!(header.len(), HEADER);
+    fs::write(&path, [&header[..], &journal[HEADER..]].concat()).unwrap();
+    assert_eq!(
+        open(&folder.0).unwrap(),
+        (state, (journal.len() - HEADER) as u64, 5)
+    );
 }
 
 #[test]
@@ -228,6 +364,7 @@ fn compaction_is_one_moment() {
         (&live.snapshot(), live.pending(), live.batches()),
         (last, (0, 0), 5)
     );
+    let header = fs::read(folder.0.join("journal")).unwrap();
     // The base it reads now is mapped; batches go on over it, with the next number.
     live.apply(&Batch::<u64> {
         removed: &[3],
@@ -241,10 +378,7 @@ fn compaction_is_one_moment() {
     assert_eq!(open(&folder.0).unwrap(), (after, 0, 6));
 
     // Interrupted before the new journal was in its place: the old base and journal are as they were.
-    let (new, header) = (
-        fs::read(folder.0.join(new_base)).unwrap(),
-        fs::read(folder.0.join("journal")).unwrap()[..40].to_vec(),
-    );
+    let new = fs::read(folder.0.join(new_base)).unwrap();
     for left in [
         "base-00000000000000000005.sidx",
         "base-00000000000000000005.sidx.77.tmp",

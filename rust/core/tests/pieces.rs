@@ -51,7 +51,7 @@ proptest! {
     #[test]
     fn segments_are_those_of_one_merge_at_a_time((histories, seeds) in worlds(), count in 0..20_usize) {
         let (actions, offsets) = flat(&histories);
-        let merges = learn(&actions, WIDTH, &offsets, BASE, count, &mut || true).unwrap();
+        let merges = learn(&actions, WIDTH, &offsets, BASE, count).unwrap();
         let shuffled = shuffle(&actions, WIDTH, &offsets, &seeds).unwrap();
         let places: Vec<i64> = offsets.iter().map(|place| place * WIDTH as i64).collect();
         let (pieces, ends) = segment(&shuffled, &places, &merges, BASE).unwrap();

@@ -1,17 +1,23 @@
 //! Trie files that were changed and sealed again, so that their checksum holds: the content itself must be refused, or be
-//! that of a trie. Never a panic, a hang, or memory out of proportion to the file.
+//! that of a trie. Never a panic, a hang, or memory out of proportion to the file. Trusted files may give wrong answers, but
+//! nothing worse than an error.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use sidkit_core::trie::Storage;
-use sidkit_core::{Error, SidLayout, Trie};
+use sidkit_core::trie::live::{Batch, LiveTrie};
+use sidkit_core::trie::{BeamStep, Limits, Storage};
+use sidkit_core::{Error, Result, SidLayout, Trie, guard};
 use xxhash_rust::xxh3::xxh3_64;
 
 thread_local! {
     /// Number of bytes this thread has asked for since it was last set to 0.
     static ASKED: Cell<usize> = const { Cell::new(0) };
+    /// The most of them at once.
+    static MOST: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -20,6 +26,7 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ASKED.with(|asked| asked.set(asked.get() + layout.size()));
+        MOST.with(|most| most.set(most.get().max(layout.size())));
         // SAFETY: the caller's promises are those that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
@@ -98,6 +105,7 @@ fn read(bytes: &[u8]) -> bool {
         Err(other) => panic!("{other:?}"),
         Ok(trie) => {
             walk(&trie);
+            assert!(trie.to_bytes() == bytes, "a trie has one encoding");
             true
         }
     }
@@ -191,6 +199,175 @@ fn cut_or_lengthened_anywhere() {
             assert!(!read(&changed));
         }
     }
+}
+
+thread_local! {
+    /// When a query should be done.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Asks everything of a trie from a trusted file; false if it does not open. No query may take long or much memory.
+fn trust(bytes: &[u8]) -> bool {
+    let Ok(trie) = Trie::from_bytes(bytes, true) else {
+        return false;
+    };
+    let trie = Arc::new(trie);
+    let items: Vec<i64> = (0..40).collect();
+    let exclusion = trie.exclusion(&items, &[0, 40]).unwrap();
+    for query in 0..11 {
+        DEADLINE.set(Some(Instant::now() + Duration::from_secs(10)));
+        MOST.set(0);
+        let late = || DEADLINE.get().is_some_and(|deadline| Instant::now() > deadline);
+        let answer = guard::run(Some(late), || match trie.layout().words() {
+            1 => ask::<u64>(&trie, query, &items, &exclusion),
+            _ => ask::<[u64; 2]>(&trie, query, &items, &exclusion),
+        });
+        assert_ne!(answer, Err(Error::Stopped), "query {query} does not end");
+        let most = MOST.get();
+        assert!(
+            most < 1024 * bytes.len() + (1 << 20),
+            "query {query} asked for {most} bytes"
+        );
+    }
+    true
+}
+
+/// One kind of query.
+fn ask<K: sidkit_core::sid::Key>(
+    trie: &Arc<Trie>,
+    query: usize,
+    items: &[i64],
+    exclusion: &sidkit_core::trie::Exclusion,
+) -> Result<()> {
+    let highest = trie.layout().prefix_range(&[])?.into_inner().1;
+    let keys: Vec<K> = (0..40_u128)
+        .map(|part| K::from_u128(highest / 40 * part))
+        .collect();
+    let all = trie.item_set(items);
+    let limits = Limits {
+        exclude: Some(exclusion),
+        allow: &[&!&all],
+    };
+    match query {
+        0 => drop(trie.items(&trie.start(3))),
+        1 => drop(trie.lookup(&keys)?),
+        2 => drop(trie.sids::<K>(items)?),
+        3 => drop(trie.neighbours(items, 10)?),
+        4 => drop(trie.longest_prefix(&keys)?),
+        5 => drop(trie.sample(&trie.start(2), 5, 0)),
+        6 => drop(trie.items_of(&!&all)?),
+        7 => drop(
+            (0..=trie.layout().levels())
+                .map(|depth| trie.find(&keys, depth))
+                .collect::<Vec<_>>(),
+        ),
+        8 => {
+            let live = LiveTrie::new(Arc::clone(trie), false)?;
+            let (removed, _) = trie.items(&trie.start(1));
+            let removed: Vec<i64> = removed.iter().take(3).map(|&item| item.into()).collect();
+            let new: Vec<u32> = (u32::MAX - 5..u32::MAX).collect();
+            live.apply(&Batch {
+                removed: &removed,
+                keys: &keys[..5],
+                items: &new,
+            })?;
+            walk(&live.snapshot());
+        }
+        9 => drop(trie.items_within(&trie.start(1), 1, &limits)?),
+        _ => {
+            let mut states = trie.start(4);
+            let mut scores = vec![0.0; 4];
+            while let Ok(size) = trie.next_size(&states) {
+                let size = size as usize;
+                let log_probs = vec![0.0; 4 * size];
+                trie.allowed(&states, &mut vec![false; 4 * size])?;
+                trie.allowed_within(&states, 4, &limits, &mut vec![false; 4 * size])?;
+                trie.bitmask(&states, &mut vec![0; 4 * size.div_ceil(32)])?;
+                trie.count(&states);
+                let step = BeamStep {
+                    rows_per_group: 4,
+                    beam: 4,
+                    limits,
+                    renormalize: true,
+                };
+                trie.beam_step(&log_probs, &states, &scores, &step)?;
+                let step = BeamStep {
+                    limits: Limits::default(),
+                    renormalize: false,
+                    ..step
+                };
+                let beams = trie.beam_step(&log_probs, &states, &scores, &step)?;
+                (states, scores) = (beams.states, beams.scores);
+            }
+            trie.top_items(&states, &scores, 4, 5, &limits)?;
+        }
+    }
+    Ok(())
+}
+
+/// For as many seconds as the variable says, or a few thousand files: `SIDKIT_SECONDS=600 cargo test --profile checked --test
+/// trie_damage campaign`.
+#[test]
+fn campaign_of_changed_files() {
+    guard::note_panics();
+    let seconds = std::env::var("SIDKIT_SECONDS")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok());
+    let end = seconds.map(|seconds: f64| Instant::now() + Duration::from_secs_f64(seconds));
+    let files = files();
+    let mut state = std::env::var("SIDKIT_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1_u64);
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (u128::from(state.wrapping_mul(0x2545_f491_4f6c_dd1d)) * below as u128 >> 64) as usize
+    };
+    let (mut tried, mut verified, mut trusted) = (0_u64, 0_u64, 0_u64);
+    while end.map_or(tried < 3000, |end| Instant::now() < end) {
+        let mut changed = files[random(files.len())].clone();
+        for _ in 0..=random(3) {
+            let at = 8 + random(changed.len() - 8);
+            let length = (1 + random(64)).min(changed.len() - at);
+            match random(6) {
+                0 => changed[at] ^= 1 << random(8),
+                1 | 2 => {
+                    let width = 1 << random(4);
+                    let number = [
+                        0,
+                        1,
+                        63,
+                        64,
+                        255,
+                        256,
+                        511,
+                        1 << 31,
+                        u64::from(u32::MAX),
+                        u64::MAX,
+                    ][random(10)];
+                    let at = at / width * width;
+                    let width = width.min(changed.len() - at);
+                    changed[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
+                }
+                3 => changed[at..at + length].fill(0),
+                4 => changed[at..at + length]
+                    .iter_mut()
+                    .for_each(|byte| *byte = random(256) as u8),
+                _ => {
+                    let from = random(changed.len() - length);
+                    changed.copy_within(from..from + length, at);
+                }
+            }
+        }
+        seal(&mut changed);
+        tried += 1;
+        verified += u64::from(read(&changed));
+        trusted += u64::from(trust(&changed));
+    }
+    assert!(trusted > tried / 4);
+    eprintln!("{tried} changed files, of which {verified} are verified and {trusted} open if trusted");
 }
 
 proptest! {

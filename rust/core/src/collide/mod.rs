@@ -20,7 +20,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
+use crate::guard::{self, Steps};
 use crate::hash::mix64;
+use crate::memory;
 
 mod nearest;
 mod sinkhorn;
@@ -39,9 +41,10 @@ pub const UNPLACED: u32 = u32::MAX;
 #[must_use]
 pub fn ranks<K: Copy + Ord>(keys: &[K]) -> Vec<u32> {
     assert!(u32::try_from(keys.len()).is_ok(), "at most 2^32 - 1 keys");
-    let mut order: Vec<(K, u32)> = keys.iter().zip(0..).map(|(&key, row)| (key, row)).collect();
-    order.sort_unstable();
-    let mut ranks = vec![0; keys.len()];
+    let mut order: Vec<(K, u32)> = memory::with_capacity(keys.len());
+    order.extend(keys.iter().zip(0..).map(|(&key, row)| (key, row)));
+    guard::sort(&mut order);
+    let mut ranks = memory::filled(0, keys.len());
     for group in order.chunk_by(|a, b| a.0 == b.0) {
         for (rank, &(_, row)) in (0..).zip(group) {
             ranks[row as usize] = rank;
@@ -73,8 +76,10 @@ pub fn first<K: Copy + Eq + Hash>(
     let mut counts = occupancy(occupied);
     let mut placed = vec![UNPLACED; items];
     let mut waiting: Vec<usize> = (0..items).collect();
+    let mut steps = Steps::default();
     for choice in 0..choices {
         waiting.retain(|&item| {
+            steps.step();
             let full = counts.entry(preferred[item * choices + choice]).or_insert(0);
             if *full >= capacity {
                 return true;
@@ -103,8 +108,11 @@ fn rows<K>(preferred: &[K], choices: usize) -> usize {
 
 /// The number of items of each occupied key.
 fn occupancy<K: Copy + Eq + Hash>(occupied: &[K]) -> Counts<K> {
+    memory::check::<(K, u64)>(occupied.len());
     let mut counts = Counts::with_capacity_and_hasher(occupied.len(), BuildHasherDefault::default());
+    let mut steps = Steps::default();
     for &key in occupied {
+        steps.step();
         *counts.entry(key).or_insert(0) += 1;
     }
     counts

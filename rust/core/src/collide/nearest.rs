@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hash};
 
 use super::{Mixed, UNPLACED, occupancy, rows};
+use crate::guard::Steps;
 
 /// An item that holds a code: its cost, its number, and the place of the code among its preferred ones.
 #[derive(Clone, Copy)]
@@ -58,6 +59,7 @@ pub fn nearest<K: Copy + Eq + Hash>(
     let counts = occupancy(occupied);
     let mut held: HashMap<K, BinaryHeap<Holder>, BuildHasherDefault<Mixed>> = HashMap::default();
     let mut placed = vec![UNPLACED; items];
+    let mut steps = Steps::default();
     for newcomer in 0..items {
         let mut asking = Some(Holder {
             cost: 0.0,
@@ -65,6 +67,7 @@ pub fn nearest<K: Copy + Eq + Hash>(
             choice: 0,
         });
         while let Some(Holder { item, choice, .. }) = asking {
+            steps.step();
             if choice as usize >= choices {
                 placed[item] = UNPLACED;
                 break;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash};
 
 use super::{Mixed, UNPLACED, occupancy, rows};
+use crate::guard::Steps;
+use crate::memory;
 
 /// Settings of [`sinkhorn`].
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +44,16 @@ pub fn sinkhorn<K: Copy + Eq + Hash>(
     if preferred.is_empty() {
         return vec![UNPLACED; items];
     }
+    // Weights, columns, their order, and the numbers of the keys.
+    memory::check::<[u64; 5]>(preferred.len());
     let counts = occupancy(occupied);
+    let mut steps = Steps::default();
     let mut numbers: HashMap<K, usize, BuildHasherDefault<Mixed>> = HashMap::default();
     let mut room: Vec<u32> = Vec::new();
     let columns: Vec<usize> = preferred
         .iter()
         .map(|&key| {
+            steps.step();
             *numbers.entry(key).or_insert_with(|| {
                 room.push(capacity.saturating_sub(counts.get(&key).copied().unwrap_or(0)));
                 room.len() - 1
@@ -74,6 +80,7 @@ pub fn sinkhorn<K: Copy + Eq + Hash>(
             .chunks_exact_mut(choices)
             .zip(columns.chunks_exact(choices))
         {
+            steps.step();
             let sum: f64 = row.iter().sum();
             for (weight, &column) in row.iter_mut().zip(columns) {
                 *weight = if sum > 0.0 { *weight / sum } else { 0.0 };
@@ -104,7 +111,9 @@ fn extra(costs: &[f64], choices: usize) -> Vec<f64> {
 /// Assigns codes by weight; those without weight come last, in the order of preference.
 fn rounded(weights: &[f64], columns: &[usize], mut room: Vec<u32>, choices: usize) -> Vec<u32> {
     let mut order: Vec<usize> = (0..weights.len()).collect();
+    let mut steps = Steps::default();
     order.sort_unstable_by(|&a, &b| {
+        steps.step();
         let by_weight = weights[b].total_cmp(&weights[a]);
         let rank = |pick: usize| (if weights[pick] > 0.0 { 0 } else { pick % choices }, pick);
         by_weight.then_with(|| rank(a).cmp(&rank(b)))

@@ -14,7 +14,7 @@ mod sums;
 use crate::assign::distance;
 use crate::assign::drift::Nearest;
 use crate::rng::Rng;
-use crate::{Codebooks, Error, Result, assign, codebook, pool};
+use crate::{Codebooks, Error, Result, assign, codebook, guard, pool};
 
 pub use init::{choose_parallel, places_parallel, sample, start};
 pub use shard::{Far, Shard};
@@ -145,6 +145,7 @@ fn check(rows: &[f32], dim: usize, options: &Options) -> Result<()> {
 type Watch<'a> = &'a mut dyn FnMut() -> bool;
 
 fn keep_going(watch: Watch<'_>) -> Result<()> {
+    guard::check();
     if watch() { Ok(()) } else { Err(Error::Stopped) }
 }
 

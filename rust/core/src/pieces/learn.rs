@@ -7,6 +7,7 @@ use std::collections::{BinaryHeap, HashMap};
 use super::history::History;
 use super::pair::{PairMap, key};
 use super::{Merge, check_tokens, check_vocabulary, rows};
+use crate::guard::{self, Steps};
 use crate::{Error, Result};
 
 /// State of a pair.
@@ -24,19 +25,16 @@ struct Known {
 /// smallest tokens) in all histories, and counts again only those that had it. Stops early when no pair is left.
 ///
 /// `actions` has the tokens of all actions, `offsets` the first action of each history and, at the end, their number.
-/// `keep_going` is asked before every merge.
 ///
 /// # Errors
 ///
-/// [`Error::Length`] or [`Error::Range`] if the arrays do not fit each other, [`Error::Stopped`] if `keep_going`
-/// says no.
+/// [`Error::Length`] or [`Error::Range`] if the arrays do not fit each other.
 pub fn learn(
     actions: &[u32],
     width: usize,
     offsets: &[i64],
     base: usize,
     merges: usize,
-    keep_going: &mut dyn FnMut() -> bool,
 ) -> Result<Vec<Merge>> {
     if width == 0 {
         return Err(Error::Range {
@@ -56,6 +54,7 @@ pub fn learn(
     let mut counts = Counts::default();
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for (number, history) in histories.iter().enumerate() {
+        guard::check();
         counted(history, &mut after);
         counts.change(number as u32, &[], &after);
     }
@@ -63,9 +62,7 @@ pub fn learn(
     let mut found = Vec::new();
     let mut made = HashMap::new();
     while found.len() < merges {
-        if !keep_going() {
-            return Err(Error::Stopped);
-        }
+        guard::check();
         let Some((pair, mut affected)) = counts.take_best() else {
             break;
         };
@@ -77,10 +74,12 @@ pub fn learn(
         affected.sort_unstable();
         affected.dedup();
         for number in affected {
+            guard::check();
             let history = &mut histories[number as usize];
             counted(history, &mut before);
             after.clone_from(&before);
             while after.binary_search_by_key(&pair, |&(other, _)| other).is_ok() {
+                guard::check();
                 history.merge(pair, token);
                 counted(history, &mut after);
             }
@@ -141,9 +140,11 @@ impl Counts {
 
     /// Puts pairs into the queue whose counts have changed, and forgets those that are no more.
     fn queue_changed(&mut self) {
-        self.changed.sort_unstable();
+        guard::sort(&mut self.changed);
         self.changed.dedup();
+        let mut steps = Steps::default();
         for pair in self.changed.drain(..) {
+            steps.step();
             match self.known.entry(key(pair)) {
                 Entry::Occupied(entry) if entry.get().count <= 0 => {
                     entry.remove();

@@ -1,8 +1,9 @@
 //! Random orders of the features of actions: set permutation regularization.
 
 use super::rows;
+use crate::guard::Steps;
 use crate::rng::Rng;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// Puts the tokens of each action, `width` of them, in a random order.
 ///
@@ -31,8 +32,11 @@ pub fn shuffle(actions: &[u32], width: usize, offsets: &[i64], seeds: &[u64]) ->
             got: seeds.len(),
         });
     }
-    let mut shuffled = actions.to_vec();
+    let mut shuffled = memory::with_capacity(actions.len());
+    shuffled.extend_from_slice(actions);
+    let mut steps = Steps::default();
     for (row, &seed) in rows.into_iter().zip(seeds) {
+        steps.step();
         let mut rng = Rng::new(seed);
         for action in shuffled[row.start * width..row.end * width].chunks_exact_mut(width) {
             action.sort_unstable();

@@ -4,7 +4,7 @@ use super::Trie;
 use super::limits::{Limits, Permit};
 use super::walk::{Span, States};
 use crate::error::{Error, Result};
-use crate::pool;
+use crate::{guard, memory, pool};
 
 /// Options of a step of a batch of beams.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ impl Trie {
                 problem: "a beam keeps at least 1 prefix",
             });
         }
-        let mut beams = vec![Slot::default(); groups * step.beam];
+        let mut beams = memory::filled(Slot::default(), memory::product::<Slot>(groups, step.beam));
         let group_of = |group: usize| {
             let first = group * step.rows_per_group;
             let rows = first..first + step.rows_per_group;
@@ -122,9 +122,14 @@ impl Trie {
         if let Some(row) = scores.iter().position(|score| score.is_nan()) {
             return Err(Error::NotFinite { what: "scores", row });
         }
-        let (mut items, mut kept) = (vec![-1; groups * k], vec![f32::NEG_INFINITY; groups * k]);
+        let places = memory::product::<i64>(groups, k);
+        let (mut items, mut kept) = (
+            memory::filled(-1, places),
+            memory::filled(f32::NEG_INFINITY, places),
+        );
         let mut order: Vec<usize> = Vec::new();
         for group in 0..groups {
+            guard::check();
             let permit = limits.group(group);
             order.clear();
             order.extend(group * rows_per_group..(group + 1) * rows_per_group);
@@ -346,14 +351,19 @@ fn log_sum(log_probs: &[f32], codes: impl Iterator<Item = usize> + Clone) -> f64
 
 fn gather(depth: usize, beams: &[Slot]) -> Beams {
     Beams {
-        scores: beams.iter().map(|slot| slot.score).collect(),
-        parents: beams.iter().map(|slot| slot.parent as i64).collect(),
-        codes: beams.iter().map(|slot| i64::from(slot.code)).collect(),
+        scores: each(beams, |slot| slot.score),
+        parents: each(beams, |slot| slot.parent as i64),
+        codes: each(beams, |slot| i64::from(slot.code)),
         states: States {
             depth,
-            spans: beams.iter().map(|slot| slot.span).collect(),
+            spans: each(beams, |slot| slot.span),
         },
     }
+}
+
+fn each<T>(beams: &[Slot], part: impl Fn(&Slot) -> T) -> Vec<T> {
+    memory::check::<T>(beams.len());
+    beams.iter().map(part).collect()
 }
 
 fn check_length(what: &'static str, expected: usize, got: usize) -> Result<()> {

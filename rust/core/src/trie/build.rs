@@ -2,9 +2,10 @@
 
 use super::bits::Bits;
 use super::keys::{Keys, Storage};
-use super::{Shelves, Trie};
+use super::{Shelves, Trie, Verified};
 use crate::error::{Error, Result};
 use crate::sid::{Key, SidLayout};
+use crate::{guard, memory};
 
 /// Positions and slots are 32 bits wide, and one value beyond the last must exist.
 pub(super) const MOST_ITEMS: usize = u32::MAX as usize - 1;
@@ -45,12 +46,9 @@ impl Trie {
             check_distinct(items)?;
         }
         let item = |row: usize| items.map_or(row as u32, |items| items[row]);
-        let mut pairs: Vec<(K, u32)> = keys
-            .iter()
-            .enumerate()
-            .map(|(row, &key)| (key, item(row)))
-            .collect();
-        pairs.sort_unstable();
+        let mut pairs: Vec<(K, u32)> = memory::with_capacity(keys.len());
+        pairs.extend(keys.iter().enumerate().map(|(row, &key)| (key, item(row))));
+        guard::sort(&mut pairs);
 
         let items = pairs.iter().map(|&(_, item)| item).collect::<Vec<_>>();
         let mut keys: Vec<K> = pairs.into_iter().map(|(key, _)| key).collect();
@@ -60,6 +58,7 @@ impl Trie {
             keys: Keys::build(&layout, &keys, storage),
             shelves: Shelves::new(firsts, items.into()),
             layout,
+            verified: Verified(true),
         })
     }
 }
@@ -77,8 +76,9 @@ fn firsts_of_runs<K: Key>(sorted: &[K]) -> Option<Bits> {
 }
 
 pub(super) fn check_distinct(items: &[u32]) -> Result<()> {
-    let mut sorted = items.to_vec();
-    sorted.sort_unstable();
+    let mut sorted = memory::with_capacity(items.len());
+    sorted.extend_from_slice(items);
+    guard::sort(&mut sorted);
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(()),
         Some(pair) => Err(Error::RepeatedItem { item: pair[0] }),

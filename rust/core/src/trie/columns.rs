@@ -12,6 +12,8 @@ use super::level::Level;
 use super::prefetch::{TOGETHER, prefetch, prefetch_run};
 use super::walk::Span;
 use crate::array::Array;
+use crate::guard::{self, Steps};
+use crate::memory;
 use crate::sid::{Key, SidLayout};
 
 /// Sorted distinct keys.
@@ -106,8 +108,10 @@ impl Columns {
         let head = head_levels(layout, keys.len());
         let rest = layout.bits_below(head);
         let slots = 1_usize << (layout.total_bits() - rest);
-        let mut directory = vec![0_u32; slots + 1];
+        let mut directory = memory::filled(0_u32, slots + 1);
+        let mut steps = Steps::default();
         for key in keys {
+            steps.step();
             let slot = key.to_u128().checked_shr(rest).unwrap_or(0) as usize;
             directory[slot + 1] += 1;
         }
@@ -117,6 +121,7 @@ impl Columns {
             *entry = total;
         }
         let column = |level| {
+            guard::check();
             let tokens = keys.iter().map(|&key| layout.token(key, level));
             Column::of(layout.sizes()[level], tokens)
         };
@@ -157,7 +162,9 @@ impl Columns {
             let mut next = Vec::new();
             let block = 1 << block_bits(self.sizes[depth]);
             with_tokens!(&self.tail[depth - self.head()], tokens => {
+                let mut steps = Steps::default();
                 for span in states {
+                    steps.step();
                     let run = &tokens[span.lo as usize..span.hi as usize];
                     if span.hi - span.lo > block {
                         mark(run, fan.add(span.lo));

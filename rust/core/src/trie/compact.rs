@@ -16,6 +16,7 @@ use super::fan::{Fan, row_words};
 use super::prefetch::{TOGETHER, prefetch};
 use super::walk::Span;
 use crate::array::Array;
+use crate::guard::Steps;
 use crate::sid::{Key, SidLayout};
 
 /// Sorted distinct keys.
@@ -42,7 +43,9 @@ impl Compact {
         let low_bits = low_bits(layout, keys.len());
         let mut low = vec![0_u64; low_words(low_bits, keys.len())];
         let mut high = vec![0_u64; (keys.len() + high_values(layout, low_bits)).div_ceil(64)];
+        let mut steps = Steps::default();
         for (position, key) in keys.iter().enumerate() {
+            steps.step();
             let key = key.to_u128();
             put(&mut low, position as u64 * u64::from(low_bits), low_bits, key);
             let one = shr(key, low_bits) as usize + position;
@@ -82,12 +85,14 @@ impl Compact {
         for (level, fan) in fans.iter_mut().enumerate() {
             let mut rows = fan.rows.to_vec();
             let mut position = 0;
+            let mut steps = Steps::default();
             while position < self.len {
+                steps.step();
                 let prefix = shr(self.key(position), self.layout.bits_below(level + 1));
                 let bits = self.layout.bits()[level];
                 let (row, code) = (shr(prefix, bits) as usize, prefix as usize & ((1 << bits) - 1));
                 rows[row * fan.words + code / 64] |= 1 << (code % 64);
-                position = self.after(prefix, level + 1);
+                position = self.after(prefix, level + 1).max(position + 1);
             }
             fan.rows = rows.into();
         }
@@ -153,7 +158,8 @@ impl Compact {
             for (key, span) in keys.iter().zip(spans) {
                 let low = key.to_u128() & mask(self.low_bits);
                 let (mut lo, mut hi) = (span.lo, span.hi);
-                while hi - lo > 8 {
+                // The limits cross if a trusted file is damaged.
+                while hi.saturating_sub(lo) > 8 {
                     let middle = lo.midpoint(hi);
                     (lo, hi) = if self.low_at(middle) <= low {
                         (middle, hi)
@@ -191,7 +197,9 @@ impl Compact {
         while position < span.hi {
             let key = self.key(position);
             mark(key);
-            position = self.after(shr(key, self.layout.bits_below(depth + 1)), depth + 1);
+            let after = self.after(shr(key, self.layout.bits_below(depth + 1)), depth + 1);
+            // Always behind it, unless a trusted file is damaged.
+            position = after.max(position + 1);
         }
     }
 
@@ -199,6 +207,13 @@ impl Compact {
     pub(super) fn key(&self, position: u32) -> u128 {
         let high = self.high.select_one(position as usize) - position as usize;
         shl(high as u128, self.low_bits) | self.low_at(position)
+    }
+
+    /// True if no bit is set behind the low bits of the last key.
+    pub(super) fn rest_is_zero(&self) -> bool {
+        let used = u64::from(self.len) * u64::from(self.low_bits);
+        let (full, part) = ((used / 64) as usize, used % 64);
+        self.low[full] >> part == 0 && self.low[full + 1..].iter().all(|&word| word == 0)
     }
 
     /// True if the last key, and so every key, has high bits that exist.

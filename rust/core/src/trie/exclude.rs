@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::live::Moved;
 use super::{Shelves, Trie};
 use crate::error::{Error, Result};
+use crate::guard::Steps;
 
 /// For each group of a batch, the slots of the items it must not get. It belongs to the trie that made it.
 #[derive(Clone, Debug)]
@@ -162,9 +163,13 @@ impl Trie {
             offsets: vec![0],
         };
         let mut group = Vec::new();
+        let mut steps = Steps::default();
         for ends in offsets.windows(2) {
             let items = &values[ends[0].unsigned_abs() as usize..ends[1].unsigned_abs() as usize];
-            let known = |&item: &i64| self.slot_of(u32::try_from(item).ok()?);
+            let known = |&item: &i64| {
+                steps.step();
+                self.slot_of(u32::try_from(item).ok()?)
+            };
             group.clear();
             group.extend(items.iter().filter_map(known));
             group.sort_unstable();

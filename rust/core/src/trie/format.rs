@@ -15,6 +15,8 @@
 //! both     firsts of shared keys u64, ranks u32, ones u32, zeros u32 (if any); items u32
 //! ```
 //!
+//! All other bytes and bits are zero. A trie has one encoding, and a file with another is refused unless it is trusted.
+//!
 //! Arrays stand in this order without holes, so that their places follow from their lengths, and no length is believed
 //! before all of them have been added up to the length of the file.
 
@@ -32,9 +34,10 @@ use super::columns::{Column, Columns, head_levels};
 use super::compact::{self, Compact};
 use super::fan::{Fan, row_words};
 use super::keys::{Keys, Storage};
-use super::{Shelves, Trie};
+use super::{Shelves, Trie, Verified};
 use crate::array::{Array, Number};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::sid::{MAX_LEVELS, SidLayout};
 
 const MAGIC: &[u8; 8] = b"sidkTRIE";
@@ -66,6 +69,7 @@ impl Trie {
             &arrays.lengths,
         );
         bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        memory::reserve(&mut bytes, arrays.bytes.len());
         bytes.append(&mut arrays.bytes);
         let length = bytes.len() as u64;
         bytes[16..24].copy_from_slice(&length.to_le_bytes());
@@ -74,8 +78,9 @@ impl Trie {
         bytes
     }
 
-    /// The trie in `bytes`. Unless `trusted`, the checksum and every invariant of the content are verified first;
-    /// bytes that are trusted and wrong give wrong answers or a panic later, never undefined behaviour.
+    /// The trie in `bytes`. Unless `trusted`, the checksum and every invariant of the content are verified first, and the bytes
+    /// are those that [`Trie::to_bytes`] gives. Bytes that are trusted and wrong give wrong answers or a panic later, which
+    /// [`crate::guard::run`] turns into an error. Every loop over them ends, and no buffer is larger than they or the answer.
     ///
     /// # Errors
     /// [`Error::Format`] if the bytes are foreign, of another version, truncated or damaged.
@@ -123,6 +128,7 @@ impl Trie {
                     "the checksum is {sum:016x}, the header says {stored:016x}; the file is damaged"
                 )));
             }
+            header.check_gaps(bytes)?;
         }
         let mut reader = Reader {
             bytes,
@@ -142,6 +148,7 @@ impl Trie {
             layout,
             keys,
             shelves,
+            verified: Verified(!trusted),
         };
         if !trusted {
             trie.verify()?;
@@ -202,6 +209,7 @@ impl Arrays {
     fn put<T: Number>(&mut self, numbers: &[T]) {
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
         self.lengths.push(size_of_val(numbers) as u64);
+        memory::reserve(&mut self.bytes, size_of_val(numbers));
         T::put_le(numbers, &mut self.bytes);
     }
 
@@ -395,9 +403,23 @@ struct Header {
     leading: u32,
     /// Where each array stands.
     arrays: Vec<Range<usize>>,
+    /// Where the header ends.
+    end: usize,
 }
 
 impl Header {
+    /// Checks that all bytes between header and arrays are zero.
+    fn check_gaps(&self, bytes: &[u8]) -> Result<()> {
+        let mut before = self.end;
+        for array in &self.arrays {
+            if bytes[before..array.start].iter().any(|&byte| byte != 0) {
+                return Err(damaged(format!("bytes {before} to {} are not zero", array.start)));
+            }
+            before = array.end;
+        }
+        Ok(())
+    }
+
     fn read(bytes: &[u8]) -> Result<Self> {
         if bytes.len() < FIXED || &bytes[..8] != MAGIC {
             return Err(damaged(
@@ -449,6 +471,7 @@ impl Header {
             shared,
             leading,
             arrays,
+            end,
         })
     }
 }

@@ -6,6 +6,8 @@ use super::bits::Bits;
 use super::exclude::{Excluded, Exclusion};
 use super::{Span, States, Trie};
 use crate::error::{Error, Result};
+use crate::guard::{self, Steps};
+use crate::memory;
 
 /// A set of a trie's items: stock, a category, what is fresh. Sets of one trie combine with `&`, `|`, `^` and `!`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,11 +181,13 @@ impl Trie {
     #[must_use]
     pub fn item_set(&self, items: &[i64]) -> ItemSet {
         let slots = self.item_count();
-        let mut words = vec![0; slots.div_ceil(64)];
+        let mut words = memory::filled(0, slots.div_ceil(64));
+        let mut steps = Steps::default();
         for slot in items
             .iter()
             .filter_map(|&item| self.slot_of(u32::try_from(item).ok()?))
         {
+            steps.step();
             words[slot as usize / 64] |= 1 << (slot % 64);
         }
         ItemSet {
@@ -203,7 +207,8 @@ impl Trie {
         }
         .check(self, 1, 1)?;
         let slots = (0..set.slots).filter(|&slot| set.contains(slot));
-        let mut items: Vec<u32> = slots.map(|slot| self.shelves.items[slot]).collect();
+        let mut items = memory::with_capacity(set.len());
+        items.extend(slots.map(|slot| self.shelves.items[slot]));
         items.sort_unstable();
         Ok(items)
     }
@@ -219,13 +224,19 @@ impl Trie {
         limits: &Limits<'_>,
     ) -> Result<(Vec<u32>, Vec<i64>)> {
         limits.check(self, states.len(), rows_per_group)?;
-        let (mut values, mut offsets) = (Vec::new(), vec![0]);
+        let (mut values, mut offsets) = (Vec::new(), memory::with_capacity(states.len() + 1));
+        offsets.push(0);
+        let mut steps = Steps::default();
         for (row, &span) in states.spans.iter().enumerate() {
             let permit = limits.group(row / rows_per_group);
             let slots = self
                 .slots(states.depth, span)
                 .filter(|&slot| permit.permits(slot));
-            values.extend(slots.map(|slot| self.shelves.items[slot]));
+            for slot in slots {
+                steps.step();
+                memory::reserve(&mut values, 1);
+                values.push(self.shelves.items[slot]);
+            }
             offsets.push(values.len() as i64);
         }
         Ok((values, offsets))
@@ -246,6 +257,7 @@ impl Trie {
         self.allowed(states, out)?;
         let size = self.next_size(states)? as usize;
         for (row, (&span, codes)) in states.spans.iter().zip(out.chunks_exact_mut(size)).enumerate() {
+            guard::check();
             let permit = limits
                 .group(row / rows_per_group)
                 .narrow(&self.slots(states.depth, span));

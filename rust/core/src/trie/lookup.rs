@@ -12,10 +12,11 @@ use super::prefetch::{TOGETHER, prefetch};
 use super::walk::Span;
 use super::{Shelves, Trie};
 use crate::error::{Error, Result};
+use crate::guard::Steps;
 #[cfg(target_arch = "x86_64")]
 use crate::pack::has_avx512;
-use crate::pool;
 use crate::sid::Key;
+use crate::{memory, pool};
 
 /// Number of keys one thread looks up before it asks for more.
 const TASK: usize = 4096;
@@ -51,7 +52,7 @@ impl Trie {
     /// As [`crate::SidLayout::unpack`].
     pub fn lookup<K: Key>(&self, keys: &[K]) -> Result<(Vec<u32>, Vec<i64>)> {
         self.layout.check(keys)?;
-        let mut offsets = vec![0; keys.len() + 1];
+        let mut offsets = memory::filled(0, keys.len() + 1);
         let mut parts = vec![Vec::new(); keys.len().div_ceil(TASK)];
         let tasks = keys
             .chunks(TASK)
@@ -66,7 +67,7 @@ impl Trie {
         if let [only] = &mut parts[..] {
             return Ok((std::mem::take(only), offsets));
         }
-        let mut values = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+        let mut values = memory::with_capacity(parts.iter().map(Vec::len).sum());
         for (part, ends) in parts.iter().zip(offsets[1..].chunks_mut(TASK)) {
             let before = values.len() as i64;
             for end in ends {
@@ -107,7 +108,10 @@ impl Trie {
             for (slots, end) in shelves.iter().zip(ends) {
                 match items[slots.clone()] {
                     [only] => values.push(only),
-                    ref several => values.extend_from_slice(several),
+                    ref several => {
+                        memory::reserve(values, several.len());
+                        values.extend_from_slice(several);
+                    }
                 }
                 *end = values.len() as i64;
             }
@@ -120,7 +124,10 @@ impl Trie {
     /// [`Error::KeyWords`] for the wrong type of key, [`Error::UnknownItem`] for an item that is not in the trie.
     pub fn sids<K: Key>(&self, items: &[i64]) -> Result<Vec<K>> {
         self.layout.check::<K>(&[])?;
+        memory::check::<K>(items.len());
+        let mut steps = Steps::default();
         let sid = |(row, &item): (usize, &i64)| {
+            steps.step();
             let slot = u32::try_from(item).ok().and_then(|item| self.slot_of(item));
             let slot = slot.ok_or(Error::UnknownItem { row, item })?;
             Ok(K::from_u128(

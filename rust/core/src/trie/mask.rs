@@ -6,6 +6,7 @@ use super::keys::Keys;
 use super::level::Next;
 use super::walk::{Span, States};
 use crate::error::{Error, Result};
+use crate::guard::Steps;
 
 /// The eight booleans of each byte, lowest bit first.
 static SPREAD: [[bool; 8]; 256] = spread();
@@ -38,7 +39,9 @@ impl Trie {
             Keys::Fast(keys) => Some(keys.level(states.depth)),
             Keys::Compact(_) => None,
         };
+        let mut steps = Steps::default();
         for (&span, row) in states.spans.iter().zip(out.chunks_exact_mut(size)) {
+            steps.step();
             if let Some(Next::Run(column, span)) = level.map(|level| level.next(span)) {
                 row.fill(false);
                 with_tokens!(column, tokens => {
@@ -96,8 +99,10 @@ impl Trie {
         // So many states ask for their memory together.
         const TOGETHER: usize = 16;
         let mut words = vec![0; self.layout.sizes()[states.depth].div_ceil(64) as usize];
+        let mut steps = Steps::default();
         let Keys::Fast(keys) = &self.keys else {
             for (&span, row) in states.spans.iter().zip(rows) {
+                steps.step();
                 self.allowed_bits(states.depth, span, &mut words);
                 write(&words, row);
             }
@@ -106,6 +111,7 @@ impl Trie {
         let level = keys.level(states.depth);
         let mut nexts = [Next::Nothing; TOGETHER];
         for spans in states.spans.chunks(TOGETHER) {
+            steps.step();
             for (&span, next) in spans.iter().zip(&mut nexts) {
                 *next = level.next(span);
                 next.prefetch();

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Trie;
 use crate::error::{Error, Result};
 use crate::sid::Key;
+use crate::{guard, memory};
 
 /// Number of keys unpacked at a time.
 const BLOCK: usize = 4096;
@@ -27,8 +28,9 @@ impl Trie {
         self.layout.check(keys)?;
         let levels = self.layout.levels();
         let mut tokens = vec![0; BLOCK.min(keys.len()) * levels];
-        let mut lengths = Vec::with_capacity(keys.len());
+        let mut lengths = memory::with_capacity(keys.len());
         for keys in keys.chunks(BLOCK) {
+            guard::check();
             let tokens = &mut tokens[..keys.len() * levels];
             self.layout.unpack(keys, tokens)?;
             lengths.extend(
@@ -55,11 +57,14 @@ impl Trie {
     /// # Errors
     /// [`Error::UnknownItem`] for an item that is not in the trie.
     pub fn neighbours(&self, items: &[i64], k: usize) -> Result<Neighbours> {
+        let places = memory::product::<i64>(items.len(), k);
         let mut neighbours = Neighbours {
-            items: vec![-1; items.len() * k],
-            shared: vec![0; items.len() * k],
+            items: memory::filled(-1, places),
+            shared: memory::filled(0, places),
         };
+        let mut steps = guard::Steps::default();
         for (row, &item) in items.iter().enumerate() {
+            steps.step();
             let slot = u32::try_from(item).ok().and_then(|item| self.slot_of(item));
             let slot = slot.ok_or(Error::UnknownItem { row, item })?;
             let ranges = self.ranges_around(slot)?;
@@ -74,6 +79,7 @@ impl Trie {
                 .iter_mut()
                 .zip(&mut neighbours.shared[places]);
             for ((slot, depth), (item, shared)) in found.zip(places) {
+                steps.step();
                 (*item, *shared) = (i64::from(self.shelves.items[slot]), depth);
             }
         }

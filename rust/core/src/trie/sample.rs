@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use super::Trie;
 use super::walk::States;
+use crate::guard::Steps;
+use crate::memory;
 use crate::rng::Rng;
 
 impl Trie {
@@ -11,7 +13,8 @@ impl Trie {
     /// where there are fewer. The draw of a row depends on the seed, the row's number and the items under its state alone.
     #[must_use]
     pub fn sample(&self, states: &States, k: usize, seed: u64) -> Vec<i64> {
-        let mut items = vec![-1; states.len() * k];
+        let mut items = memory::filled(-1, memory::product::<i64>(states.len(), k));
+        let mut steps = Steps::default();
         for (row, &span) in states.spans.iter().enumerate() {
             let slots = self.slots(states.depth, span);
             let mut rng = Rng::at(seed, row as u64);
@@ -22,6 +25,7 @@ impl Trie {
                 .enumerate()
                 .take(slots.len())
             {
+                steps.step();
                 let other = place + rng.below(slots.len() - place);
                 let here = moved.remove(&place).unwrap_or(place);
                 let chosen = if other == place {

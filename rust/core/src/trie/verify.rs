@@ -10,6 +10,7 @@ use super::format::damaged;
 use super::keys::Keys;
 use super::{Shelves, Trie};
 use crate::error::Result;
+use crate::guard::Steps;
 use crate::sid::SidLayout;
 
 impl Trie {
@@ -49,12 +50,14 @@ impl Columns {
             )?;
         }
         let rest = layout.bits_below(self.head());
+        let mut steps = Steps::default();
         for (slot, ends) in self
             .directory
             .windows(2)
             .enumerate()
             .filter(|(_, ends)| ends[0] < ends[1])
         {
+            steps.step();
             let head = (slot as u128).checked_shl(rest).unwrap_or(0);
             check(
                 exists(layout, head, self.head()),
@@ -87,11 +90,17 @@ impl Compact {
     fn verify(&self, layout: &SidLayout) -> Result<()> {
         self.high.verify()?;
         check(
+            self.rest_is_zero(),
+            "bits behind the low bits of the last key are set",
+        )?;
+        check(
             self.ends_within(),
             "a key is longer than the levels of the layout together",
         )?;
         let mut last = None;
+        let mut steps = Steps::default();
         for key in self.keys(0) {
+            steps.step();
             check(last < Some(key), "the keys do not ascend")?;
             check(
                 exists(layout, key, layout.levels()),
@@ -111,6 +120,10 @@ impl Shelves {
         match &self.firsts {
             None => check(self.items.len() == keys, "not as many items as keys")?,
             Some(firsts) => {
+                check(
+                    self.items.len() > keys,
+                    "it marks shared keys, and no key is shared",
+                )?;
                 firsts.verify()?;
                 let within = firsts.rank(self.items.len()) == keys;
                 check(

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::Trie;
 use crate::error::{Error, Result};
-use crate::pool;
+use crate::guard::Steps;
 use crate::sid::Key;
+use crate::{memory, pool};
 
 /// Number of keys one thread finds before it asks for more.
 const FIND_TASK: usize = 8192;
@@ -78,6 +79,7 @@ impl States {
                 rows: self.len(),
             })
         };
+        memory::check::<Span>(rows.len());
         let spans = rows.iter().enumerate().map(pick).collect::<Result<_>>()?;
         Ok(Self {
             depth: self.depth,
@@ -92,7 +94,7 @@ impl Trie {
     pub fn start(&self, batch: usize) -> States {
         States {
             depth: 0,
-            spans: vec![self.keys.root(); batch],
+            spans: memory::filled(self.keys.root(), batch),
         }
     }
 
@@ -146,7 +148,7 @@ impl Trie {
             });
         }
         self.layout.check(keys)?;
-        let mut spans = vec![Span::DEAD; keys.len()];
+        let mut spans = memory::filled(Span::DEAD, keys.len());
         // One thread, or 0 for all.
         let threads = usize::from(keys.len() < 4 * FIND_TASK);
         let tasks = keys.chunks(FIND_TASK).zip(spans.chunks_mut(FIND_TASK));
@@ -159,6 +161,7 @@ impl Trie {
     /// Number of items under each state.
     #[must_use]
     pub fn count(&self, states: &States) -> Vec<i64> {
+        memory::check::<i64>(states.len());
         states
             .spans
             .iter()
@@ -170,11 +173,18 @@ impl Trie {
     /// `values[offsets[i]..offsets[i + 1]]`.
     #[must_use]
     pub fn items(&self, states: &States) -> (Vec<u32>, Vec<i64>) {
-        let mut values = Vec::new();
-        let mut offsets = Vec::with_capacity(states.len() + 1);
+        let counts = states
+            .spans
+            .iter()
+            .map(|&span| self.slots(states.depth, span).len());
+        let mut values = memory::with_capacity(counts.sum());
+        let mut offsets = memory::with_capacity(states.len() + 1);
         offsets.push(0);
+        let mut steps = Steps::default();
         for &span in &states.spans {
-            values.extend_from_slice(&self.shelves.items[self.slots(states.depth, span)]);
+            let items = &self.shelves.items[self.slots(states.depth, span)];
+            steps.steps(items.len());
+            values.extend_from_slice(items);
             offsets.push(values.len() as i64);
         }
         (values, offsets)

@@ -20,6 +20,8 @@ use super::format::{ALIGN, CHECKED, FIXED, SUM_AT, header, io_error};
 use super::keys::Storage;
 use crate::array::{Array, Number};
 use crate::error::{Error, Result};
+use crate::guard::Steps;
+use crate::memory;
 use crate::sid::{Key, SidLayout};
 
 /// Bytes that are written or read together.
@@ -97,7 +99,9 @@ impl<K: Key> TrieWriter<K> {
         if let Some(items) = items {
             Error::check_length("items", items.len(), keys.len())?;
         }
+        let mut steps = Steps::default();
         for (row, &key) in keys.iter().enumerate() {
+            steps.step();
             let item = items.map_or(self.count as u32, |items| items[row]);
             self.add(key, item)?;
         }
@@ -111,7 +115,10 @@ impl<K: Key> TrieWriter<K> {
         }
         let word = item as usize / 64;
         if word >= self.seen.len() {
-            self.seen.resize((word + 1).max(self.seen.len() * 5 / 4), 0);
+            let words = (word + 1).max(self.seen.len() * 5 / 4);
+            let more = words - self.seen.len();
+            memory::reserve(&mut self.seen, more);
+            self.seen.resize(words, 0);
         }
         if self.seen[word] >> (item % 64) & 1 == 1 {
             return Err(Error::RepeatedItem { item });

@@ -1,6 +1,7 @@
 //! Batches of changes: checked, and many of them folded into one.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::edits::Change;
 use crate::error::{Error, Result};
@@ -136,6 +137,30 @@ impl Fold {
         self.added
             .extend(batch.pairs().map(|(key, item)| (item, key.to_u128())));
         Ok(())
+    }
+
+    /// Removes an item, wherever it is; false if it is nowhere.
+    pub(super) fn force_out(&mut self, trie: &Trie, item: u32) -> bool {
+        if self.added.remove(&item).is_some() {
+            return true;
+        }
+        trie.slot_of(item).is_some_and(|slot| self.removed.insert(slot))
+    }
+
+    /// Removes the items in these slots; false if all have gone already.
+    pub(super) fn force_out_slots(&mut self, slots: Range<usize>) -> bool {
+        let gone = slots.filter(|&slot| self.removed.insert(slot as u32)).count();
+        gone > 0
+    }
+
+    /// Adds an item that is nowhere.
+    pub(super) fn force_in(&mut self, item: u32, key: u128) {
+        self.added.insert(item, key);
+    }
+
+    /// The key of an item that came.
+    pub(super) fn key_of(&self, item: u32) -> Option<u128> {
+        self.added.get(&item).copied()
     }
 
     /// All batches as one change.

@@ -7,13 +7,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::journal::{HEADER, Header, Record};
+use super::journal::{Acknowledged, HEADER, Header, Record};
 use crate::error::{Error, Result};
 use crate::trie::Trie;
 use crate::trie::format::{SUM_AT, damaged, io_error, u64_at, write_whole};
 
 const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
+/// Copy of a journal that was recovered.
+const DAMAGED: &str = "journal.damaged";
 
 /// An open directory; no other process has it open.
 #[derive(Debug)]
@@ -27,8 +29,6 @@ pub(super) struct Folder {
     broken: bool,
     /// Held for as long as the folder is open.
     _lock: File,
-    /// The process that opened it; one made by `fork` shares the lock and must not write.
-    process: u32,
 }
 
 impl Folder {
@@ -51,6 +51,24 @@ impl Folder {
 
     /// Opens a folder and reads its journal; what is behind the whole records is cut off by [`Folder::cut`].
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
+        let (folder, bytes) = Self::open_with(path, Header::read)?;
+        folder.tidy();
+        Ok((folder, bytes))
+    }
+
+    /// Opens a folder whose journal may be damaged. Where its header is, the newest base stands for it, and the third value says so.
+    pub(super) fn open_damaged(path: &Path) -> Result<(Self, Vec<u8>, bool)> {
+        let mut replaced = false;
+        let (folder, bytes) = Self::open_with(path, |bytes| {
+            Header::read(bytes).or_else(|error| {
+                replaced = true;
+                newest_base(path, bytes).ok_or(error)
+            })
+        })?;
+        Ok((folder, bytes, replaced))
+    }
+
+    fn open_with(path: &Path, read_header: impl FnOnce(&[u8]) -> Result<Header>) -> Result<(Self, Vec<u8>)> {
         let place = path.join(JOURNAL);
         // Before the lock, so that a mistaken path is not given one.
         let open = || OpenOptions::new().read(true).write(true).open(&place);
@@ -61,14 +79,12 @@ impl Folder {
             .map_err(|error| io_error(&place, &error))?;
         let folder = Self {
             path: path.to_owned(),
-            header: Header::read(&bytes)?,
+            header: read_header(&bytes)?,
             journal,
             end: bytes.len() as u64,
             broken: false,
             _lock: lock,
-            process: std::process::id(),
         };
-        folder.tidy();
         Ok((folder, bytes))
     }
 
@@ -90,34 +106,39 @@ impl Folder {
         )))
     }
 
-    /// Forgets what is behind byte `end` of the journal; returns how many bytes that were.
-    pub(super) fn cut(&mut self, end: usize) -> Result<u64> {
-        let torn = self.end - end as u64;
-        if torn > 0 {
-            self.end = end as u64;
-            let cut = self
-                .journal
-                .set_len(self.end)
-                .and_then(|()| self.journal.sync_all());
-            cut.map_err(|error| io_error(&self.path.join(JOURNAL), &error))?;
-        }
-        Ok(torn)
+    /// Makes batch `number`, whose record ends at byte `end` of the journal, the last one.
+    pub(super) fn cut(&mut self, number: u64, end: usize) -> Result<()> {
+        self.end = end as u64;
+        let last = Acknowledged {
+            number,
+            end: self.end,
+        };
+        let (place, bytes) = last.placed_twice(&self.header);
+        let mut cut = || {
+            // First, since a batch that was acknowledged may not be missing.
+            self.write_at(place, &bytes)?;
+            self.journal.sync_all()?;
+            self.journal.set_len(self.end)?;
+            self.journal.sync_all()
+        };
+        cut().map_err(|error| io_error(&self.path.join(JOURNAL), &error))
+    }
+
+    fn write_at(&mut self, place: u64, bytes: &[u8]) -> io::Result<()> {
+        self.journal.seek(SeekFrom::Start(place))?;
+        self.journal.write_all(bytes)
     }
 
     /// Writes batch `number` and waits until it is on the disk.
     pub(super) fn append(&mut self, record: &Record, number: u64) -> Result<()> {
         let path = self.path.join(JOURNAL);
-        let refuse = |why| Err(io_error(&path, &io::Error::other(why)));
-        if self.process != std::process::id() {
-            return refuse("the process that opened this live trie is another one; open it after the fork");
-        }
         if self.broken {
-            return refuse("an earlier write failed and could not be undone; open the live trie again");
+            let why = "an earlier write failed and could not be undone; open the live trie again";
+            return Err(io_error(&path, &io::Error::other(why)));
         }
         let bytes = record.to_bytes(&self.header, number);
         let mut write = || {
-            self.journal.seek(SeekFrom::Start(self.end))?;
-            self.journal.write_all(&bytes)?;
+            self.write_at(self.end, &bytes)?;
             self.journal.sync_data()
         };
         if let Err(error) = write() {
@@ -129,7 +150,19 @@ impl Folder {
             return Err(io_error(&path, &error));
         }
         self.end += bytes.len() as u64;
+        let last = Acknowledged {
+            number,
+            end: self.end,
+        };
+        let (place, bytes) = last.placed(&self.header);
+        // The batch is on the disk. What a failure endangers is the next one.
+        self.broken = self.write_at(place, &bytes).is_err();
         Ok(())
+    }
+
+    /// Keeps a copy of a damaged journal.
+    pub(super) fn keep_damaged(&self, bytes: &[u8]) -> Result<()> {
+        write_whole(&self.path.join(DAMAGED), bytes)
     }
 
     /// Puts `trie`, which holds so many batches, in the place of the base and an empty journal in that of the journal.
@@ -167,6 +200,19 @@ impl Folder {
             }
         }
     }
+}
+
+/// The header that a journal of the newest base has; `bytes` are those of the damaged journal.
+fn newest_base(folder: &Path, bytes: &[u8]) -> Option<Header> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let numbers = names.filter_map(|name| name.strip_prefix("base-")?.strip_suffix(".sidx")?.parse().ok());
+    let batches = numbers.max()?;
+    Some(Header {
+        unique: bytes.get(12) == Some(&1),
+        batches,
+        base: trie_sum(&base_path(folder, batches)).ok()?,
+    })
 }
 
 /// Writes a base and waits until it is on the disk; returns the header of its journal.

@@ -27,39 +27,46 @@ mod fold;
 mod folder;
 mod journal;
 mod moved;
+mod process;
+mod recovery;
 mod splice;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use edits::Change;
 use fold::Fold;
 use folder::Folder;
 use journal::{Header, Record, Records};
+use process::Process;
 
 use super::Trie;
 use super::exclude::ByItem;
-use super::format::damaged;
+use super::format::{damaged, io_error};
 use crate::error::{Error, Result};
 use crate::sid::Key;
 
 pub use fold::Batch;
 pub(super) use moved::Moved;
+pub use recovery::Skipped;
 
 /// A trie whose items come and go, in memory or in a folder that survives a crash.
+///
+/// In a process made by `fork`, one in memory goes on by itself, and one in a folder can only be read.
 #[derive(Debug)]
 pub struct LiveTrie {
-    /// The current snapshot; the lock is held while the pointer is copied or replaced.
-    current: RwLock<Arc<Trie>>,
-    writer: Mutex<Writer>,
+    unique: bool,
+    /// Number of batches so far.
+    batches: AtomicU64,
+    path: Option<PathBuf>,
+    here: Process,
 }
 
 /// State that only one batch at a time may change.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Writer {
-    unique: bool,
-    /// Number of batches so far.
-    batches: u64,
     /// Number of batches in the base.
     settled: u64,
     folder: Option<Folder>,
@@ -70,25 +77,26 @@ impl LiveTrie {
     /// A live trie in memory that begins as `trie`. With `unique`, no two items may share a Semantic ID.
     ///
     /// # Errors
-    /// [`Error::SharedKey`] if some do already.
+    /// [`Error::SharedKey`] if some do already, [`Error::Format`] if `trie` is from a trusted file that is damaged.
     pub fn new(trie: Arc<Trie>, unique: bool) -> Result<Self> {
+        verify(&trie)?;
         check_unique(&trie, unique)?;
-        let writer = Writer {
-            unique,
-            batches: 0,
-            settled: 0,
-            folder: None,
-            mmap: false,
+        let current = if matches!(trie.shelves.by_item, ByItem::Moved(_)) {
+            Arc::new(settled(&trie))
+        } else {
+            let _ = trie.slot_of(0);
+            trie
         };
-        Ok(Self {
-            current: RwLock::new(if matches!(trie.shelves.by_item, ByItem::Moved(_)) {
-                Arc::new(settled(&trie))
-            } else {
-                let _ = trie.slot_of(0);
-                trie
-            }),
-            writer: Mutex::new(writer),
-        })
+        Ok(Self::of(current, unique, 0, None, Writer::default()))
+    }
+
+    fn of(current: Arc<Trie>, unique: bool, batches: u64, path: Option<PathBuf>, writer: Writer) -> Self {
+        Self {
+            unique,
+            batches: AtomicU64::new(batches),
+            path,
+            here: Process::new(current, writer),
+        }
     }
 
     /// Makes a folder at `path` that [`LiveTrie::open`] opens and that begins as `trie`.
@@ -100,64 +108,65 @@ impl LiveTrie {
         Folder::create(path, trie, unique, 0)
     }
 
-    /// Opens the folder at `path`: the base, and the batches of the journal. A batch at its end that was never finished
-    /// is cut off; the second value is how many bytes that were. `mmap` and `trusted` are those of [`Trie::open`] and
-    /// concern the base, whose file stays as it is until [`LiveTrie::compact`] puts another in its place.
+    /// Opens the folder at `path`: the base, and the batches of the journal. If the last batch is not whole, it is cut off;
+    /// the second value is how many bytes of the journal it takes. `mmap` and `trusted` are those of [`Trie::open`] and
+    /// concern the base, whose file stays as it is until [`LiveTrie::compact`] puts another in its place. Its content is
+    /// verified in any case, since batches copy from it.
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses or the folder is open already, [`Error::Format`] if the base or the journal is
     /// damaged.
     pub fn open(path: &Path, mmap: bool, trusted: bool) -> Result<(Self, u64)> {
         let (mut folder, bytes) = Folder::open(path)?;
-        let base = Arc::new(ordered(folder.base(mmap, trusted)?));
+        let base = folder.base(mmap, trusted)?;
+        verify(&base)?;
+        let base = Arc::new(ordered(base));
         let Header {
             unique,
             batches: settled,
             ..
         } = *folder.header();
-        let mut records = Records::new(&bytes, base.layout.words())?;
+        let mut records = Records::new(&bytes, *folder.header(), base.layout.words());
         let (mut fold, mut batches) = (Fold::default(), settled);
         let unfit = |error: Error| damaged(format!("the journal does not fit its base: {error}"));
-        while let Some(record) = records.next()? {
+        while let Some(record) = records.next() {
             batches += 1;
             replay(&mut fold, &base, &record).map_err(unfit)?;
         }
+        let torn = records.check_end()?;
         let current = if batches == settled {
             base
         } else {
             Arc::new(splice::splice(&base, &fold.change(), unique).map_err(unfit)?)
         };
-        let torn = folder.cut(records.end)?;
+        if torn > 0 {
+            folder.cut(batches, records.end)?;
+        }
         let writer = Writer {
-            unique,
-            batches,
             settled,
             folder: Some(folder),
             mmap,
         };
-        let live = Self {
-            current: RwLock::new(current),
-            writer: Mutex::new(writer),
-        };
-        Ok((live, torn))
+        let path = Some(path.to_owned());
+        Ok((Self::of(current, unique, batches, path, writer), torn))
     }
 
     /// The trie as it is now; it stays as it is.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Trie> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.here.this().current.get()
     }
 
     /// True if no two items may share a Semantic ID.
     #[must_use]
     pub fn unique(&self) -> bool {
-        self.writer().unique
+        self.unique
     }
 
     /// Number of batches so far.
     #[must_use]
     pub fn batches(&self) -> u64 {
-        self.writer().batches
+        self.batches.load(Ordering::Acquire)
     }
 
     /// Numbers of items removed from the base and of items added since: what [`LiveTrie::compact`]
@@ -177,21 +186,21 @@ impl LiveTrie {
     /// [`Error::UnknownItem`] for an item that goes and is not there, [`Error::ItemExists`] for one that comes and is,
     /// [`Error::RepeatedItem`] for one that goes or comes twice, [`Error::SharedKey`] for two items with one Semantic ID where
     /// that must not be, [`Error::TooManyItems`], [`Error::Length`] and as [`crate::SidLayout::check`] for keys that do not
-    /// fit, [`Error::Io`] if the journal cannot be written. Then nothing has changed.
+    /// fit, [`Error::Io`] if the journal cannot be written, or another process opened it. Then nothing has changed.
     pub fn apply<K: Key>(&self, batch: &Batch<'_, K>) -> Result<()> {
-        let mut writer = self.writer();
+        let mut writer = self.writer()?;
         let current = self.snapshot();
         let change = batch.change(&current)?;
         if change == Change::default() {
             return Ok(());
         }
-        let next = splice::splice(&current, &change, writer.unique)?;
-        let number = writer.batches + 1;
+        let next = splice::splice(&current, &change, self.unique)?;
+        let number = self.batches() + 1;
         if let Some(folder) = &mut writer.folder {
             folder.append(&record_of(batch), number)?;
         }
-        writer.batches = number;
-        self.publish(next);
+        self.here.this().current.set(Arc::new(next));
+        self.batches.store(number, Ordering::Release);
         Ok(())
     }
 
@@ -201,8 +210,8 @@ impl LiveTrie {
     /// # Errors
     /// [`Error::Io`] if the system refuses.
     pub fn compact(&self) -> Result<()> {
-        let mut writer = self.writer();
-        let (current, batches, mmap) = (self.snapshot(), writer.batches, writer.mmap);
+        let mut writer = self.writer()?;
+        let (current, batches, mmap) = (self.snapshot(), self.batches(), writer.mmap);
         if batches == writer.settled {
             return Ok(());
         }
@@ -214,7 +223,7 @@ impl LiveTrie {
         }
         let base = base.map_or_else(|| settled(&current), ordered);
         writer.settled = batches;
-        self.publish(base);
+        self.here.this().current.set(Arc::new(base));
         Ok(())
     }
 
@@ -223,25 +232,29 @@ impl LiveTrie {
     /// # Errors
     /// [`Error::Io`] if the system refuses or there is a live trie already.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let (current, unique, batches) = {
-            let writer = self.writer();
-            (self.snapshot(), writer.unique, writer.batches)
+        let (current, batches) = {
+            let _writer = self.writer()?;
+            (self.snapshot(), self.batches())
         };
-        Folder::create(path, &current, unique, batches)
+        Folder::create(path, &current, self.unique, batches)
     }
 
-    fn publish(&self, next: Trie) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *current, Arc::new(next));
-        drop(current);
-        // Outside the lock, since giving so much memory back takes milliseconds.
-        drop(before);
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
+        let here = self.here.this();
+        match &self.path {
+            Some(path) if !std::ptr::eq(here, &raw const self.here) => {
+                let why = "the process that opened this live trie is another one; open it after the fork";
+                Err(io_error(path, &io::Error::other(why)))
+            }
+            // A batch changes nothing before it has succeeded, so a panic leaves nothing half done.
+            _ => Ok(here.writer.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
+}
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        // A batch changes nothing before it has succeeded, so a panic leaves nothing half done.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Fails if a trie from a trusted file is damaged.
+fn verify(trie: &Trie) -> Result<()> {
+    if trie.is_verified() { Ok(()) } else { trie.verify() }
 }
 
 /// A copy that knows by itself where its items are.

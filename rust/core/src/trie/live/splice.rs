@@ -14,7 +14,7 @@ use crate::trie::columns::{Column, Columns, Token, head_levels, with_tokens};
 use crate::trie::compact::Compact;
 use crate::trie::exclude::ByItem;
 use crate::trie::keys::Keys;
-use crate::trie::{Shelves, Trie};
+use crate::trie::{Shelves, Trie, Verified};
 
 /// The trie after `change`; in every array the one that [`Trie::build_as`] would make of the items that are left.
 ///
@@ -48,6 +48,7 @@ pub(super) fn splice(trie: &Arc<Trie>, change: &Change, unique: bool) -> Result<
             items,
             by_item: ByItem::Moved(Arc::new(moved)),
         },
+        verified: Verified(true),
     })
 }
 
