@@ -1,7 +1,7 @@
 """Command line of the campaign: topics in child processes, one after the other, with a record for each.
 
-    python -m tests.campaign --minutes 30 [topic ...]
-    make campaign MINUTES=30
+python -m tests.campaign --minutes 30 [topic ...]
+make campaign MINUTES=30
 """
 
 import argparse
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 from tests.campaign.topics import ROOT, names, run
 
@@ -77,7 +76,9 @@ def add(counts: Counter[str], more: dict[str, int]) -> None:
 
 def record(topic: str, seconds: float, seed: int, counts: Counter[str]) -> None:
     """Write the record of a topic."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     entry = {
         "topic": topic,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),

@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from tests.campaign.topics import directory
 
 from sidkit import LiveTrie, SidLayout, Trie
-from tests.campaign.topics import directory
 
 LAYOUT = SidLayout((256, 256))
 

@@ -1,4 +1,4 @@
-"""Damaged journals of live tries: an error that names the place, or all batches but an unfinished last one."""
+"""Damaged journals of live tries: an error with the place, or all batches but an unfinished last one."""
 
 import shutil
 import time
@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from tests.campaign.topics import directory
 
 from sidkit import LiveTrie, SidLayout, Trie
 from sidkit.errors import FormatError
-from tests.campaign.topics import directory
 
 SIZES = (16, 16, 300)
 BATCHES = 12
@@ -17,9 +17,18 @@ RECORD = b"sidBATCH"
 
 
 def run(seconds: float, seed: int) -> dict[str, int]:
-    """Damage the journal of one live trie in different ways for so many seconds, open it, and recover it now and then."""
+    """Damage the journal of a live trie for so many seconds, open it, and recover it now and then."""
     rng = np.random.default_rng(seed)
-    counts = Counter(journals=0, intact=0, refused=0, torn=0, recovered=0, bad_silent_losses=0, bad_states=0, bad_recoveries=0)
+    counts = Counter(
+        journals=0,
+        intact=0,
+        refused=0,
+        torn=0,
+        recovered=0,
+        bad_silent_losses=0,
+        bad_states=0,
+        bad_recoveries=0,
+    )
     end = time.monotonic() + seconds
     with directory() as folder:
         world = World(folder / "live", rng)
@@ -129,7 +138,11 @@ def recover(world: World, data: bytes, counts: Counter[str]) -> None:
         before, after = items_of(world.states[number - 1]), items_of(world.states[number])
         if number in whole:
             removed |= before - after
-    expected = {item for number in whole for item in items_of(world.states[number]) - items_of(world.states[number - 1])}
+    expected = {
+        item
+        for number in whole
+        for item in items_of(world.states[number]) - items_of(world.states[number - 1])
+    }
     counts["bad_recoveries"] += not told or not (expected - removed) <= items or bool(items & removed)
     del live
     shutil.rmtree(world.path)

@@ -7,9 +7,9 @@ import time
 from collections import Counter
 
 import numpy as np
+from tests.campaign.topics import ROOT, directory
 
 from sidkit import LiveTrie
-from tests.campaign.topics import ROOT, directory
 
 WRITER = """
 import sys
@@ -55,7 +55,11 @@ def kill_one(rng: np.random.Generator, counts: Counter[str]) -> None:
         items = set(trie.items(trie.start(1))[0].tolist())
         counts.update(killed=1, batches=acknowledged + 1, torn=live.torn > 0)
         # The next batch, or its first half, may have been written before the writer could say so.
-        allowed = [expected(acknowledged, True), expected(acknowledged + 1, False), expected(acknowledged + 1, True)]
+        allowed = [
+            expected(acknowledged, True),
+            expected(acknowledged + 1, False),
+            expected(acknowledged + 1, True),
+        ]
         counts["bad_lost"] += not allowed[0] <= items | expected_gone(acknowledged + 1)
         counts["bad_halves"] += items not in allowed
 

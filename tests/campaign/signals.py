@@ -6,10 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from tests.campaign.topics import Alarm, alarm
 
 from sidkit import SidLayout, Trie, assign_codes, ngram_rows
-from sidkit._core import Codebooks, Perceptron, code_ranks, kmeans_fit, learn_pieces, place_codes, segment_pieces
-from tests.campaign.topics import Alarm, alarm
+from sidkit._core import (
+    Codebooks,
+    Perceptron,
+    code_ranks,
+    kmeans_fit,
+    learn_pieces,
+    place_codes,
+    segment_pieces,
+)
 
 #: A call that goes on so many seconds after the signal is counted as one that cannot be stopped.
 PATIENCE = 5.0
@@ -69,10 +77,18 @@ def calls(rng: np.random.Generator) -> dict[str, Callable[[], Any]]:
         "segment_pieces": lambda: [segment_pieces(tokens, whole, merges, 50) for _ in range(100)],
         "learn_pieces": lambda: learn_pieces(actions, np.arange(0, 100_001, 50, dtype=np.int64), 200, 10_000),
         "place_codes": lambda: place_codes(
-            np.zeros((0, 1), np.uint64), preferred, choices=50, capacity=4, method="sinkhorn", costs=costs, iterations=10_000
+            np.zeros((0, 1), np.uint64),
+            preferred,
+            choices=50,
+            capacity=4,
+            method="sinkhorn",
+            costs=costs,
+            iterations=10_000,
         ),
         "code_ranks": lambda: [code_ranks(many_keys) for _ in range(100)],
-        "ngram_rows": lambda: [ngram_rows(many, layout, kind="all", num_embeddings=10**6) for _ in range(100)],
+        "ngram_rows": lambda: [
+            ngram_rows(many, layout, kind="all", num_embeddings=10**6) for _ in range(100)
+        ],
         "neighbours": lambda: [trie.neighbours(np.arange(500_000), 20) for _ in range(100)],
         "lookup": lambda: [trie.lookup(many) for _ in range(100)],
         "build": lambda: [Trie.build(many, layout) for _ in range(100)],

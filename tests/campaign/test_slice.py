@@ -8,6 +8,6 @@ SECONDS = 1.0
 
 @pytest.mark.parametrize("topic", names())
 def test_topic(topic):
-    counts = run(topic, SECONDS, 0)
+    counts = run(topic, SECONDS, seed=0)
     assert sum(counts.values()) > 0
     assert not {name: count for name, count in counts.items() if name.startswith("bad_") and count}

@@ -8,21 +8,55 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tests.campaign.topics import Alarm, alarm, directory
 
 from sidkit import LiveTrie, SidLayout, Trie
 from sidkit.errors import InternalError, SidkitError
-from tests.campaign.topics import Alarm, alarm, directory
 
 #: Sizes of the levels, number of items, items per Semantic ID.
-WORLDS = [((4, 4), 0, 1), ((4, 1, 4), 1, 1), ((3, 300, 70), 400, 1), ((8, 64), 300, 2), ((2,) * 9, 200, 3), ((512,) * 8, 90, 1)]
+WORLDS = [
+    ((4, 4), 0, 1),
+    ((4, 1, 4), 1, 1),
+    ((3, 300, 70), 400, 1),
+    ((8, 64), 300, 2),
+    ((2,) * 9, 200, 3),
+    ((512,) * 8, 90, 1),
+]
 #: Numbers that are often the limits of something.
-EXTREMES = [0, 1, 2, 63, 64, 127, 128, 255, 256, 511, 512, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1, 2**63, 2**64 - 1]
+EXTREMES = [
+    0,
+    1,
+    2,
+    63,
+    64,
+    127,
+    128,
+    255,
+    256,
+    511,
+    512,
+    2**16 - 1,
+    2**31 - 1,
+    2**31,
+    2**32 - 2,
+    2**32 - 1,
+    2**63,
+    2**64 - 1,
+]
 
 
 def run(seconds: float, seed: int) -> dict[str, int]:
     """Open damaged files for so many seconds, and ask the tries that open everything."""
     rng = np.random.default_rng(seed)
-    counts = Counter(files=0, trusted_opened=0, verified_opened=0, bad_hangs=0, bad_panics=0, bad_encodings=0, bad_answers=0)
+    counts = Counter(
+        files=0,
+        trusted_opened=0,
+        verified_opened=0,
+        bad_hangs=0,
+        bad_panics=0,
+        bad_encodings=0,
+        bad_answers=0,
+    )
     end = time.monotonic() + seconds
     with directory() as folder:
         path = folder / "trie"
@@ -120,11 +154,17 @@ def queries(trie: Trie) -> list[Callable[[], Any]]:
     """Return calls of everything a trie can be asked."""
     rng = np.random.default_rng(1)
     layout = trie.layout
-    keys = layout.pack(np.stack([rng.integers(0, size, 40) for size in layout.sizes], axis=1).astype(np.uint16))
+    keys = layout.pack(
+        np.stack([rng.integers(0, size, 40) for size in layout.sizes], axis=1).astype(np.uint16)
+    )
     items = np.arange(40)
 
     def walk() -> None:
-        limits: list[dict[str, Any]] = [{}, {"exclude": (items, np.array([0, 40]))}, {"allow": trie.item_set(items)}]
+        limits: list[dict[str, Any]] = [
+            {},
+            {"exclude": (items, np.array([0, 40]))},
+            {"allow": trie.item_set(items)},
+        ]
         states = trie.start(4)
         scores = np.zeros(4, np.float32)
         for size in layout.sizes:
@@ -137,7 +177,9 @@ def queries(trie: Trie) -> list[Callable[[], Any]]:
             for kwargs in limits[1:]:
                 trie.items(states, rows_per_group=4, **kwargs)
                 trie.beam_step(log_probs, states, scores, rows_per_group=4, beam=4, **kwargs)
-            scores, _, _, states = trie.beam_step(np.zeros((4, size), np.float32), states, scores, rows_per_group=4, beam=4)
+            scores, _, _, states = trie.beam_step(
+                np.zeros((4, size), np.float32), states, scores, rows_per_group=4, beam=4
+            )
         for kwargs in limits:
             trie.top_items(states, scores, rows_per_group=4, k=5, **kwargs)
 

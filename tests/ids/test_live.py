@@ -249,6 +249,54 @@ def test_a_folder_is_checked_and_locked(tmp_path):
         LiveTrie.open(path)
 
 
+def test_damage_is_an_error_with_its_place_and_intact_batches_can_be_recovered(tmp_path):
+    path = tmp_path / "live"
+    live = LiveTrie.create(path, small().snapshot())
+    for item in (4, 5, 6):
+        live.add(packed([(1, item, 0)]), numbers([item]))
+    del live
+    journal = path / "journal"
+    whole = journal.read_bytes()
+    at = [place for place in range(len(whole)) if whole[place:].startswith(b"sidBATCH")]
+    # Zeros over the border of the last two batches.
+    damaged = whole[: at[2] - 12] + bytes(24) + whole[at[2] + 12 :]
+    journal.write_bytes(damaged)
+    with pytest.raises(
+        FormatError, match=f"batch 2 of the journal is damaged, .* at bytes {at[1]} to {at[2]}"
+    ):
+        LiveTrie.open(path)
+    assert journal.read_bytes() == damaged
+    told = []
+    live = LiveTrie.recover(path, told.append)
+    assert sorted(live.snapshot().items(live.snapshot().start(1))[0]) == [0, 1, 4]
+    assert live.batches == 3
+    assert [line.partition(": ")[2] for line in told] == [
+        "no batch is whole here",
+        "batches 2 to 3 are damaged or missing",
+    ]
+    assert (path / "journal.damaged").read_bytes() == damaged
+    del live
+    live = LiveTrie.open(path)
+    assert (live.torn, live.batches, live.snapshot().item_count) == (0, 3, 3)
+    del live
+    journal.write_bytes(b"?" + journal.read_bytes()[1:])
+    with pytest.warns(match="the header is damaged"):
+        LiveTrie.recover(path)
+
+
+def test_batches_that_were_acknowledged_and_cut_off_are_missed(tmp_path):
+    path = tmp_path / "live"
+    live = LiveTrie.create(path, small().snapshot())
+    for item in (4, 5, 6):
+        live.add(packed([(1, item, 0)]), numbers([item]))
+    del live
+    journal = path / "journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: whole.index(b"sidBATCH")])
+    with pytest.raises(FormatError, match="batch 1 of the journal is damaged, and batch 3 was acknowledged"):
+        LiveTrie.open(path)
+
+
 def test_readers_see_whole_batches_only():
     layout = SidLayout([8, 256])
     tokens = np.arange(200, dtype=np.uint64)
