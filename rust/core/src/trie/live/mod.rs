@@ -104,6 +104,7 @@ impl LiveTrie {
     /// # Errors
     /// As [`LiveTrie::new`], and [`Error::Io`] if the system refuses or there is a live trie already.
     pub fn create(path: &Path, trie: &Trie, unique: bool) -> Result<()> {
+        verify(trie)?;
         check_unique(trie, unique)?;
         Folder::create(path, trie, unique, 0)
     }
