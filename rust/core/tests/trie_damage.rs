@@ -271,7 +271,8 @@ fn ask<K: sidkit_core::sid::Key>(
                 keys: &keys[..5],
                 items: &new,
             })?;
-            walk(&live.snapshot());
+            let after = live.snapshot();
+            drop(after.items(&after.start(1)));
         }
         9 => drop(trie.items_within(&trie.start(1), 1, &limits)?),
         _ => {
