@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Seed, checked
 from sidkit.data.catalogue import Catalogue
 from sidkit.data.events import TIME_COLUMNS, normalize_events, split_marks
 from sidkit.data.frames import rename_columns, to_polars
@@ -29,6 +30,7 @@ __all__ = ["Dataset"]
 _BLOCK = 1 << 22
 
 
+@checked
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """A catalogue of items and the log of its interactions.
@@ -181,7 +183,7 @@ class Dataset:
         tied = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
         return float(tied.sum() / len(users))
 
-    def histories(self, ties: Ties = "source", seed: int = 0) -> Histories:
+    def histories(self, ties: Ties = "source", seed: Seed = 0) -> Histories:
         """Return the history of every user: all events, oldest first, one row per user.
 
         Args:
@@ -196,7 +198,7 @@ class Dataset:
         kind: SplitKind = "leave_last_out",
         *,
         ties: Ties = "source",
-        seed: int = 0,
+        seed: Seed = 0,
         validation_share: float = 0.1,
         test_share: float = 0.1,
         share: float = 0.1,
@@ -269,7 +271,7 @@ class Dataset:
         )
 
     def _ordered_events(
-        self, ties: Ties = "source", seed: int = 0, marks: npt.NDArray[np.int8] | None = None
+        self, ties: Ties = "source", seed: Seed = 0, marks: npt.NDArray[np.int8] | None = None
     ) -> npt.NDArray[np.int64] | slice:
         """Rows of `interactions`, user by user, oldest first; `marks` order tied times.
 

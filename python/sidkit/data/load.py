@@ -9,6 +9,7 @@ from typing import Literal
 
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._registry import nearest
 from sidkit._tables import read_csv, read_parquet
 from sidkit.data.dataset import Dataset, check_least_events
@@ -24,6 +25,7 @@ __all__ = ["load_dataset", "read_items"]
 CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 
 
+@checked
 def load_dataset(
     source: str | Path,
     *,
@@ -68,6 +70,7 @@ def load_dataset(
     return dataset
 
 
+@checked
 def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame:
     """Read a table of items without interactions.
 

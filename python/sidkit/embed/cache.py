@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from sidkit._files import atomic_path
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
 from sidkit.errors import FormatError
 
 __all__ = ["VectorCache", "text_keys"]
@@ -65,12 +65,14 @@ class VectorCache:
         arrays: dict[str, npt.NDArray[Any]] = {"keys": np.ascontiguousarray(keys)}
         arrays["vectors"] = np.ascontiguousarray(vectors)
         with atomic_path(self.directory / f"{name}.safetensors") as temporary:
-            save_file(arrays, temporary)
+            save_file(arrays, temporary, UNSEALED)
+            seal(temporary)
 
 
 def _read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     fix = "Delete it; its texts are embedded again."
     try:
+        check_seal(path)
         # The reader checks the header against the size of the file before it allocates memory.
         with safe_open(path, framework="numpy") as file:
             arrays: dict[str, npt.NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

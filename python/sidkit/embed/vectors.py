@@ -12,6 +12,8 @@ import numpy.typing as npt
 import polars as pl
 from safetensors import SafetensorError, safe_open
 
+from sidkit._arguments import checked
+from sidkit._files import check_seal
 from sidkit._tables import read_parquet, read_parquet_schema
 from sidkit._vectors import first_non_finite
 from sidkit.errors import DataError
@@ -23,18 +25,22 @@ FLOATS = (np.float16, np.float32, np.float64)
 
 @overload
 def load_vectors(
-    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: Literal[False] = False
+    path: str | os.PathLike[str],
+    item_ids: pl.Series | Sequence[int | str],
+    *,
+    memory_map: Literal[False] = False,
 ) -> npt.NDArray[np.float32]: ...
 
 
 @overload
 def load_vectors(
-    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: bool
+    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[int | str], *, memory_map: bool
 ) -> npt.NDArray[np.floating[Any]]: ...
 
 
+@checked
 def load_vectors(
-    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: bool = False
+    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[int | str], *, memory_map: bool = False
 ) -> npt.NDArray[np.floating[Any]]:
     """Load one vector per item, in the order of the catalogue.
 
@@ -117,6 +123,7 @@ def _read_npy(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
 
 def _read_safetensors(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
     try:
+        check_seal(path)
         with safe_open(path, framework="numpy") as file:
             names = list(file.keys())
             if "embeddings" not in names and len(names) != 1:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.data import EvaluationSet
 from sidkit.errors import ConfigError
 
@@ -22,6 +23,7 @@ _CHOICES = {
 _SEEN = {True: "excluded", False: "included"}
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """Settings of an evaluation; two metrics are comparable only if these agree.
@@ -51,7 +53,7 @@ class Protocol:
 
     split: Literal["leave_last_out", "global_time", "given", "cold_items"] = "leave_last_out"
     ties: Literal["source", "shuffle"] = "source"
-    tie_seed: int = 0
+    tie_seed: Seed = 0
     exclude_seen: tuple[bool, ...] = (True,)
     collisions: Literal["suffix", "reassign", "share"] | None = None
     reassign: Literal["first", "nearest", "sinkhorn"] = "first"
@@ -61,9 +63,9 @@ class Protocol:
     users: int
     evaluated_on: Literal["test", "validation"] = "test"
     cold_share: float | None = None
-    cold_seed: int | None = None
+    cold_seed: Seed | None = None
     dataset: str = ""
-    resamples: int = 1000
+    resamples: Count = 1000
 
     def __post_init__(self) -> None:
         """Validate every value."""

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from sidkit._files import atomic_path
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
 from sidkit.errors import FormatError
 
 __all__ = ["load_network", "save_network"]
@@ -27,7 +27,8 @@ def save_network(network: Any, path: str | Path) -> None:
     weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"network": type(network).__name__, "settings": json.dumps(network.settings)}
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(weights, temporary, metadata)
+        safetensors.torch.save_file(weights, temporary, {**metadata, **UNSEALED})
+        seal(temporary)
 
 
 def load_network(cls: type[Network], path: str | Path) -> Network:
@@ -42,6 +43,7 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
     """
     path = Path(path)
     try:
+        check_seal(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         weights = safetensors.torch.load_file(path)

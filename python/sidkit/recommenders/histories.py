@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import check_argument, shown
 from sidkit._core import ItemSet
 from sidkit._integer_index import IntegerIndex
 from sidkit.data import EvaluationSet, Histories, Sequences
@@ -228,7 +229,7 @@ def id_rows(index: ItemIndex, ids: Any, what: str) -> npt.NDArray[np.int64]:
     Raises:
         DataError: if an id is unknown; it names the first.
     """
-    given = list(ids)
+    given = list(check_argument("ids", ids, Iterable[Any]))
     rows = index.rows(given)
     if (rows < 0).any():
         unknown = given[int(np.argmax(rows < 0))]
@@ -271,10 +272,12 @@ def _flatten(given: Any) -> tuple[list[Any], npt.NDArray[np.int64], bool]:
     else:
         try:
             rows = list(given)
-        except TypeError:
+        except Exception:  # of any object's own iterator
             raise DataError(
                 f"histories have the wrong form: expected {_FORMS}, got {type(given).__name__}"
             ) from None
+    if not isinstance(rows, list):  # of an array without dimensions
+        raise DataError(f"histories have the wrong form: expected {_FORMS}, got {shown(given)}")
     nested = [not isinstance(each, str | bytes) and hasattr(each, "__iter__") for each in rows]
     if not any(nested):
         is_batch = isinstance(given, pl.Series) and isinstance(given.dtype, pl.List | pl.Array)

@@ -1,5 +1,6 @@
 """Recommenders on disk: JSON, Parquet and safetensors; nothing is unpickled."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ import polars as pl
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from sidkit._arguments import checked
 from sidkit._files import atomic_path, sha256_of, write_text
-from sidkit._tables import read_parquet
+from sidkit._tables import read_parquet, write_parquet
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ids import SidTable
 from sidkit.recommenders.registry import RECOMMENDERS
@@ -42,6 +44,7 @@ _VERSION = 1
 T = TypeVar("T")
 
 
+@checked
 def load_model(path: str | Path) -> Any:
     """Load a recommender that `save` wrote, of any method.
 
@@ -89,6 +92,7 @@ def saved(path: str | Path, method: str, settings: dict[str, Any], has_sids: boo
         for each in written:
             (target / each).parent.mkdir(parents=True, exist_ok=True)
             (files / each).replace(target / each)
+    described["checksum"] = _checksum(described)
     write_text(target / DESCRIPTION, json.dumps(described, indent=2) + "\n")
     for each in stale - set(written):
         (target / each).unlink(missing_ok=True)
@@ -118,8 +122,11 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
         expected = (int, str, dict, dict)
         if not all(isinstance(value, kind) for value, kind in zip(found, expected, strict=True)):
             raise TypeError("a value has the wrong type")
+        checksum = described.pop("checksum", None)
+        if checksum != _checksum(described):
+            raise ValueError(f"the checksum is {checksum!r}")
         described.setdefault("sids", False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(
             f"`{file}` does not describe a recommender ({error!r}): expected a directory that `save` wrote"
         ) from error
@@ -131,6 +138,11 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
             "Use `sidkit.load_model` for a recommender of any method."
         )
     return described  # type: ignore[no-any-return]
+
+
+def _checksum(described: dict[str, Any]) -> str:
+    """Return the SHA-256 of a description without its checksum."""
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def build(cls: type[T], description: dict[str, Any], path: Path) -> T:
@@ -151,11 +163,10 @@ def write_items(
     path: Path, item_ids: pl.Series, counts: npt.NDArray[np.int64], removed: npt.NDArray[np.bool_]
 ) -> None:
     """Write `items.parquet`: the id and training events of every item, and whether it was removed."""
-    with atomic_path(path / ITEMS) as temporary:
-        frame = pl.DataFrame({"item_id": item_ids, "count": counts})
-        if removed.any():
-            frame = frame.with_columns(removed=removed)
-        frame.write_parquet(temporary)
+    frame = pl.DataFrame({"item_id": item_ids, "count": counts})
+    if removed.any():
+        frame = frame.with_columns(removed=removed)
+    write_parquet(frame, path / ITEMS)
 
 
 def read_items(path: Path) -> tuple[pl.Series, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

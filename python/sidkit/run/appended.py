@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._core import Trie
 from sidkit._files import atomic_directory, sha256_of, write_text
 from sidkit._progress import Progress, silent
-from sidkit._tables import read_parquet
+from sidkit._tables import read_parquet, write_parquet
 from sidkit.data import read_items
 from sidkit.embed import default_template, embed_items, item_texts, load_vectors
 from sidkit.errors import ConfigError, DataError, FormatError, RunDirectoryError
@@ -35,6 +36,7 @@ _RECORD = "appended.json"
 _FORMAT = "sidkit-appended"
 
 
+@checked
 @dataclass(frozen=True)
 class Appended:
     """Items beyond those from which a run was made.
@@ -102,6 +104,7 @@ def read_appended(directory: RunDirectory) -> Appended | None:
     return found
 
 
+@checked
 def append_to_run(
     path: str | os.PathLike[str],
     items: str | os.PathLike[str],
@@ -177,7 +180,7 @@ def _written(
     number = 1 if before is None else int(before.path.name) + 1
     target = directory.path / "appended" / f"{number:04}"
     with atomic_directory(target) as temporary:
-        items.write_parquet(temporary / _ITEMS)
+        write_parquet(items, temporary / _ITEMS)
         save_vectors(temporary / EMBEDDINGS, vectors)
         table.save(temporary / SIDS)
         Trie.build(table).save(temporary / INDEX)

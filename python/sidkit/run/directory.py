@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from sidkit._arguments import checked
 from sidkit._files import sha256_of, write_text
 from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.run.lock import DirectoryLock
@@ -29,6 +30,7 @@ _VERSION = 1
 _BOOKKEEPING = {"run.toml", "stages.json", ".lock"}
 
 
+@checked
 @dataclass(frozen=True)
 class StageRecord:
     """Record of a finished stage in `stages.json`."""
@@ -57,6 +59,7 @@ def fingerprint(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@checked
 class RunDirectory:
     """A run directory on the disk.
 

@@ -10,7 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from sidkit._files import atomic_path
+from sidkit._arguments import checked
+from sidkit._files import UNSEALED, atomic_path, seal
 from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.train.optimizer import WeightAverage
 
@@ -19,6 +20,7 @@ __all__ = ["Checkpoint", "TrainingState"]
 Tensors = dict[str, Tensor]
 
 
+@checked
 class Checkpoint:
     """Callback that makes a training resumable.
 
@@ -141,7 +143,8 @@ class TrainingState:
         state = {"identity": self.identity, "step": self.step, "history": self.history}
         contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         with atomic_path(path) as temporary:
-            safetensors.torch.save_file(contiguous, temporary, {"checkpoint": json.dumps(state)})
+            safetensors.torch.save_file(contiguous, temporary, {"checkpoint": json.dumps(state), **UNSEALED})
+            seal(temporary)
 
     @classmethod
     def load(cls, path: Path, identity: dict[str, Any]) -> "TrainingState":

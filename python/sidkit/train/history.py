@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sidkit._arguments import checked
 from sidkit._files import write_text
 from sidkit.errors import FormatError
 
 __all__ = ["History"]
 
 
+@checked
 @dataclass
 class History:
     """Course of one training.

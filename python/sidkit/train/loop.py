@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sidkit._arguments import checked
 from sidkit.errors import DataError
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.callbacks import TrainProgress
@@ -35,6 +36,7 @@ Network = TypeVar("Network", bound=nn.Module)
 Callback = Checkpoint | Callable[[TrainProgress], None]
 
 
+@checked
 @dataclass(kw_only=True)
 class Training(Generic[Network]):
     """One training: a network, its examples, and how it is optimized and evaluated.
@@ -70,6 +72,7 @@ class Training(Generic[Network]):
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 
+@checked
 def fit(training: Training[Any], callbacks: Iterable[Callback] = ()) -> History:
     """Train a network in place, in evaluation mode and on the CPU afterwards.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from sidkit._files import atomic_path
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
 from sidkit.errors import FormatError
 
 __all__ = [
@@ -103,9 +103,9 @@ def write_arrays(
     """Write arrays and, under `name` in the metadata, a description with JSON types."""
     text = json.dumps({"version": _VERSION, **described})
     with atomic_path(path) as temporary:
-        save_file(
-            {key: np.ascontiguousarray(array) for key, array in arrays.items()}, temporary, {name: text}
-        )
+        contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+        save_file(contiguous, temporary, {name: text, **UNSEALED})
+        seal(temporary)
 
 
 def read_arrays(
@@ -115,6 +115,7 @@ def read_arrays(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file at {path}")
+    check_seal(path)
     data = path.read_bytes()
     try:
         arrays = load(data)

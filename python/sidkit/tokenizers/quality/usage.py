@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit.errors import ConfigError
 
 __all__ = [
@@ -56,6 +57,7 @@ def unique_rate(codes: npt.NDArray[np.uint16]) -> float:
     return len(group_sizes(codes)) / max(1, len(codes))
 
 
+@checked
 def random_unique_rate(items: int, sizes: Sequence[int]) -> float:
     """Compute the expected number of distinct codes per item if codes are drawn uniformly at random.
 
