@@ -23,12 +23,17 @@ __all__ = [
     "atomic_directory",
     "atomic_path",
     "check_seal",
+    "remove_temporaries",
     "seal",
     "sha256_of",
+    "temporary_directory",
     "write_bytes",
     "write_text",
 ]
 
+#: Part of the names of unfinished files and directories, followed by eight random characters.
+_TEMPORARY = ".tmp-"
+_NAME_OF_TEMPORARY = re.compile(r"\.tmp-[a-z0-9_]{8}(\.\w+)?$")
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _MARK = b"sidkit-sha256:"
 _ZEROS = b"0" * 64
@@ -46,7 +51,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     # Some writers choose the format by the suffix.
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.stem}{_TEMPORARY}", suffix=target.suffix, dir=target.parent
+    )
     os.close(handle)
     temporary = Path(name)
     try:
@@ -72,7 +79,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}{_TEMPORARY}", dir=target.parent))
     try:
         yield temporary
         for file in temporary.rglob("*"):
@@ -83,7 +90,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         if not target.exists():
             temporary.replace(target)
         elif not _exchange(temporary, target):
-            former = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+            former = Path(tempfile.mkdtemp(prefix=f".{target.name}.former-", dir=target.parent))
             target.replace(former)
             try:
                 temporary.replace(target)
@@ -103,6 +110,27 @@ def _exchange(one: Path, other: Path) -> bool:
     if rename is None:
         return False
     return bool(rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
+
+
+@contextmanager
+def temporary_directory(parent: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a directory inside of `parent` that is removed at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix=f".saving{_TEMPORARY}", dir=parent) as name:
+        yield Path(name)
+
+
+def remove_temporaries(directory: str | os.PathLike[str]) -> None:
+    """Remove the temporary files and directories that a killed process has left in a directory, at any depth.
+
+    Nothing may write there at the same time.
+    """
+    for path in sorted(Path(directory).rglob(f".*{_TEMPORARY}*")):
+        if not _NAME_OF_TEMPORARY.search(path.name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -133,7 +161,7 @@ def seal(path: str | os.PathLike[str]) -> None:
     """
     with Path(path).open("rb+") as file:
         place = _place_of_seal(file)
-        if place is None:
+        if place is None or place < 0:
             raise FormatError(f"`{path}` cannot be sealed: expected the metadata `checksum`, got none.")
         digest = _sealed_digest(file, place)
         file.seek(place)
@@ -151,6 +179,8 @@ def check_seal(path: str | os.PathLike[str]) -> None:
         place = _place_of_seal(file)
         if place is None:
             return
+        if place < 0:
+            raise FormatError(f"`{path}` is damaged: expected a checksum, got another text. Write it again.")
         file.seek(place)
         found, expected = file.read(len(_ZEROS)), _sealed_digest(file, place)
         if found != expected:
@@ -161,7 +191,7 @@ def check_seal(path: str | os.PathLike[str]) -> None:
 
 
 def _place_of_seal(file: BinaryIO) -> int | None:
-    """Return where the digits of the checksum are; None for a file without."""
+    """Return where the digits of the checksum are; None for a file without, -1 if its mark is damaged."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(8)
@@ -174,8 +204,11 @@ def _place_of_seal(file: BinaryIO) -> int | None:
     if start < 0 or start + length > size:
         return None
     file.seek(start)
-    place = file.read(length).find(_MARK)
-    return start + place + len(_MARK) if 0 <= place <= length - len(_MARK) - len(_ZEROS) else None
+    metadata = file.read(length)
+    place = metadata.find(_MARK)
+    if 0 <= place <= length - len(_MARK) - len(_ZEROS):
+        return start + place + len(_MARK)
+    return -1 if b"checksum" in metadata and (_MARK[:7] in metadata or _MARK[7:] in metadata) else None
 
 
 def _sealed_digest(file: BinaryIO, place: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,7 +17,7 @@ from sidkit._arguments import checked
 from sidkit._files import check_seal
 from sidkit._tables import read_parquet, read_parquet_schema
 from sidkit._vectors import first_non_finite
-from sidkit.errors import DataError
+from sidkit.errors import DataError, FormatError
 
 __all__ = ["load_vectors"]
 
@@ -117,7 +118,7 @@ def _checked_map(
 def _read_npy(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError, RecursionError) as error:
         raise DataError(f"`{path}` is not a readable .npy file: {error}. Write it again.") from error
 
 
@@ -133,7 +134,9 @@ def _read_safetensors(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
                     "Name the tensor `embeddings`."
                 )
             return np.asarray(file.get_tensor("embeddings" if "embeddings" in names else names[0]))
-    except (SafetensorError, OSError, TypeError) as error:
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        if isinstance(error, FormatError | DataError):
+            raise
         raise DataError(f"`{path}` is not a readable .safetensors file: {error}. Write it again.") from error
 
 

@@ -51,8 +51,8 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
         raise FormatError(
             f"`{path}` is not a readable safetensors file ({error}). Train the model again."
         ) from error
-    network = _build(cls, metadata, path)
-    expected = network.state_dict()
+    with torch.device("meta"):  # shapes without memory, since the file may name any sizes
+        expected = _build(cls, metadata, path).state_dict()
     wrong = sorted(
         name
         for name in expected.keys() | weights.keys()
@@ -66,6 +66,7 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
     broken = next((name for name in sorted(weights) if not weights[name].isfinite().all()), None)
     if broken is not None:
         raise FormatError(f"`{path}` holds NaN or infinity in `{broken}`. Train the model again.")
+    network = _build(cls, metadata, path)
     network.load_state_dict(weights)
     return network.eval()
 
@@ -77,7 +78,7 @@ def _build(cls: type[Network], metadata: dict[str, str], path: Path) -> Network:
         settings = json.loads(metadata["settings"])
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn; the caller's generator stays
             return cls(**settings)
-    except (ValueError, KeyError, TypeError, RuntimeError, ArithmeticError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise FormatError(
             f"`{path}` does not describe a {cls.__name__}: {error}. Train the model again."
         ) from error

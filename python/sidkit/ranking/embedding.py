@@ -135,13 +135,19 @@ def id_rows(item_ids: pl.Series, *, num_embeddings: Count, seed: Seed = 0, mode:
         The rows, int64 (n, 1).
 
     Raises:
-        DataError: if the ids are neither integers nor strings.
+        DataError: if an id is missing or beyond int64, or the ids are neither integers nor strings.
     """
+    if item_ids.null_count():
+        raise DataError(
+            f"item ids are missing: expected an id in every row, got {item_ids.null_count()} nulls."
+        )
     if item_ids.dtype == pl.String:
         digests = (hashlib.blake2b(each.encode(), digest_size=8).digest() for each in item_ids)
         numbers = np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
     elif item_ids.dtype.is_integer():
-        numbers = item_ids.to_numpy().astype(np.int64).view(np.uint64)
+        if item_ids.cast(pl.Int64, strict=False).null_count():
+            raise DataError("an item id is out of range: expected integers that fit int64, got one beyond.")
+        numbers = item_ids.cast(pl.Int64).to_numpy().view(np.uint64)
     else:
         raise DataError(f"item ids must be integers or strings, got {item_ids.dtype}")
     return ngram_rows(numbers, ID_LAYOUT, kind=[(0, 4)], num_embeddings=num_embeddings, seed=seed, mode=mode)

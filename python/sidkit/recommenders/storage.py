@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +14,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from sidkit._arguments import checked
-from sidkit._files import atomic_path, sha256_of, write_text
+from sidkit._files import atomic_path, sha256_of, temporary_directory, write_text
 from sidkit._tables import read_parquet, write_parquet
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ids import SidTable
@@ -78,8 +77,7 @@ def saved(path: str | Path, method: str, settings: dict[str, Any], has_sids: boo
         raise NotADirectoryError(f"`{target}` is a file: expected a directory for the recommender")
     target.mkdir(parents=True, exist_ok=True)
     stale = _files_of_former(target)
-    with TemporaryDirectory(prefix=".saving-", dir=target) as name:
-        files = Path(name)
+    with temporary_directory(target) as files:
         yield files
         written = sorted(file.relative_to(files).as_posix() for file in files.rglob("*") if file.is_file())
         described = {

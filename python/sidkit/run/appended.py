@@ -7,6 +7,7 @@ files of the stages are never modified. The highest number counts.
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ __all__ = ["Appended", "append_to_run", "read_appended"]
 
 _ITEMS = "items.parquet"
 _RECORD = "appended.json"
+_NUMBER = re.compile("[0-9]{1,9}")
 _FORMAT = "sidkit-appended"
 
 
@@ -79,7 +81,11 @@ def read_appended(directory: RunDirectory) -> Appended | None:
         RunDirectoryError: if the Semantic IDs of the run were made again since, or a file was changed.
         FormatError: if the record of the append is damaged.
     """
-    numbers = [entry for entry in directory.path.glob("appended/[0-9]*") if (entry / _RECORD).is_file()]
+    numbers = [
+        entry
+        for entry in directory.path.glob("appended/*")
+        if _NUMBER.fullmatch(entry.name) and (entry / _RECORD).is_file()
+    ]
     if not numbers:
         return None
     newest = max(numbers, key=lambda entry: int(entry.name))
@@ -89,7 +95,7 @@ def read_appended(directory: RunDirectory) -> Appended | None:
             raise ValueError(f"format {record['format']!r}")
         made_for, digests = record["ids"], dict(record["files"])
         found = Appended(newest, int(record["count"]), int(record["moved"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"`{newest / _RECORD}` is damaged ({error!r}); delete `{newest}`") from error
     own = directory.records.get("ids")
     if own is None or own.fingerprint != made_for:

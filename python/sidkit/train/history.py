@@ -79,5 +79,5 @@ class History:
         """
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise FormatError(f"`{path}` is not the history of a training: {error}. Train again.") from error

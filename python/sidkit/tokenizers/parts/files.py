@@ -123,13 +123,16 @@ def read_arrays(
         raise FormatError(
             f"{path} is damaged: expected a complete safetensors file, got: {error}. Save it again."
         ) from error
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    text = header.get("__metadata__", {}).get(name)
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        text = header.get("__metadata__", {}).get(name)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise FormatError(f"{path} is damaged: expected a JSON header, got: {error}.") from error
     if text is None:
         raise FormatError(f"{path} is a foreign safetensors file: expected `{name}` in its metadata.")
     try:
         described = json.loads(text)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise FormatError(f"{path} is damaged: expected JSON in its metadata, got: {error}.") from error
     version = described.get("version") if isinstance(described, dict) else None
     if type(version) is not int or version != _VERSION:
