@@ -1,6 +1,6 @@
 """Atomic writes of files and directories, digests of files, and checksums inside of them.
 
-A sealed file holds the SHA-256 of all its bytes in its metadata; the digits of the checksum count as zeros.
+A sealed file holds the SHA-256 of all its bytes in its metadata; the checksum itself counts as zeros.
 It is written with `UNSEALED` among its metadata, then sealed. Safetensors and Parquet files keep the text
 as it is, the first in their header, the second in their footer.
 """
@@ -191,7 +191,7 @@ def check_seal(path: str | os.PathLike[str]) -> None:
 
 
 def _place_of_seal(file: BinaryIO) -> int | None:
-    """Return where the digits of the checksum are; None for a file without, -1 if its mark is damaged."""
+    """Return where the checksum begins; None for a file without, -1 if its mark is damaged."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(8)

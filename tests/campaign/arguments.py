@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from tests.campaign.hostile import damaged, value
-from tests.campaign.surface import Examples, callables
+from tests.campaign.parts.hostile import damaged, value
+from tests.campaign.parts.surface import Examples, callables
 
 from sidkit.errors import SidkitError
 
@@ -58,7 +58,7 @@ def fuzz(calls, seed, *, directory, names=None, on_call=None):
             call = chosen[int(rng.integers(len(chosen)))]
             made = _arguments(call, examples, rng)
             if made is None:
-                counts["without example"] += 1
+                counts["without_example"] += 1
                 continue
             target, arguments, changed = made
             if on_call is not None:
@@ -72,8 +72,8 @@ def fuzz(calls, seed, *, directory, names=None, on_call=None):
                 inside.setdefault((call.name, *error[:2]), (error[2], changed))
     finally:
         signal.signal(signal.SIGALRM, previous)
-    counts["callables"] = len(chosen)
-    counts["callables that returned for valid arguments"] = len(valid)
+    counts["latest_callables"] = len(chosen)
+    counts["latest_callables_that_returned"] = len(valid)
     return counts, inside
 
 
@@ -110,7 +110,7 @@ def _outcome(target, arguments):
             with np.errstate(all="ignore"):
                 target(**arguments)
     except SidkitError:
-        return "sidkit error", None
+        return "sidkit_errors", None
     except MemoryError:
         return "MemoryError", None
     except OSError as error:
@@ -118,13 +118,13 @@ def _outcome(target, arguments):
             error, FileNotFoundError | NotADirectoryError | FileExistsError
         ):
             return "OSError", None
-        return "inside", _described(error)
+        return "bad_from_inside", _described(error)
     except _Hang:
         return "interrupted", None
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return "inside", _described(error)
+        return "bad_from_inside", _described(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return "returned", None
@@ -145,4 +145,4 @@ def run(seconds, seed):
         counts, inside = fuzz(lambda: time.monotonic() < end, seed, directory=directory)
     for (name, kind, where), (text, changed) in inside.items():
         print(f"{name} {kind} at {where} ({', '.join(changed)})\n{text}", file=sys.stderr)
-    return dict(counts) | {"distinct exceptions from the inside": len(inside)}
+    return {"bad_from_inside": 0, **counts, "distinct_from_inside": len(inside)}

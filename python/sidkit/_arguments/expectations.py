@@ -136,7 +136,19 @@ def _union(members: tuple[Any, ...]) -> Expectation | None:
     if any(_is_path(each) for each in members):
         others = [each for each in members if not _is_path(each) and each is not str]
         return _any_of([Expectation("a path", _path), *map(expectation_of, others)])
+    if {int, str} <= set(members):  # ids, of which even very large ones are integers
+        others = [expectation_of(each) for each in members if each not in (int, str)]
+        return _any_of([_id(), *others])
     return _any_of([expectation_of(each) for each in members])
+
+
+def _id() -> Expectation:
+    def convert(value: Any) -> Any:
+        if isinstance(value, Integral) and not isinstance(value, bool):
+            return value
+        return _text(value)
+
+    return Expectation("an integer or valid text", convert, DataError)
 
 
 def _any_of(members: list[Expectation | None]) -> Expectation | None:
@@ -153,8 +165,6 @@ def _any_of(members: list[Expectation | None]) -> Expectation | None:
         raise Refused
 
     error = DataError if any(each.error is DataError for each in known) else ConfigError
-    if known == [_SCALARS[int], _SCALARS[str]]:  # the id of an item or a user
-        error = DataError
     shape = next((each.shape for each in known if each.shape is not None), None)
     return Expectation(" or ".join(dict.fromkeys(each.text for each in known)), convert, error, shape)
 

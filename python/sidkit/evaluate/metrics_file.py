@@ -25,7 +25,6 @@ _COLD_SPLITS = ("cold_items", "global_time")
 _LOSSES = ("level_loss", "bigram_loss")
 
 
-@checked
 @dataclass(frozen=True)
 class Result:
     """One measured value.

@@ -21,7 +21,6 @@ Int32 = npt.NDArray[np.int32]
 Float32 = npt.NDArray[np.float32]
 
 
-@checked
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """Recommendations of one model, best first, one row per user of an `EvaluationSet`.
@@ -69,6 +68,7 @@ class Predictions:
         """Name of the file in `predictions/` of a run directory."""
         return f"{self.model}.parquet" if self.exclude_seen else f"{self.model}.seen_included.parquet"
 
+    @checked
     def save(
         self,
         path: str | os.PathLike[str],
@@ -105,6 +105,7 @@ class Predictions:
         write_parquet(frame, path)
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> Predictions:
         """Read a file that `save` wrote; columns of original ids are ignored.
 

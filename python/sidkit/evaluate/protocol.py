@@ -23,7 +23,6 @@ _CHOICES = {
 _SEEN = {True: "excluded", False: "included"}
 
 
-@checked
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """Settings of an evaluation; two metrics are comparable only if these agree.
@@ -91,6 +90,7 @@ class Protocol:
             raise ConfigError(f"protocol: `dataset` must be a name, got {self.dataset!r}")
 
     @classmethod
+    @checked
     def of(cls, examples: EvaluationSet, **others: Any) -> Protocol:
         """Build a protocol whose data and split are those of evaluation examples.
 
@@ -113,6 +113,7 @@ class Protocol:
         return values
 
     @classmethod
+    @checked
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
         """Build a protocol from the output of `as_dict`.
 
@@ -127,6 +128,7 @@ class Protocol:
             raise ConfigError(f"protocol: `seeds` must be a list, got {values['seeds']!r}")
         return cls(**values)
 
+    @checked
     def combined(self, other: Protocol) -> Protocol:
         """Combine the protocols of two sets of results for one file.
 
