@@ -20,7 +20,8 @@ def instance(base: type) -> Expectation:
             raise Refused
         return value
 
-    return Expectation(f"a {base.__name__}", convert, DataError)
+    article = "an" if base.__name__[0] in "AEIOU" else "a"
+    return Expectation(f"{article} {base.__name__}", convert, DataError)
 
 
 def function() -> Expectation:
@@ -46,7 +47,8 @@ def mapping(keys: Expectation | None, values: Expectation | None) -> Expectation
                 values.convert(each)
         return value
 
-    return Expectation("a mapping", convert)
+    parts = [each.text if each is not None else "anything" for each in (keys, values)]
+    return Expectation(f"a mapping of {parts[0]} to {parts[1]}", convert)
 
 
 def fixed_tuple(parts: list[Expectation | None]) -> Expectation:

@@ -40,6 +40,12 @@ def expectation_of(annotation: Any) -> Expectation | None:
     return _object(annotation, origin, arguments)
 
 
+def _scalar(value: Any) -> Any:
+    if value is not None and not isinstance(value, Real | np.bool_):
+        raise Refused
+    return value
+
+
 def _none(value: Any) -> None:
     if value is not None:
         raise Refused
@@ -144,9 +150,8 @@ def _union(members: tuple[Any, ...]) -> Expectation | None:
 
 def _id() -> Expectation:
     def convert(value: Any) -> Any:
-        if isinstance(value, Integral) and not isinstance(value, bool):
-            return value
-        return _text(value)
+        # Which scalars are ids is up to the column of ids, whose messages name the item.
+        return _text(value) if isinstance(value, str) else _scalar(value)
 
     return Expectation("an integer or valid text", convert, DataError)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Seed, checked
+from sidkit._arguments import Bounds, Seed, checked
+from sidkit._warnings import warn
 from sidkit.data.catalogue import Catalogue
 from sidkit.data.events import TIME_COLUMNS, normalize_events, split_marks
 from sidkit.data.frames import rename_columns, to_polars
@@ -26,6 +25,8 @@ from sidkit.errors import ConfigError, DataError
 
 __all__ = ["Dataset"]
 
+#: Least number of events.
+Least: TypeAlias = Annotated[int, Bounds(ge=0)]
 #: Events compared at once.
 _BLOCK = 1 << 22
 
@@ -254,10 +255,9 @@ class Dataset:
             )
         marks = split_marks(self.interactions, self.name) if kind == "given" else None
         if marks is None and "split" in self.interactions.columns:
-            warnings.warn(
+            warn(
                 f"`{self.name}` has a column `split`, which the {kind} split ignores; "
                 'use the split "given" to follow it, or drop the column',
-                stacklevel=2,
             )
         events = self._ordered_events(ties, seed, marks)
         return split_histories(
@@ -295,7 +295,7 @@ class Dataset:
         times = self.interactions[self.order_column].to_numpy()[events]
         return Histories(self.item_index[events], offsets_of(lengths), self.item_ids, self.user_ids, times)
 
-    def filtered(self, *, min_user_events: int = 0, min_item_events: int = 0) -> Dataset:
+    def filtered(self, *, min_user_events: Least = 0, min_item_events: Least = 0) -> Dataset:
         """Drop users and items with fewer events, repeatedly until every remaining one has enough (k-core).
 
         With `min_item_events` above 0, items are dropped from the catalogue too.
@@ -308,7 +308,6 @@ class Dataset:
             DataError: if nothing would remain.
             ConfigError: if a number is not an integer >= 0.
         """
-        check_least_events(min_user_events=min_user_events, min_item_events=min_item_events)
         users, items = self.user_index, self.item_index
         kept = np.ones(len(users), dtype=bool)
         while True:
@@ -325,13 +324,6 @@ class Dataset:
             )
         catalogue = self.items.filter(item_events >= min_item_events)
         return Dataset(self.name, catalogue, self.interactions.filter(kept))
-
-
-def check_least_events(**numbers: Any) -> None:
-    """Raise ConfigError if one of these settings is not an integer >= 0."""
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, Integral) or number < 0:
-            raise ConfigError(f"{name} is invalid: expected an integer >= 0, got {number!r}. Correct it.")
 
 
 def _with_ids(frame: pl.DataFrame, table: str, *columns: str) -> pl.DataFrame:

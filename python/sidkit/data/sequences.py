@@ -25,7 +25,6 @@ _Rows: TypeAlias = Annotated[npt.NDArray[np.int64], Shape("rows")]
 _BLOCK = 1 << 20
 
 
-@checked
 @dataclass(frozen=True, eq=False)
 class Sequences:
     """Rows of item indices, stored one after the other (CSR).
@@ -72,14 +71,15 @@ class Sequences:
         object.__setattr__(self, "offsets", offsets)
 
     @staticmethod
-    def from_rows(rows: Iterable[Iterable[int]]) -> Sequences:
+    @checked
+    def from_rows(rows: Iterable[Any]) -> Sequences:
         """Build from one iterable of integers per row.
 
         Raises:
             DataError: if a row holds anything else.
         """
         arrays = [
-            np.asarray(list(check_argument(f"rows[{number}]", row, Iterable[Any])))
+            np.asarray(check_argument(f"rows[{number}]", _listed(number, row), npt.ArrayLike))
             for number, row in enumerate(rows)
         ]
         for number, row in enumerate(arrays):
@@ -92,6 +92,7 @@ class Sequences:
         return Sequences.from_lengths(values, np.array([len(row) for row in arrays], dtype=np.int64))
 
     @staticmethod
+    @checked
     def from_lengths(values: npt.NDArray[Any], lengths: Lengths) -> Sequences:
         """Build from the values of all rows and the length of each row, integers (rows,)."""
         return Sequences(values, offsets_of(lengths))
@@ -124,6 +125,7 @@ class Sequences:
     def __repr__(self) -> str:
         return f"Sequences({len(self)} rows, {len(self.values)} values)"
 
+    @checked
     def take(self, rows: npt.ArrayLike) -> Self:
         """Copy the given rows, in the given order: integers (n,) or a boolean mask (rows,).
 
@@ -135,11 +137,13 @@ class Sequences:
         chosen = checked_rows(rows, len(self))
         return self._slices(self.offsets[:-1][chosen], self.lengths[chosen], chosen)
 
+    @checked
     def tail(self, n: int) -> Self:
         """Keep the last `n` values of each row, or the whole row where it is shorter."""
         lengths = np.minimum(self.lengths, max(n, 0))
         return self._slices(self.offsets[1:] - lengths, lengths)
 
+    @checked
     def head(self, lengths: npt.ArrayLike) -> Self:
         """Keep the first values of each row: one length per row, integers (rows,), or one for all.
 
@@ -158,6 +162,7 @@ class Sequences:
             )
         return self._slices(self.offsets[:-1], np.clip(asked, 0, self.lengths))
 
+    @checked
     def take_heads(self, rows: _Rows, lengths: _Rows) -> Self:
         """Copy the first values of the given rows, `take(rows).head(lengths)` in one copy.
 
@@ -168,6 +173,7 @@ class Sequences:
         rows = checked_rows(rows, len(self))
         return self._slices(self.offsets[rows], np.clip(lengths, 0, self.lengths[rows]), rows)
 
+    @checked
     def parts(self, length: Count) -> Sequences:
         """Cut every row into parts of `length` values (1 or more), the last one shorter; drop empty rows."""
         counts = -(-self.lengths // length)
@@ -176,6 +182,7 @@ class Sequences:
         lengths[counts.cumsum()[filled] - 1] = (self.lengths - (counts - 1) * length)[filled]
         return Sequences.from_lengths(self.values, lengths)
 
+    @checked
     def padded(self, filling: int) -> npt.NDArray[np.int64]:
         """Return all rows as one array, int64 (rows, longest), padded with `filling` on the right."""
         lengths = self.lengths
@@ -218,6 +225,11 @@ def checked_rows(rows: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
     return np.where(chosen < 0, chosen + count, chosen)
 
 
+def _listed(number: int, row: Any) -> list[Any]:
+    values: list[Any] = list(check_argument(f"rows[{number}]", row, Iterable[Any]))
+    return values
+
+
 def check_sequences(name: str, given: object) -> Sequences:
     """Return `given`, or raise DataError if it is not a `Sequences`; `name` names it in the message."""
     if not isinstance(given, Sequences):
@@ -257,7 +269,7 @@ def copy_slices(
 
 
 def _integers(name: str, array: Any, dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
-    given = np.asarray(array)
+    given = np.asarray(check_argument(name, array, npt.ArrayLike))
     if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):
         raise DataError(
             f"{name} of sequences are invalid: expected a one-dimensional array of integers, "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import string
-import warnings
 from collections.abc import Sequence
 
 import polars as pl
 
 from sidkit._arguments import checked
+from sidkit._warnings import warn
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["default_template", "item_texts", "template_fields", "write_texts"]
@@ -89,11 +89,10 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
         )
     if blank:
         first = ", ".join(repr(items["item_id"][row]) for row in blank[:5])
-        warnings.warn(
+        warn(
             f"{len(blank)} of {len(texts)} items have no text in {named}, such as {first}; "
             "they all get the vector of the empty text, and therefore the same codes. "
             "Add text, or use precomputed vectors.",
-            stacklevel=2,
         )
     return texts
 
