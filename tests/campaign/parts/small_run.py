@@ -21,10 +21,10 @@ from sidkit.run import RunDirectory, build_config, run_pipeline
 
 __all__ = [
     "ERROR",
-    "INSIDE",
     "FRESH",
-    "in_fresh_process",
+    "INSIDE",
     "in_child",
+    "in_fresh_process",
     "metrics_of",
     "run_in_child",
     "strays",
