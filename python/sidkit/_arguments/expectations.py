@@ -19,6 +19,7 @@ from sidkit.errors import ConfigError, DataError
 
 __all__ = ["expectation_of"]
 
+_NONE = Expectation("None", lambda value: _none(value))
 _INT64 = Bounds(ge=-(2**63), le=2**63 - 1)
 
 
@@ -28,7 +29,7 @@ def expectation_of(annotation: Any) -> Expectation | None:
     if origin is Annotated:
         return _annotated(arguments[0], arguments[1:])
     if annotation in (None, type(None)):
-        return Expectation("None", _none)
+        return _NONE
     if annotation in _SCALARS:
         return _SCALARS[annotation]
     if origin is Literal:
@@ -169,7 +170,7 @@ def _any_of(members: list[Expectation | None]) -> Expectation | None:
                 continue
         raise Refused
 
-    error = DataError if any(each.error is DataError for each in known) else ConfigError
+    error = DataError if all(each.error is DataError for each in known if each is not _NONE) else ConfigError
     shape = next((each.shape for each in known if each.shape is not None), None)
     return Expectation(" or ".join(dict.fromkeys(each.text for each in known)), convert, error, shape)
 

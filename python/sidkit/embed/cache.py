@@ -72,12 +72,12 @@ class VectorCache:
 def _read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     fix = "Delete it; its texts are embedded again."
     try:
-        check_seal(path)
         # The reader checks the header against the size of the file before it allocates memory.
         with safe_open(path, framework="numpy") as file:
             arrays: dict[str, npt.NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FormatError(f"the cache file `{path}` cannot be read: {error}. {fix}") from error
+    check_seal(path)
     keys, vectors = arrays.get("keys"), arrays.get("vectors")
     if keys is None or vectors is None or keys.dtype != np.uint8 or vectors.dtype != np.float32:
         raise FormatError(

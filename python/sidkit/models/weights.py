@@ -43,7 +43,6 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
     """
     path = Path(path)
     try:
-        check_seal(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         weights = safetensors.torch.load_file(path)
@@ -51,6 +50,7 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
         raise FormatError(
             f"`{path}` is not a readable safetensors file ({error}). Train the model again."
         ) from error
+    check_seal(path)
     with torch.device("meta"):  # shapes without memory, since the file may name any sizes
         expected = _build(cls, metadata, path).state_dict()
     wrong = sorted(

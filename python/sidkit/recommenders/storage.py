@@ -25,6 +25,7 @@ __all__ = [
     "WEIGHTS",
     "build",
     "check_files",
+    "checksum_of",
     "load_model",
     "read_arrays",
     "read_description",
@@ -90,7 +91,7 @@ def saved(path: str | Path, method: str, settings: dict[str, Any], has_sids: boo
         for each in written:
             (target / each).parent.mkdir(parents=True, exist_ok=True)
             (files / each).replace(target / each)
-    described["checksum"] = _checksum(described)
+    described["checksum"] = checksum_of(described)
     write_text(target / DESCRIPTION, json.dumps(described, indent=2) + "\n")
     for each in stale - set(written):
         (target / each).unlink(missing_ok=True)
@@ -121,8 +122,7 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
         if not all(isinstance(value, kind) for value, kind in zip(found, expected, strict=True)):
             raise TypeError("a value has the wrong type")
         checksum = described.pop("checksum", None)
-        if checksum != _checksum(described):
-            raise ValueError(f"the checksum is {checksum!r}")
+        expected_checksum = checksum_of(described)
         described.setdefault("sids", False)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(
@@ -135,10 +135,15 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
             f"`{file}` describes another recommender: expected `{method}`, got `{described['method']}`. "
             "Use `sidkit.load_model` for a recommender of any method."
         )
+    if checksum != expected_checksum:
+        raise FormatError(
+            f"`{file}` is damaged: expected the checksum {expected_checksum[:12]}…, got {str(checksum)[:12]}…. "
+            "Save the recommender again."
+        )
     return described  # type: ignore[no-any-return]
 
 
-def _checksum(described: dict[str, Any]) -> str:
+def checksum_of(described: dict[str, Any]) -> str:
     """Return the SHA-256 of a description without its checksum."""
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 

@@ -115,7 +115,6 @@ def read_arrays(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file at {path}")
-    check_seal(path)
     data = path.read_bytes()
     try:
         arrays = load(data)
@@ -123,6 +122,7 @@ def read_arrays(
         raise FormatError(
             f"{path} is damaged: expected a complete safetensors file, got: {error}. Save it again."
         ) from error
+    check_seal(path)
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         text = header.get("__metadata__", {}).get(name)
