@@ -219,11 +219,6 @@ class ChangingCatalogue:
                 f"`item_ids` of new items are repeated: expected distinct ids, got "
                 f"{ids.filter(ids.is_duplicated())[0]!r} several times. Keep one of them."
             )
-        if ids.n_unique() < len(ids):
-            raise DataError(
-                f"`item_ids` of new items are repeated: expected distinct ids, got "
-                f"{ids.filter(ids.is_duplicated())[0]!r} several times. Keep one of them."
-            )
         present = (rows >= 0) & ~self.removed_[rows]
         if present.any():
             first = ids[int(np.argmax(present))]

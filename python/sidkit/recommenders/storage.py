@@ -137,8 +137,8 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
         )
     if checksum != expected_checksum:
         raise FormatError(
-            f"`{file}` is damaged: expected the checksum {expected_checksum[:12]}…, got {str(checksum)[:12]}…. "
-            "Save the recommender again."
+            f"`{file}` is damaged: expected the checksum {expected_checksum[:12]}…, got "
+            f"{str(checksum)[:12]}…. Save the recommender again."
         )
     return described  # type: ignore[no-any-return]
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from copy import copy
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +17,6 @@ from sidkit.errors import FormatError
 from sidkit.evaluate import Predictions, user_metrics
 from sidkit.recommenders.filters import Query
 from sidkit.recommenders.item_to_item.transition_graph import TransitionGraph
-from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 
@@ -82,12 +80,6 @@ class GraphPrior:
         """Return a prior for a catalogue with new items, which have edges of content similarity, if any."""
         graph = copy(self.graph)
         graph.add_items(new.item_ids, new.vectors if graph.compares_content else None)
-        return type(self)(graph, self.weight)
-
-    def with_items(self: Self, new: NewItems) -> Self:
-        """Return a prior for a catalogue with new items, which have edges of content similarity."""
-        graph = copy(self.graph)
-        graph.add_items(new.item_ids, new.vectors)
         return type(self)(graph, self.weight)
 
     def mix(self, log_probs: npt.NDArray[np.float32], histories: Sequences) -> npt.NDArray[np.float32]:

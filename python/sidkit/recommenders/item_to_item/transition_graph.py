@@ -12,7 +12,6 @@ from sidkit._settings import Count, NonNegative, Width
 from sidkit.data import Sequences
 from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
 from sidkit.recommenders.new_items import NewItems
-from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 
 __all__ = ["TransitionGraph"]
@@ -72,8 +71,6 @@ class TransitionGraph(ItemToItem):
     """Factor by which each older item of a history counts less; 1 for none."""
     max_items: Width = 5
     """Most recent items of a history that are used."""
-
-    no_new_items: ClassVar[str] = "was fitted without item vectors and counts transitions"
 
     @property
     def uses_item_vectors(self) -> bool:
@@ -155,8 +152,11 @@ class TransitionGraph(ItemToItem):
         )
 
     def _add(self, new: NewItems) -> None:
-        if "content_vectors_" not in vars(self):
-            super()._add(new)
+        if not self.compares_content:
+            matrix = self.matrix_.copy()
+            matrix.resize([size + len(new) for size in matrix.shape])
+            self._set_matrix(matrix)
+            return
         known = self.content_vectors_
         x = _units(new.require_vectors(self.method, known.shape[1]).astype(np.float32))
         every = np.concatenate([known.astype(np.float32), x])
@@ -175,9 +175,10 @@ class TransitionGraph(ItemToItem):
 
     def _joining(self, x: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> Sparse:
         """Return edges from known items to new ones, (N, n): where a new item is among the nearest."""
-        strength = np.maximum(known @ x.T, 0).astype(np.float64) ** self.content_power
-        strength[strength <= self.content_floors_[:, None]] = 0
-        edges = sparse.csr_array(strength)
+        cosine = known @ x.T
+        cosine[cosine <= self.content_floors_[:, None] ** (1 / max(self.content_power, 1e-9))] = 0
+        edges = sparse.csr_array(np.maximum(cosine, 0).astype(np.float64))
+        edges.data **= self.content_power
         sums = np.maximum(self.content_sums_, self.content_floors_)
         return sparse.diags_array(1 / np.where(sums > 0, sums, 1).astype(np.float64)) @ edges
 

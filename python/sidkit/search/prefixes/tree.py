@@ -24,10 +24,10 @@ _SCORES_AT_ONCE = 8_000_000
 class PrefixTree:
     """Documents in the order of their Semantic IDs, and the vectors of all prefixes.
 
-    The vector of a prefix has the direction of the mean of the vectors of its documents, and the mean of their
-    lengths: the mean vector itself is shorter the more documents differ, so that prefixes of few documents
-    would have the higher scores. The score of a prefix is the inner product of its vector with that of the
-    query; the score of a document is that of its own vector, which is exact whatever the prefixes are.
+    The vector of a prefix has the direction of the mean of the vectors of its documents, and the mean of
+    their lengths: the mean vector itself is shorter the more documents differ, so that prefixes of few
+    documents would have the higher scores. The score of a prefix is the inner product of its vector with that
+    of the query; the score of a document is that of its own vector, which is exact whatever the prefixes are.
 
     Attributes:
         order: row of the document at each place, int64 (n,): documents sorted by Semantic ID.

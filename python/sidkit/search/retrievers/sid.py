@@ -92,8 +92,8 @@ class SidRetriever(Retriever):
     levels: Depth = 2
     """Codes per document."""
     codebook_size: Width | None = None
-    """Children of a prefix; None for the square root of the number of documents at the first level, whose errors
-    the search cannot repair, and as many below as leave about 16 documents per code path."""
+    """Children of a prefix; None for the square root of the number of documents at the first level, whose
+    errors the search cannot repair, and as many below as leave about 16 documents per code path."""
     beam: Width = 128
     """Prefixes that the search keeps at each level."""
     epochs: Count = 10
