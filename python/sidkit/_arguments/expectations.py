@@ -54,7 +54,7 @@ def _none(value: Any) -> None:
 
 def _integer(bounds: Bounds) -> Expectation:
     def convert(value: Any) -> Any:
-        if not isinstance(value, Integral) or isinstance(value, bool) or not bounds.admit(value, value):
+        if isinstance(value, bool) or not isinstance(value, Integral) or not bounds.admit(value, value):
             raise Refused
         return value
 
@@ -63,7 +63,7 @@ def _integer(bounds: Bounds) -> Expectation:
 
 def _number(bounds: Bounds) -> Expectation:
     def convert(value: Any) -> Any:
-        if not isinstance(value, Real) or isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise Refused
         try:
             finite = bool(np.isfinite(float(value)))
@@ -141,11 +141,11 @@ def _union(members: tuple[Any, ...]) -> Expectation | None:
         ]
         return _any_of([array_like(), *map(expectation_of, others)])
     if any(_is_path(each) for each in members):
-        others = [each for each in members if not _is_path(each) and each is not str]
-        return _any_of([Expectation("a path", _path), *map(expectation_of, others)])
+        rest = [expectation_of(each) for each in members if not _is_path(each) and each is not str]
+        return _any_of([Expectation("a path", _path), *rest])
     if {int, str} <= set(members):  # ids, of which even very large ones are integers
-        others = [expectation_of(each) for each in members if each not in (int, str)]
-        return _any_of([_id(), *others])
+        rest = [expectation_of(each) for each in members if each not in (int, str)]
+        return _any_of([_id(), *rest])
     return _any_of([expectation_of(each) for each in members])
 
 
@@ -184,7 +184,7 @@ def _annotated(base: Any, metadata: tuple[Any, ...]) -> Expectation | None:
                 shape = one
             limits = {name: getattr(one, name, None) for name in ("ge", "gt", "le", "lt")}
             if any(limit is not None for limit in limits.values()):
-                merged = vars(bounds) if bounds is not None else {}
+                merged: dict[str, Any] = vars(bounds) if bounds is not None else {}
                 bounds = Bounds(**{**merged, **{key: v for key, v in limits.items() if v is not None}})
     if base is int and bounds is not None:
         return _integer(bounds)
