@@ -284,7 +284,7 @@ fn ask<K: sidkit_core::sid::Key>(
                 trie.allowed(&states, &mut vec![false; 4 * size])?;
                 trie.allowed_within(&states, 4, &limits, &mut vec![false; 4 * size])?;
                 trie.bitmask(&states, &mut vec![0; 4 * size.div_ceil(32)])?;
-                trie.count(&states);
+                drop(trie.count(&states));
                 let step = BeamStep {
                     rows_per_group: 4,
                     beam: 4,
@@ -309,6 +309,7 @@ fn ask<K: sidkit_core::sid::Key>(
 /// For as many seconds as the variable says, or a few thousand files: `SIDKIT_SECONDS=600 cargo test --profile checked --test
 /// trie_damage campaign`.
 #[test]
+#[expect(clippy::print_stderr, reason = "the counts of the campaign")]
 fn campaign_of_changed_files() {
     guard::note_panics();
     let seconds = std::env::var("SIDKIT_SECONDS")
@@ -324,7 +325,7 @@ fn campaign_of_changed_files() {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (u128::from(state.wrapping_mul(0x2545_f491_4f6c_dd1d)) * below as u128 >> 64) as usize
+        ((u128::from(state.wrapping_mul(0x2545_f491_4f6c_dd1d)) * below as u128) >> 64) as usize
     };
     let (mut tried, mut verified, mut trusted) = (0_u64, 0_u64, 0_u64);
     while end.map_or(tried < 3000, |end| Instant::now() < end) {

@@ -50,7 +50,7 @@ impl LiveTrie {
         for place in found
             .iter()
             .map(|whole| whole.place.clone())
-            .chain([bytes.len()..0])
+            .chain(std::iter::once(bytes.len()..0))
         {
             if end < place.start {
                 recovery.skip(end..place.start, "no batch is whole here");
