@@ -206,7 +206,7 @@ pub(crate) fn kmeans_places(
     count: Count,
     #[pyo3(from_py_with = count::seed)] seed: u64,
     many: Count,
-) -> PyResult<Bound<'py, PyArray1<i64>>> {
+) -> PyResult<Bound<'_, PyArray1<i64>>> {
     let (count, many) = (count.get("count")?, many.get("many")?);
     let places = guard::detached(py, || Ok(kmeans::places_parallel(count, seed, many)))?;
     Ok(as_i64(py, places))

@@ -348,6 +348,23 @@ fn records_of_another_journal_or_out_of_order_are_not_taken() {
 }
 
 #[test]
+fn recovery_where_bytes_of_the_header_are_missing() {
+    // From the part that never changes, and from the acknowledgments: the first record begins within the header.
+    for missing in [0..50, 41..80] {
+        let folder = Temporary::new();
+        let states = write::<u64>(&folder.0);
+        let path = folder.0.join("journal");
+        let mut journal = fs::read(&path).unwrap();
+        journal.drain(missing);
+        fs::write(&path, &journal).unwrap();
+        damaged(&folder.0);
+        let (live, skipped) = LiveTrie::recover(&folder.0, false).unwrap();
+        assert_eq!((live.snapshot(), live.batches()), (Arc::clone(&states[5]), 5));
+        assert!(!skipped.is_empty());
+    }
+}
+
+#[test]
 fn compaction_is_one_moment() {
     let folder = Temporary::new();
     let states = write::<u64>(&folder.0);

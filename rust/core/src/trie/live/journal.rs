@@ -212,7 +212,8 @@ impl<'a> Records<'a> {
     /// All batches that are whole, wherever they are, in the order of their places; for journals that may be damaged.
     pub(super) fn whole(&self) -> Vec<Whole> {
         let mut found = Vec::new();
-        let mut at = self.end;
+        // Where bytes of the header are missing, the first record begins within it.
+        let mut at = 0;
         while at < self.bytes.len() {
             let Some((number, record, end)) = self.read(at) else {
                 at += 1;
