@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from numbers import Integral
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import check_argument, shown
 from sidkit._integer_index import IntegerIndex
 from sidkit.errors import DataError
 
@@ -124,10 +121,7 @@ def find_rows(
     Raises:
         DataError: if an id is not a key of `rows`; the message names it.
     """
-    given = list(check_argument("ids", ids, Iterable[Any]))
-    if not all(isinstance(each, str | Integral) for each in given):
-        wrong = next(each for each in given if not isinstance(each, str | Integral))
-        raise DataError(f"{kind} ids are invalid: expected integers or strings, got {shown(wrong)}.")
+    given = list(ids)
     keys: list[int | str]
     if known.dtype.is_integer():
         keys = [int(each) if INTEGER.fullmatch(str(each)) else each for each in given]

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sidkit._arguments import Count, Seed, checked
 from sidkit._core import Trie
 from sidkit.data import Sequences
 from sidkit.decode.generative import GenerativeNetwork, State
-from sidkit.decode.options import SearchOptions, Tokens
+from sidkit.decode.options import SearchOptions
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import SearchBatch, search_batches
 from sidkit.errors import ConfigError
@@ -23,15 +22,14 @@ __all__ = ["sample_items"]
 Float64 = NDArray[np.float64]
 
 
-@checked
 def sample_items(
     network: GenerativeNetwork[State],
     trie: Trie,
-    tokens: Tokens,
+    tokens: NDArray[np.uint16],
     histories: Sequences,
     *,
-    k: Count,
-    seed: Seed,
+    k: int,
+    seed: int,
     options: SearchOptions | None = None,
 ) -> Ranked:
     """Sample different Semantic IDs after each history, without replacement, and return their items.

@@ -10,12 +10,11 @@ computed in Rust, in the sorted order of packed codes.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Bounds, Count, Shape, check_argument, checked
 from sidkit._core import SidLayout, code_ranks, place_codes
 from sidkit.errors import CollisionError, ConfigError, DataError
 
@@ -35,8 +34,6 @@ POLICIES = ("suffix", "reassign", "share")
 METHODS = ("first", "nearest", "sinkhorn")
 
 Codes: TypeAlias = npt.NDArray[np.uint16]
-#: Number of codes of each level.
-Sizes: TypeAlias = Sequence[Annotated[int, Bounds(ge=1, le=65536)]]
 #: Function of row numbers, int64 (m,), that returns codes in the order of preference, uint16
 #: (m, choices, levels); or that array for all rows.
 Alternatives: TypeAlias = Callable[[npt.NDArray[np.int64]], Codes] | Codes
@@ -49,7 +46,6 @@ _LARGEST_LEVEL = 1 << 16
 _NONE = (1 << 32) - 1
 
 
-@checked
 @dataclass(frozen=True)
 class Reassignment:
     """Options of the policy `reassign`; see the function `reassign`.
@@ -65,7 +61,7 @@ class Reassignment:
 
     alternatives: Alternatives
     method: str = "first"
-    capacity: Count = 1
+    capacity: int = 1
     costs: Costs | None = None
 
     def __post_init__(self) -> None:
@@ -85,10 +81,9 @@ class Reassignment:
             )
 
 
-@checked
 def resolve_collisions(
     codes: npt.ArrayLike,
-    sizes: Sizes,
+    sizes: Sequence[int],
     *,
     policy: str = "suffix",
     collision_size: int | None = None,
@@ -139,16 +134,13 @@ def resolve_collisions(
     return codes, tuple(sizes)
 
 
-@checked
-def group_sizes(codes: Codes, sizes: Sizes) -> npt.NDArray[np.int64]:
+def group_sizes(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[np.int64]:
     """Count the items of each code that occurs, int64 (distinct codes,), in the order of the codes."""
-    codes = check_codes(codes, sizes)
     counts: npt.NDArray[np.int64] = np.unique(_keys(codes, sizes), return_counts=True)[1]
     return counts
 
 
-@checked
-def add_collision_token(codes: Codes, sizes: Sizes, *, size: int | None = None) -> tuple[Codes, int]:
+def add_collision_token(codes: Codes, sizes: Sequence[int], *, size: int | None = None) -> tuple[Codes, int]:
     """Append a token that counts the items of one code from 0, in the order of the items.
 
     Args:
@@ -167,7 +159,6 @@ def add_collision_token(codes: Codes, sizes: Sizes, *, size: int | None = None) 
         raise ConfigError(
             f"the collision token has an invalid size: expected 1..{_LARGEST_LEVEL}, got {size}. Correct it."
         )
-    codes = check_codes(codes, sizes)
     ranks = code_ranks(_words(_layout(sizes), codes))
     largest = int(ranks.max(initial=0)) + 1
     limit = _LARGEST_LEVEL if size is None else size
@@ -183,10 +174,9 @@ def add_collision_token(codes: Codes, sizes: Sizes, *, size: int | None = None) 
     return np.column_stack([codes, ranks.astype(np.uint16)]), size
 
 
-@checked
 def reassign(
     codes: Codes,
-    sizes: Sizes,
+    sizes: Sequence[int],
     options: Reassignment,
     *,
     occupied: Codes | None = None,
@@ -218,8 +208,6 @@ def reassign(
         DataError: if alternatives or costs have the wrong shape or do not fit the sizes.
     """
     method, capacity = options.method, options.capacity
-    codes = check_codes(codes, sizes)
-    occupied = None if occupied is None else check_codes(occupied, sizes)
     layout = _layout(sizes)
     keys = _words(layout, codes)
     others = np.empty((0, keys.shape[1]), np.uint64) if occupied is None else _words(layout, occupied)
@@ -289,8 +277,7 @@ def check_codes(codes: npt.ArrayLike, sizes: Sequence[int]) -> Codes:
 def _choices(
     alternatives: Alternatives, rows: npt.NDArray[np.int64], codes: Codes, sizes: Sequence[int]
 ) -> Codes:
-    answer = alternatives(rows) if callable(alternatives) else alternatives
-    given = np.asarray(check_argument("alternatives", answer, npt.ArrayLike))
+    given = np.asarray(alternatives(rows) if callable(alternatives) else alternatives)
     expected = len(rows) if callable(alternatives) else len(codes)
     if given.ndim != 3 or given.shape[::2] != (expected, codes.shape[1]) or not given.shape[1]:
         raise DataError(
@@ -330,10 +317,7 @@ def _words(layout: SidLayout, codes: Codes) -> npt.NDArray[np.uint64]:
 def _costs(costs: Costs | None, rows: npt.NDArray[np.int64], preferred: Codes) -> npt.NDArray[np.float64]:
     if costs is None:
         return np.tile(np.arange(preferred.shape[1], dtype=np.float64), len(rows))
-    answer = check_argument(
-        "costs", costs(rows, preferred), Annotated[npt.ArrayLike, Shape("rows", "choices")]
-    )
-    given = np.ascontiguousarray(answer, dtype=np.float64)
+    given = np.ascontiguousarray(costs(rows, preferred), dtype=np.float64)
     if given.shape != preferred.shape[:2] or not np.isfinite(given).all():
         raise DataError(
             f"costs are invalid: expected finite floats {preferred.shape[:2]}, one per alternative, "

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Seed, checked
 from sidkit._progress import Progress, silent
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ranking.impressions import TimeSplit
@@ -28,20 +27,18 @@ __all__ = ["Comparison", "Result", "compare"]
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
-@checked
 @dataclass(frozen=True)
 class Result:
     """The `value` of `metric` on the `events` test events of a slice, for one seed."""
 
     representation: str
-    seed: Seed
+    seed: int
     slice: str
     metric: str
     value: float
     events: int
 
 
-@checked
 @dataclass(frozen=True)
 class Comparison:
     """All figures of a comparison.
@@ -140,7 +137,6 @@ class Comparison:
             ) from error
 
 
-@checked
 def compare(
     split: TimeSplit,
     items: RankedItems,

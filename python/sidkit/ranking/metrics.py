@@ -3,14 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Column, checked
 from sidkit.errors import DataError
 
 __all__ = ["auc", "log_loss", "user_auc"]
 
 
-@checked
-def auc(labels: Column, scores: Column) -> float:
+def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """Compute the area under the ROC curve; ties count half.
 
     Args:
@@ -34,8 +32,7 @@ def auc(labels: Column, scores: Column) -> float:
     return float((ranks[groups][truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-@checked
-def user_auc(labels: Column, scores: Column, users: Column) -> float:
+def user_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, users: npt.ArrayLike) -> float:
     """Compute the AUC within each user, averaged over users with weights by their number of events.
 
     In a log of ratings, `auc` mostly measures that some users rate higher than others. This metric measures
@@ -65,8 +62,7 @@ def user_auc(labels: Column, scores: Column, users: Column) -> float:
     return float(np.average(measured[:, 0], weights=measured[:, 1])) if len(measured) else float("nan")
 
 
-@checked
-def log_loss(labels: Column, probabilities: Column) -> float:
+def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     """Compute the mean negative log-likelihood of the labels in nats; NaN without events.
 
     Raises:

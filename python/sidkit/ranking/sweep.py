@@ -8,14 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from sidkit._arguments import checked
 from sidkit.errors import FormatError
 from sidkit.ranking.compare import Comparison
 
 __all__ = ["Cell", "Sweep", "Swept"]
 
 
-@checked
 @dataclass(frozen=True)
 class Cell:
     """One shape of Semantic IDs.
@@ -36,7 +34,6 @@ class Cell:
         return f"{self.tokenizer}-{self.levels}x{self.codebook_size}"
 
 
-@checked
 @dataclass(frozen=True)
 class Swept:
     """A cell with its figures.
@@ -61,18 +58,12 @@ class Swept:
         """Build a cell from the output of `as_dict`.
 
         Raises:
-            FormatError: if it is not the object of a cell.
+            KeyError, TypeError, FormatError: if it is not the object of a cell.
         """
-        try:
-            comparison = Comparison.from_json(json.dumps(stored["comparison"]))
-            return cls(Cell(**stored["cell"]), float(stored["distinct"]), comparison)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(
-                f"this is no cell of a sweep: expected its JSON object, got {error!r}."
-            ) from error
+        comparison = Comparison.from_json(json.dumps(stored["comparison"]))
+        return cls(Cell(**stored["cell"]), float(stored["distinct"]), comparison)
 
 
-@checked
 @dataclass(frozen=True)
 class Sweep:
     """Figures of all cells and of the baselines.

@@ -6,14 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sidkit._arguments import checked
-
 __all__ = ["ProgressBar", "TrainProgress"]
 
 _LOG = logging.getLogger("sidkit")
 
 
-@checked
 @dataclass(frozen=True)
 class TrainProgress:
     """State of a training after a step.
@@ -33,7 +30,6 @@ class TrainProgress:
     metrics: Mapping[str, float]
 
 
-@checked
 class ProgressBar:
     """Callback that shows step, loss and validation NDCG@10: one line on a terminal, log lines elsewhere.
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Seed, checked
 from sidkit.data import Sequences
 from sidkit.errors import DataError
 
@@ -19,7 +18,6 @@ __all__ = ["TiedEvents"]
 _STREAM = 1  # separates these draws from those of the order of batches
 
 
-@checked
 class TiedEvents:
     """Events of histories that share their timestamp with a neighbour in their row.
 
@@ -35,7 +33,7 @@ class TiedEvents:
         DataError: if there is not one time per event, or times decrease within a row.
     """
 
-    def __init__(self, histories: Sequences, times: npt.NDArray[Any], *, seed: Seed) -> None:
+    def __init__(self, histories: Sequences, times: npt.NDArray[Any], *, seed: int) -> None:
         if times.shape != histories.values.shape:
             raise DataError(
                 f"expected one time for each of the {len(histories.values)} events of the histories, "

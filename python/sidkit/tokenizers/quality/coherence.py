@@ -3,12 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Bounds, Shape, checked
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["Coherence", "coherence_from_json", "coherence_json", "prefix_coherence"]
@@ -16,7 +14,6 @@ __all__ = ["Coherence", "coherence_from_json", "coherence_json", "prefix_coheren
 _COLUMNS = 64
 
 
-@checked
 @dataclass(frozen=True)
 class Coherence:
     """Coherence of the prefixes of one length.
@@ -36,11 +33,7 @@ class Coherence:
     cosine: float
 
 
-@checked
-def prefix_coherence(
-    vectors: Annotated[npt.ArrayLike, Shape("items", "dim")],
-    codes: Annotated[npt.NDArray[np.integer[Any]], Shape("items", "levels"), Bounds(ge=0)],
-) -> list[Coherence]:
+def prefix_coherence(vectors: npt.ArrayLike, codes: npt.ArrayLike) -> list[Coherence]:
     """Compute the mean pairwise cosine similarity under prefixes of each length (arXiv 2306.08121, table 1).
 
     The cosines within a group add up to the squared length of the sum of its unit vectors, so the time is

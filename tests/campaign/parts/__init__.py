@@ -1,1 +1,0 @@
-"""What the topics of the campaign have in common."""
