@@ -159,7 +159,10 @@ def test_invalid_parameters():
         ),
         ({"seed": "1"}, "`seed` is invalid: expected an integer >= 0, got '1'"),
         ({"seed": -1}, "`seed` is invalid: expected an integer >= 0, got -1"),
-        ({"init": "random"}, r"`init` is invalid: expected one of bisect, k-means\+\+, got 'random'"),
+        (
+            {"init": "random"},
+            r"`init` is invalid: expected one of bisect, k-means\+\+, k-means\|\|, got 'random'",
+        ),
     ]:
         with pytest.raises(ConfigError, match=message):
             RQKMeans(**arguments)

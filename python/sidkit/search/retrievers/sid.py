@@ -237,8 +237,14 @@ class SidRetriever(Retriever):
         return mapped
 
     def _search(self, texts: list[str], k: int) -> Ranked:
-        queries = encode(texts, self.encoder, self.cache)
-        return self._tree.search(self._mapped(queries), k, max(self.beam, -(-k // _DOCUMENTS_PER_PATH) * 2))
+        queries = self._mapped(encode(texts, self.encoder, self.cache))
+        beam = max(self.beam, -(-k // _DOCUMENTS_PER_PATH) * 2)
+        rows, scores = self._tree.search(queries, k, beam)
+        last = min(k, len(self._tree)) - 1
+        while len(short := np.flatnonzero(rows[:, last] < 0)):  # the best prefixes have fewer documents
+            beam *= 2
+            rows[short], scores[short] = self._tree.search(queries[short], k, beam)
+        return rows, scores
 
     def work(self, texts: list[str]) -> float:
         """Compute the mean number of inner products that the search for these queries computes."""
