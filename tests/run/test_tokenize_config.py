@@ -120,7 +120,8 @@ MISTAKES = {
     "tokenize.codebook_size=[65536, 65536, 0]": "`tokenize.codebook_size`: input should be greater than",
     "tokenize.codebook_size=0": "`tokenize.codebook_size`: input should be greater than or equal to 1",
     "tokenize.codebook_size=many": "a valid integer or input should be a valid list, it is 'many'",
-    "tokenize.init=random": "`tokenize.init`: input should be 'bisect', 'k-means++' or 'k-means||', it is 'random'",
+    "tokenize.init=random": "`tokenize.init`: input should be 'bisect', 'k-means++' or 'k-means||', "
+    "it is 'random'",
 }
 
 
