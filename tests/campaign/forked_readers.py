@@ -60,7 +60,7 @@ def fork(live: LiveTrie, counts: Counter[str]) -> None:
         child = os.fork()
     if child == 0:
         os._exit(use(live))
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 120
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
