@@ -67,10 +67,10 @@ pub(crate) fn affordable<T>(what: &str, rows: usize, columns: usize) -> PyResult
 }
 
 /// A new array of zeros, or `MemoryError`.
-pub(crate) fn zeros<'py, T: Element, D: Dimension>(
-    py: Python<'py>,
+pub(crate) fn zeros<T: Element, D: Dimension>(
+    py: Python<'_>,
     shape: impl IntoDimension<Dim = D>,
-) -> PyResult<Bound<'py, PyArray<T, D>>> {
+) -> PyResult<Bound<'_, PyArray<T, D>>> {
     let shape = shape.into_dimension();
     guard::attached(|| {
         let count = shape

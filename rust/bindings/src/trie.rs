@@ -100,13 +100,11 @@ impl Trie {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Pickled<'py>> {
-        match self.1.as_ref().filter(|origin| origin.holds()) {
-            Some(origin) => origin.pickle(py),
-            None => {
-                let bytes = guard::on_trie(py, &self.0, || Ok(self.0.to_bytes()))?;
-                Origin::pickle_bytes(py, &bytes)
-            }
+        if let Some(origin) = self.1.as_ref().filter(|origin| origin.holds()) {
+            return origin.pickle(py);
         }
+        let bytes = guard::on_trie(py, &self.0, || Ok(self.0.to_bytes()))?;
+        Origin::pickle_bytes(py, &bytes)
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
