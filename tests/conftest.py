@@ -1,4 +1,5 @@
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from tests.run.world import QUICK, write_world
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("sidkit", deadline=None)
 settings.load_profile("sidkit")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell without job control
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 

@@ -32,6 +32,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from sidkit._arguments import Bounds, Count, Seed
 from sidkit._registry import nearest
 from sidkit._settings_errors import problems_of
 from sidkit.errors import ConfigError
@@ -51,13 +52,11 @@ __all__ = [
     "settings_model",
 ]
 
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Width = Annotated[int, Field(ge=1, le=65536)]
-Depth = Annotated[int, Field(ge=1, le=128)]
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Width = Annotated[int, Bounds(ge=1, le=65536)]
+Depth = Annotated[int, Bounds(ge=1, le=128)]
+Fraction = Annotated[float, Bounds(ge=0.0, lt=1.0)]
+NonNegative = Annotated[float, Bounds(ge=0.0)]
+Positive = Annotated[float, Bounds(gt=0.0)]
 
 _SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable)
 _UNIONS = (Union, types.UnionType)

@@ -4,12 +4,14 @@ Polars expands `*`, `?` and `[...]` in paths unless it is asked not to, and then
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-__all__ = ["read_csv", "read_parquet", "read_parquet_metadata", "read_parquet_schema"]
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
+
+__all__ = ["read_csv", "read_parquet", "read_parquet_metadata", "read_parquet_schema", "write_parquet"]
 
 
 def read_csv(
@@ -40,7 +42,12 @@ def read_csv(
 
 
 def read_parquet(path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read a Parquet file, or some of its columns."""
+    """Read a Parquet file, or some of its columns.
+
+    Raises:
+        FormatError: if the file has a checksum of `write_parquet`, and a byte of it has changed.
+    """
+    check_seal(path)
     return pl.read_parquet(Path(path), glob=False, columns=None if columns is None else list(columns))
 
 
@@ -54,3 +61,12 @@ def read_parquet_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """Return the metadata of a Parquet file."""
     with Path(path).open("rb") as file:
         return pl.read_parquet_metadata(file)
+
+
+def write_parquet(
+    frame: pl.DataFrame, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a table to a Parquet file with a checksum, whole or not at all."""
+    with atomic_path(path) as temporary:
+        frame.write_parquet(temporary, metadata={**(metadata or {}), **UNSEALED})
+        seal(temporary)

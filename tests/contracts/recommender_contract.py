@@ -22,6 +22,7 @@ from sidkit import ItemSet, SidLayout, Trie
 from sidkit.data import Catalogue, EvaluationSet, Sequences
 from sidkit.errors import ConfigError, DataError, FormatError, NotFittedError
 from sidkit.recommenders import load_model
+from sidkit.recommenders.storage import checksum_of
 from sidkit.rerank import Boost
 
 __all__ = ["Case", "RecommenderContract"]
@@ -533,9 +534,18 @@ class RecommenderContract:
             ({"settings": {"no_such": 1}}, "of this version"),
             ({"settings": []}, "does not describe a recommender"),
         ):
-            (tmp_path / "model.json").write_text(json.dumps(described | change))
+            changed = {key: value for key, value in (described | change).items() if key != "checksum"}
+            changed["checksum"] = checksum_of(changed)
+            (tmp_path / "model.json").write_text(json.dumps(changed))
             with pytest.raises(FormatError, match=message):
                 type(fitted).load(tmp_path)
+
+    def test_a_changed_description_is_refused(self, fitted, tmp_path):
+        fitted.save(tmp_path)
+        described = json.loads((tmp_path / "model.json").read_text())
+        (tmp_path / "model.json").write_text(json.dumps(described | {"sids": not described["sids"]}))
+        with pytest.raises(FormatError, match=r"`.*model\.json` is damaged: expected the checksum"):
+            type(fitted).load(tmp_path)
 
     # --- similar items, scorings, evaluation
 

@@ -344,4 +344,6 @@ class TokenizerContract:
 
 def metadata_of(path):
     header = path.read_bytes()
-    return json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
+    metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
+    metadata.pop("checksum", None)
+    return metadata

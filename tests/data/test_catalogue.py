@@ -85,7 +85,7 @@ def test_a_large_catalogue():
         ('brand = "X"', r"got `X`\. Write text in single quotes"),
         ("price <", "not an SQL expression: expected text such as .* got `price <`"),
         ("price", "wrong type: expected true or false for every item, got Float64"),
-        (True, "wrong type: expected a polars expression or SQL text, got bool"),
+        (True, "`condition` is invalid: expected an Expr or valid text, got True"),
         (pl.col("price") < "a", "cannot be evaluated: cannot compare string with numeric type"),
         (pl.col("price").head(2) > 1, "cannot be evaluated"),
         ("price < 3; DROP TABLE x", "not an SQL expression"),

@@ -172,8 +172,12 @@ def test_tables_that_are_none(arguments, error, message):
             DataError,
             "`columns` names `who` as `user_id`, but no table has it: expected one",
         ),
-        (["user_id"], ConfigError, "expected a mapping of strings to strings, got ['user_id']"),
-        ({"user_id": 3}, ConfigError, "expected a mapping of strings to strings, got {'user_id': 3}"),
+        (["user_id"], ConfigError, "expected a mapping of valid text to valid text or None, got ['user_id']"),
+        (
+            {"user_id": 3},
+            ConfigError,
+            "expected a mapping of valid text to valid text or None, got {'user_id': 3}",
+        ),
     ],
 )
 def test_names_that_are_none(columns, error, message):

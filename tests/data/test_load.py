@@ -74,16 +74,18 @@ def test_events_of_unknown_items_can_be_dropped(folder):
     with pytest.raises(DataError, match="expected only known ids, got 1 others, such as 3"):
         load_dataset(path)
     assert load_dataset(path, unknown_items="drop").user_ids.to_list() == [7, 8]
-    with pytest.raises(ConfigError, match="unknown_items is invalid: expected `error` or `drop`, got 'keep'"):
+    with pytest.raises(
+        ConfigError, match="`unknown_items` is invalid: expected one of error, drop, got 'keep'"
+    ):
         load_dataset(path, unknown_items="keep")
 
 
 @pytest.mark.parametrize("least", [-1, 1.5, "2", None, True])
 @pytest.mark.parametrize("name", ["min_user_events", "min_item_events"])
 def test_a_number_of_events_that_is_none(folder, name, least):
-    with pytest.raises(ConfigError, match=f"{name} is invalid: expected an integer >= 0, got {least!r}"):
+    with pytest.raises(ConfigError, match=f"`{name}` is invalid: expected an integer >= 0, got {least!r}"):
         load_dataset(folder(), **{name: least})
-    with pytest.raises(ConfigError, match=f"{name} is invalid: expected an integer >= 0"):
+    with pytest.raises(ConfigError, match=f"`{name}` is invalid: expected an integer >= 0"):
         load_dataset(folder()).filtered(**{name: least})
 
 

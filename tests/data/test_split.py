@@ -105,7 +105,7 @@ def test_the_ring_is_visible_in_every_example():
             ConfigError,
             "expected one of leave_last_out, global_time, given, cold_items, got 'random'",
         ),
-        ({"ties": "id"}, ConfigError, "ties is invalid: expected `source` or `shuffle`, got 'id'"),
+        ({"ties": "id"}, ConfigError, "`ties` is invalid: expected one of source, shuffle, got 'id'"),
         (
             {"kind": "global_time", "validation_share": 0.6, "test_share": 0.6},
             ConfigError,

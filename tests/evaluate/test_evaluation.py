@@ -76,7 +76,7 @@ def test_bad_input_is_refused(both):
         Evaluation.of(lists, PROTOCOL)
     with pytest.raises(ConfigError, match=r"expected 1\.\.10, got 20"):
         Evaluation.of([predict(exclude_seen=True, hits=1)], PROTOCOL)
-    with pytest.raises(KeyError, match="`ndcg@7` of `all` was not measured"):
+    with pytest.raises(ConfigError, match="`ndcg@7` of `all` was not measured"):
         both["ndcg@7"]
 
 

@@ -71,7 +71,12 @@ def test_blocks_do_not_change_the_draws(monkeypatch):
     ("values", "options", "error", "message"),
     [
         ([], {}, DataError, "`values` of a bootstrap must be (m,) with at least one row, got (0,)"),
-        ([[1.0]], {}, DataError, "`values` of a bootstrap must be (m,) with at least one row, got (1, 1)"),
+        (
+            [[1.0]],
+            {},
+            DataError,
+            "`values` is invalid: expected an array of numbers of shape (rows,), got [[1.0]].",
+        ),
         ([1.0, np.nan], {}, DataError, "`values` of a bootstrap must be finite, got NaN or infinity"),
         ([1.0], {"users": np.array([1, 2])}, DataError, "`users` must be (1,), one per row, got (2,)"),
         ([1.0], {"resamples": 1}, ConfigError, "expected resamples >= 2, got 1"),

@@ -72,7 +72,7 @@ def test_intervals_hold_the_true_value():
         (([1.0], [0.5], [1.5]), "`probabilities` are no probabilities"),
         (([1.0], [-0.7], [0.5]), "Pass probabilities, not their logarithms"),
         (([np.nan], [0.5], [0.5]), "`rewards` is invalid"),
-        (([1.0, 2.0], [0.5], [0.5, 0.5]), "`propensities` is invalid"),
+        (([1.0, 2.0], [0.5], [0.5, 0.5]), "`propensities` does not fit `rewards`: expected length 2"),
     ],
 )
 def test_invalid_logs(arguments, message):

@@ -200,7 +200,7 @@ def test_a_foreign_or_empty_table(saved):
 def test_a_failed_write_keeps_the_old_file(saved, monkeypatch):
     before = saved.read_bytes()
 
-    def full_disk(*_):
+    def full_disk(*_, **options):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", full_disk)

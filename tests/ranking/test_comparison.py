@@ -190,5 +190,6 @@ def test_bad_settings_are_refused(world):
     bare = RankedItems(catalogue.item_ids, catalogue.vectors)
     with pytest.raises(ConfigError, match="items without Semantic IDs"):
         compare(split, bare, representations=["random", "prefix"], settings=RankSettings(seeds=[0]))
-    with pytest.raises(ConfigError, match="must be positive"):
-        fit_ranker(None, split.train, split.validation, epochs=0)
+    items = item_vectors("prefix", catalogue, known=np.ones(ITEMS, bool), settings=budget(50, 2))
+    with pytest.raises(ConfigError, match=r"`epochs` is invalid: expected an integer in 1\.\."):
+        fit_ranker(RankModel(items, USERS, 2), split.train, split.validation, epochs=0)

@@ -57,7 +57,7 @@ def test_log_loss_is_that_of_scikit_learn(pairs):
 
 def test_bad_input_is_refused():
     for labels, scores, message in [
-        ([0, 1], [0.5], "must have the same length"),
+        ([0, 1], [0.5], "does not fit `labels`: expected length 2 of axis 0, got 1"),
         ([0, 2], [0.5, 0.5], "labels must be 0 or 1"),
         ([0, 1], [0.5, np.nan], "scores must be finite"),
         ([0, 1], [0.5, 1.5], "probabilities must be within 0 and 1"),

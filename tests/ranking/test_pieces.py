@@ -81,6 +81,6 @@ def test_what_cannot_be_is_refused():
         Pieces(SidLayout([65536] * 3), 300_000)
     with pytest.raises(NotFittedError, match="Call `fit`"):
         Pieces(LAYOUT, 12).encode(catalogue())
-    message = "row 0, level 1: the token is out of range: expected less than 4, got 4"
+    message = "the code of row 0 at level 1 is out of range: expected 0..3, got 4"
     with pytest.raises(ValueError, match=message):
         Pieces(LAYOUT, 12).fit(np.array([[0, 4, 0]], np.uint16))

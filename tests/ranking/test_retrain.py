@@ -9,7 +9,9 @@ from sidkit.ranking import Impressions, Retraining
 def events_of(items):
     n = len(items)
     nothing = np.zeros(n)
-    return Impressions(nothing, np.array(items), np.arange(n), nothing, np.full((n, 1), -1), np.zeros((n, 2)))
+    return Impressions(
+        np.zeros(n, np.int64), np.array(items), np.arange(n), nothing, np.full((n, 1), -1), np.zeros((n, 2))
+    )
 
 
 def test_items_are_halved_by_their_first_event():

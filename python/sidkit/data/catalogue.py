@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._core import ItemSet, SidLayout, Trie
 from sidkit._registry import nearest
 from sidkit.data.frames import to_polars
@@ -24,6 +25,7 @@ _LOW_BITS = 16
 _RESULT = "__allowed__"
 
 
+@checked
 class Catalogue:
     """Items and their columns, from which conditions select sets.
 

@@ -2,12 +2,15 @@
 
 import polars as pl
 
+from sidkit._arguments import checked
+
 __all__ = ["item_categories"]
 
 #: Columns that may hold categories; the first present one is used.
 COLUMNS = ("categories", "category", "genres", "genre")
 
 
+@checked
 def item_categories(items: pl.DataFrame) -> list[list[str]] | None:
     """Return the categories of each item, or None if the table has none.
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Bounds, Seed, checked
+from sidkit._warnings import warn
 from sidkit.data.catalogue import Catalogue
 from sidkit.data.events import TIME_COLUMNS, normalize_events, split_marks
 from sidkit.data.frames import rename_columns, to_polars
@@ -25,10 +25,13 @@ from sidkit.errors import ConfigError, DataError
 
 __all__ = ["Dataset"]
 
+#: Least number of events.
+Least: TypeAlias = Annotated[int, Bounds(ge=0)]
 #: Events compared at once.
 _BLOCK = 1 << 22
 
 
+@checked
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """A catalogue of items and the log of its interactions.
@@ -181,7 +184,7 @@ class Dataset:
         tied = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
         return float(tied.sum() / len(users))
 
-    def histories(self, ties: Ties = "source", seed: int = 0) -> Histories:
+    def histories(self, ties: Ties = "source", seed: Seed = 0) -> Histories:
         """Return the history of every user: all events, oldest first, one row per user.
 
         Args:
@@ -196,7 +199,7 @@ class Dataset:
         kind: SplitKind = "leave_last_out",
         *,
         ties: Ties = "source",
-        seed: int = 0,
+        seed: Seed = 0,
         validation_share: float = 0.1,
         test_share: float = 0.1,
         share: float = 0.1,
@@ -252,10 +255,9 @@ class Dataset:
             )
         marks = split_marks(self.interactions, self.name) if kind == "given" else None
         if marks is None and "split" in self.interactions.columns:
-            warnings.warn(
+            warn(
                 f"`{self.name}` has a column `split`, which the {kind} split ignores; "
                 'use the split "given" to follow it, or drop the column',
-                stacklevel=2,
             )
         events = self._ordered_events(ties, seed, marks)
         return split_histories(
@@ -269,7 +271,7 @@ class Dataset:
         )
 
     def _ordered_events(
-        self, ties: Ties = "source", seed: int = 0, marks: npt.NDArray[np.int8] | None = None
+        self, ties: Ties = "source", seed: Seed = 0, marks: npt.NDArray[np.int8] | None = None
     ) -> npt.NDArray[np.int64] | slice:
         """Rows of `interactions`, user by user, oldest first; `marks` order tied times.
 
@@ -293,7 +295,7 @@ class Dataset:
         times = self.interactions[self.order_column].to_numpy()[events]
         return Histories(self.item_index[events], offsets_of(lengths), self.item_ids, self.user_ids, times)
 
-    def filtered(self, *, min_user_events: int = 0, min_item_events: int = 0) -> Dataset:
+    def filtered(self, *, min_user_events: Least = 0, min_item_events: Least = 0) -> Dataset:
         """Drop users and items with fewer events, repeatedly until every remaining one has enough (k-core).
 
         With `min_item_events` above 0, items are dropped from the catalogue too.
@@ -306,7 +308,6 @@ class Dataset:
             DataError: if nothing would remain.
             ConfigError: if a number is not an integer >= 0.
         """
-        check_least_events(min_user_events=min_user_events, min_item_events=min_item_events)
         users, items = self.user_index, self.item_index
         kept = np.ones(len(users), dtype=bool)
         while True:
@@ -323,13 +324,6 @@ class Dataset:
             )
         catalogue = self.items.filter(item_events >= min_item_events)
         return Dataset(self.name, catalogue, self.interactions.filter(kept))
-
-
-def check_least_events(**numbers: Any) -> None:
-    """Raise ConfigError if one of these settings is not an integer >= 0."""
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, Integral) or number < 0:
-            raise ConfigError(f"{name} is invalid: expected an integer >= 0, got {number!r}. Correct it.")
 
 
 def _with_ids(frame: pl.DataFrame, table: str, *columns: str) -> pl.DataFrame:

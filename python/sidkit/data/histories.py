@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit.data.id_columns import check_id_column, rows_of
 from sidkit.data.sequences import Sequences, copy_slices, offsets_of
 from sidkit.errors import DataError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Histories"]
 
 
+@checked
 @dataclass(frozen=True, eq=False, repr=False)
 class Histories(Sequences):
     """Sequences of items, oldest first, together with the ids behind the row numbers.
@@ -102,7 +104,13 @@ class Histories(Sequences):
         return f"Histories({len(self)} histories, {len(self.values)} events, {len(self.item_ids)} items)"
 
     def ids(self, row: int) -> list[Any]:
-        """Return the item ids of one history, oldest first."""
+        """Return the item ids of one history, oldest first; negative numbers count from the end.
+
+        Raises:
+            DataError: if there is no such history.
+        """
+        if not -len(self) <= row < len(self):
+            raise DataError(f"there is no such history: expected 0..{len(self) - 1}, got {row}.")
         return self.item_ids.gather(self[row]).to_list()
 
     def _slices(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import check_argument, shown
 from sidkit._integer_index import IntegerIndex
 from sidkit.errors import DataError
 
@@ -121,7 +124,10 @@ def find_rows(
     Raises:
         DataError: if an id is not a key of `rows`; the message names it.
     """
-    given = list(ids)
+    given = list(check_argument("ids", ids, Iterable[Any]))
+    if not all(isinstance(each, str | Integral) for each in given):
+        wrong = next(each for each in given if not isinstance(each, str | Integral))
+        raise DataError(f"{kind} ids are invalid: expected integers or strings, got {shown(wrong)}.")
     keys: list[int | str]
     if known.dtype.is_integer():
         keys = [int(each) if INTEGER.fullmatch(str(each)) else each for each in given]

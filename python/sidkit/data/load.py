@@ -9,9 +9,10 @@ from typing import Literal
 
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._registry import nearest
 from sidkit._tables import read_csv, read_parquet
-from sidkit.data.dataset import Dataset, check_least_events
+from sidkit.data.dataset import Dataset, Least
 from sidkit.data.frames import rename_columns
 from sidkit.data.id_columns import is_id_type
 from sidkit.data.sources import DATASETS
@@ -24,12 +25,13 @@ __all__ = ["load_dataset", "read_items"]
 CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 
 
+@checked
 def load_dataset(
     source: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
-    min_user_events: int = 0,
-    min_item_events: int = 0,
+    min_user_events: Least = 0,
+    min_item_events: Least = 0,
     unknown_items: Literal["error", "drop"] = "error",
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
@@ -52,7 +54,6 @@ def load_dataset(
         DataError: if a file or a column is missing or empty, or has invalid content.
         ConfigError: if an argument has an invalid value.
     """
-    check_least_events(min_user_events=min_user_events, min_item_events=min_item_events)
     if isinstance(source, str) and source in DATASETS:
         if columns:
             raise ConfigError(
@@ -68,6 +69,7 @@ def load_dataset(
     return dataset
 
 
+@checked
 def read_items(path: str | os.PathLike[str], *, like: pl.Series) -> pl.DataFrame:
     """Read a table of items without interactions.
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit._files import atomic_directory
 from sidkit.data.sequences import Sequences
 from sidkit.errors import ConfigError
@@ -34,6 +35,7 @@ _FIRST_START, _YEAR = 1_700_000_000, 365 * 86_400
 _CLUSTERS, _VECTORS, _SESSIONS = 0, 1, 2
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class MarkovWorld:
     """A catalogue of clusters, and sessions from a Markov process over the clusters.
@@ -67,15 +69,15 @@ class MarkovWorld:
         ConfigError: if a setting is out of range.
     """
 
-    items: int
-    clusters: int | None = None
-    dim: int = 64
+    items: Count
+    clusters: Count | None = None
+    dim: Count = 64
     noise: float = 0.5
     transitions: tuple[float, ...] = (0.6, 0.3, 0.1)
     popularity_exponent: float = 1.1
-    min_events: int = 5
-    max_events: int = 35
-    seed: int = 0
+    min_events: Count = 5
+    max_events: Count = 35
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         count = self.cluster_count
@@ -134,7 +136,7 @@ class MarkovWorld:
         return Sequences.from_lengths(items[kept], lengths)
 
     def best_items(
-        self, last: npt.NDArray[np.integer[Any]], k: int
+        self, last: npt.NDArray[np.integer[Any]], k: Count
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return the most probable next items after the last item of each history, the optimal ranking.
 
@@ -151,11 +153,11 @@ class MarkovWorld:
         with np.errstate(divide="ignore"):
             return rows[cluster], np.log(probabilities[cluster]).astype(np.float32)
 
-    def expected_recall(self, k: int = 10) -> float:
+    def expected_recall(self, k: Count = 10) -> float:
         """Return the expected Recall@k of `best_items`, with seen items included."""
         return float(self._best(k)[1].sum(axis=1).mean())
 
-    def popularity_recall(self, k: int = 10) -> float:
+    def popularity_recall(self, k: Count = 10) -> float:
         """Return the expected Recall@k of the k most popular items of the catalogue."""
         shares = [self._popularity(size)[:k] for size in self._sizes.tolist()]
         return float(np.sort(np.concatenate(shares))[::-1][:k].sum() / self.cluster_count)
@@ -284,7 +286,7 @@ class MarkovWorld:
             ranks[those] = np.minimum(np.searchsorted(cumulative, draws[those], "right"), size - 1)
         return ranks
 
-    def _best(self, k: int) -> tuple[npt.NDArray[np.int32], Float64]:
+    def _best(self, k: Count) -> tuple[npt.NDArray[np.int32], Float64]:
         """Best items after each cluster, int32 and float64 (clusters, k)."""
         count, width = self.cluster_count, min(k, int(self._sizes.max()))
         after = np.zeros((count, width))  # probability of the first ranks of each cluster

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, Count, Shape, check_argument, checked
 from sidkit.errors import DataError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Sequences", "check_sequences", "copy_slices", "offsets_of"]
+__all__ = ["Sequences", "check_sequences", "checked_rows", "copy_slices", "offsets_of"]
+
+#: Lengths of rows.
+Lengths: TypeAlias = Annotated[npt.NDArray[np.integer[Any]], Shape("rows"), Bounds(ge=0)]
+_Rows: TypeAlias = Annotated[npt.NDArray[np.int64], Shape("rows")]
 
 #: Values copied at once.
 _BLOCK = 1 << 20
@@ -66,13 +71,17 @@ class Sequences:
         object.__setattr__(self, "offsets", offsets)
 
     @staticmethod
-    def from_rows(rows: Iterable[Iterable[int]]) -> Sequences:
+    @checked
+    def from_rows(rows: Iterable[Any]) -> Sequences:
         """Build from one iterable of integers per row.
 
         Raises:
             DataError: if a row holds anything else.
         """
-        arrays = [np.asarray(list(row)) for row in rows]
+        arrays = [
+            np.asarray(check_argument(f"rows[{number}]", _listed(number, row), npt.ArrayLike))
+            for number, row in enumerate(rows)
+        ]
         for number, row in enumerate(arrays):
             if row.ndim != 1 or (row.dtype.kind not in "iu" and row.size):
                 raise DataError(
@@ -83,7 +92,8 @@ class Sequences:
         return Sequences.from_lengths(values, np.array([len(row) for row in arrays], dtype=np.int64))
 
     @staticmethod
-    def from_lengths(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Sequences:
+    @checked
+    def from_lengths(values: npt.NDArray[Any], lengths: Lengths) -> Sequences:
         """Build from the values of all rows and the length of each row, integers (rows,)."""
         return Sequences(values, offsets_of(lengths))
 
@@ -115,37 +125,56 @@ class Sequences:
     def __repr__(self) -> str:
         return f"Sequences({len(self)} rows, {len(self.values)} values)"
 
+    @checked
     def take(self, rows: npt.ArrayLike) -> Self:
-        """Copy the given rows, in the given order: integers (n,) or a boolean mask (rows,)."""
-        chosen = np.asarray(rows)
-        if chosen.dtype == np.bool_:
-            chosen = np.flatnonzero(chosen)
-        chosen = chosen.astype(np.int64)
+        """Copy the given rows, in the given order: integers (n,) or a boolean mask (rows,).
+
+        Negative integers count from the end.
+
+        Raises:
+            DataError: if there is no such row, or the mask has another length.
+        """
+        chosen = checked_rows(rows, len(self))
         return self._slices(self.offsets[:-1][chosen], self.lengths[chosen], chosen)
 
+    @checked
     def tail(self, n: int) -> Self:
         """Keep the last `n` values of each row, or the whole row where it is shorter."""
         lengths = np.minimum(self.lengths, max(n, 0))
         return self._slices(self.offsets[1:] - lengths, lengths)
 
+    @checked
     def head(self, lengths: npt.ArrayLike) -> Self:
         """Keep the first values of each row: one length per row, integers (rows,), or one for all.
 
         A row shorter than that is kept whole.
+
+        Raises:
+            DataError: if `lengths` are no integers, or not one per row.
         """
-        asked = np.broadcast_to(np.asarray(lengths, dtype=np.int64), len(self))
+        if np.ndim(lengths):
+            asked = check_argument("lengths", lengths, _Rows)
+        else:
+            asked = np.full(len(self), check_argument("lengths", lengths, int))
+        if len(asked) != len(self):
+            raise DataError(
+                f"`lengths` do not fit: expected one for each of {len(self)} rows, got {len(asked)}."
+            )
         return self._slices(self.offsets[:-1], np.clip(asked, 0, self.lengths))
 
-    def take_heads(self, rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Self:
+    @checked
+    def take_heads(self, rows: _Rows, lengths: _Rows) -> Self:
         """Copy the first values of the given rows, `take(rows).head(lengths)` in one copy.
 
         Args:
             rows: int64 (n,).
             lengths: number of values of each, int64 (n,); a shorter row is kept whole.
         """
+        rows = checked_rows(rows, len(self))
         return self._slices(self.offsets[rows], np.clip(lengths, 0, self.lengths[rows]), rows)
 
-    def parts(self, length: int) -> Sequences:
+    @checked
+    def parts(self, length: Count) -> Sequences:
         """Cut every row into parts of `length` values (1 or more), the last one shorter; drop empty rows."""
         counts = -(-self.lengths // length)
         lengths = np.full(counts.sum(), length, np.int64)
@@ -153,6 +182,7 @@ class Sequences:
         lengths[counts.cumsum()[filled] - 1] = (self.lengths - (counts - 1) * length)[filled]
         return Sequences.from_lengths(self.values, lengths)
 
+    @checked
     def padded(self, filling: int) -> npt.NDArray[np.int64]:
         """Return all rows as one array, int64 (rows, longest), padded with `filling` on the right."""
         lengths = self.lengths
@@ -169,6 +199,35 @@ class Sequences:
         """Copy one slice of `values` per row; `rows` are the rows they come from, None for all in order."""
         offsets = offsets_of(lengths)
         return replace(self, values=copy_slices(self.values, starts, offsets), offsets=offsets)
+
+
+def checked_rows(rows: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
+    """Return rows of a table as int64 (n,), none of them negative.
+
+    Args:
+        rows: integers (n,), of which negative ones count from the end, or a boolean mask (count,).
+        count: number of rows of the table.
+
+    Raises:
+        DataError: if there is no such row, or the mask has another length.
+    """
+    given = np.asarray(check_argument("rows", rows, npt.ArrayLike))
+    if given.dtype == np.bool_:
+        if given.shape != (count,):
+            raise DataError(
+                f"a mask does not fit: expected one value for each of {count} rows, got {given.shape}."
+            )
+        return np.flatnonzero(given)
+    chosen: npt.NDArray[np.int64] = check_argument("rows", given, _Rows)
+    if len(chosen) and not (-count <= chosen.min() and chosen.max() < count):
+        wrong = int(chosen[(chosen < -count) | (chosen >= count)][0])
+        raise DataError(f"there is no such row: expected 0..{count - 1}, got {wrong}.")
+    return np.where(chosen < 0, chosen + count, chosen)
+
+
+def _listed(number: int, row: Any) -> list[Any]:
+    values: list[Any] = list(check_argument(f"rows[{number}]", row, Iterable[Any]))
+    return values
 
 
 def check_sequences(name: str, given: object) -> Sequences:
@@ -210,7 +269,7 @@ def copy_slices(
 
 
 def _integers(name: str, array: Any, dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
-    given = np.asarray(array)
+    given = np.asarray(check_argument(name, array, npt.ArrayLike))
     if given.ndim != 1 or (given.dtype.kind not in "iu" and given.size):
         raise DataError(
             f"{name} of sequences are invalid: expected a one-dimensional array of integers, "

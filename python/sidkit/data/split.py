@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Seed, checked
 from sidkit.data.histories import Histories
-from sidkit.data.sequences import Sequences, offsets_of
+from sidkit.data.sequences import Sequences, checked_rows, offsets_of
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["EvaluationSet", "Split", "SplitKind", "Ties", "split_histories"]
@@ -27,6 +28,7 @@ NEEDS = {
 SplitKind = Literal["leave_last_out", "global_time", "given", "cold_items"]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
     """Evaluation examples: a history, and the item that came next.
@@ -57,9 +59,9 @@ class EvaluationSet:
     part: Literal["validation", "test"] = "test"
     split: SplitKind = "leave_last_out"
     ties: Ties = "source"
-    tie_seed: int = 0
+    tie_seed: Seed = 0
     cold_share: float | None = None
-    cold_seed: int | None = None
+    cold_seed: Seed | None = None
 
     def __post_init__(self) -> None:
         shapes = np.shape(self.users), (len(self.histories),), np.shape(self.targets)
@@ -67,6 +69,15 @@ class EvaluationSet:
             raise DataError(
                 "users, histories and targets differ in length: expected one of each per example, "
                 f"got {', '.join(str(shape) for shape in shapes)}. Correct the arrays."
+            )
+        if (
+            self.item_ids is not None
+            and len(self)
+            and not 0 <= self.targets.min() <= self.targets.max() < len(self.item_ids)
+        ):
+            raise DataError(
+                f"a target is no item: expected rows in 0..{len(self.item_ids) - 1}, got "
+                f"{self.targets.min()}..{self.targets.max()}. Pass rows of `item_ids`."
             )
         object.__setattr__(self, "users", np.ascontiguousarray(self.users, dtype=np.int32))
         object.__setattr__(self, "targets", np.ascontiguousarray(self.targets, dtype=np.int32))
@@ -80,13 +91,18 @@ class EvaluationSet:
         return f"EvaluationSet({len(self)} examples)"
 
     def take(self, rows: npt.ArrayLike) -> EvaluationSet:
-        """Copy the given examples: integers (n,) or a boolean mask (m,)."""
-        rows = np.asarray(rows)
+        """Copy the given examples: integers (n,) or a boolean mask (m,).
+
+        Raises:
+            DataError: if there is no such example, or the mask has another length.
+        """
+        rows = checked_rows(rows, len(self))
         return replace(
             self, users=self.users[rows], histories=self.histories.take(rows), targets=self.targets[rows]
         )
 
 
+@checked
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Training histories, validation examples and test examples of a dataset.
@@ -106,7 +122,7 @@ class Split:
 
     kind: SplitKind
     ties: Ties
-    seed: int
+    seed: Seed
     train: Histories
     validation: EvaluationSet
     test: EvaluationSet
@@ -218,7 +234,7 @@ def split_histories(
     return Split(kind, ties, seed, train, validation, test, skipped)
 
 
-def _draw_items(histories: Histories, share: Any, seed: int, name: str) -> npt.NDArray[np.int32]:
+def _draw_items(histories: Histories, share: Any, seed: Seed, name: str) -> npt.NDArray[np.int32]:
     """Draw a share of the items that have events; at least one item is drawn, and one is left."""
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
         raise ConfigError(

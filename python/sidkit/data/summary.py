@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit.data.dataset import Dataset
 
 __all__ = ["Spread", "Statistics", "statistics"]
 
 
+@checked
 @dataclass(frozen=True)
 class Spread:
     """Minimum, median, mean and maximum of counts."""
@@ -23,6 +25,7 @@ class Spread:
     max: int
 
 
+@checked
 @dataclass(frozen=True)
 class Statistics:
     """Statistics of a dataset; `dataclasses.asdict` makes them JSON.
@@ -59,6 +62,7 @@ class Statistics:
     text_coverage: dict[str, float]
 
 
+@checked
 def statistics(dataset: Dataset) -> Statistics:
     """Compute the statistics of a dataset."""
     users, items = len(dataset.user_ids), len(dataset.items)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.data.dataset import Dataset
 from sidkit.errors import ConfigError
 
@@ -29,6 +30,7 @@ COLOURS = (
 )
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class World:
     """A dataset with known answers.
@@ -46,14 +48,15 @@ class World:
     successors: npt.NDArray[np.int32]
 
 
+@checked
 def cyclic_world(
     users: int = 100,
     items: int = 24,
     *,
     clusters: int = 4,
-    dim: int = 16,
+    dim: Count = 16,
     max_events: int = 10,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> World:
     """Make a dataset in which item 5 follows item 4, item 6 follows item 5, and item 0 follows the last.
 

@@ -8,12 +8,12 @@ shared by their beams.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sidkit._arguments import Count, checked
 from sidkit._core import Trie
 from sidkit.data import Sequences
 from sidkit.decode.generative import GenerativeNetwork, State
-from sidkit.decode.options import SearchOptions
+from sidkit.decode.options import SearchOptions, Tokens
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import SearchBatch, search_batches
 from sidkit.errors import ConfigError
@@ -21,14 +21,15 @@ from sidkit.errors import ConfigError
 __all__ = ["beam_search"]
 
 
+@checked
 def beam_search(
     network: GenerativeNetwork[State],
     trie: Trie,
-    tokens: NDArray[np.uint16],
+    tokens: Tokens,
     histories: Sequences,
     *,
     beam: int = 50,
-    k: int | None = None,
+    k: Count | None = None,
     renormalize: bool = False,
     options: SearchOptions | None = None,
 ) -> Ranked:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sidkit._arguments import Count, checked
 from sidkit.data import Sequences
 from sidkit.decode.generative import device_of
 from sidkit.decode.options import RankOptions, check_arguments, check_rows
@@ -26,7 +27,7 @@ class ScoringNetwork(Protocol):
     """
 
     items: int
-    max_items: int
+    max_items: Count
 
     def item_scores(self, history: Tensor, lengths: Tensor) -> Tensor:
         """Score all items after histories.
@@ -41,9 +42,10 @@ class ScoringNetwork(Protocol):
         ...
 
 
+@checked
 @torch.inference_mode()
 def rank_by_scores(
-    network: ScoringNetwork, histories: Sequences, k: int, *, options: RankOptions | None = None
+    network: ScoringNetwork, histories: Sequences, k: Count, *, options: RankOptions | None = None
 ) -> Ranked:
     """Return the items with the highest scores after each history.
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sidkit._arguments import Count, checked
 from sidkit._core import Trie
 from sidkit.data import Sequences
 from sidkit.decode.generative import GenerativeNetwork, State
-from sidkit.decode.options import SearchOptions
+from sidkit.decode.options import SearchOptions, Tokens
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import SearchBatch, search_batches
 from sidkit.errors import ConfigError
@@ -51,14 +52,15 @@ class Diversity:
         return [float(value) for value in each]
 
 
+@checked
 def diverse_beam_search(
     network: GenerativeNetwork[State],
     trie: Trie,
-    tokens: NDArray[np.uint16],
+    tokens: Tokens,
     histories: Sequences,
     *,
     beam: int = 50,
-    k: int | None = None,
+    k: Count | None = None,
     diversity: Diversity | None = None,
     options: SearchOptions | None = None,
 ) -> Ranked:
@@ -154,7 +156,7 @@ class _Groups:
             codes[:, group] = chosen.reshape(self.histories, -1)
         return origins.ravel(), codes.ravel()
 
-    def merged(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def merged(self, k: Count) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the best items of all groups, each once."""
         found = [
             self.trie.top_items(nodes, worth, rows_per_group=self.width, k=k, **self.filters)

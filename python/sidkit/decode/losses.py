@@ -3,17 +3,20 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from sidkit._arguments import Count, checked
 from sidkit.data import EvaluationSet
+from sidkit.decode.generative import GenerativeNetwork
+from sidkit.decode.options import Tokens, check_arguments, check_item_rows, check_tokens
 
 __all__ = ["level_losses"]
 
 
+@checked
 @torch.inference_mode()
 def level_losses(
-    network: Any, tokens: npt.NDArray[np.uint16], examples: EvaluationSet, *, batch_size: int = 256
+    network: GenerativeNetwork[Any], tokens: Tokens, examples: EvaluationSet, *, batch_size: Count = 256
 ) -> list[float]:
     """Measure the loss of each token of the next item, given the tokens before it.
 
@@ -26,6 +29,9 @@ def level_losses(
     Returns:
         Natural-log losses, one per level: the mean over the examples. Their sum is the loss of an item.
     """
+    check_tokens(network, tokens)
+    check_arguments(examples.histories, len(tokens), k=1, batch_size=batch_size)
+    check_item_rows("targets", examples.targets, len(tokens))
     tokens_of_items = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
     recent = examples.histories.tail(network.max_items)
     totals = np.zeros(tokens.shape[1])

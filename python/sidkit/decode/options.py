@@ -2,22 +2,39 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sidkit._arguments import Count, Shape, checked
 from sidkit._core import ItemSet
 from sidkit.data import Sequences
 from sidkit.data.sequences import check_sequences
+from sidkit.decode.generative import GenerativeNetwork
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["RankOptions", "SearchOptions", "check_arguments", "check_rows", "ignore_progress"]
+__all__ = [
+    "RankOptions",
+    "SearchOptions",
+    "Tokens",
+    "check_arguments",
+    "check_item_rows",
+    "check_rows",
+    "check_tokens",
+    "ignore_progress",
+]
+
+
+#: Semantic ID of every item, uint16 (items, L).
+Tokens: TypeAlias = Annotated[NDArray[np.uint16], Shape("items", "levels")]
 
 
 def ignore_progress(done: int) -> None:
     """Show nothing."""
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class RankOptions:
     """Options of a ranking of the whole catalogue.
@@ -31,10 +48,11 @@ class RankOptions:
 
     exclude: Sequences | None = None
     allow: Sequences | None = None
-    batch_size: int | None = None
+    batch_size: Count | None = None
     on_progress: Callable[[int], None] = ignore_progress
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
     """Options of a search under a trie. Lists stay full as long as enough other items exist.
@@ -54,7 +72,7 @@ class SearchOptions:
     exclude: Sequences | None = None
     allow: ItemSet | Sequence[ItemSet] | None = None
     temperature: float | Sequence[float] = 1.0
-    batch_size: int | None = None
+    batch_size: Count | None = None
     on_progress: Callable[[int], None] = ignore_progress
 
     def temperatures(self, levels: int) -> list[float]:
@@ -73,7 +91,7 @@ class SearchOptions:
         return [float(value) for value in each]
 
 
-def check_arguments(histories: Sequences, known: int, *, k: int, batch_size: int) -> None:
+def check_arguments(histories: Sequences, known: int, *, k: Count, batch_size: Count) -> None:
     """Check histories and counts.
 
     Args:
@@ -96,6 +114,30 @@ def check_arguments(histories: Sequences, known: int, *, k: int, batch_size: int
             f"history {row} holds item {histories.values[place]}, but the model knows items 0 to "
             f"{known - 1}. "
             "Remove items that the model was not trained on."
+        )
+
+
+def check_tokens(network: GenerativeNetwork[Any], tokens: NDArray[np.uint16]) -> None:
+    """Check that Semantic IDs have the tokens of a network.
+
+    Raises:
+        DataError: if they have other levels, or a token is beyond its level.
+    """
+    sizes = network.sizes
+    if tokens.shape[1] != len(sizes) or (len(tokens) and (tokens.max(axis=0) >= np.asarray(sizes)).any()):
+        raise DataError(
+            f"`tokens` do not fit the network: expected {len(sizes)} levels of {tuple(sizes)} tokens, got "
+            f"{tokens.shape[1]} levels of {tuple(tokens.max(axis=0, initial=0) + 1)}. "
+            "Pass the tokens that the network was made for."
+        )
+
+
+def check_item_rows(name: str, rows: NDArray[np.integer[Any]], items: int) -> None:
+    """Raise DataError unless item rows are in 0..items - 1."""
+    if rows.size and not 0 <= rows.min() <= rows.max() < items:
+        raise DataError(
+            f"`{name}` are no item rows: expected 0..{items - 1}, got {rows.min()}..{rows.max()}. "
+            "Pass rows of the catalogue."
         )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError, DataError
 
@@ -17,9 +18,10 @@ Float32 = npt.NDArray[np.float32]
 _BLOCK_ELEMENTS = 8_000_000
 
 
+@checked
 def top_k(
     scores: npt.NDArray[np.floating],
-    k: int,
+    k: Count,
     exclude: Sequences | None = None,
     allow: Sequences | None = None,
 ) -> Ranked:
@@ -71,7 +73,7 @@ def top_k(
 
 
 def most_similar(
-    vectors: Float32, rows: npt.NDArray[np.int64], k: int, allow: Sequences | None = None
+    vectors: Float32, rows: npt.NDArray[np.int64], k: Count, allow: Sequences | None = None
 ) -> Ranked:
     """Return the k items with the highest cosines to each of some items, best first.
 
@@ -97,7 +99,7 @@ def most_similar(
     return concatenated(parts, k)
 
 
-def concatenated(parts: list[Ranked], k: int, rows: int = 0) -> Ranked:
+def concatenated(parts: list[Ranked], k: Count, rows: int = 0) -> Ranked:
     """Concatenate rankings of k items after `rows` rows of padding."""
     items = [np.full((rows, k), -1, np.int32), *(items for items, _ in parts)]
     scores = [np.full((rows, k), -np.inf, np.float32), *(scores for _, scores in parts)]
@@ -150,7 +152,7 @@ def _take_best(block: Float32, items: npt.NDArray[np.int32], best: Float32) -> N
     best[row, place] = score[order]
 
 
-def _bound(block: Float32, k: int) -> Float32:
+def _bound(block: Float32, k: Count) -> Float32:
     """Return a score for each row that at least k of its items reach, and few others do.
 
     The items are distributed over groups; each of the k groups with the highest maxima has an item that high.
@@ -163,7 +165,7 @@ def _bound(block: Float32, k: int) -> Float32:
     return bound
 
 
-def _check_filter(name: str, given: Sequences, rows: int, n_items: int) -> None:
+def _check_filter(name: str, given: Sequences, rows: int, n_items: Count) -> None:
     if len(given) != rows:
         raise DataError(f"`{name}` must have one row for each of the {rows} rows of scores, got {len(given)}")
     if given.values.size and (given.values.min() < 0 or given.values.max() >= n_items):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit._core import Trie
 from sidkit.data import Sequences
 from sidkit.decode.generative import GenerativeNetwork, State
-from sidkit.decode.options import SearchOptions
+from sidkit.decode.options import SearchOptions, Tokens
 from sidkit.decode.ranking import Ranked
 from sidkit.decode.searching import SearchBatch, search_batches
 from sidkit.errors import ConfigError
@@ -22,14 +23,15 @@ __all__ = ["sample_items"]
 Float64 = NDArray[np.float64]
 
 
+@checked
 def sample_items(
     network: GenerativeNetwork[State],
     trie: Trie,
-    tokens: NDArray[np.uint16],
+    tokens: Tokens,
     histories: Sequences,
     *,
-    k: int,
-    seed: int,
+    k: Count,
+    seed: Seed,
     options: SearchOptions | None = None,
 ) -> Ranked:
     """Sample different Semantic IDs after each history, without replacement, and return their items.

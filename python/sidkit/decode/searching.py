@@ -11,7 +11,7 @@ from sidkit._core import ItemSet, Trie
 from sidkit.data import Sequences
 from sidkit.decode.generative import GenerativeNetwork, State, device_of
 from sidkit.decode.incremental import IncrementalDecoder
-from sidkit.decode.options import SearchOptions, check_arguments, check_rows
+from sidkit.decode.options import SearchOptions, Tokens, check_arguments, check_rows, check_tokens
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError
 
@@ -48,7 +48,7 @@ Search = Callable[[SearchBatch], Ranked]
 def search_batches(
     network: GenerativeNetwork[State],
     trie: Trie,
-    tokens: NDArray[np.uint16],
+    tokens: Tokens,
     histories: Sequences,
     search: Search,
     k: int,
@@ -70,6 +70,7 @@ def search_batches(
             f"the network generates tokens of sizes {network.sizes}, but the trie holds "
             f"{tuple(trie.layout.sizes)}. Use the Semantic IDs that the network was trained on."
         )
+    check_tokens(network, tokens)
     if network.user_buckets and options.users is None:
         raise ConfigError("this model was trained with user tokens: pass `users`, one index per history")
     # A network with a vector per item knows the items of its training, even if the catalogue has grown.

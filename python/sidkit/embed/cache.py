@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from sidkit._files import atomic_path
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
 from sidkit.errors import FormatError
 
 __all__ = ["VectorCache", "text_keys"]
@@ -65,7 +65,8 @@ class VectorCache:
         arrays: dict[str, npt.NDArray[Any]] = {"keys": np.ascontiguousarray(keys)}
         arrays["vectors"] = np.ascontiguousarray(vectors)
         with atomic_path(self.directory / f"{name}.safetensors") as temporary:
-            save_file(arrays, temporary)
+            save_file(arrays, temporary, UNSEALED)
+            seal(temporary)
 
 
 def _read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
@@ -76,6 +77,7 @@ def _read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
             arrays: dict[str, npt.NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FormatError(f"the cache file `{path}` cannot be read: {error}. {fix}") from error
+    check_seal(path)
     keys, vectors = arrays.get("keys"), arrays.get("vectors")
     if keys is None or vectors is None or keys.dtype != np.uint8 or vectors.dtype != np.float32:
         raise FormatError(

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit._extras import require
 from sidkit.data import Sequences
 from sidkit.data.sequences import check_sequences
@@ -16,7 +17,7 @@ __all__ = ["collaborative_embeddings", "cooccurrence"]
 Sparse: TypeAlias = Any
 
 
-def cooccurrence(histories: Sequences, n_items: int, *, window: int = 10) -> Sparse:
+def cooccurrence(histories: Sequences, n_items: Count, *, window: Count = 10) -> Sparse:
     """Count how often two items occur near each other in a history; symmetric, with an empty diagonal.
 
     Args:
@@ -49,15 +50,16 @@ def cooccurrence(histories: Sequences, n_items: int, *, window: int = 10) -> Spa
     return sparse.csr_array(counts + counts.T)
 
 
+@checked
 def collaborative_embeddings(
     histories: Sequences,
-    n_items: int,
+    n_items: Count,
     *,
-    dim: int = 64,
-    window: int = 10,
+    dim: Count = 64,
+    window: Count = 10,
     shift: float = 1.0,
     smoothing: float = 0.75,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> npt.NDArray[np.float32]:
     """Compute item vectors, float32 (n_items, dim), that are close for items that occur together.
 

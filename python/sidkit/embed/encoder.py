@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit._extras import require
 from sidkit.embed.cache import VectorCache, text_keys
 from sidkit.embed.model import model_digest, model_directory
@@ -25,11 +26,12 @@ CHUNK = 2048
 Piece = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
 
+@checked
 def embed_texts(
     texts: Sequence[str],
     *,
     model: str | os.PathLike[str] = "minilm",
-    batch_size: int = 64,
+    batch_size: Count = 64,
     max_tokens: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -91,7 +93,7 @@ def embed_texts(
 
 
 def _pieces(
-    texts: list[str], directory: Path, batch_size: int, max_tokens: int | None, store: VectorCache | None
+    texts: list[str], directory: Path, batch_size: Count, max_tokens: int | None, store: VectorCache | None
 ) -> Iterator[Piece]:
     """Yield rows of `texts` and their vectors: first the cached ones, then the others batch by batch."""
     missing = np.ones(len(texts), dtype=bool)

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit._extras import require
 from sidkit.data import Sequences
 from sidkit.data.sequences import check_sequences
@@ -11,15 +12,16 @@ from sidkit.errors import ConfigError, DataError
 __all__ = ["factorization_embeddings"]
 
 
+@checked
 def factorization_embeddings(
     histories: Sequences,
-    n_items: int,
+    n_items: Count,
     *,
-    dim: int = 64,
+    dim: Count = 64,
     regularization: float = 0.01,
     confidence: float = 1.0,
-    iterations: int = 15,
-    seed: int = 0,
+    iterations: Count = 15,
+    seed: Seed = 0,
 ) -> npt.NDArray[np.float32]:
     """Compute item vectors, float32 (n_items, dim), that are close for items with the same users.
 

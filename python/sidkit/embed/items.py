@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit.data import cache_directory
 from sidkit.data.frames import to_polars
 from sidkit.embed.encoder import embed_texts
@@ -19,13 +20,14 @@ from sidkit.errors import ConfigError
 __all__ = ["embed_items"]
 
 
+@checked
 def embed_items(
     items: Any,
     *,
     model: str | os.PathLike[str] = "minilm",
     template: str | None = None,
     max_tokens: int | None = None,
-    batch_size: int = 64,
+    batch_size: Count = 64,
     cache: bool | str | os.PathLike[str] = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float32]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import huggingface_hub
 
+from sidkit._arguments import checked
 from sidkit._files import sha256_of
 from sidkit.errors import ConfigError, MissingExtraError
 
@@ -18,6 +19,7 @@ __all__ = ["model_digest", "model_directory"]
 PARTS = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
+@checked
 def model_directory(model: str | os.PathLike[str]) -> Path:
     """Return the directory of a sentence-transformers model.
 

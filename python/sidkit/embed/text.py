@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import string
-import warnings
 from collections.abc import Sequence
 
 import polars as pl
 
+from sidkit._arguments import checked
+from sidkit._warnings import warn
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["default_template", "item_texts", "template_fields", "write_texts"]
@@ -28,6 +29,7 @@ FIELDS = (
 BETWEEN = re.compile(r"(?s)([)\]}»\u201d\u2019\"'%]*)([^\w(\[{«\u201c\u2018\"'$€£¥#@]*)(.*)")
 
 
+@checked
 def default_template(items: pl.DataFrame) -> str:
     """Return a template of the columns with text: title, brand, categories, year, price, description.
 
@@ -57,6 +59,7 @@ def default_template(items: pl.DataFrame) -> str:
     return ". ".join(f"{{{name}}}" for name in known)
 
 
+@checked
 def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
     """Return the text of every item.
 
@@ -86,11 +89,10 @@ def item_texts(items: pl.DataFrame, template: str | None = None) -> list[str]:
         )
     if blank:
         first = ", ".join(repr(items["item_id"][row]) for row in blank[:5])
-        warnings.warn(
+        warn(
             f"{len(blank)} of {len(texts)} items have no text in {named}, such as {first}; "
             "they all get the vector of the empty text, and therefore the same codes. "
             "Add text, or use precomputed vectors.",
-            stacklevel=2,
         )
     return texts
 

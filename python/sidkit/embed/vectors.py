@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -12,9 +13,11 @@ import numpy.typing as npt
 import polars as pl
 from safetensors import SafetensorError, safe_open
 
+from sidkit._arguments import checked
+from sidkit._files import check_seal
 from sidkit._tables import read_parquet, read_parquet_schema
 from sidkit._vectors import first_non_finite
-from sidkit.errors import DataError
+from sidkit.errors import DataError, FormatError
 
 __all__ = ["load_vectors"]
 
@@ -23,18 +26,22 @@ FLOATS = (np.float16, np.float32, np.float64)
 
 @overload
 def load_vectors(
-    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: Literal[False] = False
+    path: str | os.PathLike[str],
+    item_ids: pl.Series | Sequence[int | str],
+    *,
+    memory_map: Literal[False] = False,
 ) -> npt.NDArray[np.float32]: ...
 
 
 @overload
 def load_vectors(
-    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: bool
+    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[int | str], *, memory_map: bool
 ) -> npt.NDArray[np.floating[Any]]: ...
 
 
+@checked
 def load_vectors(
-    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[Any], *, memory_map: bool = False
+    path: str | os.PathLike[str], item_ids: pl.Series | Sequence[int | str], *, memory_map: bool = False
 ) -> npt.NDArray[np.floating[Any]]:
     """Load one vector per item, in the order of the catalogue.
 
@@ -111,12 +118,13 @@ def _checked_map(
 def _read_npy(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError, RecursionError) as error:
         raise DataError(f"`{path}` is not a readable .npy file: {error}. Write it again.") from error
 
 
 def _read_safetensors(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
     try:
+        check_seal(path)
         with safe_open(path, framework="numpy") as file:
             names = list(file.keys())
             if "embeddings" not in names and len(names) != 1:
@@ -126,7 +134,9 @@ def _read_safetensors(path: Path, ids: pl.Series) -> npt.NDArray[Any]:
                     "Name the tensor `embeddings`."
                 )
             return np.asarray(file.get_tensor("embeddings" if "embeddings" in names else names[0]))
-    except (SafetensorError, OSError, TypeError) as error:
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        if isinstance(error, FormatError | DataError):
+            raise
         raise DataError(f"`{path}` is not a readable .safetensors file: {error}. Write it again.") from error
 
 

@@ -1,10 +1,14 @@
 """Bigram baseline of token prediction: the loss that a generative model must beat."""
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, Shape, checked
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.errors import DataError
+from sidkit.evaluate.lists.arguments import check_catalogue
 
 __all__ = ["bigram_losses"]
 
@@ -12,7 +16,12 @@ __all__ = ["bigram_losses"]
 _PRIOR = 1.0
 
 
-def bigram_losses(tokens: npt.NDArray[np.integer], train: Sequences, examples: EvaluationSet) -> list[float]:
+@checked
+def bigram_losses(
+    tokens: Annotated[npt.NDArray[np.integer], Shape("items", "levels"), Bounds(ge=0, lt=65536)],
+    train: Sequences,
+    examples: EvaluationSet,
+) -> list[float]:
     """Measure how well the last item's token predicts the next item's token, at each level.
 
     The probability of token b after token a is (n(a, b) + q(b)) / (n(a) + 1), with the counts of consecutive
@@ -36,6 +45,8 @@ def bigram_losses(tokens: npt.NDArray[np.integer], train: Sequences, examples: E
             "no evaluation examples: expected at least one to compute bigram losses, got 0. "
             "Pass a split with users"
         )
+    for rows in (train.values, examples.histories.values, examples.targets):
+        check_catalogue(rows, len(tokens))
     starts = np.ones(len(train.values), bool)
     starts[train.offsets[:-1][train.lengths > 0]] = False  # the first event of a user follows nothing
     later = np.flatnonzero(starts)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate.lists.facts import ListFacts
 from sidkit.evaluate.measure import measure
@@ -38,6 +39,7 @@ _KINDS = {
 _SETTINGS = {True: "seen items excluded", False: "seen items included"}
 
 
+@checked
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     """Metrics of one model with 95 % bootstrap intervals and the protocol.
@@ -118,12 +120,12 @@ class Evaluation:
             exclude_seen: the setting; by default the first of the protocol.
 
         Raises:
-            KeyError: if it was not measured.
+            ConfigError: if it was not measured.
         """
         found = self.metrics.find(self.model, metric, slice, exclude_seen=exclude_seen)
         if found is None:
             names = dict.fromkeys(each.metric for each in self.metrics.results)
-            raise KeyError(f"`{metric}` of `{slice}` was not measured: expected one of {', '.join(names)}")
+            raise ConfigError(f"`{metric}` of `{slice}` was not measured: expected one of {', '.join(names)}")
         return found
 
     def __getitem__(self, metric: str) -> float:

@@ -8,6 +8,7 @@ numbers per sample instead of m.
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Column, Count, Seed, checked
 from sidkit.errors import ConfigError, DataError
 
 __all__ = [
@@ -24,12 +25,13 @@ Float64 = npt.NDArray[np.float64]
 _BLOCK_COUNTS = 4_000_000
 
 
+@checked
 def bootstrap_interval(
-    values: npt.ArrayLike,
+    values: Column,
     *,
     users: npt.NDArray[np.integer] | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: Count = 1000,
+    seed: Seed = 0,
     level: float = 0.95,
 ) -> tuple[float, float]:
     """Compute the percentile bootstrap interval of the mean of `values`.
@@ -57,12 +59,13 @@ def bootstrap_interval(
     return interval_of(bootstrap_means(values, users=users, resamples=resamples, seed=seed), level)
 
 
+@checked
 def bootstrap_p_value(
-    values: npt.ArrayLike,
+    values: Column,
     *,
     users: npt.NDArray[np.integer] | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: Count = 1000,
+    seed: Seed = 0,
 ) -> float:
     """Compute the two-sided bootstrap p-value of the hypothesis that the mean of `values` is 0.
 
@@ -98,11 +101,11 @@ def p_value_of(means: Float64) -> float:
 
 
 def bootstrap_means(
-    values: npt.ArrayLike,
+    values: Column,
     *,
     users: npt.NDArray[np.integer] | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: Count = 1000,
+    seed: Seed = 0,
 ) -> Float64:
     """Compute the mean of every bootstrap sample, float64 (resamples,).
 
@@ -130,7 +133,7 @@ def _by_user(column: Float64, users: npt.NDArray[np.integer] | None) -> tuple[Fl
     return sums, np.bincount(index).astype(np.float64)
 
 
-def _sample_means(table: Float64, resamples: int, random: np.random.Generator) -> Float64:
+def _sample_means(table: Float64, resamples: Count, random: np.random.Generator) -> Float64:
     distinct, counts = _distinct(table)
     means = np.empty(resamples)
     step = max(1, _BLOCK_COUNTS // len(distinct))

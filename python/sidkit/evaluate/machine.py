@@ -6,11 +6,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sidkit._arguments import checked
+
 __all__ = ["machine_facts", "version_facts"]
 
 _PACKAGES = ("sidkit", "numpy", "polars", "torch", "sentence-transformers", "scikit-learn")
 
 
+@checked
 def machine_facts() -> dict[str, Any]:
     """Return the processor, the cores this process may use, the memory in bytes and the operating system."""
     return {
@@ -21,6 +24,7 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
+@checked
 def version_facts() -> dict[str, str]:
     """Return the versions of Python and of the installed packages that a result depends on."""
     versions = {"python": platform.python_version()}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate.interval import bootstrap_interval, bootstrap_means, interval_of, p_value_of
 from sidkit.evaluate.lists.exposure import gini
@@ -17,16 +18,17 @@ from sidkit.evaluate.predictions import Predictions
 __all__ = ["Comparison", "compare", "measure"]
 
 
+@checked
 def measure(
     predictions: Predictions,
-    n_items: int,
+    n_items: Count,
     *,
     ks: Iterable[int] = (5, 10, 20),
     slices: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     popularity: npt.NDArray[np.integer] | None = None,
     lists: ListFacts | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: Count = 1000,
+    seed: Seed = 0,
 ) -> list[Result]:
     """Compute every metric of a model, with 95 % bootstrap intervals over users.
 
@@ -78,6 +80,7 @@ def measure(
     ]
 
 
+@checked
 @dataclass(frozen=True)
 class Comparison:
     """The mean over users of one model's metric minus another's, for the same users and targets.
@@ -107,8 +110,8 @@ class Comparison:
         gain: npt.NDArray[np.float64],
         *,
         users: npt.NDArray[np.integer] | None = None,
-        resamples: int = 1000,
-        seed: int = 0,
+        resamples: Count = 1000,
+        seed: Seed = 0,
     ) -> "Comparison":
         """Build a comparison from the difference of each user, float64 (m,).
 
@@ -124,14 +127,15 @@ class Comparison:
         return self.ci95[0] > 0 or self.ci95[1] < 0
 
 
+@checked
 def compare(
     model: Predictions,
     baseline: Predictions,
-    n_items: int,
+    n_items: Count,
     *,
     ks: Iterable[int] = (10,),
-    resamples: int = 1000,
-    seed: int = 0,
+    resamples: Count = 1000,
+    seed: Seed = 0,
 ) -> list[Comparison]:
     """Compare two models with paired differences over users.
 

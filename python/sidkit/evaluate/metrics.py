@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate.predictions import Predictions
 
@@ -26,7 +27,8 @@ POPULAR = 0.01
 _KINDS = ("recall", "ndcg", "mrr")
 
 
-def target_ranks(predictions: Predictions, n_items: int) -> npt.NDArray[np.int64]:
+@checked
+def target_ranks(predictions: Predictions, n_items: Count) -> npt.NDArray[np.int64]:
     """Find the rank of every user's target in the user's list.
 
     Args:
@@ -50,7 +52,7 @@ def target_ranks(predictions: Predictions, n_items: int) -> npt.NDArray[np.int64
     return np.where(found.any(axis=1), found.argmax(axis=1) + 1, 0)
 
 
-def metric_of_ranks(ranks: npt.NDArray[np.integer], kind: str, k: int) -> Float64:
+def metric_of_ranks(ranks: npt.NDArray[np.integer], kind: str, k: Count) -> Float64:
     """Compute a metric of every user from the ranks of the targets.
 
     Args:
@@ -72,8 +74,9 @@ def metric_of_ranks(ranks: npt.NDArray[np.integer], kind: str, k: int) -> Float6
     return np.where(hit, worth, 0.0)
 
 
+@checked
 def user_metrics(
-    predictions: Predictions, n_items: int, ks: Iterable[int] = (5, 10, 20)
+    predictions: Predictions, n_items: Count, ks: Iterable[int] = (5, 10, 20)
 ) -> dict[str, Float64]:
     """Compute Recall@K, NDCG@K and MRR@K of every user, for every K.
 
@@ -97,9 +100,10 @@ def user_metrics(
     return metrics
 
 
+@checked
 def catalogue_metrics(
     predictions: Predictions,
-    n_items: int,
+    n_items: Count,
     ks: Iterable[int] = (10,),
     *,
     popularity: npt.NDArray[np.integer] | None = None,
@@ -145,7 +149,7 @@ def catalogue_metrics(
 
 
 def _pair_figures(
-    predictions: Predictions, shown: npt.NDArray[np.int32], n_items: int, k: int
+    predictions: Predictions, shown: npt.NDArray[np.int32], n_items: Count, k: Count
 ) -> dict[str, float]:
     """Compute both figures over all pairs of users from the number of lists that contain each item."""
     users = len(predictions)
@@ -171,7 +175,7 @@ def _checked(ks: Iterable[int], predictions: Predictions) -> list[int]:
     return cutoffs
 
 
-def _popular(popularity: npt.NDArray[np.integer], n_items: int) -> npt.NDArray[np.bool_]:
+def _popular(popularity: npt.NDArray[np.integer], n_items: Count) -> npt.NDArray[np.bool_]:
     if popularity.shape != (n_items,):
         raise DataError(f"`popularity` must be ({n_items},), one count per item, got {popularity.shape}")
     most = np.argsort(-popularity.astype(np.int64), kind="stable")[: math.ceil(POPULAR * n_items)]

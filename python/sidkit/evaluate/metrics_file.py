@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sidkit._arguments import checked
 from sidkit._files import write_text
 from sidkit.errors import ConfigError, FormatError
 from sidkit.evaluate.protocol import Protocol
@@ -57,6 +58,7 @@ class Result:
         }
 
 
+@checked
 @dataclass(frozen=True)
 class Metrics:
     """Contents of a `metrics.json`.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Column, checked
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["DR", "IPS", "SNIPS", "OffPolicyEstimate"]
@@ -22,6 +23,7 @@ Float64 = npt.NDArray[np.float64]
 _NORMAL = 1.959963984540054  # 97.5 % quantile
 
 
+@checked
 @dataclass(frozen=True)
 class OffPolicyEstimate:
     """Estimated value of a policy.
@@ -67,6 +69,7 @@ class _Weighted:
         return weight if self.clip is None else np.minimum(weight, self.clip)
 
 
+@checked
 @dataclass(frozen=True)
 class IPS(_Weighted):
     """Inverse propensity scoring (Horvitz and Thompson, Journal of the American Statistical Association 47).
@@ -77,9 +80,9 @@ class IPS(_Weighted):
 
     def estimate(
         self,
-        rewards: npt.ArrayLike,
-        propensities: npt.ArrayLike,
-        probabilities: npt.ArrayLike,
+        rewards: Column,
+        propensities: Column,
+        probabilities: Column,
         *,
         users: npt.NDArray[np.integer] | None = None,
     ) -> OffPolicyEstimate:
@@ -100,6 +103,7 @@ class IPS(_Weighted):
         return _estimate("ips", value, clipped * reward - value, clipped, weight, users)
 
 
+@checked
 @dataclass(frozen=True)
 class SNIPS(_Weighted):
     """Self-normalized inverse propensity scoring (Swaminathan and Joachims, NeurIPS 2015).
@@ -110,9 +114,9 @@ class SNIPS(_Weighted):
 
     def estimate(
         self,
-        rewards: npt.ArrayLike,
-        propensities: npt.ArrayLike,
-        probabilities: npt.ArrayLike,
+        rewards: Column,
+        propensities: Column,
+        probabilities: Column,
         *,
         users: npt.NDArray[np.integer] | None = None,
     ) -> OffPolicyEstimate:
@@ -133,6 +137,7 @@ class SNIPS(_Weighted):
         return _estimate("snips", value, errors, clipped, weight, users)
 
 
+@checked
 @dataclass(frozen=True)
 class DR(_Weighted):
     """Doubly robust estimator (Dudík, Langford and Li, ICML 2011).
@@ -143,12 +148,12 @@ class DR(_Weighted):
 
     def estimate(
         self,
-        rewards: npt.ArrayLike,
-        propensities: npt.ArrayLike,
-        probabilities: npt.ArrayLike,
+        rewards: Column,
+        propensities: Column,
+        probabilities: Column,
         *,
-        predicted: npt.ArrayLike,
-        expected: npt.ArrayLike,
+        predicted: Column,
+        expected: Column,
         users: npt.NDArray[np.integer] | None = None,
     ) -> OffPolicyEstimate:
         """Estimate the value of a policy; see `IPS.estimate`.
@@ -174,7 +179,7 @@ class DR(_Weighted):
 
 
 def _checked(
-    rewards: npt.ArrayLike, propensities: npt.ArrayLike, probabilities: npt.ArrayLike
+    rewards: Column, propensities: npt.ArrayLike, probabilities: npt.ArrayLike
 ) -> tuple[Float64, Float64]:
     """Return rewards and weights, float64 (n,)."""
     rows = np.size(np.asarray(rewards))

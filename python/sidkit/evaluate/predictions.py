@@ -6,14 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._files import atomic_path
-from sidkit._tables import read_parquet, read_parquet_schema
+from sidkit._arguments import checked
+from sidkit._tables import read_parquet, read_parquet_schema, write_parquet
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["Predictions"]
@@ -69,12 +68,13 @@ class Predictions:
         """Name of the file in `predictions/` of a run directory."""
         return f"{self.model}.parquet" if self.exclude_seen else f"{self.model}.seen_included.parquet"
 
+    @checked
     def save(
         self,
         path: str | os.PathLike[str],
         *,
-        user_ids: pl.Series | Sequence[Any] | None = None,
-        item_ids: pl.Series | Sequence[Any] | None = None,
+        user_ids: pl.Series | Sequence[int | str] | None = None,
+        item_ids: pl.Series | Sequence[int | str] | None = None,
     ) -> None:
         """Write the predictions to a Parquet file atomically.
 
@@ -102,10 +102,10 @@ class Predictions:
             frame = frame.with_columns(
                 target_id=_original(item_ids, self.targets, "item"), item_ids=lists.get_column("item")
             )
-        with atomic_path(path) as temporary:
-            frame.write_parquet(temporary)
+        write_parquet(frame, path)
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> Predictions:
         """Read a file that `save` wrote; columns of original ids are ignored.
 
@@ -175,7 +175,7 @@ def _forbid(wrong: npt.NDArray[np.bool_], what: str) -> None:
         raise DataError(f"row {int(rows.argmax())} of the predictions has {what}")
 
 
-def _original(ids: pl.Series | Sequence[Any], index: Int32, kind: str) -> pl.Series:
+def _original(ids: pl.Series | Sequence[int | str], index: Int32, kind: str) -> pl.Series:
     """Look up original ids; a padding index becomes null."""
     series = ids if isinstance(ids, pl.Series) else pl.Series(list(ids))
     if index.max() >= len(series):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.data import EvaluationSet
 from sidkit.errors import ConfigError
 
@@ -51,7 +52,7 @@ class Protocol:
 
     split: Literal["leave_last_out", "global_time", "given", "cold_items"] = "leave_last_out"
     ties: Literal["source", "shuffle"] = "source"
-    tie_seed: int = 0
+    tie_seed: Seed = 0
     exclude_seen: tuple[bool, ...] = (True,)
     collisions: Literal["suffix", "reassign", "share"] | None = None
     reassign: Literal["first", "nearest", "sinkhorn"] = "first"
@@ -61,9 +62,9 @@ class Protocol:
     users: int
     evaluated_on: Literal["test", "validation"] = "test"
     cold_share: float | None = None
-    cold_seed: int | None = None
+    cold_seed: Seed | None = None
     dataset: str = ""
-    resamples: int = 1000
+    resamples: Count = 1000
 
     def __post_init__(self) -> None:
         """Validate every value."""
@@ -89,6 +90,7 @@ class Protocol:
             raise ConfigError(f"protocol: `dataset` must be a name, got {self.dataset!r}")
 
     @classmethod
+    @checked
     def of(cls, examples: EvaluationSet, **others: Any) -> Protocol:
         """Build a protocol whose data and split are those of evaluation examples.
 
@@ -111,6 +113,7 @@ class Protocol:
         return values
 
     @classmethod
+    @checked
     def from_dict(cls, values: Mapping[str, Any]) -> Protocol:
         """Build a protocol from the output of `as_dict`.
 
@@ -125,6 +128,7 @@ class Protocol:
             raise ConfigError(f"protocol: `seeds` must be a list, got {values['seeds']!r}")
         return cls(**values)
 
+    @checked
     def combined(self, other: Protocol) -> Protocol:
         """Combine the protocols of two sets of results for one file.
 

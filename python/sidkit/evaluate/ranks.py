@@ -17,7 +17,8 @@ import polars as pl
 import pyarrow
 from pyarrow import parquet
 
-from sidkit._files import atomic_path
+from sidkit._arguments import Count, check_argument, checked
+from sidkit._files import UNSEALED, atomic_path, seal
 from sidkit._tables import read_parquet
 from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.evaluate.metrics import metric_of_ranks, target_ranks
@@ -32,6 +33,7 @@ Ranking = tuple[str, bool]
 _PREFIX, _SEEN_INCLUDED = "rank ", " seen_included"
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class TargetRanks:
     """Rank of each user's target, for one or more models.
@@ -76,7 +78,7 @@ class TargetRanks:
         return tuple(sorted({setting for _, setting in self.ranks}, reverse=True))
 
     @classmethod
-    def of(cls, predictions: Iterable[Predictions], n_items: int) -> TargetRanks:
+    def of(cls, predictions: Iterable[Predictions], n_items: Count) -> TargetRanks:
         """Find the targets in the lists of models for the same users.
 
         Args:
@@ -87,7 +89,7 @@ class TargetRanks:
             ConfigError: if the models have different users or targets.
             DataError: if there are no predictions, or an item is outside the catalogue.
         """
-        lists = list(predictions)
+        lists = check_argument("predictions", list(predictions), list[Predictions])
         if not lists:
             raise DataError(
                 "no predictions to find targets in: expected those of at least one model, got none"
@@ -148,6 +150,7 @@ class TargetRanks:
             for (model, setting), column in self.ranks.items()
         }
         table = pyarrow.table({"user": self.users, "target": self.targets, **ranks})
+        table = table.replace_schema_metadata(UNSEALED)
         with atomic_path(path) as temporary:
             # Users increase and targets hardly repeat: dictionaries would double the size of the file.
             parquet.write_table(
@@ -158,6 +161,7 @@ class TargetRanks:
                 use_dictionary=list(ranks),
                 column_encoding={"user": "DELTA_BINARY_PACKED", "target": "DELTA_BINARY_PACKED"},
             )
+            seal(temporary)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TargetRanks:

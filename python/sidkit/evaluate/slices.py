@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["cold_slices", "user_slices"]
@@ -12,6 +13,7 @@ __all__ = ["cold_slices", "user_slices"]
 Mask = npt.NDArray[np.bool_]
 
 
+@checked
 def user_slices(
     history_lengths: npt.NDArray[np.integer] | None = None,
     target_popularity: npt.NDArray[np.integer] | None = None,
@@ -51,6 +53,7 @@ def user_slices(
     return slices
 
 
+@checked
 def cold_slices(target_popularity: npt.NDArray[np.integer]) -> dict[str, Mask]:
     """Build the masks of the users with warm and with cold targets.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit._files import write_text
 from sidkit._progress import Progress, silent
 from sidkit.data import EvaluationSet
@@ -36,6 +37,7 @@ _K = 10
 _WARM_UP = 64  # users, before the timing
 
 
+@checked
 def measure_beams(
     run: str | os.PathLike[str],
     *,
@@ -43,7 +45,7 @@ def measure_beams(
     beams: Sequence[int] = (10, 20, 50, 100),
     users: int = 0,
     exclude_seen: bool = False,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Recommend ten items to the same test users with every beam, and measure accuracy and speed.
@@ -110,13 +112,14 @@ def measure_beams(
     }
 
 
+@checked
 def save_beams(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write `beams.json`, whole or not at all."""
     write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
 def _searches(
-    recommender: Any, widths: Sequence[int], exclude_seen: bool, batch_size: int
+    recommender: Any, widths: Sequence[int], exclude_seen: bool, batch_size: Count
 ) -> dict[str, Callable[[EvaluationSet], Any]]:
     """Return every search by name: one for each beam, and the exact one if the model has it."""
 
@@ -138,13 +141,13 @@ def _searches(
     return searches
 
 
-def _drawn(test: EvaluationSet, users: int, seed: int) -> EvaluationSet:
+def _drawn(test: EvaluationSet, users: int, seed: Seed) -> EvaluationSet:
     if not 0 < users < len(test):
         return test
     return test.take(np.sort(np.random.default_rng(seed).choice(len(test), users, replace=False)))
 
 
-def _figures(ranks: TargetRanks, name: str, against: str, metric: str, seed: int) -> dict[str, Any]:
+def _figures(ranks: TargetRanks, name: str, against: str, metric: str, seed: Seed) -> dict[str, Any]:
     values = ranks.metric(name, metric)
     gain = Comparison.of(name, against, metric, values - ranks.metric(against, metric), seed=seed)
     kept = {

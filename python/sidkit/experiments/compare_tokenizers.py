@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sidkit._arguments import Seed, checked
 from sidkit._registry import nearest
 from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.experiments.store import store_run
@@ -73,6 +74,7 @@ _VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@checked
 @dataclass
 class TokenizerComparison:
     """Outcome of a comparison."""
@@ -83,19 +85,21 @@ class TokenizerComparison:
     """Variants that the dataset does not support, such as `words` without item texts, and the reason."""
 
 
+@checked
 def variants() -> dict[str, dict[str, Any]]:
     """Return the settings of `[tokenize]` of every variant: one for each tokenizer, and further ones."""
     found = {name: {"method": name, **_OF_METHOD.get(name, {})} for name in TOKENIZERS.names()}
     return found | {name: dict(settings) for name, settings in _VARIANTS.items()}
 
 
+@checked
 def compare_tokenizers(
     config: RunConfig,
     directory: str | os.PathLike[str],
     results: str | os.PathLike[str],
     *,
     names: Sequence[str] = (),
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[Seed] = (0,),
     force: bool = False,
     observer: Observer | None = None,
 ) -> TokenizerComparison:
@@ -151,7 +155,7 @@ def compare_tokenizers(
 
 
 def _check(
-    config: RunConfig, chosen: Sequence[str], known: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]
+    config: RunConfig, chosen: Sequence[str], known: Mapping[str, Mapping[str, Any]], seeds: Sequence[Seed]
 ) -> None:
     for name in chosen:
         if name not in known:
@@ -205,7 +209,7 @@ def _check_tokenize(given: TokenizeConfig, chosen: Mapping[str, Mapping[str, Any
             )
 
 
-def _of_variant(config: RunConfig, name: str, settings: Mapping[str, Any], seed: int) -> RunConfig:
+def _of_variant(config: RunConfig, name: str, settings: Mapping[str, Any], seed: Seed) -> RunConfig:
     (model,) = config.recommenders.use
     fields = tokenizer_settings(settings["method"]).model_fields
     seeded = {**settings, "seed": seed} if "seed" in fields else settings

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit._core import SidLayout
 from sidkit._progress import Progress, silent
 from sidkit.errors import DataError
@@ -27,7 +28,8 @@ __all__ = ["halves_by_appearance", "retrain"]
 Mask = npt.NDArray[np.bool_]
 
 
-def halves_by_appearance(events: Impressions, items: int) -> tuple[Mask, Mask]:
+@checked
+def halves_by_appearance(events: Impressions, items: Count) -> tuple[Mask, Mask]:
     """Split the items of these events into those that appeared earlier and those that appeared later.
 
     Args:
@@ -37,6 +39,11 @@ def halves_by_appearance(events: Impressions, items: int) -> tuple[Mask, Mask]:
     Returns:
         Two masks, bool (items,), of equally many items, up to one. Ties are broken by the order of events.
     """
+    if len(events.items) and not 0 <= events.items.min() <= events.items.max() < items:
+        raise DataError(
+            f"an event has an item outside the catalogue: expected rows in 0..{items - 1}, got "
+            f"{events.items.min()}..{events.items.max()}."
+        )
     met, first = np.unique(events.items, return_index=True)
     by_appearance = met[np.argsort(first, kind="stable")]
     earlier, later = np.zeros((2, items), dtype=bool)
@@ -45,6 +52,7 @@ def halves_by_appearance(events: Impressions, items: int) -> tuple[Mask, Mask]:
     return earlier, later
 
 
+@checked
 def retrain(
     split: TimeSplit,
     tokenizer: Callable[[int], Tokenizer],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit._files import write_text
 from sidkit._progress import Progress, silent
 from sidkit.data import EvaluationSet
@@ -45,15 +46,16 @@ GRID: dict[str, tuple[str, tuple[float, ...]]] = {
 _KEPT = 0.7  # share of the positions of `mmr_tail` that scores alone decide
 
 
+@checked
 def measure_frontier(
     run: str | os.PathLike[str],
     *,
     model: str | None = None,
     users: int = 0,
-    k: int = 10,
+    k: Count = 10,
     candidates: int = 200,
     exclude_seen: bool = True,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Re-rank the lists of one model for validation users, by every method of `GRID` at every value.
@@ -119,6 +121,7 @@ def measure_frontier(
     }
 
 
+@checked
 def save_frontier(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write `frontier.json`, whole or not at all."""
     write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
@@ -138,7 +141,7 @@ class _Measure:
     """Metrics of lists for the same users, compared with the first lists that were measured."""
 
     def __init__(
-        self, examples: EvaluationSet, facts: ListFacts, k: int, exclude_seen: bool, seed: int
+        self, examples: EvaluationSet, facts: ListFacts, k: Count, exclude_seen: bool, seed: Seed
     ) -> None:
         self._examples, self._facts, self._k = examples, facts, k
         self._exclude_seen, self._seed = exclude_seen, seed
@@ -189,12 +192,13 @@ def _vectors(context: Context, recommender: Any) -> tuple[npt.NDArray[np.float32
     return learned, "item vectors that the model has learned"
 
 
-def _drawn(examples: EvaluationSet, users: int, seed: int) -> EvaluationSet:
+def _drawn(examples: EvaluationSet, users: int, seed: Seed) -> EvaluationSet:
     if not 0 < users < len(examples):
         return examples
     return examples.take(np.sort(np.random.default_rng(seed).choice(len(examples), users, replace=False)))
 
 
+@checked
 def within_loss(
     found: dict[str, Any], metric: str, loss: float, *, methods: Sequence[str], lowest: bool = False
 ) -> dict[str, Any] | None:

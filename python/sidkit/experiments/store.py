@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from sidkit._arguments import Seed, checked
 from sidkit._files import atomic_directory
 from sidkit.errors import ConfigError, RunDirectoryError
 from sidkit.evaluate import Metrics, Predictions, TargetRanks
@@ -18,6 +19,7 @@ from sidkit.run.stages.files import METRICS, model_path
 __all__ = ["store_run"]
 
 
+@checked
 def store_run(
     run: str | os.PathLike[str],
     results: str | os.PathLike[str],
@@ -79,7 +81,7 @@ def store_run(
     return [place for place, _ in targets.values()]
 
 
-def _only(metrics: Metrics, config: RunConfig, name: str, lists: set[str], seed: int) -> Metrics:
+def _only(metrics: Metrics, config: RunConfig, name: str, lists: set[str], seed: Seed) -> Metrics:
     """Return the metrics of one model, whose lists are named, without those of others."""
     uses_sids = config.recommenders[name].build().uses_sids
 

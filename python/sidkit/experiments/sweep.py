@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from sidkit._arguments import Seed, checked
 from sidkit._core import SidLayout
 from sidkit._files import write_text
 from sidkit._progress import Progress, silent
@@ -37,6 +38,7 @@ __all__ = ["make_tokenizer", "sweep", "sweep_grid"]
 BASELINES = ("random", "content")
 
 
+@checked
 def sweep_grid(tokenizers: Sequence[str], levels: Sequence[int], codebook_sizes: Sequence[int]) -> list[Cell]:
     """List every combination of tokenizer, number of levels and codebook size.
 
@@ -59,7 +61,8 @@ def sweep_grid(tokenizers: Sequence[str], levels: Sequence[int], codebook_sizes:
     return cells
 
 
-def make_tokenizer(cell: Cell, *, seed: int = 0, threads: int | None = None) -> Tokenizer:
+@checked
+def make_tokenizer(cell: Cell, *, seed: Seed = 0, threads: int | None = None) -> Tokenizer:
     """Create an unfitted tokenizer of this shape, with defaults for all other parameters."""
     known = inspect.signature(TOKENIZERS[cell.tokenizer]).parameters
     options = {name: value for name, value in (("seed", seed), ("threads", threads)) if name in known}
@@ -69,6 +72,7 @@ def make_tokenizer(cell: Cell, *, seed: int = 0, threads: int | None = None) -> 
     return tokenizer
 
 
+@checked
 def sweep(
     split: TimeSplit,
     cells: Sequence[Cell],

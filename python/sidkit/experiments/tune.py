@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from sidkit._arguments import Seed, checked
 from sidkit._extras import require
 from sidkit._files import write_text
 from sidkit._registry import nearest
@@ -28,6 +29,7 @@ __all__ = ["Range", "Trial", "read_space", "search", "tune"]
 Value = int | float | str | bool
 
 
+@checked
 @dataclass(frozen=True)
 class Range:
     """Range of one setting: numbers between two ends, or a list of choices.
@@ -62,6 +64,7 @@ class Range:
         return number and self.low <= cast("float", value) <= self.high
 
 
+@checked
 @dataclass(frozen=True)
 class Trial:
     """One set of settings and its result.
@@ -79,6 +82,7 @@ class Trial:
     directory: Path
 
 
+@checked
 def read_space(path: str | os.PathLike[str], config: RunConfig | None = None) -> dict[str, Range]:
     """Read a search space: a TOML file with a range for each setting.
 
@@ -106,13 +110,14 @@ def read_space(path: str | os.PathLike[str], config: RunConfig | None = None) ->
     return space
 
 
+@checked
 def search(
     space: Mapping[str, Range],
     objective: Callable[[int, Mapping[str, Value]], float],
     directory: str | os.PathLike[str],
     *,
     trials: int,
-    seed: int = 0,
+    seed: Seed = 0,
     first: Mapping[str, Value] | None = None,
     identity: str = "",
 ) -> list[Trial]:
@@ -181,6 +186,7 @@ def search(
     return sorted(found, key=lambda trial: (trial.value is None, -(trial.value or 0.0), trial.number))
 
 
+@checked
 def tune(
     config: RunConfig,
     space: Mapping[str, Range],
@@ -189,7 +195,7 @@ def tune(
     model: str,
     trials: int = 20,
     metric: str = "ndcg@10",
-    seed: int = 0,
+    seed: Seed = 0,
     observer: Observer | None = None,
 ) -> list[Trial]:
     """Fit a model with settings drawn from a space, and compare them by the best validation metric.

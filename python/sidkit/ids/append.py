@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._core import code_ranks
 from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.ids.collisions import Alternatives, Reassignment, check_codes, group_sizes, reassign
@@ -12,6 +13,7 @@ from sidkit.ids.table import SidTable
 __all__ = ["append_ids", "append_items"]
 
 
+@checked
 def append_items(
     table: SidTable,
     codes: npt.ArrayLike,

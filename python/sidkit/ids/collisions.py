@@ -10,11 +10,12 @@ computed in Rust, in the sorted order of packed codes.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, Count, Shape, check_argument, checked
 from sidkit._core import SidLayout, code_ranks, place_codes
 from sidkit.errors import CollisionError, ConfigError, DataError
 
@@ -34,6 +35,8 @@ POLICIES = ("suffix", "reassign", "share")
 METHODS = ("first", "nearest", "sinkhorn")
 
 Codes: TypeAlias = npt.NDArray[np.uint16]
+#: Number of codes of each level.
+Sizes: TypeAlias = Sequence[Annotated[int, Bounds(ge=1, le=65536)]]
 #: Function of row numbers, int64 (m,), that returns codes in the order of preference, uint16
 #: (m, choices, levels); or that array for all rows.
 Alternatives: TypeAlias = Callable[[npt.NDArray[np.int64]], Codes] | Codes
@@ -46,6 +49,7 @@ _LARGEST_LEVEL = 1 << 16
 _NONE = (1 << 32) - 1
 
 
+@checked
 @dataclass(frozen=True)
 class Reassignment:
     """Options of the policy `reassign`; see the function `reassign`.
@@ -61,7 +65,7 @@ class Reassignment:
 
     alternatives: Alternatives
     method: str = "first"
-    capacity: int = 1
+    capacity: Count = 1
     costs: Costs | None = None
 
     def __post_init__(self) -> None:
@@ -81,9 +85,10 @@ class Reassignment:
             )
 
 
+@checked
 def resolve_collisions(
     codes: npt.ArrayLike,
-    sizes: Sequence[int],
+    sizes: Sizes,
     *,
     policy: str = "suffix",
     collision_size: int | None = None,
@@ -134,13 +139,16 @@ def resolve_collisions(
     return codes, tuple(sizes)
 
 
-def group_sizes(codes: Codes, sizes: Sequence[int]) -> npt.NDArray[np.int64]:
+@checked
+def group_sizes(codes: Codes, sizes: Sizes) -> npt.NDArray[np.int64]:
     """Count the items of each code that occurs, int64 (distinct codes,), in the order of the codes."""
+    codes = check_codes(codes, sizes)
     counts: npt.NDArray[np.int64] = np.unique(_keys(codes, sizes), return_counts=True)[1]
     return counts
 
 
-def add_collision_token(codes: Codes, sizes: Sequence[int], *, size: int | None = None) -> tuple[Codes, int]:
+@checked
+def add_collision_token(codes: Codes, sizes: Sizes, *, size: int | None = None) -> tuple[Codes, int]:
     """Append a token that counts the items of one code from 0, in the order of the items.
 
     Args:
@@ -159,6 +167,7 @@ def add_collision_token(codes: Codes, sizes: Sequence[int], *, size: int | None 
         raise ConfigError(
             f"the collision token has an invalid size: expected 1..{_LARGEST_LEVEL}, got {size}. Correct it."
         )
+    codes = check_codes(codes, sizes)
     ranks = code_ranks(_words(_layout(sizes), codes))
     largest = int(ranks.max(initial=0)) + 1
     limit = _LARGEST_LEVEL if size is None else size
@@ -174,9 +183,10 @@ def add_collision_token(codes: Codes, sizes: Sequence[int], *, size: int | None 
     return np.column_stack([codes, ranks.astype(np.uint16)]), size
 
 
+@checked
 def reassign(
     codes: Codes,
-    sizes: Sequence[int],
+    sizes: Sizes,
     options: Reassignment,
     *,
     occupied: Codes | None = None,
@@ -208,6 +218,8 @@ def reassign(
         DataError: if alternatives or costs have the wrong shape or do not fit the sizes.
     """
     method, capacity = options.method, options.capacity
+    codes = check_codes(codes, sizes)
+    occupied = None if occupied is None else check_codes(occupied, sizes)
     layout = _layout(sizes)
     keys = _words(layout, codes)
     others = np.empty((0, keys.shape[1]), np.uint64) if occupied is None else _words(layout, occupied)
@@ -277,7 +289,8 @@ def check_codes(codes: npt.ArrayLike, sizes: Sequence[int]) -> Codes:
 def _choices(
     alternatives: Alternatives, rows: npt.NDArray[np.int64], codes: Codes, sizes: Sequence[int]
 ) -> Codes:
-    given = np.asarray(alternatives(rows) if callable(alternatives) else alternatives)
+    answer = alternatives(rows) if callable(alternatives) else alternatives
+    given = np.asarray(check_argument("alternatives", answer, npt.ArrayLike))
     expected = len(rows) if callable(alternatives) else len(codes)
     if given.ndim != 3 or given.shape[::2] != (expected, codes.shape[1]) or not given.shape[1]:
         raise DataError(
@@ -317,7 +330,10 @@ def _words(layout: SidLayout, codes: Codes) -> npt.NDArray[np.uint64]:
 def _costs(costs: Costs | None, rows: npt.NDArray[np.int64], preferred: Codes) -> npt.NDArray[np.float64]:
     if costs is None:
         return np.tile(np.arange(preferred.shape[1], dtype=np.float64), len(rows))
-    given = np.ascontiguousarray(costs(rows, preferred), dtype=np.float64)
+    answer = check_argument(
+        "costs", costs(rows, preferred), Annotated[npt.ArrayLike, Shape("rows", "choices")]
+    )
+    given = np.ascontiguousarray(answer, dtype=np.float64)
     if given.shape != preferred.shape[:2] or not np.isfinite(given).all():
         raise DataError(
             f"costs are invalid: expected finite floats {preferred.shape[:2]}, one per alternative, "

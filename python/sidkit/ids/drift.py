@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._extras import require
 from sidkit.errors import DataError
 
@@ -17,6 +18,7 @@ __all__ = ["Drift", "drift"]
 _MOST_CELLS = 2_000_000
 
 
+@checked
 @dataclass(frozen=True)
 class Drift:
     """Changes of the prefixes of one length.
@@ -40,6 +42,7 @@ class Drift:
     remap: pl.DataFrame
 
 
+@checked
 def drift(earlier: npt.ArrayLike, later: npt.ArrayLike) -> list[Drift]:
     """Compare the Semantic IDs of the same items from two tokenizers.
 

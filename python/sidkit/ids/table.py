@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._core import SidLayout, Trie
 from sidkit._extras import require
-from sidkit._files import atomic_path
 from sidkit._integer_index import IntegerIndex
-from sidkit._tables import read_parquet, read_parquet_metadata
+from sidkit._tables import read_parquet, read_parquet_metadata, write_parquet
 from sidkit.data.id_columns import fits_int64
 from sidkit.errors import DataError, FormatError
 from sidkit.ids.collisions import POLICIES, Reassignment, check_codes, group_sizes, resolve_collisions
@@ -29,6 +29,7 @@ _VERSION = 1
 _LONGEST = 20
 
 
+@checked
 class SidTable:
     """Items and their Semantic IDs, in the order of the catalogue.
 
@@ -201,8 +202,7 @@ class SidTable:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to a Parquet file (item_id, c0, c1, …, sid) with layout and policy as metadata."""
         described = {"version": _VERSION, "sizes": list(self.sizes), "collisions": self.collisions}
-        with atomic_path(path) as temporary:
-            self.to_polars().write_parquet(temporary, metadata={_METADATA_KEY: json.dumps(described)})
+        write_parquet(self.to_polars(), path, {_METADATA_KEY: json.dumps(described)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SidTable":

@@ -1,16 +1,19 @@
 """Vocabulary of a sequence model over Semantic IDs."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, checked
 from sidkit._core import SidLayout
 from sidkit.errors import ConfigError, DataError
+from sidkit.ids.collisions import Sizes
 
 __all__ = ["Vocabulary"]
 
 
+@checked
 class Vocabulary:
     """Mapping between the tokens of Semantic IDs and the token ids of a model.
 
@@ -33,11 +36,9 @@ class Vocabulary:
     bos = 1
     eos = 2
 
-    def __init__(self, layout: SidLayout | Sequence[int], *, user_tokens: int = 0) -> None:
-        if user_tokens < 0:
-            raise ConfigError(
-                f"user_tokens is invalid: expected an integer >= 0, got {user_tokens}. Correct it."
-            )
+    def __init__(
+        self, layout: SidLayout | Sizes, *, user_tokens: Annotated[int, Bounds(ge=0, le=2**30)] = 0
+    ) -> None:
         self.layout = layout if isinstance(layout, SidLayout) else SidLayout(list(layout))
         self.sizes = tuple(self.layout.sizes)
         self.user_tokens = user_tokens
@@ -67,7 +68,13 @@ class Vocabulary:
         return (self._checked(token_ids, self.offsets, "token id") - self.offsets).astype(np.uint16)
 
     def level_token_ids(self, level: int) -> range:
-        """Return the token ids of one level."""
+        """Return the token ids of one level.
+
+        Raises:
+            ConfigError: if there is no such level.
+        """
+        if not 0 <= level < len(self.sizes):
+            raise ConfigError(f"there is no such level: expected 0..{len(self.sizes) - 1}, got {level}.")
         start = int(self.offsets[level])
         return range(start, start + self.sizes[level])
 
@@ -76,13 +83,17 @@ class Vocabulary:
 
         Raises:
             ConfigError: if the vocabulary has no user tokens.
+            DataError: if the users are no integers.
         """
         if not self.user_tokens:
             raise ConfigError(
                 "the vocabulary has no user tokens: expected user_tokens >= 1, got 0. "
                 "Make it with Vocabulary(layout, user_tokens=2000)."
             )
-        hashed = _mix(np.asarray(users).astype(np.uint64))
+        given = np.asarray(users)
+        if given.size and given.dtype.kind not in "iu":
+            raise DataError(f"`users` is invalid: expected integers, got {given.dtype}. Pass rows of users.")
+        hashed = _mix(given.astype(np.uint64))
         return (hashed % np.uint64(self.user_tokens)).astype(np.int32) + np.int32(self._first_user)
 
     def name(self, token_id: int) -> str:

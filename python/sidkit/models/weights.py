@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from sidkit._files import atomic_path
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
 from sidkit.errors import FormatError
 
 __all__ = ["load_network", "save_network"]
@@ -27,7 +27,8 @@ def save_network(network: Any, path: str | Path) -> None:
     weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"network": type(network).__name__, "settings": json.dumps(network.settings)}
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(weights, temporary, metadata)
+        safetensors.torch.save_file(weights, temporary, {**metadata, **UNSEALED})
+        seal(temporary)
 
 
 def load_network(cls: type[Network], path: str | Path) -> Network:
@@ -49,8 +50,9 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
         raise FormatError(
             f"`{path}` is not a readable safetensors file ({error}). Train the model again."
         ) from error
-    network = _build(cls, metadata, path)
-    expected = network.state_dict()
+    check_seal(path)
+    with torch.device("meta"):  # shapes without memory, since the file may name any sizes
+        expected = _build(cls, metadata, path).state_dict()
     wrong = sorted(
         name
         for name in expected.keys() | weights.keys()
@@ -64,6 +66,7 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
     broken = next((name for name in sorted(weights) if not weights[name].isfinite().all()), None)
     if broken is not None:
         raise FormatError(f"`{path}` holds NaN or infinity in `{broken}`. Train the model again.")
+    network = _build(cls, metadata, path)
     network.load_state_dict(weights)
     return network.eval()
 
@@ -75,7 +78,7 @@ def _build(cls: type[Network], metadata: dict[str, str], path: Path) -> Network:
         settings = json.loads(metadata["settings"])
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn; the caller's generator stays
             return cls(**settings)
-    except (ValueError, KeyError, TypeError, RuntimeError, ArithmeticError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise FormatError(
             f"`{path}` does not describe a {cls.__name__}: {error}. Train the model again."
         ) from error

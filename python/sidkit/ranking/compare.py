@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Seed, checked
 from sidkit._progress import Progress, silent
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ranking.impressions import TimeSplit
@@ -27,18 +28,20 @@ __all__ = ["Comparison", "Result", "compare"]
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
+@checked
 @dataclass(frozen=True)
 class Result:
     """The `value` of `metric` on the `events` test events of a slice, for one seed."""
 
     representation: str
-    seed: int
+    seed: Seed
     slice: str
     metric: str
     value: float
     events: int
 
 
+@checked
 @dataclass(frozen=True)
 class Comparison:
     """All figures of a comparison.
@@ -137,6 +140,7 @@ class Comparison:
             ) from error
 
 
+@checked
 def compare(
     split: TimeSplit,
     items: RankedItems,

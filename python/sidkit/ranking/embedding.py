@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
+from sidkit._arguments import Count, Seed, Shape, checked
 from sidkit._core import SidLayout, ngram_rows
 from sidkit.errors import ConfigError, DataError
 
@@ -24,6 +25,7 @@ Rows = npt.NDArray[np.int64]
 ID_LAYOUT = SidLayout([65536] * 4)
 
 
+@checked
 class SidEmbedding(nn.Module):
     """Sum of one learned vector for each n-gram of a Semantic ID.
 
@@ -47,11 +49,11 @@ class SidEmbedding(nn.Module):
     def __init__(
         self,
         layout: SidLayout,
-        dim: int,
+        dim: Count,
         *,
         kinds: str | Sequence[str] = "prefix",
-        num_embeddings: int,
-        seed: int = 0,
+        num_embeddings: Count,
+        seed: Seed = 0,
         mode: Mode = "mix",
         sparse: bool = False,
     ) -> None:
@@ -88,8 +90,8 @@ class SidEmbedding(nn.Module):
             int64 (n, n_grams), the columns of one kind after those of the other.
 
         Raises:
-            TypeError: if `packed` has another dtype than uint64.
-            ValueError: if its shape does not match the layout, or it holds an invalid Semantic ID.
+            DataError: if `packed` is not such an array, its shape does not match the layout, or it holds an
+                invalid Semantic ID.
         """
         return torch.from_numpy(np.concatenate(self._parts(packed), axis=1))
 
@@ -117,7 +119,8 @@ class SidEmbedding(nn.Module):
         return torch.stack(summed).sum(dim=0).reshape(*rows.shape[:-1], self.dim)  # (..., dim)
 
 
-def id_rows(item_ids: pl.Series, *, num_embeddings: int, seed: int = 0, mode: Mode = "mix") -> Rows:
+@checked
+def id_rows(item_ids: pl.Series, *, num_embeddings: Count, seed: Seed = 0, mode: Mode = "mix") -> Rows:
     """Hash item ids to rows of a table: the random-hash baseline of Semantic IDs.
 
     Integers are hashed directly, strings by their BLAKE2b digest of 8 bytes.
@@ -132,19 +135,29 @@ def id_rows(item_ids: pl.Series, *, num_embeddings: int, seed: int = 0, mode: Mo
         The rows, int64 (n, 1).
 
     Raises:
-        DataError: if the ids are neither integers nor strings.
+        DataError: if an id is missing or beyond int64, or the ids are neither integers nor strings.
     """
+    if item_ids.null_count():
+        raise DataError(
+            f"item ids are missing: expected an id in every row, got {item_ids.null_count()} nulls."
+        )
     if item_ids.dtype == pl.String:
         digests = (hashlib.blake2b(each.encode(), digest_size=8).digest() for each in item_ids)
         numbers = np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
     elif item_ids.dtype.is_integer():
-        numbers = item_ids.to_numpy().astype(np.int64).view(np.uint64)
+        if item_ids.cast(pl.Int64, strict=False).null_count():
+            raise DataError("an item id is out of range: expected integers that fit int64, got one beyond.")
+        numbers = item_ids.cast(pl.Int64).to_numpy().view(np.uint64)
     else:
         raise DataError(f"item ids must be integers or strings, got {item_ids.dtype}")
     return ngram_rows(numbers, ID_LAYOUT, kind=[(0, 4)], num_embeddings=num_embeddings, seed=seed, mode=mode)
 
 
-def jagged_rows(rows: Rows, offsets: npt.NDArray[np.integer]) -> tuple[Rows, Rows]:
+@checked
+def jagged_rows(
+    rows: Annotated[Rows, Shape("items", "grams")],
+    offsets: Annotated[npt.NDArray[np.integer], Shape("offsets")],
+) -> tuple[Rows, Rows]:
     """Convert rows of variable-length lists of items to a jagged tensor, without a copy.
 
     The result has the format of `torch.nn.functional.embedding_bag`, and of one key of a
@@ -160,7 +173,7 @@ def jagged_rows(rows: Rows, offsets: npt.NDArray[np.integer]) -> tuple[Rows, Row
     Raises:
         DataError: if the offsets do not increase from 0 to the number of items.
     """
-    bounds = np.asarray(offsets, dtype=np.int64)
+    bounds = offsets.astype(np.int64)
     if len(bounds) == 0 or bounds[0] != 0 or bounds[-1] != len(rows) or np.any(np.diff(bounds) < 0):
         raise DataError(f"offsets must increase from 0 to {len(rows)}, the number of items, got {offsets!r}")
     return rows.reshape(-1), bounds * rows.shape[1]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import FINITE, Bounds, Shape, checked
 from sidkit.data import Dataset
+from sidkit.data.sequences import checked_rows
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["Impressions", "TimeSplit", "impressions", "split_by_time"]
@@ -17,6 +20,7 @@ __all__ = ["Impressions", "TimeSplit", "impressions", "split_by_time"]
 Int = npt.NDArray[np.int64]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Impressions:
     """Events, oldest first. Features of a user come from strictly earlier events.
@@ -31,18 +35,24 @@ class Impressions:
             with add-one smoothing.
     """
 
-    users: Int
-    items: Int
-    times: npt.NDArray[np.float64]
-    labels: npt.NDArray[np.float32]
-    histories: Int
-    context: npt.NDArray[np.float32]
+    users: Annotated[Int, Shape("events"), Bounds(ge=0)]
+    items: Annotated[Int, Shape("events"), Bounds(ge=0)]
+    times: Annotated[npt.NDArray[np.float64], Shape("events"), FINITE]
+    labels: Annotated[npt.NDArray[np.float32], Shape("events"), Bounds(ge=0, le=1)]
+    histories: Annotated[Int, Shape("events", "length"), Bounds(ge=-1)]
+    context: Annotated[npt.NDArray[np.float32], Shape("events", 2), FINITE]
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def take(self, rows: npt.NDArray[np.integer] | slice) -> Impressions:
-        """Return the events in these rows."""
+    def take(self, rows: npt.ArrayLike | slice) -> Impressions:
+        """Return the events in these rows: integers (m,), a boolean mask (n,) or a slice.
+
+        Raises:
+            DataError: if there is no such row.
+        """
+        if not isinstance(rows, slice):
+            rows = checked_rows(rows, len(self))
         return Impressions(
             self.users[rows],
             self.items[rows],
@@ -53,6 +63,7 @@ class Impressions:
         )
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class TimeSplit:
     """Train, validation and test period of labelled events.
@@ -79,6 +90,7 @@ class TimeSplit:
         return 1 + max(int(part.users.max()) for part in (self.train, self.validation, self.test))
 
 
+@checked
 def impressions(dataset: Dataset, *, liked: float = 4.0, history: int = 20) -> Impressions:
     """Convert a log of ratings to labelled events.
 
@@ -139,6 +151,7 @@ def _before(
     return histories, context
 
 
+@checked
 def split_by_time(
     events: Impressions, items: int, *, validation: float = 0.1, test: float = 0.1
 ) -> TimeSplit:

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._core import SidLayout
 from sidkit.errors import ConfigError
 
 __all__ = ["RankedItems"]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class RankedItems:
     """Features of all items of a catalogue, row by row.

@@ -3,12 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Column, checked
 from sidkit.errors import DataError
 
 __all__ = ["auc", "log_loss", "user_auc"]
 
 
-def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
+@checked
+def auc(labels: Column, scores: Column) -> float:
     """Compute the area under the ROC curve; ties count half.
 
     Args:
@@ -32,7 +34,8 @@ def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     return float((ranks[groups][truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def user_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, users: npt.ArrayLike) -> float:
+@checked
+def user_auc(labels: Column, scores: Column, users: Column) -> float:
     """Compute the AUC within each user, averaged over users with weights by their number of events.
 
     In a log of ratings, `auc` mostly measures that some users rate higher than others. This metric measures
@@ -62,7 +65,8 @@ def user_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, users: npt.ArrayLike)
     return float(np.average(measured[:, 0], weights=measured[:, 1])) if len(measured) else float("nan")
 
 
-def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+@checked
+def log_loss(labels: Column, probabilities: Column) -> float:
     """Compute the mean negative log-likelihood of the labels in nats; NaN without events.
 
     Raises:

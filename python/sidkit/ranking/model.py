@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sidkit._arguments import Count, checked
 from sidkit.errors import ConfigError
 
 __all__ = ["RankModel"]
 
 
+@checked
 class RankModel(nn.Module):
     """Click model that predicts whether a user likes an item.
 
@@ -34,7 +36,7 @@ class RankModel(nn.Module):
         self,
         items: nn.Module,
         users: int,
-        dim: int,
+        dim: Count,
         *,
         context: int = 2,
         cross: int = 2,

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit._core import SidLayout, segment_pieces
 from sidkit._extras import require
 from sidkit.errors import ConfigError, FormatError, NotFittedError
+from sidkit.ids.collisions import check_codes
 
 __all__ = ["Pieces"]
 
@@ -21,6 +23,7 @@ FIRST_CHARACTER = 0xF0000
 CHARACTERS = 0x10FFFE - FIRST_CHARACTER
 
 
+@checked
 class Pieces:
     """Vocabulary of token runs: frequent runs are one piece, rare runs several.
 
@@ -61,7 +64,7 @@ class Pieces:
             codes: uint16 (n, levels), the tokens; repeated rows count repeatedly.
 
         Raises:
-            ValueError: if a token is not in the layout.
+            DataError: if a token is not in the layout.
         """
         library = require("tokenizers", extra="ranking")
         alphabet = [chr(FIRST_CHARACTER + symbol) for symbol in range(sum(self.layout.sizes))]
@@ -88,11 +91,11 @@ class Pieces:
 
         Raises:
             NotFittedError: if `fit` was not called.
-            ValueError: if a token is not in the layout.
+            DataError: if a token is not in the layout.
         """
         if self._tokenizer is None:
             raise NotFittedError("no pieces learned yet. Call `fit` with the tokens of the catalogue first")
-        self.layout.pack(codes)  # validates the tokens
+        codes = check_codes(codes, self.layout.sizes)
         symbols = (codes + (self._first - FIRST_CHARACTER)).astype(np.uint32)
         starts = np.arange(len(codes) + 1, dtype=np.int64) * len(self.layout.sizes)
         found, offsets = segment_pieces(symbols.ravel(), starts, self._merges, sum(self.layout.sizes))
@@ -154,7 +157,7 @@ class Pieces:
         self._numbers = np.array([vocabulary[text] for text in texts], np.int64)
 
     def _texts(self, codes: npt.NDArray[np.uint16]) -> Iterable[str]:
-        self.layout.pack(codes)  # validates the tokens
+        codes = check_codes(codes, self.layout.sizes)
         for row in (codes + self._first).tolist():
             yield "".join(map(chr, row))
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit._core import ngram_rows
 from sidkit.errors import ConfigError
 from sidkit.ranking.embedding import id_rows, jagged_rows
@@ -21,6 +22,7 @@ __all__ = ["REPRESENTATIONS", "ContentVectors", "TableVectors", "item_vectors"]
 REPRESENTATIONS = ("random", "content", "unigram", "bigram", "all", "prefix", "pieces")
 
 
+@checked
 class TableVectors(nn.Module):
     """Item vectors that are sums of rows of one table.
 
@@ -35,7 +37,12 @@ class TableVectors(nn.Module):
     offsets: Tensor
 
     def __init__(
-        self, values: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], *, num_embeddings: int, dim: int
+        self,
+        values: npt.NDArray[np.int64],
+        offsets: npt.NDArray[np.int64],
+        *,
+        num_embeddings: Count,
+        dim: Count,
     ) -> None:
         super().__init__()
         self.register_buffer("values", torch.from_numpy(values), persistent=False)
@@ -52,6 +59,7 @@ class TableVectors(nn.Module):
         return bags
 
 
+@checked
 class ContentVectors(nn.Module):
     """Item vectors computed from content vectors by two layers.
 
@@ -63,7 +71,7 @@ class ContentVectors(nn.Module):
 
     content: Tensor
 
-    def __init__(self, vectors: npt.NDArray[np.float32], *, dim: int, budget: int) -> None:
+    def __init__(self, vectors: npt.NDArray[np.float32], *, dim: Count, budget: int) -> None:
         super().__init__()
         width = max(1, round((budget - dim) / (vectors.shape[1] + 1 + dim)))
         # Standardized columns train at the same speed for every text encoder.
@@ -77,13 +85,14 @@ class ContentVectors(nn.Module):
         return made
 
 
+@checked
 def item_vectors(
     name: str,
     items: RankedItems,
     *,
     known: npt.NDArray[np.bool_],
     settings: RankSettings,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> nn.Module:
     """Build a representation with about `num_embeddings * dim` parameters.
 

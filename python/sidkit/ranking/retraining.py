@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit.errors import FormatError
 from sidkit.ids.drift import Drift
 from sidkit.ranking.compare import Comparison
@@ -18,6 +19,7 @@ __all__ = ["Retraining"]
 STORED_PREFIXES = 64
 
 
+@checked
 @dataclass(frozen=True)
 class Retraining:
     """Drift and ranking quality for tokenizers fitted to different parts of one catalogue.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.errors import ConfigError
 
 __all__ = ["MOST_SEEDS", "RankSettings"]
@@ -11,6 +12,7 @@ __all__ = ["MOST_SEEDS", "RankSettings"]
 MOST_SEEDS = 10
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class RankSettings:
     """Budget and training of the ranking model.
@@ -26,11 +28,11 @@ class RankSettings:
         ConfigError: if there are no seeds, more than 10, or equal ones.
     """
 
-    num_embeddings: int = 2048
-    dim: int = 16
-    seeds: Sequence[int] = (0, 1, 2, 3, 4)
-    epochs: int = 8
-    batch_size: int = 1024
+    num_embeddings: Count = 2048
+    dim: Count = 16
+    seeds: Sequence[Seed] = (0, 1, 2, 3, 4)
+    epochs: Count = 8
+    batch_size: Count = 1024
 
     def __post_init__(self) -> None:
         """Validate the seeds."""

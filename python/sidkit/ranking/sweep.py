@@ -8,12 +8,14 @@ from typing import Any
 
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit.errors import FormatError
 from sidkit.ranking.compare import Comparison
 
 __all__ = ["Cell", "Sweep", "Swept"]
 
 
+@checked
 @dataclass(frozen=True)
 class Cell:
     """One shape of Semantic IDs.
@@ -34,6 +36,7 @@ class Cell:
         return f"{self.tokenizer}-{self.levels}x{self.codebook_size}"
 
 
+@checked
 @dataclass(frozen=True)
 class Swept:
     """A cell with its figures.
@@ -58,12 +61,18 @@ class Swept:
         """Build a cell from the output of `as_dict`.
 
         Raises:
-            KeyError, TypeError, FormatError: if it is not the object of a cell.
+            FormatError: if it is not the object of a cell.
         """
-        comparison = Comparison.from_json(json.dumps(stored["comparison"]))
-        return cls(Cell(**stored["cell"]), float(stored["distinct"]), comparison)
+        try:
+            comparison = Comparison.from_json(json.dumps(stored["comparison"]))
+            return cls(Cell(**stored["cell"]), float(stored["distinct"]), comparison)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(
+                f"this is no cell of a sweep: expected its JSON object, got {error!r}."
+            ) from error
 
 
+@checked
 @dataclass(frozen=True)
 class Sweep:
     """Figures of all cells and of the baselines.

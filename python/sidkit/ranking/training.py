@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.errors import ConfigError
 from sidkit.ranking.impressions import Impressions
 from sidkit.ranking.metrics import log_loss
@@ -20,15 +21,16 @@ __all__ = ["fit_ranker", "predict_ranker"]
 PREDICT_BATCH = 8192
 
 
+@checked
 def fit_ranker(
     model: RankModel,
     train: Impressions,
     validation: Impressions,
     *,
-    epochs: int = 8,
-    batch_size: int = 1024,
+    epochs: Count = 8,
+    batch_size: Count = 1024,
     learning_rate: float = 2e-3,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> list[float]:
     """Train until the validation log-loss increases, and keep the best epoch.
 
@@ -72,6 +74,7 @@ def fit_ranker(
     return losses
 
 
+@checked
 @torch.no_grad()
 def predict_ranker(model: RankModel, events: Impressions) -> npt.NDArray[np.float64]:
     """Predict the probability that each event has a positive label, float64 (n,)."""

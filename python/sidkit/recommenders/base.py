@@ -9,9 +9,10 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit._core import Trie
 from sidkit._params import Parameters
-from sidkit._settings import check_arguments
+from sidkit._settings import Count, check_arguments
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.options import ignore_progress
 from sidkit.decode.ranking import Ranked, concatenated, most_similar, top_k
@@ -34,6 +35,7 @@ _OF_ITEMS = ("item_counts_", "removed_")  # saved with the ids
 Self = TypeVar("Self", bound="Recommender")
 
 
+@checked
 class Recommender(ChangingCatalogue, Parameters, ABC):
     """Base class of all recommenders.
 
@@ -131,7 +133,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
     def recommend(
         self,
         histories: Any,
-        k: int = 10,
+        k: Count = 10,
         *,
         exclude_seen: bool = True,
         exclude: Any = None,
@@ -187,7 +189,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         ids = index.ids(rows)
         return (ids[0], scores[0]) if parsed.single else (ids, scores)
 
-    def similar_items(self, ids: Any, k: int = 10) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    def similar_items(self, ids: Any, k: Count = 10) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Return the items whose learned vectors have the highest cosine similarity.
 
         Args:
@@ -311,7 +313,13 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
             FormatError: if a file is missing, damaged, or of another recommender.
         """
         path = Path(path)
-        description = storage.read_description(path, cls.method)
+        method = getattr(cls, "method", None)
+        if method is None:
+            raise ConfigError(
+                f"`{cls.__name__}` is no method: expected a recommender such as SASRec. "
+                "Use `sidkit.load_model`, which reads any recommender."
+            )
+        description = storage.read_description(path, method)
         storage.check_files(path, description)
         recommender = storage.build(cls, description, path)
         recommender.item_ids_, recommender.item_counts_, recommender.removed_ = storage.read_items(path)
@@ -327,7 +335,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         """Score every item after each history, float (m, items)."""
         raise NotImplementedError(f"{type(self).__name__} implements neither `_scores` nor `_rank_rows`")
 
-    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_rows(self, histories: Sequences, k: Count, query: Query) -> Ranked:
         """Rank items after histories, none of which is empty; by default by `_scores`."""
         step = query.batch_size or max(1, _SCORES_AT_ONCE // max(1, len(self.item_ids_)))
         parts = []
@@ -338,7 +346,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
             query.on_progress(int(rows[-1]) + 1)
         return concatenated(parts, k)
 
-    def _rank(self, histories: Sequences, k: int, **options: Any) -> Ranked:
+    def _rank(self, histories: Sequences, k: Count, **options: Any) -> Ranked:
         """Rank items after histories, all of them as rows of the catalogue.
 
         Histories without an item are answered by popularity.
@@ -381,7 +389,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         some = replace(some, allow=restricted(some.allow, mask), on_progress=ignore_progress)
         return merged(found, short, self._rank_candidates(histories.take(short), count, some))
 
-    def _rank_candidates(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_candidates(self, histories: Sequences, k: Count, query: Query) -> Ranked:
         """Rank items after histories before any re-ranking."""
         empty = histories.lengths == 0
         if not empty.any():
@@ -393,7 +401,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
                 items[rows], scores[rows] = rank(histories.take(rows), k, query.take(rows))
         return items, scores
 
-    def _rank_by_popularity(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_by_popularity(self, histories: Sequences, k: Count, query: Query) -> Ranked:
         counts = self.item_counts_ + 0.5
         shares = np.log(counts / counts.sum()).astype(np.float32)
         every = np.broadcast_to(shares, (len(histories), len(shares)))

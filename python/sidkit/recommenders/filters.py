@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit._core import ItemSet, Trie
 from sidkit.data import Sequences
 from sidkit.decode.options import ignore_progress
@@ -28,6 +29,7 @@ class Filters:
     allow: Sequences | None
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Query:
     """Options of a ranking, with items as rows.
@@ -51,7 +53,7 @@ class Query:
     beam: int = 50
     rerank: Any = ()
     candidates: int = 200
-    batch_size: int | None = None
+    batch_size: Count | None = None
     on_progress: Callable[[int], None] = ignore_progress
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Query":

@@ -1,7 +1,6 @@
 """Histories of item ids, in the forms that users have them, as rows of the catalogue and back."""
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import check_argument, shown
 from sidkit._core import ItemSet
 from sidkit._integer_index import IntegerIndex
+from sidkit._warnings import warn
 from sidkit.data import EvaluationSet, Histories, Sequences
 from sidkit.data.id_columns import fits_int64
 from sidkit.errors import DataError
@@ -182,19 +183,17 @@ class ItemIndex:
         return self._latest[1]
 
     def _known_only(self, rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], ids: Any) -> Sequences:
-        self._warn_of_unknown(rows, ids, "items of the histories", stacklevel=5)
+        self._warn_of_unknown(rows, ids, "items of the histories")
         return _without_unknown(rows, lengths)
 
     @staticmethod
-    def _warn_of_unknown(rows: npt.NDArray[np.int64], ids: Any, what: str, *, stacklevel: int = 6) -> None:
+    def _warn_of_unknown(rows: npt.NDArray[np.int64], ids: Any, what: str) -> None:
         unknown = np.flatnonzero(rows < 0)
         if len(unknown):
             has_ids = isinstance(ids, Sequence | pl.Series)
             first = f", the first of them {ids[int(unknown[0])]!r}" if has_ids else ""
-            warnings.warn(
+            warn(
                 f"{len(unknown)} of {len(rows)} {what} are not in the catalogue and were skipped{first}",
-                UserWarning,
-                stacklevel=stacklevel,
             )
 
     @property
@@ -228,7 +227,7 @@ def id_rows(index: ItemIndex, ids: Any, what: str) -> npt.NDArray[np.int64]:
     Raises:
         DataError: if an id is unknown; it names the first.
     """
-    given = list(ids)
+    given = list(check_argument("ids", ids, Iterable[Any]))
     rows = index.rows(given)
     if (rows < 0).any():
         unknown = given[int(np.argmax(rows < 0))]
@@ -271,10 +270,12 @@ def _flatten(given: Any) -> tuple[list[Any], npt.NDArray[np.int64], bool]:
     else:
         try:
             rows = list(given)
-        except TypeError:
+        except Exception:  # of any object's own iterator
             raise DataError(
                 f"histories have the wrong form: expected {_FORMS}, got {type(given).__name__}"
             ) from None
+    if not isinstance(rows, list):  # of an array without dimensions
+        raise DataError(f"histories have the wrong form: expected {_FORMS}, got {shown(given)}")
     nested = [not isinstance(each, str | bytes) and hasattr(each, "__iter__") for each in rows]
     if not any(nested):
         is_batch = isinstance(given, pl.Series) and isinstance(given.dtype, pl.List | pl.Array)

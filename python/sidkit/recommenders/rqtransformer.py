@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from sidkit._arguments import checked
 from sidkit._settings import Count, Depth, Fraction, NonNegative, Positive, Width
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.dense import rank_by_scores, score_items
@@ -34,6 +35,7 @@ __all__ = ["RQTransformer"]
 _GRAPH = "graph"
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     """A network over items that generates the next Semantic ID from one vector.
@@ -180,7 +182,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
         self.network_.new_item_bias = self.new_item_bias
         return score_items(self.network_, histories)
 
-    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_rows(self, histories: Sequences, k: Count, query: Query) -> Ranked:
         self.network_.new_item_bias = self.new_item_bias
         if query.scoring == "sid":
             return super()._rank_rows(histories, k, query)

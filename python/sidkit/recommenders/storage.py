@@ -1,10 +1,10 @@
 """Recommenders on disk: JSON, Parquet and safetensors; nothing is unpickled."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,8 +13,9 @@ import polars as pl
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from sidkit._files import atomic_path, sha256_of, write_text
-from sidkit._tables import read_parquet
+from sidkit._arguments import checked
+from sidkit._files import atomic_path, sha256_of, temporary_directory, write_text
+from sidkit._tables import read_parquet, write_parquet
 from sidkit.errors import ConfigError, FormatError
 from sidkit.ids import SidTable
 from sidkit.recommenders.registry import RECOMMENDERS
@@ -24,6 +25,7 @@ __all__ = [
     "WEIGHTS",
     "build",
     "check_files",
+    "checksum_of",
     "load_model",
     "read_arrays",
     "read_description",
@@ -42,6 +44,7 @@ _VERSION = 1
 T = TypeVar("T")
 
 
+@checked
 def load_model(path: str | Path) -> Any:
     """Load a recommender that `save` wrote, of any method.
 
@@ -75,8 +78,7 @@ def saved(path: str | Path, method: str, settings: dict[str, Any], has_sids: boo
         raise NotADirectoryError(f"`{target}` is a file: expected a directory for the recommender")
     target.mkdir(parents=True, exist_ok=True)
     stale = _files_of_former(target)
-    with TemporaryDirectory(prefix=".saving-", dir=target) as name:
-        files = Path(name)
+    with temporary_directory(target) as files:
         yield files
         written = sorted(file.relative_to(files).as_posix() for file in files.rglob("*") if file.is_file())
         described = {
@@ -89,6 +91,7 @@ def saved(path: str | Path, method: str, settings: dict[str, Any], has_sids: boo
         for each in written:
             (target / each).parent.mkdir(parents=True, exist_ok=True)
             (files / each).replace(target / each)
+    described["checksum"] = checksum_of(described)
     write_text(target / DESCRIPTION, json.dumps(described, indent=2) + "\n")
     for each in stale - set(written):
         (target / each).unlink(missing_ok=True)
@@ -118,8 +121,10 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
         expected = (int, str, dict, dict)
         if not all(isinstance(value, kind) for value, kind in zip(found, expected, strict=True)):
             raise TypeError("a value has the wrong type")
+        checksum = described.pop("checksum", None)
+        expected_checksum = checksum_of(described)
         described.setdefault("sids", False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(
             f"`{file}` does not describe a recommender ({error!r}): expected a directory that `save` wrote"
         ) from error
@@ -130,7 +135,17 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
             f"`{file}` describes another recommender: expected `{method}`, got `{described['method']}`. "
             "Use `sidkit.load_model` for a recommender of any method."
         )
+    if checksum != expected_checksum:
+        raise FormatError(
+            f"`{file}` is damaged: expected the checksum {expected_checksum[:12]}…, got "
+            f"{str(checksum)[:12]}…. Save the recommender again."
+        )
     return described  # type: ignore[no-any-return]
+
+
+def checksum_of(described: dict[str, Any]) -> str:
+    """Return the SHA-256 of a description without its checksum."""
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def build(cls: type[T], description: dict[str, Any], path: Path) -> T:
@@ -151,11 +166,10 @@ def write_items(
     path: Path, item_ids: pl.Series, counts: npt.NDArray[np.int64], removed: npt.NDArray[np.bool_]
 ) -> None:
     """Write `items.parquet`: the id and training events of every item, and whether it was removed."""
-    with atomic_path(path / ITEMS) as temporary:
-        frame = pl.DataFrame({"item_id": item_ids, "count": counts})
-        if removed.any():
-            frame = frame.with_columns(removed=removed)
-        frame.write_parquet(temporary)
+    frame = pl.DataFrame({"item_id": item_ids, "count": counts})
+    if removed.any():
+        frame = frame.with_columns(removed=removed)
+    write_parquet(frame, path / ITEMS)
 
 
 def read_items(path: Path) -> tuple[pl.Series, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import check_argument, checked
 from sidkit._vectors import first_non_finite
 from sidkit.data import EvaluationSet, Histories, Sequences
 from sidkit.errors import ConfigError, DataError
@@ -17,6 +18,7 @@ from sidkit.recommenders.histories import ItemIndex
 __all__ = ["TrainingData", "checked_vectors", "same_catalogue", "training_data"]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
     """Input of `fit`, with items as rows of one catalogue.
@@ -91,12 +93,7 @@ def training_data(
 
 
 def _checked_callbacks(callbacks: Any) -> tuple[Any, ...]:
-    if not isinstance(callbacks, Iterable):
-        raise ConfigError(
-            f"`callbacks` has the wrong type: expected a list, got {type(callbacks).__name__}. "
-            "Put the callback into a list."
-        )
-    checked = tuple(callbacks)
+    checked = tuple(check_argument("callbacks", callbacks, Iterable[Any]))
     for callback in checked:
         if isinstance(callback, type):
             raise ConfigError(

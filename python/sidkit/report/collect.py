@@ -17,6 +17,7 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from sidkit._arguments import checked
 from sidkit.data import Dataset, EvaluationSet, item_categories, load_dataset
 from sidkit.errors import FormatError, RunDirectoryError, SidkitError
 from sidkit.evaluate import Metrics, Predictions
@@ -46,6 +47,7 @@ _TITLE_COLUMNS = ("title", "name", "text", "description")
 _LONGEST_TITLE = 250
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class RunData:
     """Contents of a run for a report.
@@ -178,6 +180,7 @@ class RunData:
         return [_shortened(text) if text else str(id_) for text, id_ in zip(texts, ids, strict=True)]
 
 
+@checked
 def read_run(path: str | os.PathLike[str], *, dataset: Dataset | None = None) -> RunData:
     """Read the contents of a run directory.
 
@@ -303,6 +306,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise FormatError(f"{path}: not a TOML file ({error})") from error
 
 
+@checked
 def read_history(path: Path) -> dict[str, Any]:
     """Read and validate the `history.json` of a training.
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sidkit._arguments import checked
 from sidkit.data import Dataset
 from sidkit.evaluate import Metrics, Result
 from sidkit.report.collect import RunData, read_run
@@ -29,6 +30,7 @@ _WIDE = 78
 _KINDS = ("ndcg", "recall", "mrr", "coverage")
 
 
+@checked
 def print_report(
     run: str | os.PathLike[str] | RunData, *, console: Console | None = None, dataset: Dataset | None = None
 ) -> None:

@@ -1,6 +1,6 @@
 """Attributes and numbers of items, read from tables and matched to the rows of a catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked, shown
 from sidkit._extras import require
 from sidkit._registry import nearest
 from sidkit.data import Sequences
@@ -17,6 +18,7 @@ from sidkit.errors import ConfigError, DataError
 __all__ = ["ItemAttribute", "item_attribute", "item_numbers"]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ItemAttribute:
     """Values of an attribute, such as brands or genres, for every item.
@@ -47,10 +49,10 @@ class ItemAttribute:
         Raises:
             ConfigError: if no item has it; the message names the nearest value.
         """
-        if name not in self.names:
-            hint = nearest(str(name), map(str, self.names))
+        if not isinstance(name, Hashable) or name not in self.names:
+            hint = nearest(name, map(str, self.names)) if isinstance(name, str) else ""
             raise ConfigError(
-                f"no item has the value {name!r}: expected one of {len(self.names)} values{hint}"
+                f"no item has the value {shown(name)}: expected one of {len(self.names)} values{hint}"
             )
         mask = np.zeros(len(self.values), bool)
         rows = np.repeat(np.arange(len(self.values)), self.values.lengths)
@@ -58,6 +60,7 @@ class ItemAttribute:
         return mask
 
 
+@checked
 def item_attribute(given: Any, item_ids: pl.Series, column: str | None = None) -> ItemAttribute:
     """Match an attribute to the rows of a catalogue.
 
@@ -85,6 +88,7 @@ def item_attribute(given: Any, item_ids: pl.Series, column: str | None = None) -
     return ItemAttribute(tuple(names.to_list()), Sequences.from_lengths(codes.to_numpy(), lengths))
 
 
+@checked
 def item_numbers(given: Any, item_ids: pl.Series, column: str | None = None) -> npt.NDArray[np.float64]:
     """Match a number to the rows of a catalogue, float64 (items,); null becomes 0.
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Count, checked
 from sidkit._params import Parameters
 from sidkit.errors import ConfigError, DataError
 
@@ -27,6 +28,7 @@ def _no_vectors() -> None:
     return None
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class ItemFeatures:
     """Facts about the items of a catalogue, by item row.
@@ -48,6 +50,7 @@ class ItemFeatures:
         return self.learned()
 
 
+@checked
 class Reranker(Parameters, ABC):
     """Base class of all re-rankers.
 
@@ -62,7 +65,7 @@ class Reranker(Parameters, ABC):
     method: ClassVar[str]
     last_only: ClassVar[bool] = False
 
-    def rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+    def rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
         """Choose and order k of the candidates of each list.
 
         Args:
@@ -82,7 +85,7 @@ class Reranker(Parameters, ABC):
         _check(items, scores, k, len(features.item_ids))
         return self._rerank(items, scores, k, features)
 
-    def required(self, k: int, features: ItemFeatures) -> list[Requirement]:
+    def required(self, k: Count, features: ItemFeatures) -> list[Requirement]:
         """Return groups of items of which every list needs some, so that they must be candidates.
 
         Args:
@@ -92,7 +95,7 @@ class Reranker(Parameters, ABC):
         return []
 
     @abstractmethod
-    def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
         """Choose and order k of the candidates, which are valid."""
 
 
@@ -114,7 +117,7 @@ def taken(items: Int32, scores: Float32, positions: npt.NDArray[np.integer[Any]]
     )
 
 
-def best(items: Int32, scores: Float32, k: int) -> Ranked:
+def best(items: Int32, scores: Float32, k: Count) -> Ranked:
     """Return the k candidates with the highest scores, best first.
 
     Of equal scores, the earlier candidate comes first.
@@ -150,7 +153,7 @@ def merged(found: Ranked, rows: npt.NDArray[np.int64], more: Ranked) -> Ranked:
     return best(*wide, wide[0].shape[1])
 
 
-def _check(items: Int32, scores: Float32, k: int, n_items: int) -> None:
+def _check(items: Int32, scores: Float32, k: Count, n_items: Count) -> None:
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {k!r}")
     for name, array, dtype in (("items", items, np.int32), ("scores", scores, np.float32)):

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit._core import distinct_select
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
 from sidkit.rerank.vectors import candidate_vectors
@@ -12,6 +13,7 @@ from sidkit.rerank.vectors import candidate_vectors
 __all__ = ["Deduplicate"]
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class Deduplicate(Reranker):
     """Removal of items that are nearly identical to an item before them, such as colours of one product.
@@ -33,7 +35,7 @@ class Deduplicate(Reranker):
     threads: int | None = None
     """Maximum number of threads; all cores if None. The lists do not depend on it."""
 
-    def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
         rows, vectors = candidate_vectors(items, self.vectors, features, method=self.method)
         positions, _ = distinct_select(
             rows, scores, vectors, k, threshold=self.threshold, threads=self.threads

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit.errors import ConfigError
 from sidkit.rerank.attributes import ItemAttribute, item_attribute
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
@@ -17,6 +18,7 @@ from sidkit.rerank.positions import first_positions
 __all__ = ["MinimumShare"]
 
 
+@checked
 @dataclass(eq=False, repr=False)
 class MinimumShare(Reranker):
     """Minimum shares of groups in every list, such as "a fifth of own brands".
@@ -40,7 +42,7 @@ class MinimumShare(Reranker):
     column: str | None = None
     """Column of the attribute, if the table has several."""
 
-    def places(self, k: int) -> dict[Any, int]:
+    def places(self, k: Count) -> dict[Any, int]:
         """Return the number of positions of each value in a list of k.
 
         Raises:
@@ -57,7 +59,7 @@ class MinimumShare(Reranker):
             )
         return places
 
-    def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
         attribute = self._matched(features)
         there = items >= 0
         selected = np.zeros(items.shape, bool)

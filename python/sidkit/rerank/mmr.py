@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit._core import mmr_select
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
 from sidkit.rerank.vectors import candidate_vectors, unit_range
@@ -12,6 +13,7 @@ from sidkit.rerank.vectors import candidate_vectors, unit_range
 __all__ = ["MMR"]
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class MMR(Reranker):
     """Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
@@ -41,7 +43,7 @@ class MMR(Reranker):
     threads: int | None = None
     """Maximum number of threads; all cores if None. The lists do not depend on it."""
 
-    def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
         rows, vectors = candidate_vectors(items, self.vectors, features, method=self.method)
         relevance = unit_range(items, scores) if self.normalize_scores else scores
         positions, values = mmr_select(

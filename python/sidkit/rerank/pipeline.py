@@ -1,15 +1,17 @@
 """Several re-rankers in a row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from sidkit._arguments import Count, check_argument, checked
 from sidkit.errors import ConfigError
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Requirement, Reranker, best
 
 __all__ = ["Pipeline"]
 
 
+@checked
 @dataclass(eq=False, repr=False)
 class Pipeline(Reranker):
     """Re-rankers that are applied one after the other.
@@ -39,7 +41,7 @@ class Pipeline(Reranker):
         if isinstance(given, Pipeline):
             steps = list(given.steps)
         else:
-            steps = [given] if isinstance(given, Reranker | type) else list(given or ())
+            steps = [given] if isinstance(given, Reranker | type) else _listed(given)
         for step in steps:
             if not isinstance(step, Reranker):
                 got = f"the class {step.__name__}" if isinstance(step, type) else f"{type(step).__name__}"
@@ -49,12 +51,18 @@ class Pipeline(Reranker):
             raise ConfigError(f"`{early[0]}` must be the last step, since it counts positions of the list")
         return cls(steps)
 
-    def required(self, k: int, features: ItemFeatures) -> list[Requirement]:
+    def required(self, k: Count, features: ItemFeatures) -> list[Requirement]:
         """Return the groups that the steps need."""
         return [each for step in Pipeline.of(self).steps for each in step.required(k, features)]
 
-    def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
         steps = Pipeline.of(self).steps
         for step in steps[:-1]:
             items, scores = step.rerank(items, scores, max(1, items.shape[1]), features)
         return steps[-1].rerank(items, scores, k, features) if steps else best(items, scores, k)
+
+
+def _listed(given: Any) -> list[Any]:
+    if given is None:
+        return []
+    return list(check_argument("rerank", given, Iterable[Any]))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Count, checked
 from sidkit._core import ItemSet
 from sidkit.errors import ConfigError, DataError
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Requirement, Reranker, best, taken
@@ -16,6 +17,7 @@ from sidkit.rerank.positions import first_positions
 __all__ = ["SlotPolicy"]
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class SlotPolicy(Reranker):
     """Least and greatest number of items of a group in every list, such as "1 to 3 new items".
@@ -40,12 +42,12 @@ class SlotPolicy(Reranker):
     items: Any = "new"
     """The group: `"new"` for items without a training event, an `ItemSet`, or item ids."""
 
-    def required(self, k: int, features: ItemFeatures) -> list[Requirement]:
+    def required(self, k: Count, features: ItemFeatures) -> list[Requirement]:
         """Return the group and the number of its items that a list needs."""
         self._check(k)
         return [(np.flatnonzero(self._members(features)), self.min)] if self.min else []
 
-    def _rerank(self, items: Int32, scores: Float32, k: int, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
         self._check(k)
         items, scores = best(items, scores, max(items.shape[1], 1))
         there = items >= 0
@@ -58,7 +60,7 @@ class SlotPolicy(Reranker):
         kept = (member & (rank <= count)) | (others & (np.cumsum(others, axis=1) <= k - count))
         return taken(items, scores, first_positions(kept, k))
 
-    def _check(self, k: int) -> None:
+    def _check(self, k: Count) -> None:
         most = k if self.max is None else self.max
         if not 0 <= self.min <= min(most, k):
             raise ConfigError(

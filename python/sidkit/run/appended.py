@@ -7,6 +7,7 @@ files of the stages are never modified. The highest number counts.
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._core import Trie
 from sidkit._files import atomic_directory, sha256_of, write_text
 from sidkit._progress import Progress, silent
-from sidkit._tables import read_parquet
+from sidkit._tables import read_parquet, write_parquet
 from sidkit.data import read_items
 from sidkit.embed import default_template, embed_items, item_texts, load_vectors
 from sidkit.errors import ConfigError, DataError, FormatError, RunDirectoryError
@@ -32,9 +34,11 @@ __all__ = ["Appended", "append_to_run", "read_appended"]
 
 _ITEMS = "items.parquet"
 _RECORD = "appended.json"
+_NUMBER = re.compile("[0-9]{1,9}")
 _FORMAT = "sidkit-appended"
 
 
+@checked
 @dataclass(frozen=True)
 class Appended:
     """Items beyond those from which a run was made.
@@ -77,7 +81,11 @@ def read_appended(directory: RunDirectory) -> Appended | None:
         RunDirectoryError: if the Semantic IDs of the run were made again since, or a file was changed.
         FormatError: if the record of the append is damaged.
     """
-    numbers = [entry for entry in directory.path.glob("appended/[0-9]*") if (entry / _RECORD).is_file()]
+    numbers = [
+        entry
+        for entry in directory.path.glob("appended/*")
+        if _NUMBER.fullmatch(entry.name) and (entry / _RECORD).is_file()
+    ]
     if not numbers:
         return None
     newest = max(numbers, key=lambda entry: int(entry.name))
@@ -87,7 +95,7 @@ def read_appended(directory: RunDirectory) -> Appended | None:
             raise ValueError(f"format {record['format']!r}")
         made_for, digests = record["ids"], dict(record["files"])
         found = Appended(newest, int(record["count"]), int(record["moved"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"`{newest / _RECORD}` is damaged ({error!r}); delete `{newest}`") from error
     own = directory.records.get("ids")
     if own is None or own.fingerprint != made_for:
@@ -102,6 +110,7 @@ def read_appended(directory: RunDirectory) -> Appended | None:
     return found
 
 
+@checked
 def append_to_run(
     path: str | os.PathLike[str],
     items: str | os.PathLike[str],
@@ -177,7 +186,7 @@ def _written(
     number = 1 if before is None else int(before.path.name) + 1
     target = directory.path / "appended" / f"{number:04}"
     with atomic_directory(target) as temporary:
-        items.write_parquet(temporary / _ITEMS)
+        write_parquet(items, temporary / _ITEMS)
         save_vectors(temporary / EMBEDDINGS, vectors)
         table.save(temporary / SIDS)
         Trie.build(table).save(temporary / INDEX)

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sidkit._files import sha256_of, write_text
+from sidkit._arguments import checked
+from sidkit._files import remove_temporaries, sha256_of, write_text
 from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.run.lock import DirectoryLock
 
@@ -29,6 +30,7 @@ _VERSION = 1
 _BOOKKEEPING = {"run.toml", "stages.json", ".lock"}
 
 
+@checked
 @dataclass(frozen=True)
 class StageRecord:
     """Record of a finished stage in `stages.json`."""
@@ -57,6 +59,7 @@ def fingerprint(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@checked
 class RunDirectory:
     """A run directory on the disk.
 
@@ -113,6 +116,7 @@ class RunDirectory:
                 f"the directory `{self.path}` cannot be created: {error.strerror}"
             ) from error
         self._lock.acquire()
+        remove_temporaries(self.path)  # of a process that was killed
         # Another process may have finished stages between the construction and the lock.
         self._load()
         return self
@@ -266,7 +270,7 @@ class RunDirectory:
             for name, entry in content["stages"].items():
                 self._records[name] = StageRecord(**entry)
             self._started = dict(content["started"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, FormatError):
                 raise
             raise FormatError(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from sidkit._files import atomic_path, write_text
+from sidkit._files import write_text
+from sidkit._tables import write_parquet
 from sidkit.ids import SidTable, drift
 
 __all__ = ["DRIFT", "REMAP", "write_drift"]
@@ -60,6 +61,5 @@ def write_drift(directory: Path, earlier: SidTable, later: SidTable) -> list[str
         "unchanged": int((both["old"] == both["new"]).sum()),
     }
     write_text(directory / DRIFT, json.dumps(counts | {"depths": depths}, indent=2) + "\n")
-    with atomic_path(directory / REMAP) as temporary:
-        both.select("item_id", "old", "new").write_parquet(temporary)
+    write_parquet(both.select("item_id", "old", "new"), directory / REMAP)
     return [DRIFT, REMAP]

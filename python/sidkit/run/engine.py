@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from sidkit._arguments import checked
 from sidkit._progress import Progress, silent
 from sidkit.errors import RunDirectoryError
 from sidkit.run.directory import RunDirectory, StageRecord, fingerprint
@@ -66,6 +67,7 @@ class Observer(Protocol):
         """A stage has finished."""
 
 
+@checked
 class Quiet:
     """An observer that ignores everything."""
 

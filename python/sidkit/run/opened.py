@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Count, checked
 from sidkit._core import Trie
 from sidkit.data import Catalogue, Dataset, EvaluationSet, Histories
 from sidkit.errors import ConfigError, FormatError, RunDirectoryError
@@ -29,6 +30,7 @@ ItemId = int | str
 _PREFERRED = ("rqtransformer", "tiger", "actionpiece", "decoderonly")
 
 
+@checked
 def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run":
     """Open a finished run.
 
@@ -48,6 +50,7 @@ def open_run(path: str | os.PathLike[str], *, model: str | None = None) -> "Run"
     return Run(path, model=model)
 
 
+@checked
 class Run:
     """A finished run. Files are read when they are first needed; pickling keeps the path only.
 
@@ -108,7 +111,7 @@ class Run:
     def recommend(
         self,
         histories: Any,
-        k: int = 10,
+        k: Count = 10,
         *,
         exclude_seen: bool = True,
         exclude: Any = None,
@@ -155,7 +158,7 @@ class Run:
     def recommend_users(
         self,
         user_ids: ItemId | Sequence[ItemId],
-        k: int = 10,
+        k: Count = 10,
         *,
         exclude_seen: bool = True,
         exclude: Any = None,

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from sidkit._arguments import checked
 from sidkit._processes import leads
 from sidkit._progress import silent
 from sidkit.errors import ConfigError
@@ -27,6 +28,7 @@ STAGES = ("data", "embed", "tokenize", "ids", "train", "decode", "evaluate", "re
 _SID_STAGES = ("embed", "tokenize", "ids")
 
 
+@checked
 def run_pipeline(
     config: RunConfig,
     path: str | os.PathLike[str],

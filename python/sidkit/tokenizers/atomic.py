@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from sidkit._arguments import Count, checked
 from sidkit._core import Codebooks, assign_codes
 from sidkit._progress import Progress
 from sidkit.errors import DataError, NotFittedError
@@ -17,6 +18,7 @@ __all__ = ["Atomic"]
 _MOST_ITEMS = 1 << 16
 
 
+@checked
 class Atomic(Tokenizer):
     """Control tokenizer with one code per item, as in models without Semantic IDs.
 
@@ -70,6 +72,6 @@ class Atomic(Tokenizer):
     def _state(self) -> State:
         return {"words": self._codebooks()[0]}
 
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         rows = state["words"].shape[0] if "words" in state and state["words"].ndim else 0
         self._words = Codebooks([take(state, "words", (rows, dim), np.float32)])

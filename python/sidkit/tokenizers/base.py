@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit._params import Parameters
 from sidkit._progress import Progress, silent
 from sidkit._vectors import row_blocks
@@ -41,6 +42,7 @@ _BLOCK = 8192
 _Tokenizer = TypeVar("_Tokenizer", bound="Tokenizer")
 
 
+@checked
 class Tokenizer(Parameters, ABC):
     """Base class of tokenizers, which assign codes to vectors.
 
@@ -250,7 +252,7 @@ class Tokenizer(Parameters, ABC):
         collisions: str = "suffix",
         reassign: str = "first",
         collision_size: int | None = None,
-        capacity: int = 1,
+        capacity: Count = 1,
         progress: Progress | None = None,
     ) -> SidTable:
         """Encode items and resolve collisions.
@@ -399,10 +401,11 @@ class Tokenizer(Parameters, ABC):
         """Return the learned state as named arrays."""
 
     @abstractmethod
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         """Restore what `_state` returned, or raise FormatError if it does not fit the parameters."""
 
 
+@checked
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """Read a tokenizer of any method from a file that its `save` wrote. Nothing is unpickled.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit._core import kmeans_fit
 from sidkit._extras import require
 from sidkit._progress import Progress
@@ -25,6 +26,7 @@ __all__ = ["CooccurrenceClusters"]
 _DENSE = 600
 
 
+@checked
 class CooccurrenceClusters(LookupTokenizer):
     """Tokenizer of collaborative signal alone: the collaborative indexing of P5-CID (Hua et al., 2023).
 
@@ -141,7 +143,7 @@ class CooccurrenceClusters(LookupTokenizer):
                 progress(level + 1, self.levels, clusters=float(len(clusters)))
         return paths
 
-    def _cut(self, counts: Sparse, size: int, seed: int) -> npt.NDArray[np.uint16]:
+    def _cut(self, counts: Sparse, size: int, seed: Seed) -> npt.NDArray[np.uint16]:
         """Cluster of each item, uint16 (items,), for more items than clusters."""
         directions = _directions(counts, size, seed)
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
@@ -157,7 +159,7 @@ class CooccurrenceClusters(LookupTokenizer):
         return labels
 
 
-def _directions(counts: Sparse, size: int, seed: int) -> npt.NDArray[np.float64]:
+def _directions(counts: Sparse, size: int, seed: Seed) -> npt.NDArray[np.float64]:
     """First eigenvectors, (items, size), of a graph's regularized normalized adjacency matrix."""
     items = counts.shape[0]
     degrees = counts.sum(axis=1)

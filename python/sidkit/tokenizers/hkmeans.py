@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit._core import assign_codes
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Seed, Width
@@ -22,6 +23,7 @@ __all__ = ["HierarchicalKMeans"]
 Rows = npt.NDArray[np.int64]
 
 
+@checked
 class HierarchicalKMeans(Tokenizer):
     """Hierarchical k-means tokenizer: every cluster is split recursively, and an item's codes are its path.
 
@@ -184,7 +186,7 @@ class HierarchicalKMeans(Tokenizer):
         tree = by_level("centroids", self.centroids_) | by_level("offsets", self._offsets)
         return tree | self.standardizer_.state()
 
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         standardizer = Standardizer.restore(state, dim)
         nodes, centroids, offsets = 1, [], []
         for level, size in enumerate(self.codebook_sizes):

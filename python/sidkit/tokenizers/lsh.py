@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._settings import Depth, Seed, Width
+from sidkit._arguments import checked
+from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.parts.additive import cheapest_codes
 from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
@@ -16,6 +17,7 @@ from sidkit.tokenizers.parts.fixed_rule import FixedRule
 __all__ = ["LSH"]
 
 
+@checked
 class LSH(FixedRule):
     """Control tokenizer by locality-sensitive hashing: signs of random projections (Charikar, 2002).
 
@@ -43,13 +45,13 @@ class LSH(FixedRule):
             )
         self._bits = [size.bit_length() - 1 for size in self._sizes]
 
-    def _prepare(self, dim: int) -> None:
+    def _prepare(self, dim: Count) -> None:
         self._planes = np.random.default_rng(self.seed).standard_normal((sum(self._bits), dim))
 
     def _state(self) -> State:
         return super()._state() | {"planes": self._planes}
 
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         super()._restore(state, dim)
         self._planes = take(state, "planes", (sum(self._bits), dim), np.float64)
 

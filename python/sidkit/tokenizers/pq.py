@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit._core import assign_codes
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Seed, Width
@@ -21,6 +22,7 @@ from sidkit.tokenizers.parts.standardize import Standardizer
 __all__ = ["PQ"]
 
 
+@checked
 class PQ(Tokenizer):
     """Product quantization tokenizer: k-means codes of each part of a vector (Jégou et al., 2011).
 
@@ -108,7 +110,7 @@ class PQ(Tokenizer):
         return rotation
 
     def _kmeans(
-        self, part: Vectors, level: int, *, iterations: int, init: Init | Vectors = "bisect"
+        self, part: Vectors, level: int, *, iterations: Count, init: Init | Vectors = "bisect"
     ) -> Vectors:
         return kmeans(
             part,
@@ -150,13 +152,13 @@ class PQ(Tokenizer):
         words = by_level("codewords", self.codewords_)
         return words | {"rotation": self._rotation.layers[0][0]} | self.standardizer_.state()
 
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         width = self._width(dim)
         self.standardizer_ = Standardizer.restore(state, dim)
         self._rotation = _linear(take(state, "rotation", (width * self.levels, dim)).T)
         self.codewords_ = take_levels(state, "codewords", self.codebook_sizes, width)
 
-    def _width(self, dim: int) -> int:
+    def _width(self, dim: Count) -> int:
         """Dimensions of a part; zeros are appended where the levels do not divide `dim`."""
         return -(-dim // self.levels)
 

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from sidkit._arguments import checked
 from sidkit._progress import Progress
-from sidkit._settings import Depth
+from sidkit._settings import Count, Depth
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.tokenizers.parts.arrays import State, Vectors
 from sidkit.tokenizers.parts.checks import check_counts_or_none, check_sizes
@@ -20,6 +21,7 @@ from sidkit.tokenizers.parts.word_bags import read_lines, written_lines
 __all__ = ["WordTokenizer"]
 
 
+@checked
 class WordTokenizer(LookupTokenizer):
     """Tokenizer whose codes are words: each item has a phrase from its own text.
 
@@ -146,6 +148,6 @@ class WordTokenizer(LookupTokenizer):
     def _state(self) -> State:
         return super()._state() | {"vocabulary": written_lines(self.vocabulary_)}
 
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         self.vocabulary_ = read_lines(state, "vocabulary")
         super()._restore(state, dim)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.data import Sequences
 from sidkit.models.layers.lengths import length_groups
 from sidkit.train.ties import TiedEvents
@@ -106,7 +107,7 @@ class Prefixes:
     """
 
     def __init__(
-        self, histories: Sequences, max_items: int, *, seed: int, times: NDArray[Any] | None = None
+        self, histories: Sequences, max_items: Count, *, seed: Seed, times: NDArray[Any] | None = None
     ) -> None:
         self._ties = None if times is None else TiedEvents(histories, times, seed=seed)
         self._values = histories.values
@@ -135,6 +136,7 @@ class Prefixes:
         return self._values[self._ends[rows]].astype(np.int64)
 
 
+@checked
 class NextItemBatches:
     """Every prefix of every history, with the item that came next: the examples of TIGER.
 
@@ -155,9 +157,9 @@ class NextItemBatches:
         histories: Sequences,
         tokens: NDArray[np.uint16],
         *,
-        batch_size: int,
-        max_items: int,
-        seed: int,
+        batch_size: Count,
+        max_items: Count,
+        seed: Seed,
         times: NDArray[Any] | None = None,
     ) -> None:
         self._tokens = torch.from_numpy(tokens.astype(np.int64))  # (items, L)
@@ -198,6 +200,7 @@ class NextItemBatches:
         )
 
 
+@checked
 class SequenceBatches:
     """Whole histories in which each position predicts the next: the examples of networks over items.
 
@@ -223,10 +226,10 @@ class SequenceBatches:
         self,
         histories: Sequences,
         *,
-        batch_size: int,
-        max_items: int,
+        batch_size: Count,
+        max_items: Count,
         padding: int,
-        seed: int,
+        seed: Seed,
         from_nothing: bool = False,
         tokens: int = 1,
         times: NDArray[Any] | None = None,

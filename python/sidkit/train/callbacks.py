@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sidkit._arguments import checked
+
 __all__ = ["ProgressBar", "TrainProgress"]
 
 _LOG = logging.getLogger("sidkit")
 
 
+@checked
 @dataclass(frozen=True)
 class TrainProgress:
     """State of a training after a step.
@@ -30,6 +33,7 @@ class TrainProgress:
     metrics: Mapping[str, float]
 
 
+@checked
 class ProgressBar:
     """Callback that shows step, loss and validation NDCG@10: one line on a terminal, log lines elsewhere.
 

@@ -10,15 +10,18 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from sidkit._files import atomic_path
+from sidkit._arguments import checked
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
 from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.train.optimizer import WeightAverage
 
 __all__ = ["Checkpoint", "TrainingState"]
 
 Tensors = dict[str, Tensor]
+_DAMAGE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
+@checked
 class Checkpoint:
     """Callback that makes a training resumable.
 
@@ -141,7 +144,8 @@ class TrainingState:
         state = {"identity": self.identity, "step": self.step, "history": self.history}
         contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         with atomic_path(path) as temporary:
-            safetensors.torch.save_file(contiguous, temporary, {"checkpoint": json.dumps(state)})
+            safetensors.torch.save_file(contiguous, temporary, {"checkpoint": json.dumps(state), **UNSEALED})
+            seal(temporary)
 
     @classmethod
     def load(cls, path: Path, identity: dict[str, Any]) -> "TrainingState":
@@ -152,12 +156,19 @@ class TrainingState:
             RunDirectoryError: if it belongs to a training with other settings or data.
         """
         try:
+            check_seal(path)
             with safe_open(path, framework="pt") as file:
                 state = json.loads(file.metadata()["checkpoint"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             found, step, history = state["identity"], int(state["step"]), state["history"]
             generator = tensors.pop("generator")
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            groups: dict[str, Tensors] = {"weights": {}, "best": {}, "average": {}, "first": {}, "second": {}}
+            for key, tensor in tensors.items():
+                group, _, name = key.partition("/")
+                groups[group][name] = tensor
+            moments = {name: (first, groups["second"][name]) for name, first in groups["first"].items()}
+            found = dict(found)
+        except _DAMAGE as error:
             raise FormatError(
                 f"`{path}` is not a checkpoint of sidkit ({error}). Delete it to train from the beginning."
             ) from error
@@ -172,10 +183,5 @@ class TrainingState:
                 f"`{path}` is a checkpoint of another training: {changes}. Use the former settings or "
                 "another directory, or delete the file to train from the beginning."
             )
-        groups: dict[str, Tensors] = {"weights": {}, "best": {}, "average": {}, "first": {}, "second": {}}
-        for key, tensor in tensors.items():
-            group, _, name = key.partition("/")
-            groups[group][name] = tensor
-        moments = {name: (first, groups["second"][name]) for name, first in groups["first"].items()}
         weights, best, average = groups["weights"], groups["best"], groups["average"]
         return cls(found, step, history, weights, best, moments, average, generator)

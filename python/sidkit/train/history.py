@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sidkit._arguments import checked
 from sidkit._files import write_text
 from sidkit.errors import FormatError
 
 __all__ = ["History"]
 
 
+@checked
 @dataclass
 class History:
     """Course of one training.
@@ -77,5 +79,5 @@ class History:
         """
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise FormatError(f"`{path}` is not the history of a training: {error}. Train again.") from error

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sidkit._arguments import checked
 from sidkit.errors import DataError
 from sidkit.train.batches import Batch, Batches
 from sidkit.train.callbacks import TrainProgress
@@ -35,6 +36,7 @@ Network = TypeVar("Network", bound=nn.Module)
 Callback = Checkpoint | Callable[[TrainProgress], None]
 
 
+@checked
 @dataclass(kw_only=True)
 class Training(Generic[Network]):
     """One training: a network, its examples, and how it is optimized and evaluated.
@@ -70,6 +72,7 @@ class Training(Generic[Network]):
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 
+@checked
 def fit(training: Training[Any], callbacks: Iterable[Callback] = ()) -> History:
     """Train a network in place, in evaluation mode and on the CPU afterwards.
 
@@ -104,6 +107,7 @@ class _Loop:
         self.checkpoint = next((each for each in callbacks if isinstance(each, Checkpoint)), None)
         self.processes = join()
         self.device = resolve_device(self.settings.device)
+        self._kind: Literal["cpu", "cuda"] = "cuda" if self.device.type == "cuda" else "cpu"
         self.network.to(self.device)
         self.processes.align(list(self.network.state_dict().values()))
         self.optimizer = adamw(
@@ -135,7 +139,7 @@ class _Loop:
             **self.training.identity,
             "method": self.training.method,
             **settings,
-            "precision": resolve_precision(self.settings.precision, self.device.type),
+            "precision": resolve_precision(self.settings.precision, self._kind),
         }
         if self.checkpoint is not None and self.checkpoint.identity:
             identity["identity"] = self.checkpoint.identity
@@ -184,7 +188,7 @@ class _Loop:
 
     def measured_peak(self) -> float:
         """Return the operations per second of a plain matrix product, summed over the processes."""
-        precision = resolve_precision(self.settings.precision, self.device.type)
+        precision = resolve_precision(self.settings.precision, self._kind)
         peak = torch.tensor(gemm_peak(precision, self.device.type))
         self.processes.add_up([peak])
         return peak.item()
@@ -218,7 +222,7 @@ class _Loop:
         share = int(part.targets.sum()) / int(batch.targets.sum())
         value = torch.zeros(())  # the loss of this process's part, weighted by its share of the batch
         if share:
-            with autocast(settings.precision, self.device.type):
+            with autocast(settings.precision, self._kind):
                 loss = self.training.loss(self.network, part.to(self.device)) * share
             (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
             value = loss.detach()

@@ -8,12 +8,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from sidkit._arguments import checked
 from sidkit._settings import Count, Fraction, NonNegative, Positive, Seed
 from sidkit.errors import ConfigError
 
 __all__ = ["EpochOptions", "SoftmaxOptions", "TokenOptions", "TrainSettings", "TrainingOptions"]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """Settings of the training loop.
@@ -42,7 +44,7 @@ class TrainSettings:
     """
 
     max_steps: int = 10_000
-    batch_size: int = 128
+    batch_size: Count = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 200
@@ -54,7 +56,7 @@ class TrainSettings:
     precision: Literal["auto", "f32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     measure_gemm: bool = True
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "batch_size", "learning_rate", "evaluate_every_steps"):
@@ -76,6 +78,7 @@ class TrainSettings:
 _LOOP = tuple(field.name for field in fields(TrainSettings))
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class TrainingOptions:
     """Training with AdamW and linear learning-rate warm-up."""
@@ -132,6 +135,7 @@ class TrainingOptions:
         return TrainSettings(**{name: getattr(self, name) for name in _LOOP})
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class EpochOptions(TrainingOptions):
     """Training whose length is given in epochs."""
@@ -153,6 +157,7 @@ class EpochOptions(TrainingOptions):
         return TrainSettings(**values)
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class SoftmaxOptions(EpochOptions):
     """Training of a scoring model with a softmax over the items."""
@@ -168,6 +173,7 @@ class SoftmaxOptions(EpochOptions):
     """Distribution from which the sample is drawn (`sampled`)."""
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class TokenOptions:
     """Regularization of a model that is trained on the tokens of Semantic IDs."""

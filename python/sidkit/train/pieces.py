@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.data import Sequences
 from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
 from sidkit.train.batches import Batch, Prefixes
@@ -15,6 +16,7 @@ __all__ = ["PieceBatches"]
 _AT_ONCE = 1 << 15  # histories that are segmented at a time
 
 
+@checked
 class PieceBatches:
     """Every prefix of every history as merged tokens, with the next item: the examples of `ActionPieceTIGER`.
 
@@ -41,9 +43,9 @@ class PieceBatches:
         tokens: NDArray[np.uint16],
         vocabulary: MergedVocabulary,
         *,
-        batch_size: int,
-        max_items: int,
-        seed: int,
+        batch_size: Count,
+        max_items: Count,
+        seed: Seed,
         times: NDArray[Any] | None = None,
     ) -> None:
         self._examples = Prefixes(histories, max_items, seed=seed, times=times)

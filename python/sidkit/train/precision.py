@@ -4,11 +4,13 @@ from typing import Literal
 
 import torch
 
+from sidkit._arguments import checked
 from sidkit.errors import ConfigError
 
 __all__ = ["autocast", "resolve_device", "resolve_precision"]
 
 
+@checked
 def resolve_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Return the device; `auto` is `cuda` if there is such a device, else `cpu`.
 
@@ -20,8 +22,9 @@ def resolve_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+@checked
 def resolve_precision(
-    precision: Literal["auto", "f32", "bf16"], device: str = "cpu"
+    precision: Literal["auto", "f32", "bf16"], device: Literal["cpu", "cuda"] = "cpu"
 ) -> Literal["f32", "bf16"]:
     """Return the number format; `auto` is `bf16` where the device has instructions for it, else `f32`.
 
@@ -35,7 +38,10 @@ def resolve_precision(
     return "bf16" if fast else "f32"
 
 
-def autocast(precision: Literal["auto", "f32", "bf16"], device: str = "cpu") -> torch.autocast:
+@checked
+def autocast(
+    precision: Literal["auto", "f32", "bf16"], device: Literal["cpu", "cuda"] = "cpu"
+) -> torch.autocast:
     """Return a context in which matrix products run in the resolved precision; weights and sums stay f32."""
     return torch.autocast(
         device, dtype=torch.bfloat16, enabled=resolve_precision(precision, device) == "bf16"

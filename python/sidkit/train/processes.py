@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed
 
+from sidkit._arguments import checked
 from sidkit._processes import started_together
 
 __all__ = ["Processes", "join"]
@@ -23,6 +24,7 @@ Value = TypeVar("Value")
 _TIMEOUT = timedelta(days=7)
 
 
+@checked
 def join() -> "Processes":
     """Join the processes that `torchrun` started; without them, this process is the only one."""
     if started_together() > 1 and distributed.is_available() and not distributed.is_initialized():
@@ -32,6 +34,7 @@ def join() -> "Processes":
     return Processes(distributed.get_rank(), distributed.get_world_size())
 
 
+@checked
 @dataclass(frozen=True)
 class Processes:
     """Processes that train together; all of them call every method at the same point.

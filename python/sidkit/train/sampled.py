@@ -13,12 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sidkit._arguments import checked
 from sidkit.errors import ConfigError
 from sidkit.models.layers.softmax import softmax_loss
 
 __all__ = ["SampledSoftmax"]
 
 
+@checked
 class SampledSoftmax:
     """Cross-entropy of targets against a new sample of items at every call.
 

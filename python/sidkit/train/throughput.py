@@ -18,6 +18,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from sidkit._arguments import checked
 from sidkit.models import (
     ActionPieceNetwork,
     DecoderOnlyNetwork,
@@ -35,6 +36,7 @@ _WIDTH = 1024  # 2.1 Gflop per product: milliseconds, and large enough for the f
 _SECONDS = 0.2
 
 
+@checked
 def step_flops(model: nn.Module, batch: Batch, scored: int | None = None) -> int:
     """Count the floating-point operations of one step, forward and backward.
 
@@ -133,6 +135,7 @@ def _encoder_decoder(model: TIGERNetwork, read: Tensor, targets: int, *, within:
     return len(model.encoder) * encoder + len(model.decoder) * decoder + heads
 
 
+@checked
 def gemm_peak(precision: Literal["f32", "bf16"], device: str = "cpu") -> float:
     """Measure the operations per second of a plain product of two square matrices, the fastest within 0.2 s.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Seed, checked
 from sidkit.data import Sequences
 from sidkit.errors import DataError
 
@@ -18,6 +19,7 @@ __all__ = ["TiedEvents"]
 _STREAM = 1  # separates these draws from those of the order of batches
 
 
+@checked
 class TiedEvents:
     """Events of histories that share their timestamp with a neighbour in their row.
 
@@ -33,7 +35,7 @@ class TiedEvents:
         DataError: if there is not one time per event, or times decrease within a row.
     """
 
-    def __init__(self, histories: Sequences, times: npt.NDArray[Any], *, seed: int) -> None:
+    def __init__(self, histories: Sequences, times: npt.NDArray[Any], *, seed: Seed) -> None:
         if times.shape != histories.values.shape:
             raise DataError(
                 f"expected one time for each of the {len(histories.values)} events of the histories, "

@@ -10,11 +10,14 @@ from typing import ClassVar, TypeAlias
 
 import polars as pl
 
+from sidkit._arguments import checked
+
 __all__ = ["DatasetSource", "Progress", "SourceTables"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 
 
+@checked
 @dataclass(frozen=True)
 class SourceTables:
     """Tables of a dataset, and the files they were made from.
@@ -30,6 +33,7 @@ class SourceTables:
     files: tuple[Path, ...] = ()
 
 
+@checked
 class DatasetSource(ABC):
     """Source of one or several datasets that `load_dataset` knows by name.
 

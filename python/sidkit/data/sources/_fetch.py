@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from sidkit._arguments import checked
 from sidkit._files import atomic_directory, sha256_of
 from sidkit.data.sources import DATASETS
 from sidkit.data.sources._base import DatasetSource, Progress
@@ -20,6 +21,7 @@ __all__ = ["cache_directory", "fetch"]
 TABLES = ("interactions.parquet", "items.parquet")
 
 
+@checked
 def cache_directory() -> Path:
     """Return the directory of cached datasets and vectors: `SIDKIT_CACHE`, or the cache of the system."""
     if given := os.environ.get("SIDKIT_CACHE"):
@@ -31,6 +33,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sidkit"
 
 
+@checked
 def fetch(name: str, cache: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:
     """Return the directory of a dataset that is known by name; download and convert it first if necessary.
 

@@ -63,7 +63,7 @@ ITEM_SCHEMA = {
     "price": pl.Float64,
     "description": pl.String,
 }
-LONGEST_LINE = 16 << 20
+LONGEST_LINE = 1 << 20
 LONGEST_DESCRIPTION = 2000
 ASIN = re.compile(r"\{'asin': '([^']+)'")
 TAG = re.compile(r"<[^>]*>")
@@ -123,8 +123,11 @@ def _read_reviews(path: Path, progress: Progress | None) -> pl.DataFrame:
         try:
             review = json.loads(line)
             user, item = str(review["reviewerID"]), str(review["asin"])
-            rating, time = float(review["overall"]), int(review["unixReviewTime"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            rating, time = _finite(review["overall"]), int(review["unixReviewTime"])
+            if not -(2**63) <= time < 2**63:
+                raise ValueError(f"the time {time} is out of range")
+            _check_text(user + item)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise DataError(
                 f"line {number} of `{path}` is malformed: expected a JSON object with reviewerID, asin, "
                 f"overall and unixReviewTime, got {line[:80]!r} ({error!r}). Fetch the file again."
@@ -153,7 +156,7 @@ def _read_metadata(path: Path, ids: set[str], progress: Progress | None) -> dict
             continue
         try:
             entry = json.loads(line) if line.startswith('{"') else ast.literal_eval(line)
-            asin = str(entry["asin"])
+            _check_text(asin := str(entry["asin"]))
             if asin in ids and asin not in known:
                 known[asin] = _item(entry)
         except (
@@ -162,6 +165,7 @@ def _read_metadata(path: Path, ids: set[str], progress: Progress | None) -> dict
             KeyError,
             TypeError,
             AttributeError,
+            OverflowError,
             RecursionError,
             MemoryError,
         ) as error:
@@ -180,14 +184,28 @@ def _item(entry: dict[str, Any]) -> dict[str, Any]:
         "title": _clean(entry.get("title")),
         "brand": _clean(entry.get("brand")),
         "categories": " > ".join(longest) if longest else None,
-        "price": float(entry["price"]) if entry.get("price") is not None else None,
+        "price": _finite(entry["price"]) if entry.get("price") is not None else None,
         "description": description and description[:LONGEST_DESCRIPTION].rstrip(),
     }
+
+
+def _finite(number: Any) -> float:
+    """Return a number as float32 can hold it, or raise ValueError."""
+    value = float(number)
+    if not abs(value) < 3.4e38:
+        raise ValueError(f"{value} is out of range")
+    return value
+
+
+def _check_text(text: str) -> None:
+    """Raise UnicodeEncodeError, a ValueError, if a text holds half of a surrogate pair."""
+    text.encode()
 
 
 def _clean(text: str | None) -> str | None:
     if text is None:
         return None
+    _check_text(text)
     return " ".join(TAG.sub(" ", html.unescape(text)).split()) or None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import Count, Seed, checked
 from sidkit.data.dataset import Dataset
 from sidkit.data.sequences import Sequences, offsets_of
 from sidkit.errors import ConfigError
@@ -24,6 +25,7 @@ _BISECTIONS = 60
 _START = 1_700_000_000
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class PreferenceWorld:
     """Items in clusters, and users of hidden types who take some items and like others.
@@ -56,15 +58,15 @@ class PreferenceWorld:
         ConfigError: if a setting is out of range.
     """
 
-    items: int = 96
-    clusters: int = 12
-    types: int = 6
-    dim: int = 16
+    items: Count = 96
+    clusters: Count = 12
+    types: Count = 6
+    dim: Count = 16
     agreement: float = 0.5
     popularity_exponent: float = 0.8
-    min_events: int = 5
-    max_events: int = 15
-    seed: int = 0
+    min_events: Count = 5
+    max_events: Count = 15
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         if not (1 <= self.clusters <= self.items and self.types >= 1 and self.dim >= 1):
@@ -112,7 +114,7 @@ class PreferenceWorld:
         """Item vectors, float32 (items, dim), one group per cluster."""
         return self._tables[2]
 
-    def log(self, users: int, *, seed: int = 0) -> PreferenceLog:
+    def log(self, users: int, *, seed: Seed = 0) -> PreferenceLog:
         """Draw users, what they took, and what they liked.
 
         Args:
@@ -189,6 +191,7 @@ class PreferenceWorld:
         return tilted(high)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class PreferenceLog:
     """Users of a `PreferenceWorld`, with what they took and liked.

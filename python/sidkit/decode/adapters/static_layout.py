@@ -11,13 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sidkit._arguments import checked
 from sidkit._core import Trie
 from sidkit.decode.adapters.prefixes import levels_of
+from sidkit.decode.adapters.tensors import torch_device
 from sidkit.errors import ConfigError
 
 __all__ = ["StaticLayout", "to_static"]
 
 
+@checked
 @dataclass(frozen=True)
 class StaticLayout:
     """Tensors of STATIC, where V is the number of codes of the widest level.
@@ -52,6 +55,7 @@ class StaticLayout:
         return sum(tensor.nbytes for tensor in tensors)
 
 
+@checked
 def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str | int = "cpu") -> StaticLayout:
     """Convert a trie to the layout of STATIC.
 
@@ -63,6 +67,7 @@ def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str |
     Raises:
         ConfigError: for other numbers of levels, an empty trie, or more transitions than int32 counts.
     """
+    place = torch_device(device)
     levels = levels_of(trie)
     if dense_levels not in (1, 2) or dense_levels >= len(levels):
         raise ConfigError(
@@ -100,11 +105,11 @@ def to_static(trie: Trie, *, dense_levels: int = 2, device: torch.device | str |
         states[parents, second.codes] = size + 1 + np.arange(len(second.codes))
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return StaticLayout(
-        packed_csr=torch.from_numpy(transitions).to(device),
-        indptr=torch.from_numpy(indptr).to(device),
+        packed_csr=torch.from_numpy(transitions).to(place),
+        indptr=torch.from_numpy(indptr).to(place),
         layer_max_branches=tuple(level.width for level in levels),
-        start_mask=torch.from_numpy(start_mask).to(device),
-        dense_mask=torch.from_numpy(states != 0).to(device),
-        dense_states=torch.from_numpy(states).to(device),
+        start_mask=torch.from_numpy(start_mask).to(place),
+        dense_mask=torch.from_numpy(states != 0).to(place),
+        dense_states=torch.from_numpy(states).to(place),
         vocab_size=size,
     )

@@ -7,11 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sidkit._arguments import checked
 from sidkit._core import Trie
 from sidkit.decode.adapters.prefixes import levels_of
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["TrieTensors"]
+__all__ = ["TrieTensors", "torch_device"]
 
 # The logarithm of how many prefixes share one entry of `LevelTensors.blocks`.
 _BLOCK_BITS = 6
@@ -52,6 +53,7 @@ class LevelTensors:
         return [tensor for tensor in (self.codes, self.blocks, self.within) if tensor is not None]
 
 
+@checked
 class TrieTensors:
     """Trie in the memory of a device: masks, children and steps for batches of states.
 
@@ -82,6 +84,7 @@ class TrieTensors:
     @classmethod
     def of(cls, trie: Trie, device: torch.device | str | int = "cpu") -> "TrieTensors":
         """Copy a trie to a device."""
+        place = torch_device(device)
         sizes = tuple(trie.layout.sizes)
         levels = []
         for size, level in zip(sizes, levels_of(trie), strict=True):
@@ -90,8 +93,8 @@ class TrieTensors:
             )
             blocks = within = None
             if len(level.starts) - 1 != len(level.codes):
-                blocks, within = (torch.from_numpy(part).to(device) for part in _shortened(level.starts))
-            levels.append(LevelTensors(codes.to(device), blocks, within, level.width))
+                blocks, within = (torch.from_numpy(part).to(place) for part in _shortened(level.starts))
+            levels.append(LevelTensors(codes.to(place), blocks, within, level.width))
         return cls(sizes, levels)
 
     @property
@@ -239,3 +242,18 @@ def _shortened(starts: NDArray[np.int64]) -> tuple[NDArray[np.integer], NDArray[
     most = int(within.max())
     least = np.uint8 if most < 1 << 8 else np.int16 if most < 1 << 15 else np.int32
     return blocks.astype(np.int32 if starts[-1] < 1 << 31 else np.int64), within.astype(least)
+
+
+def torch_device(device: torch.device | str | int) -> torch.device:
+    """Return a device of torch.
+
+    Raises:
+        ConfigError: if torch does not know it, or the machine does not have it.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"`device` is invalid: expected a device such as cpu, got {device!r}: {reason}."
+        ) from error

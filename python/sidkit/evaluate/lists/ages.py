@@ -3,8 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit.data import Histories
 from sidkit.errors import DataError
+from sidkit.evaluate.lists.arguments import ItemLists, ItemMask
 from sidkit.evaluate.lists.popularity import mean_over_items
 
 __all__ = ["item_ages", "item_share"]
@@ -12,6 +14,7 @@ __all__ = ["item_ages", "item_share"]
 _SECONDS_PER_DAY = 86_400
 
 
+@checked
 def item_ages(train: Histories) -> npt.NDArray[np.float64]:
     """Compute the age of every item at the end of the training period.
 
@@ -36,7 +39,8 @@ def item_ages(train: Histories) -> npt.NDArray[np.float64]:
     )
 
 
-def item_share(items: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+@checked
+def item_share(items: ItemLists, mask: ItemMask) -> npt.NDArray[np.float64]:
     """Compute the share of the items of each list that belong to a group, such as new items.
 
     Args:

@@ -3,7 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit.data import Sequences
+from sidkit.errors import DataError
+from sidkit.evaluate.lists.arguments import ItemLists, check_catalogue
 
 __all__ = ["miscalibration"]
 
@@ -13,7 +16,8 @@ _SMOOTHING = 0.01
 _BLOCK_ELEMENTS = 4_000_000  # of distributions
 
 
-def miscalibration(items: npt.NDArray[np.integer], histories: Sequences, attribute: Sequences) -> Float64:
+@checked
+def miscalibration(items: ItemLists, histories: Sequences, attribute: Sequences) -> Float64:
     """Compute the divergence of the categories of each list from those of the history.
 
         C = sum over categories g of p(g) ln(p(g) / q~(g)),  q~ = 0.99 q + 0.01 p
@@ -31,6 +35,12 @@ def miscalibration(items: npt.NDArray[np.integer], histories: Sequences, attribu
         Nats, float64 (m,); 0 for a list with the distribution of the history, at most ln 100; NaN for a
         history without a category.
     """
+    check_catalogue(items, len(attribute))
+    check_catalogue(histories.values, len(attribute))
+    if len(histories) != len(items):
+        raise DataError(
+            f"`histories` do not fit the lists: expected {len(items)} rows, got {len(histories)}."
+        )
     found = np.full(len(items), np.nan)
     categories = int(attribute.values.max(initial=-1)) + 1
     step = max(1, _BLOCK_ELEMENTS // max(1, categories))

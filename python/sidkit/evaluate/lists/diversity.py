@@ -1,9 +1,13 @@
 """Diversity within lists: distances of vectors, and entropy of first codes."""
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Shape, checked
 from sidkit.errors import DataError
+from sidkit.evaluate.lists.arguments import ItemCounts, ItemLists, check_catalogue
 
 __all__ = ["code_entropy", "intra_list_diversity"]
 
@@ -12,7 +16,8 @@ Float64 = npt.NDArray[np.float64]
 _BLOCK_ELEMENTS = 8_000_000  # of gathered vectors
 
 
-def intra_list_diversity(items: npt.NDArray[np.integer], vectors: npt.ArrayLike) -> Float64:
+@checked
+def intra_list_diversity(items: ItemLists, vectors: Annotated[npt.ArrayLike, Shape("items", "d")]) -> Float64:
     """Compute the mean distance of the items of each list.
 
         ILD = sum over pairs i != j of (1 - cos(v_i, v_j)) / (n (n - 1))
@@ -34,7 +39,7 @@ def intra_list_diversity(items: npt.NDArray[np.integer], vectors: npt.ArrayLike)
     if table.ndim != 2 or (items.size and int(items.max()) >= len(table)):
         raise DataError(
             f"`vectors` do not fit the lists: expected one row for each item up to "
-            f"{int(items.max(initial=-1))}, got shape {table.shape}"
+            f"{int(items.max()) if items.size else -1}, got shape {table.shape}"
         )
     found = np.zeros(len(items))
     step = max(1, _BLOCK_ELEMENTS // max(1, items.shape[1] * table.shape[1]))
@@ -50,7 +55,8 @@ def intra_list_diversity(items: npt.NDArray[np.integer], vectors: npt.ArrayLike)
     return found
 
 
-def code_entropy(items: npt.NDArray[np.integer], codes: npt.NDArray[np.integer]) -> Float64:
+@checked
+def code_entropy(items: ItemLists, codes: ItemCounts) -> Float64:
     """Compute the entropy of the codes of each list.
 
         H = - sum over codes c of p(c) log2 p(c)
@@ -65,6 +71,7 @@ def code_entropy(items: npt.NDArray[np.integer], codes: npt.NDArray[np.integer])
     Returns:
         Bits, float64 (m,), 0 (one code) to log2 k; 0 for an empty list.
     """
+    check_catalogue(items, len(codes))
     there = items >= 0
     found = np.where(there, codes.astype(np.int64)[items], -1)
     same = (found[:, :, None] == found[:, None, :]) & there[:, None, :]  # (m, k, k)

@@ -1,12 +1,15 @@
 """Distribution of exposure over the catalogue."""
 
 import numpy as np
-import numpy.typing as npt
+
+from sidkit._arguments import Count, checked
+from sidkit.evaluate.lists.arguments import ItemLists, check_catalogue
 
 __all__ = ["gini"]
 
 
-def gini(items: npt.NDArray[np.integer], n_items: int) -> float:
+@checked
+def gini(items: ItemLists, n_items: Count) -> float:
     """Compute the Gini index of the recommendations over the catalogue.
 
         G = sum over i of (2 i - n - 1) x_(i) / (n sum x)
@@ -21,6 +24,7 @@ def gini(items: npt.NDArray[np.integer], n_items: int) -> float:
     Returns:
         0 (all items equally often) to (n - 1) / n (one item only); 0 for empty lists.
     """
+    check_catalogue(items, n_items)
     counts = np.sort(np.bincount(items[items >= 0], minlength=n_items)).astype(np.float64)
     if not counts.sum():
         return 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit.data import Sequences
 from sidkit.errors import DataError
 from sidkit.evaluate.lists.ages import item_share
@@ -22,6 +23,7 @@ __all__ = ["ListFacts", "list_metrics"]
 Float64 = npt.NDArray[np.float64]
 
 
+@checked
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ListFacts:
     """Facts about the items of a catalogue, by item row. All are optional; each adds metrics.
@@ -45,7 +47,7 @@ class ListFacts:
     at_most: int | None = None
     histories: Sequences | None = None
 
-    def check(self, rows: int, n_items: int) -> None:
+    def check(self, rows: int, n_items: Count) -> None:
         """Check that the facts are of a catalogue and the histories of as many users.
 
         Raises:
@@ -65,7 +67,8 @@ class ListFacts:
             )
 
 
-def list_metrics(predictions: Predictions, facts: ListFacts, k: int) -> dict[str, Float64]:
+@checked
+def list_metrics(predictions: Predictions, facts: ListFacts, k: Count) -> dict[str, Float64]:
     """Compute the metrics of each list, up to rank k, that the facts permit.
 
     Args:

@@ -3,6 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
+from sidkit.evaluate.lists.arguments import ItemCounts, ItemLists, check_catalogue
+
 __all__ = ["average_popularity", "mean_over_items", "novelty"]
 
 Float64 = npt.NDArray[np.float64]
@@ -15,13 +18,15 @@ def mean_over_items(items: npt.NDArray[np.integer], values: npt.NDArray[np.numbe
         items: item rows (m, k), padded with -1.
         values: value of every item, (items,).
     """
+    check_catalogue(items, len(values))
     there = items >= 0
     summed = np.where(there, values.astype(np.float64)[items], 0).sum(axis=1)
     mean: Float64 = summed / np.maximum(there.sum(axis=1), 1)
     return mean
 
 
-def average_popularity(items: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> Float64:
+@checked
+def average_popularity(items: ItemLists, counts: ItemCounts) -> Float64:
     """Compute the mean number of training events of the items of each list.
 
         ARP = sum over i of count(i) / n
@@ -38,7 +43,8 @@ def average_popularity(items: npt.NDArray[np.integer], counts: npt.NDArray[np.in
     return mean_over_items(items, counts)
 
 
-def novelty(items: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]) -> Float64:
+@checked
+def novelty(items: ItemLists, counts: ItemCounts) -> Float64:
     """Compute the mean self-information of the items of each list.
 
         novelty = - sum over i of log2 q(i) / n,  q(i) = (count(i) + 1) / (all events + items)

@@ -1,15 +1,21 @@
 """Serendipity: hits that a primitive recommender would not give."""
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
+
+from sidkit._arguments import Bounds, Shape, checked
+from sidkit.evaluate.lists.arguments import ItemCounts, ItemLists, check_catalogue
 
 __all__ = ["serendipity"]
 
 
+@checked
 def serendipity(
-    items: npt.NDArray[np.integer],
-    targets: npt.NDArray[np.integer],
-    counts: npt.NDArray[np.integer],
+    items: ItemLists,
+    targets: Annotated[npt.NDArray[np.integer], Shape("lists"), Bounds(ge=0)],
+    counts: ItemCounts,
 ) -> npt.NDArray[np.float64]:
     """Find the users whose target is in the list and is unexpected.
 
@@ -27,6 +33,8 @@ def serendipity(
     Returns:
         float64 (m,), 1 for a serendipitous hit, otherwise 0.
     """
+    check_catalogue(items, len(counts))
+    check_catalogue(targets, len(counts))
     expected = np.zeros(len(counts), bool)
     expected[np.argsort(-counts.astype(np.int64), kind="stable")[: items.shape[1]]] = True
     hit = (items == targets[:, None]).any(axis=1)

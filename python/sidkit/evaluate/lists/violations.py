@@ -1,15 +1,20 @@
 """Violations of rules in lists."""
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, checked
 from sidkit.data import Sequences
+from sidkit.evaluate.lists.arguments import ItemLists, ItemMask, check_catalogue
 
 __all__ = ["cap_violations", "share_violations"]
 
 
+@checked
 def cap_violations(
-    items: npt.NDArray[np.integer], attribute: Sequences, at_most: int
+    items: ItemLists, attribute: Sequences, at_most: Annotated[int, Bounds(ge=0)]
 ) -> npt.NDArray[np.float64]:
     """Count the items of each list beyond a maximum number per value of an attribute.
 
@@ -25,6 +30,7 @@ def cap_violations(
     Returns:
         float64 (m,); 0 for a list that keeps the rule.
     """
+    check_catalogue(items, len(attribute))
     there = items >= 0
     each = attribute.take(items[there].astype(np.int64))
     row = np.repeat(np.broadcast_to(np.arange(len(items))[:, None], items.shape)[there], each.lengths)
@@ -36,8 +42,9 @@ def cap_violations(
     return found
 
 
+@checked
 def share_violations(
-    items: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], least: int
+    items: ItemLists, mask: ItemMask, least: Annotated[int, Bounds(ge=0)]
 ) -> npt.NDArray[np.float64]:
     """Count the items of a group that each list lacks.
 
@@ -53,6 +60,7 @@ def share_violations(
     Returns:
         float64 (m,); 0 for a list that keeps the rule.
     """
+    check_catalogue(items, len(mask))
     members = ((items >= 0) & mask[items]).sum(axis=1)
     found: npt.NDArray[np.float64] = np.maximum(least - members, 0).astype(np.float64)
     return found

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Count, checked
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.recommenders.base import Recommender
@@ -15,6 +16,7 @@ from sidkit.recommenders.training_data import TrainingData
 __all__ = ["Popularity"]
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class Popularity(Recommender):
     """Items ranked by their number of training events; of equally popular items, the first of the catalogue.
@@ -32,5 +34,5 @@ class Popularity(Recommender):
         counts = self.item_counts_.astype(np.float32)
         return np.broadcast_to(counts, (len(histories), len(counts)))
 
-    def _rank_by_popularity(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_by_popularity(self, histories: Sequences, k: Count, query: Query) -> Ranked:
         return top_k(self._scores(histories), k, query.exclude, query.allow)

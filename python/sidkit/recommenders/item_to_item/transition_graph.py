@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from sidkit._arguments import checked
 from sidkit._settings import Count, NonNegative, Width
 from sidkit.data import Sequences
 from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
@@ -19,6 +20,7 @@ __all__ = ["TransitionGraph"]
 _CONTENT_ROWS = 1024
 
 
+@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class TransitionGraph(ItemToItem):
     """Item-to-item transitions with content similarity (after arXiv 2605.07125), without training.
@@ -91,7 +93,7 @@ class TransitionGraph(ItemToItem):
             graph = graph + self.content * self._content_edges(np.asarray(data.item_vectors, np.float32))
         return graph
 
-    def _transitions(self, histories: Sequences, n_items: int) -> Sparse:
+    def _transitions(self, histories: Sequences, n_items: Count) -> Sparse:
         """Return normalized direct edges, float64 (N, N)."""
         items = histories.values
         user = np.repeat(np.arange(len(histories)), histories.lengths)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sidkit._arguments import checked
 from sidkit._files import write_text
 from sidkit.errors import ConfigError, SidkitError
 from sidkit.evaluate import Comparison, Metrics, Result, compare
@@ -37,6 +38,7 @@ class _Entry:
         return self.metrics.find(self.model, metric)
 
 
+@checked
 def write_comparison(runs: Sequence[str | os.PathLike[str] | RunData], path: str | os.PathLike[str]) -> Path:
     """Write a page that compares runs; the first run is the baseline.
 
@@ -56,6 +58,7 @@ def write_comparison(runs: Sequence[str | os.PathLike[str] | RunData], path: str
     return Path(path)
 
 
+@checked
 def comparison_page(runs: Sequence[RunData]) -> str:
     """Return the comparison page as HTML, see `write_comparison`."""
     if len(runs) < 2:

@@ -4,6 +4,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from sidkit._arguments import checked
 from sidkit._core import __version__
 from sidkit._files import write_text
 from sidkit.data import Dataset
@@ -28,6 +29,7 @@ __all__ = ["document", "page", "write_page"]
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
+@checked
 def write_page(
     run: str | os.PathLike[str] | RunData,
     path: str | os.PathLike[str] | None = None,
@@ -54,6 +56,7 @@ def write_page(
     return target
 
 
+@checked
 def page(run: RunData) -> str:
     """Return the page of a run as HTML. Equal runs give equal pages."""
     sections = {

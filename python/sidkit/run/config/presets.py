@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from sidkit._arguments import Bounds, Count, checked
 from sidkit._registry import nearest
 from sidkit.errors import ConfigError
 
@@ -86,7 +87,13 @@ class SidShape(NamedTuple):
         )
 
 
-def sid_shape(items: int, *, least_levels: int = 2, codebook_size: int | None = None) -> SidShape:
+@checked
+def sid_shape(
+    items: Count,
+    *,
+    least_levels: Annotated[int, Bounds(ge=1, le=128)] = 2,
+    codebook_size: Annotated[int, Bounds(ge=2, le=65536)] | None = None,
+) -> SidShape:
     """Choose levels and codebook size of Semantic IDs from the size of the catalogue.
 
     A codebook is the largest power of two from 16 to 256 with at least 24 items per codeword, so that a
@@ -105,12 +112,13 @@ def sid_shape(items: int, *, least_levels: int = 2, codebook_size: int | None = 
         )
         codebook_size = min(max(2**power, _SMALLEST_CODEBOOK), _LARGEST_CODEBOOK)
     levels = least_levels
-    while codebook_size**levels < _CODES_PER_ITEM * items:
+    while levels < 128 and codebook_size**levels < _CODES_PER_ITEM * items:
         levels += 1
     return SidShape(levels, codebook_size)
 
 
-def preset(name: str, items: int | None = None) -> dict[str, Any]:
+@checked
+def preset(name: str, items: Count | None = None) -> dict[str, Any]:
     """Return the settings of a preset as nested tables.
 
     Args:

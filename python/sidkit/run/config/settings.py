@@ -9,6 +9,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from sidkit._arguments import Count, checked
 from sidkit._files import write_text
 from sidkit._settings_errors import problems_of
 from sidkit.errors import ConfigError
@@ -34,11 +35,12 @@ __all__ = [
 Tables = dict[str, Any]
 
 
+@checked
 def build_config(
     *layers: Mapping[str, Any],
     preset: str | None = None,
     assignments: Iterable[str] = (),
-    items: int | None = None,
+    items: Count | None = None,
 ) -> RunConfig:
     """Merge tables over a preset and assignments over the tables, and check the result.
 
@@ -81,6 +83,7 @@ def _change_method(tables: Tables, layer: Mapping[str, Any]) -> None:
             del present[key]
 
 
+@checked
 def parse_assignment(text: str) -> Tables:
     """Turn `section.key=value` into nested tables; the value is TOML, or else the text itself.
 
@@ -99,6 +102,7 @@ def parse_assignment(text: str) -> Tables:
     return tables
 
 
+@checked
 def read_tables(path: str | os.PathLike[str]) -> Tables:
     """Read a TOML file without checking its keys.
 
@@ -114,6 +118,7 @@ def read_tables(path: str | os.PathLike[str]) -> Tables:
         raise ConfigError(f"`{file}` is not TOML: {error}") from error
 
 
+@checked
 def read_config(path: str | os.PathLike[str]) -> RunConfig:
     """Read and check a `run.toml`; keys that it leaves out have their defaults.
 
@@ -123,6 +128,7 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
     return _checked(read_tables(path), where=f"`{Path(path)}`")
 
 
+@checked
 def write_config(config: RunConfig, path: str | os.PathLike[str]) -> None:
     """Write every setting, defaults included; a setting without a value (None) is left out."""
     tables = config.model_dump(mode="json", exclude_none=True)
@@ -131,6 +137,7 @@ def write_config(config: RunConfig, path: str | os.PathLike[str]) -> None:
     write_text(path, tomli_w.dumps(tables))
 
 
+@checked
 def flatten(settings: BaseModel | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings as `{"section.key": value}`."""
     tables = settings.model_dump(mode="json") if isinstance(settings, BaseModel) else settings
@@ -143,6 +150,7 @@ def flatten(settings: BaseModel | Mapping[str, Any], prefix: str = "") -> dict[s
     return flat
 
 
+@checked
 def differences(before: RunConfig, after: RunConfig) -> list[str]:
     """List the settings in which two configurations differ, as `key: before -> after`."""
     old, new = flatten(before), flatten(after)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from sidkit._files import atomic_path, sha256_of
+from sidkit._files import UNSEALED, atomic_path, seal, sha256_of
 from sidkit.data import DATASETS
 
 __all__ = [
@@ -41,7 +41,8 @@ def model_path(name: str) -> str:
 def save_vectors(path: Path, vectors: npt.NDArray[np.float32]) -> None:
     """Write vectors, whole or not at all."""
     with atomic_path(path) as temporary:
-        save_file({"embeddings": vectors}, temporary)
+        save_file({"embeddings": vectors}, temporary, UNSEALED)
+        seal(temporary)
 
 
 def source_files(source: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit._core import learn_pieces
 from sidkit._params import Parameters
 from sidkit.data import Sequences
@@ -23,6 +24,7 @@ _MOST_TOKENS = 1 << 31
 Tokens = npt.NDArray[np.int32]
 
 
+@checked
 class ActionPiece(Parameters):
     """Tokenizer of histories: the tokens of an item depend on its neighbours (Hou et al., ICML 2025).
 

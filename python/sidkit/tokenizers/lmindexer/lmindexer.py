@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from sidkit._arguments import checked
 from sidkit._core import Codebooks
 from sidkit._extras import require
 from sidkit._progress import Progress
@@ -37,6 +38,7 @@ __all__ = ["LMIndexer"]
 _BLOCK = 4096
 
 
+@checked
 class LMIndexer(ResidualCodes):
     """Tokenizer whose codes predict the words of an item's text.
 
@@ -286,7 +288,7 @@ class LMIndexer(ResidualCodes):
             | self.terms_.state()
         )
 
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         latent_dim = min(self.latent_dim, dim)
         self.terms_ = Terms.restore(state)
         self.standardizer_ = Standardizer.restore(state, dim)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from sidkit._files import atomic_path
+from sidkit._files import UNSEALED, atomic_path, check_seal, seal
 from sidkit.errors import FormatError
 
 __all__ = [
@@ -103,9 +103,9 @@ def write_arrays(
     """Write arrays and, under `name` in the metadata, a description with JSON types."""
     text = json.dumps({"version": _VERSION, **described})
     with atomic_path(path) as temporary:
-        save_file(
-            {key: np.ascontiguousarray(array) for key, array in arrays.items()}, temporary, {name: text}
-        )
+        contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+        save_file(contiguous, temporary, {name: text, **UNSEALED})
+        seal(temporary)
 
 
 def read_arrays(
@@ -122,13 +122,17 @@ def read_arrays(
         raise FormatError(
             f"{path} is damaged: expected a complete safetensors file, got: {error}. Save it again."
         ) from error
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    text = header.get("__metadata__", {}).get(name)
+    check_seal(path)
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        text = header.get("__metadata__", {}).get(name)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise FormatError(f"{path} is damaged: expected a JSON header, got: {error}.") from error
     if text is None:
         raise FormatError(f"{path} is a foreign safetensors file: expected `{name}` in its metadata.")
     try:
         described = json.loads(text)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise FormatError(f"{path} is damaged: expected JSON in its metadata, got: {error}.") from error
     version = described.get("version") if isinstance(described, dict) else None
     if type(version) is not int or version != _VERSION:

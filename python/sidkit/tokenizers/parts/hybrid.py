@@ -5,6 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit.errors import ConfigError, DataError
 from sidkit.tokenizers.parts.arrays import check_vectors
 from sidkit.tokenizers.parts.standardize import Standardizer
@@ -14,6 +15,7 @@ __all__ = ["collaborative_block", "hybrid_embeddings"]
 Vectors = npt.NDArray[np.float32]
 
 
+@checked
 def hybrid_embeddings(
     content: npt.ArrayLike, collaborative: npt.ArrayLike, *, weight: float = 0.5
 ) -> Vectors:
@@ -50,6 +52,7 @@ def hybrid_embeddings(
     return (combined * math.sqrt(combined.shape[1])).astype(np.float32)
 
 
+@checked
 def collaborative_block(collaborative: npt.ArrayLike) -> Vectors:
     """Scale collaborative embeddings, float32 (n, dim), to mean 0 and a total variance of `dim`.
 

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, Shape, checked
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["Coherence", "coherence_from_json", "coherence_json", "prefix_coherence"]
@@ -14,6 +16,7 @@ __all__ = ["Coherence", "coherence_from_json", "coherence_json", "prefix_coheren
 _COLUMNS = 64
 
 
+@checked
 @dataclass(frozen=True)
 class Coherence:
     """Coherence of the prefixes of one length.
@@ -33,7 +36,11 @@ class Coherence:
     cosine: float
 
 
-def prefix_coherence(vectors: npt.ArrayLike, codes: npt.ArrayLike) -> list[Coherence]:
+@checked
+def prefix_coherence(
+    vectors: Annotated[npt.ArrayLike, Shape("items", "dim")],
+    codes: Annotated[npt.NDArray[np.integer[Any]], Shape("items", "levels"), Bounds(ge=0)],
+) -> list[Coherence]:
     """Compute the mean pairwise cosine similarity under prefixes of each length (arXiv 2306.08121, table 1).
 
     The cosines within a group add up to the squared length of the sum of its unit vectors, so the time is

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, Seed, Shape, checked
 from sidkit.tokenizers.base import Tokenizer
 from sidkit.tokenizers.quality.coherence import Coherence, prefix_coherence
 from sidkit.tokenizers.quality.neighbours import NeighbourRecall, neighbour_recall
@@ -17,6 +18,7 @@ from sidkit.tokenizers.quality.report import QualityReport, quality_report
 __all__ = ["Inspection", "inspect_codes"]
 
 
+@checked
 @dataclass(frozen=True)
 class Inspection:
     """Result of `inspect_codes`.
@@ -46,13 +48,14 @@ class Inspection:
         }
 
 
+@checked
 def inspect_codes(
     tokenizer: Tokenizer,
-    vectors: npt.ArrayLike,
+    vectors: Annotated[npt.ArrayLike, Shape("items", "dim")],
     *,
-    codes: npt.ArrayLike | None = None,
+    codes: Annotated[npt.NDArray[np.integer[Any]], Shape("items", "levels"), Bounds(ge=0)] | None = None,
     categories: Sequence[Sequence[str]] | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Inspection:
     """Measure a fitted tokenizer: codebook usage, collisions, and similarity of items under prefixes.
 

@@ -1,10 +1,12 @@
 """Neighbour recall: nearest items by content that are also nearest by codes."""
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, Count, Seed, Shape, checked
 from sidkit.errors import ConfigError, DataError
 from sidkit.tokenizers.base import Tokenizer
 
@@ -13,6 +15,7 @@ __all__ = ["NeighbourRecall", "neighbour_recall"]
 _BLOCK = 64
 
 
+@checked
 @dataclass(frozen=True)
 class NeighbourRecall:
     """Neighbourhood recall in code space.
@@ -28,24 +31,25 @@ class NeighbourRecall:
         chance: recall of random codes.
     """
 
-    k: int
+    k: Count
     queries: int
     pool: int
-    seed: int
+    seed: Seed
     prefix: float
     recall: float
     chance: float
 
 
+@checked
 def neighbour_recall(
     tokenizer: Tokenizer,
-    vectors: npt.ArrayLike,
-    codes: npt.ArrayLike,
+    vectors: Annotated[npt.ArrayLike, Shape("items", "dim")],
+    codes: Annotated[npt.NDArray[np.integer[Any]], Shape("items", "levels"), Bounds(ge=0)],
     *,
-    k: int = 10,
+    k: Count = 10,
     queries: int = 1000,
     pool: int = 100_000,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> NeighbourRecall:
     """Measure how many nearest neighbours of an item are also nearest by codes.
 
@@ -127,7 +131,9 @@ def neighbour_recall(
     )
 
 
-def _nearest(unit: npt.NDArray[np.float32], queries: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:
+def _nearest(
+    unit: npt.NDArray[np.float32], queries: npt.NDArray[np.int64], k: Count
+) -> npt.NDArray[np.int64]:
     """The k nearest other rows of each query row, int64 (queries, k), on a tie the earlier one."""
     found = np.empty((len(queries), k), dtype=np.int64)
     for start in range(0, len(queries), _BLOCK):
@@ -142,7 +148,7 @@ def _nearest(unit: npt.NDArray[np.float32], queries: npt.NDArray[np.int64], k: i
     return found
 
 
-def _boundary(shared: npt.NDArray[np.int64], k: int) -> tuple[int, int, int]:
+def _boundary(shared: npt.NDArray[np.int64], k: Count) -> tuple[int, int, int]:
     """Shared prefix length at position k, number of items with a longer one, and number with that length."""
     counts = np.bincount(shared[shared >= 0])
     better = 0

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import Bounds, Count, Seed, Shape, check_argument, checked
 from sidkit.errors import DataError
 
 __all__ = ["Purity", "prefix_purity"]
 
 
+@checked
 @dataclass(frozen=True)
 class Purity:
     """Category purity under prefixes of one length.
@@ -29,15 +32,16 @@ class Purity:
     items: int
     purity: float
     chance: float
-    permutations: int
+    permutations: Count
 
 
+@checked
 def prefix_purity(
-    codes: npt.ArrayLike,
+    codes: Annotated[npt.NDArray[np.integer[Any]], Shape("items", "levels"), Bounds(ge=0)],
     categories: Sequence[Sequence[str]],
     *,
-    permutations: int | None = None,
-    seed: int = 0,
+    permutations: Count | None = None,
+    seed: Seed = 0,
 ) -> list[Purity]:
     """Measure the category purity under prefixes of each length.
 
@@ -64,7 +68,8 @@ def prefix_purity(
             f"codes and categories do not fit: expected integers (n, levels) and n lists, got {tokens.dtype} "
             f"{tokens.shape} and {len(categories)} lists."
         )
-    kept = np.array([row for row, labels in enumerate(categories) if labels], dtype=np.int64)
+    categories = [check_argument("categories", labels, Sequence[str]) for labels in categories]
+    kept = np.array([row for row, labels in enumerate(categories) if len(labels)], dtype=np.int64)
     if not len(kept):
         return []
     names: dict[str, int] = {}

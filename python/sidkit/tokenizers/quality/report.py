@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit.tokenizers.base import Tokenizer
 from sidkit.tokenizers.parts.standardize import varies
 from sidkit.tokenizers.quality.usage import (
@@ -22,6 +23,7 @@ __all__ = ["LevelQuality", "QualityReport", "quality_report"]
 _BLOCK = 4096
 
 
+@checked
 @dataclass(frozen=True)
 class LevelQuality:
     """Quality of one level of a tokenizer on the vectors of a report.
@@ -47,6 +49,7 @@ class LevelQuality:
     gini: float
 
 
+@checked
 @dataclass(frozen=True)
 class QualityReport:
     """Quality of the codes of a tokenizer on given vectors.
@@ -101,6 +104,7 @@ class QualityReport:
         return "\n".join(lines)
 
 
+@checked
 def quality_report(tokenizer: Tokenizer, x: npt.ArrayLike) -> QualityReport:
     """Measure a fitted tokenizer on vectors.
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sidkit._arguments import checked
 from sidkit._files import write_text
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["TokenizerFigures"]
 
 
+@checked
 @dataclass(frozen=True)
 class TokenizerFigures:
     """Figures by which tokenizers are compared.

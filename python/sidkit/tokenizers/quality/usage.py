@@ -1,11 +1,12 @@
 """Codebook usage: entropy, perplexity, Gini coefficient, unique rate, and the collapse warning."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
+from sidkit._warnings import warn
 from sidkit.errors import ConfigError
 
 __all__ = [
@@ -56,6 +57,7 @@ def unique_rate(codes: npt.NDArray[np.uint16]) -> float:
     return len(group_sizes(codes)) / max(1, len(codes))
 
 
+@checked
 def random_unique_rate(items: int, sizes: Sequence[int]) -> float:
     """Compute the expected number of distinct codes per item if codes are drawn uniformly at random.
 
@@ -90,13 +92,12 @@ def warn_of_collapse(counts_by_level: Sequence[npt.NDArray[np.int64]], name: str
     for level, counts in enumerate(counts_by_level):
         size, found = len(counts), perplexity(counts)
         if found < COLLAPSED * size:
-            warnings.warn(
+            warn(
                 f"level {level} of {name} has collapsed: expected a perplexity of at least "
                 f"{COLLAPSED * size:.1f}, got {found:.1f} with {np.count_nonzero(counts)} of {size} codes in "
                 "use. Look for repeated vectors, keep standardize=True, use a smaller codebook_size or fewer "
                 "levels, or a lower learning rate.",
                 CodebookCollapseWarning,
-                stacklevel=3,
             )
             return
 

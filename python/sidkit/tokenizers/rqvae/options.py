@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sidkit._settings import Fraction, NonNegative, Positive
+from sidkit._arguments import checked
+from sidkit._settings import Count, Fraction, NonNegative, Positive, Seed
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.training.collapse import OnCollapse
 
@@ -29,6 +30,7 @@ def _check_weight(name: str, value: float) -> None:
         raise ConfigError(f"`{name}` is invalid: expected a number >= 0, got {value!r}.")
 
 
+@checked
 @dataclass(frozen=True)
 class Gumbel:
     """Gumbel-softmax estimator: random mixtures of codewords that sharpen in training (Jang et al., 2017).
@@ -44,6 +46,7 @@ class Gumbel:
             raise ConfigError(f"`temperature` is invalid: expected a number > 0, got {self.temperature!r}.")
 
 
+@checked
 @dataclass(frozen=True)
 class EMA:
     """Codebook update by exponential moving averages (van den Oord et al., 2017, appendix A.1)."""
@@ -56,6 +59,7 @@ class EMA:
             raise ConfigError(f"`decay` is invalid: expected a number in [0, 1), got {self.decay!r}.")
 
 
+@checked
 @dataclass(frozen=True)
 class Sinkhorn:
     """Balanced codes within every training batch, by entropic optimal transport; `encode` ignores it."""
@@ -74,6 +78,7 @@ class Sinkhorn:
             )
 
 
+@checked
 @dataclass(frozen=True)
 class LETTER:
     """Auxiliary losses of LETTER (Wang et al., 2024): collaborative and diversity regularization.
@@ -91,6 +96,7 @@ class LETTER:
         _check_weight("diversity_weight", self.diversity_weight)
 
 
+@checked
 @dataclass(frozen=True)
 class CoST:
     """Auxiliary loss of CoST (Zhu et al., 2024): contrastive reconstruction."""
@@ -118,9 +124,9 @@ class AutoencoderSettings:
     codebook_sizes: tuple[int, ...]
     latent_dim: int
     hidden_dims: tuple[int, ...]
-    epochs: int
+    epochs: Count
     warmup_epochs: int
-    batch_size: int
+    batch_size: Count
     learning_rate: float
     weight_decay: float
     commitment: float
@@ -134,7 +140,7 @@ class AutoencoderSettings:
     revive_dead_codes: bool
     refit: bool
     on_collapse: OnCollapse
-    seed: int
+    seed: Seed
     threads: int | None
 
 

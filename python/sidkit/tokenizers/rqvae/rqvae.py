@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import checked
 from sidkit._core import Codebooks
 from sidkit._extras import require
 from sidkit._progress import Progress
@@ -42,6 +43,7 @@ from sidkit.tokenizers.training.collapse import ON_COLLAPSE, OnCollapse
 __all__ = ["RQVAE"]
 
 
+@checked
 class RQVAE(ResidualTokenizer):
     """RQ-VAE tokenizer: the tokenizer of TIGER (Rajput et al., 2023; RQ-VAE: Lee et al., 2022).
 
@@ -260,7 +262,7 @@ class RQVAE(ResidualTokenizer):
             | self.decoder_.state("decoder")
         )
 
-    def _restore(self, state: State, dim: int) -> None:
+    def _restore(self, state: State, dim: Count) -> None:
         widths = [self.whiten or dim, *self.hidden_dims, self.latent_dim]
         self.whitener_ = None if self.whiten is None else Whitener.restore(state, dim, self.whiten)
         self.standardizer_ = Standardizer.restore(state, dim)

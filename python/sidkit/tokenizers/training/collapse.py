@@ -1,6 +1,5 @@
 """Codebook-collapse check of trainings."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -8,6 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._warnings import warn
 from sidkit.tokenizers.quality.usage import (
     COLLAPSED,
     CodebookCollapseWarning,
@@ -106,11 +106,10 @@ class CollapseCheck:
         if action == "repair" and len(self.notes) == _REPAIRS:
             action, did = "warn", f"nothing was done after {_REPAIRS} repairs"
         self.notes.append(f"collapse in epoch {epoch}: {complaint}; {did}")
-        warnings.warn(
+        warn(
             f"{self.notes[-1]}. Look for repeated vectors, keep standardize=True, use a smaller "
             "codebook_size or a lower learning rate.",
             CodebookCollapseWarning,
-            stacklevel=2,
         )
         return None if action == "warn" else action
 

@@ -1,0 +1,109 @@
+"""Metadata of annotations, and the expectation that is made of one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sidkit.errors import ConfigError, DataError
+
+__all__ = ["FINITE", "Bounds", "Column", "Count", "Expectation", "Refused", "Seed", "Shape", "shown"]
+
+
+class Refused(Exception):
+    """A value that does not meet an expectation."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of a number, or of every value of an array.
+
+    Attributes:
+        ge: least value.
+        gt: value below the least.
+        le: largest value.
+        lt: value above the largest.
+    """
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    def __str__(self) -> str:
+        if self == FINITE:
+            return " without NaN and infinity"
+        if self.ge is not None and self.le is not None:
+            return f" in {self.ge}..{self.le}"
+        parts = {">=": self.ge, ">": self.gt, "<=": self.le, "<": self.lt}
+        given = [f"{sign} {value}" for sign, value in parts.items() if value is not None]
+        return " " + " and ".join(given) if given else ""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        limits = {name: value for name, value in vars(self).items() if value is not None}
+        return {**handler(source), **limits}
+
+    def admit(self, least: Any, most: Any) -> bool:
+        """Return whether values from `least` to `most` are within the bounds."""
+        return bool(
+            (self.ge is None or least >= self.ge)
+            and (self.gt is None or least > self.gt)
+            and (self.le is None or most <= self.le)
+            and (self.lt is None or most < self.lt)
+        )
+
+
+@dataclass(frozen=True, init=False)
+class Shape:
+    """Shape of an array: the name of each dimension, or its length.
+
+    Arrays of one call whose dimensions have one name must agree on its length.
+    """
+
+    dims: tuple[str | int, ...]
+
+    def __init__(self, *dims: str | int) -> None:
+        object.__setattr__(self, "dims", dims)
+
+    def __str__(self) -> str:
+        inside = ", ".join(str(each) for each in self.dims)
+        return f" of shape ({inside}{',' if len(self.dims) == 1 else ''})"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A check of one value.
+
+    Attributes:
+        text: what is expected, for messages.
+        convert: returns the value, or an equal one of the expected type; raises `Refused`.
+        error: exception of a refused value.
+        shape: expected shape of an array.
+    """
+
+    text: str
+    convert: Callable[[Any], Any]
+    error: type[ConfigError] | type[DataError] = ConfigError
+    shape: Shape | None = None
+
+
+def shown(value: Any) -> str:
+    """Describe a value in a message: its representation, or the type and shape of an array."""
+    if isinstance(value, np.ndarray):
+        kind = "a masked array" if isinstance(value, np.ma.MaskedArray) else "an array"
+        return f"{kind} of {value.dtype} and shape {value.shape}"
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"a {type(value).__name__} {text[:60]}…"
+
+
+Count = Annotated[int, Bounds(ge=1, le=2**31 - 1)]
+Seed = Annotated[int, Bounds(ge=0, le=2**32 - 1)]
+#: Metadata of arrays without NaN and infinity.
+FINITE = Bounds(ge=-1.7976931348623157e308, le=1.7976931348623157e308)
+#: One number per row.
+Column = Annotated[npt.ArrayLike, Shape("rows")]

@@ -1,0 +1,1 @@
+"""What the topics of the campaign have in common."""
