@@ -55,8 +55,10 @@ def test_valid_values_pass_unchanged(annotation, value):
     [
         (int, 1.0, ConfigError, "`value` is invalid: expected an integer, got 1.0."),
         (int, True, ConfigError, "expected an integer, got True"),
-        (int, 2**63, ConfigError, "expected an integer, got 9223372036854775808"),
-        (Count, 0, ConfigError, "expected an integer in 1..2147483647, got 0"),
+        (int, 2**63, ConfigError, "expected an integer <= 9223372036854775807, got 9223372036854775808"),
+        (Count, 0, ConfigError, "expected an integer >= 1, got 0"),
+        (Count | None, 2**31, ConfigError, "expected an integer <= 2147483647 or None, got 2147483648"),
+        (Sequence[Count], [0], ConfigError, "expected a sequence, each of them an integer >= 1, got [0]"),
         (float, float("nan"), ConfigError, "expected a finite number, got nan"),
         (float, 10**400, ConfigError, "expected a finite number, got a int 1000"),
         (bool, 1, ConfigError, "expected True or False, got 1"),

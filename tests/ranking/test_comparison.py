@@ -191,5 +191,5 @@ def test_bad_settings_are_refused(world):
     with pytest.raises(ConfigError, match="items without Semantic IDs"):
         compare(split, bare, representations=["random", "prefix"], settings=RankSettings(seeds=[0]))
     items = item_vectors("prefix", catalogue, known=np.ones(ITEMS, bool), settings=budget(50, 2))
-    with pytest.raises(ConfigError, match=r"`epochs` is invalid: expected an integer in 1\.\."):
+    with pytest.raises(ConfigError, match="`epochs` is invalid: expected an integer >= 1"):
         fit_ranker(RankModel(items, USERS, 2), split.train, split.validation, epochs=0)

@@ -69,10 +69,9 @@ _expectation = functools.cache(expectation_of)
 def _converted(name: str, value: Any, expectation: Expectation) -> Any:
     try:
         return expectation.convert(value)
-    except Refused:
-        raise expectation.error(
-            f"`{name}` is invalid: expected {expectation.text}, got {shown(value)}."
-        ) from None
+    except Refused as refused:
+        expected = str(refused) or expectation.text
+        raise expectation.error(f"`{name}` is invalid: expected {expected}, got {shown(value)}.") from None
 
 
 def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:

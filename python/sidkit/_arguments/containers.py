@@ -12,6 +12,14 @@ from sidkit.errors import DataError
 __all__ = ["fixed_tuple", "function", "instance", "iterable", "mapping", "protocol"]
 
 
+def _check(part: Expectation, value: Any) -> None:
+    """Check one value of a container, whose own expectation is the one to name."""
+    try:
+        part.convert(value)
+    except Refused:
+        raise Refused from None
+
+
 def instance(base: type) -> Expectation:
     """Expect an object of a class."""
 
@@ -42,9 +50,9 @@ def mapping(keys: Expectation | None, values: Expectation | None) -> Expectation
             raise Refused
         for key, each in value.items():
             if keys is not None:
-                keys.convert(key)
+                _check(keys, key)
             if values is not None:
-                values.convert(each)
+                _check(values, each)
         return value
 
     parts = [each.text if each is not None else "anything" for each in (keys, values)]
@@ -58,7 +66,7 @@ def fixed_tuple(parts: list[Expectation | None]) -> Expectation:
             raise Refused
         for each, part in zip(value, parts, strict=True):
             if part is not None:
-                part.convert(each)
+                _check(part, each)
         return value
 
     return Expectation(f"{len(parts)} values", convert)
@@ -85,13 +93,13 @@ def iterable(base: type, part: Expectation | None) -> Expectation:
             and value.dtype.kind in "iuf"
         ):
             for each in (value.min(), value.max()) if value.size else ():
-                part.convert(each)
+                _check(part, each)
         elif part is not None and type(value).__module__.startswith("polars"):
             for each in _samples(value):
-                part.convert(each)
+                _check(part, each)
         elif part is not None and isinstance(value, collections.abc.Collection):
             for each in value:
-                part.convert(each)
+                _check(part, each)
         return value
 
     noun = "a sequence" if needs_length else "an iterable"

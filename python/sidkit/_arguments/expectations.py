@@ -54,8 +54,9 @@ def _none(value: Any) -> None:
 
 def _integer(bounds: Bounds) -> Expectation:
     def convert(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, Integral) or not bounds.admit(value, value):
+        if not isinstance(value, Integral) or isinstance(value, bool):
             raise Refused
+        bounds.check(value, "an integer")
         return value
 
     return Expectation("an integer" if bounds is _INT64 else f"an integer{bounds}", convert)
@@ -69,8 +70,9 @@ def _number(bounds: Bounds) -> Expectation:
             finite = bool(np.isfinite(float(value)))
         except OverflowError:
             finite = False
-        if not finite or not bounds.admit(value, value):
+        if not finite:
             raise Refused
+        bounds.check(value, "a number")
         return value
 
     return Expectation(f"a finite number{bounds}", convert)
@@ -163,11 +165,15 @@ def _any_of(members: list[Expectation | None]) -> Expectation | None:
         return None
 
     def convert(value: Any) -> Any:
+        reasons = []
         for each in known:
             try:
                 return each.convert(value)
-            except Refused:
-                continue
+            except Refused as refused:
+                reasons.append(str(refused))
+        given = [reason for reason in reasons if reason]
+        if given and len(known) - (_NONE in known) == 1:
+            raise Refused(f"{given[0]} or None")
         raise Refused
 
     error = DataError if all(each.error is DataError for each in known if each is not _NONE) else ConfigError

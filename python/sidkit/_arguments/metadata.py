@@ -13,7 +13,10 @@ __all__ = ["FINITE", "Bounds", "Column", "Count", "Expectation", "Refused", "See
 
 
 class Refused(Exception):
-    """A value that does not meet an expectation."""
+    """A value that does not meet an expectation; what was expected, if that is known better than in general."""
+
+
+_LIMITS = (2**31 - 1, 2**32 - 1, 2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,25 @@ class Bounds:
     def __str__(self) -> str:
         if self == FINITE:
             return " without NaN and infinity"
-        if self.ge is not None and self.le is not None:
-            return f" in {self.ge}..{self.le}"
-        parts = {">=": self.ge, ">": self.gt, "<=": self.le, "<": self.lt}
+        most = self.le if self.le not in _LIMITS else None  # of a type of integers, which goes without saying
+        if self.ge is not None and most is not None:
+            return f" in {self.ge}..{most}"
+        parts = {">=": self.ge, ">": self.gt, "<=": most, "<": self.lt}
         given = [f"{sign} {value}" for sign, value in parts.items() if value is not None]
         return " " + " and ".join(given) if given else ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         limits = {name: value for name, value in vars(self).items() if value is not None}
         return {**handler(source), **limits}
+
+    def check(self, value: Any, noun: str) -> None:
+        """Raise `Refused`, with the bound that a number violates, if it is not within the bounds."""
+        if self.admit(value, value):
+            return
+        for sign, limit in {">=": self.ge, ">": self.gt, "<=": self.le, "<": self.lt}.items():
+            name = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}[sign]
+            if limit is not None and not Bounds(**{name: limit}).admit(value, value):
+                raise Refused(f"{noun} {sign} {limit}")
 
     def admit(self, least: Any, most: Any) -> bool:
         """Return whether values from `least` to `most` are within the bounds."""
