@@ -71,10 +71,10 @@ def formats(directory):
     ItemKNN().fit(split.train).save(directory / "item_knn")
     lists = Predictions(
         "m",
-        np.arange(3),
+        np.arange(3, dtype=np.int32),
         np.array([[1, 2]] * 3, np.int32),
         np.array([[0.5, 0.2]] * 3, np.float32),
-        np.array([1, 2, 3]),
+        np.array([1, 2, 3], np.int32),
     )
     lists.save(directory / "lists.parquet")
     TargetRanks.of([lists], 5).save(directory / "ranks.parquet")

@@ -274,7 +274,7 @@ class RecommenderContract:
         histories = self.histories(case)
         rows = [[case.world.ids.index(item) for item in history] for history in histories]
         expected = fitted.recommend(histories, k=4)
-        examples = EvaluationSet(np.arange(ITEMS), Sequences.from_rows(rows), np.zeros(ITEMS))
+        examples = EvaluationSet(np.arange(ITEMS), Sequences.from_rows(rows), np.zeros(ITEMS, int))
         frame = pl.DataFrame({"history": histories})
         forms = {
             "tuples": tuple(map(tuple, histories)),
@@ -332,7 +332,7 @@ class RecommenderContract:
 
     @pytest.mark.parametrize("k", [0, -1, 2.0, "5", None, True])
     def test_k_is_a_positive_integer(self, case, fitted, k):
-        message = f"`k` has the wrong value: expected an integer of at least 1, got {k!r}"
+        message = f"`k` is invalid: expected an integer >= 1, got {k!r}"
         with pytest.raises(ConfigError, match=message):
             fitted.recommend(case.world.walk(0, 2), k=k)
 
@@ -566,7 +566,7 @@ class RecommenderContract:
         np.testing.assert_allclose(back_scores[0, back[0].tolist().index(ids[1])], one_scores[0], rtol=1e-4)
         with pytest.raises(DataError, match="'new' is unknown"):
             fitted.similar_items(["new"])
-        with pytest.raises(ConfigError, match="`k` must be at least 1, got 0"):
+        with pytest.raises(ConfigError, match="`k` is invalid: expected an integer >= 1, got 0"):
             fitted.similar_items(ids[0], k=0)
 
     def test_scorings_are_an_argument(self, case, fitted):
@@ -607,7 +607,9 @@ class RecommenderContract:
     def test_evaluation_refuses_what_does_not_fit(self, case, fitted):
         from tests.worlds import small_world
 
-        with pytest.raises(DataError, match="must be an `EvaluationSet`"):
+        with pytest.raises(
+            DataError, match="`examples` is invalid: expected an EvaluationSet, got Histories"
+        ):
             fitted.evaluate(case.world.split.train)
         with pytest.raises(DataError, match="another catalogue"):
             fitted.evaluate(small_world(integers=True).split.test)

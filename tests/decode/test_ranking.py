@@ -87,7 +87,7 @@ def test_the_input_is_left_as_it_was():
 @pytest.mark.parametrize(
     ("scores", "k", "exclude", "error", "message"),
     [
-        ([[1.0]], 0, None, ConfigError, "`k` must be at least 1, got 0"),
+        ([[1.0]], 0, None, ConfigError, "`k` is invalid: expected an integer >= 1, got 0."),
         ([1.0], 1, None, DataError, "`scores` must be (m, n_items), got (1,)"),
         (
             [[0.0], [np.nan]],

@@ -129,7 +129,7 @@ def test_vectors_of_another_model_are_told(tiny_model, tmp_path):
 
 
 def test_settings_that_make_no_sense(tiny_model):
-    with pytest.raises(ConfigError, match="expected batch_size >= 1 and max_tokens >= 3, got batch_size=0"):
+    with pytest.raises(ConfigError, match="`batch_size` is invalid: expected an integer >= 1, got 0"):
         embed_texts(["a"], model=tiny_model, batch_size=0)
     with pytest.raises(ConfigError, match="got batch_size=64, max_tokens=2"):
         embed_texts(["a"], model=tiny_model, max_tokens=2)

@@ -64,5 +64,5 @@ def test_bad_input_is_refused():
     ]:
         with pytest.raises(DataError, match=message):
             log_loss(labels, scores)
-    with pytest.raises(DataError, match="labels and users must have the same length"):
+    with pytest.raises(DataError, match="`users` does not fit `labels`: expected length 2 of axis 0, got 1"):
         user_auc([0, 1], [0.1, 0.2], [1])

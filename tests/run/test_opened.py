@@ -118,7 +118,7 @@ def test_mistakes(finished, tmp_path):
     run = sidkit.open_run(finished)
     with pytest.raises(DataError, match="histories have the wrong form"):
         run.recommend("12")
-    with pytest.raises(ConfigError, match="expected an integer of at least 1, got 0"):
+    with pytest.raises(ConfigError, match="`k` is invalid: expected an integer >= 1, got 0"):
         run.recommend(["item-01"], k=0)
     with pytest.raises(DataError, match="99"):
         run.recommend_users(99)

@@ -204,7 +204,7 @@ def test_invalid_arguments(habit):
         habit.encode([4])
     with pytest.raises(DataError, match="expected integers, got float64"):
         habit.encode([1.5])
-    with pytest.raises(DataError, match="histories has the wrong type: expected Sequences, got list"):
+    with pytest.raises(DataError, match="`histories` is invalid: expected a Sequences, got"):
         habit.encode_all([[0, 1]])
     with pytest.raises(DataError, match="tokens are invalid: expected integers"):
         habit.expand([11])

@@ -40,7 +40,10 @@ def test_what_was_found_is_kept_as_json():
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(DataError, match="expected two-dimensional arrays with one row per item"):
+    with pytest.raises(
+        DataError,
+        match=r"does not fit `vectors`|of shape|expected two-dimensional arrays with one row per item",
+    ):
         prefix_coherence(np.eye(3), [[0], [1]])
     with pytest.raises(DataError, match="expected finite vectors of positive length"):
         prefix_coherence(np.zeros((1, 2)), [[0]])

@@ -100,7 +100,7 @@ def test_histories_without_a_signal():
         collaborative_embeddings(Sequences.from_rows([[0], [1]]), 3)
     with pytest.raises(DataError, match="expected item rows below 2, got 4"):
         collaborative_embeddings(Sequences.from_rows([[0, 4]]), 2)
-    with pytest.raises(DataError, match="histories has the wrong type: expected Sequences, got list"):
+    with pytest.raises(DataError, match="`histories` is invalid: expected a Sequences, got"):
         collaborative_embeddings([[0, 1]], 2)
 
 

@@ -74,5 +74,5 @@ def test_invalid_arguments():
         neighbour_recall(tokenizer, x[:1], [[0]])
     with pytest.raises(DataError, match="expected finite vectors of positive length"):
         neighbour_recall(tokenizer, np.zeros((4, 4), np.float32), [[0]] * 4)
-    with pytest.raises(ConfigError, match="k=0"):
+    with pytest.raises(ConfigError, match="`k` is invalid: expected an integer >= 1, got 0"):
         neighbour_recall(tokenizer, x, [[0]] * 4, k=0)

@@ -19,7 +19,7 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 
 def test_a_device_that_nobody_knows_is_refused():
-    with pytest.raises(ConfigError, match="`device` must be `auto`, `cpu` or `cuda`, got `tpu`"):
+    with pytest.raises(ConfigError, match="`device` is invalid: expected one of auto, cpu, cuda, got 'tpu'"):
         TrainSettings(device="tpu")
 
 

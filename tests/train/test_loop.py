@@ -257,7 +257,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, keep):
         ({"max_steps": 0}, "`max_steps` must be greater than 0, got 0"),
         ({"warmup_steps": -1}, "`warmup_steps` must be 0 or more, got -1"),
         ({"weight_averaging": 1.0}, "`weight_averaging` must be below 1, got 1.0"),
-        ({"precision": "f16"}, "`precision` must be `auto`, `f32` or `bf16`, got `f16`"),
+        ({"precision": "f16"}, "`precision` is invalid: expected one of auto, f32, bf16, got 'f16'"),
     ],
 )
 def test_settings_outside_their_range(change, message):

@@ -13,7 +13,7 @@ __all__ = ["FINITE", "Bounds", "Column", "Count", "Expectation", "Refused", "See
 
 
 class Refused(Exception):
-    """A value that does not meet an expectation; what was expected, if that is known better than in general."""
+    """A value that does not meet an expectation, with what was expected if that is known in detail."""
 
 
 _LIMITS = (2**31 - 1, 2**32 - 1, 2**63 - 1)

@@ -14,7 +14,6 @@ from sidkit.data.dataset import Dataset
 __all__ = ["Spread", "Statistics", "statistics"]
 
 
-@checked
 @dataclass(frozen=True)
 class Spread:
     """Minimum, median, mean and maximum of counts."""
@@ -25,7 +24,6 @@ class Spread:
     max: int
 
 
-@checked
 @dataclass(frozen=True)
 class Statistics:
     """Statistics of a dataset; `dataclasses.asdict` makes them JSON.

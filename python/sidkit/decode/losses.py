@@ -29,7 +29,7 @@ def level_losses(
     Returns:
         Natural-log losses, one per level: the mean over the examples. Their sum is the loss of an item.
     """
-    check_tokens(network, tokens)
+    check_tokens(network.sizes, tokens)
     check_arguments(examples.histories, len(tokens), k=1, batch_size=batch_size)
     check_item_rows("targets", examples.targets, len(tokens))
     tokens_of_items = torch.from_numpy(tokens.astype(np.int64))  # (items, L)

@@ -11,7 +11,6 @@ from sidkit._arguments import Count, Shape, checked
 from sidkit._core import ItemSet
 from sidkit.data import Sequences
 from sidkit.data.sequences import check_sequences
-from sidkit.decode.generative import GenerativeNetwork
 from sidkit.errors import ConfigError, DataError
 
 __all__ = [
@@ -117,13 +116,16 @@ def check_arguments(histories: Sequences, known: int, *, k: Count, batch_size: C
         )
 
 
-def check_tokens(network: GenerativeNetwork[Any], tokens: NDArray[np.uint16]) -> None:
+def check_tokens(sizes: Sequence[int], tokens: NDArray[np.uint16]) -> None:
     """Check that Semantic IDs have the tokens of a network.
+
+    Args:
+        sizes: number of tokens of each level of the network.
+        tokens: Semantic IDs, uint16 (items, L).
 
     Raises:
         DataError: if they have other levels, or a token is beyond its level.
     """
-    sizes = network.sizes
     if tokens.shape[1] != len(sizes) or (len(tokens) and (tokens.max(axis=0) >= np.asarray(sizes)).any()):
         raise DataError(
             f"`tokens` do not fit the network: expected {len(sizes)} levels of {tuple(sizes)} tokens, got "

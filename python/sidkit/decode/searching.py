@@ -70,7 +70,7 @@ def search_batches(
             f"the network generates tokens of sizes {network.sizes}, but the trie holds "
             f"{tuple(trie.layout.sizes)}. Use the Semantic IDs that the network was trained on."
         )
-    check_tokens(network, tokens)
+    check_tokens(network.sizes, tokens)
     if network.user_buckets and options.users is None:
         raise ConfigError("this model was trained with user tokens: pass `users`, one index per history")
     # A network with a vector per item knows the items of its training, even if the catalogue has grown.

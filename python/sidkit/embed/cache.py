@@ -77,7 +77,6 @@ def _read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
             arrays: dict[str, npt.NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FormatError(f"the cache file `{path}` cannot be read: {error}. {fix}") from error
-    check_seal(path)
     keys, vectors = arrays.get("keys"), arrays.get("vectors")
     if keys is None or vectors is None or keys.dtype != np.uint8 or vectors.dtype != np.float32:
         raise FormatError(
@@ -91,4 +90,8 @@ def _read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         )
     if not np.isfinite(vectors).all():
         raise FormatError(f"the cache file `{path}` is damaged: expected finite vectors. {fix}")
+    try:
+        check_seal(path)
+    except FormatError as error:
+        raise FormatError(f"{error} {fix}") from error
     return keys, vectors

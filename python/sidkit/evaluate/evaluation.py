@@ -39,7 +39,6 @@ _KINDS = {
 _SETTINGS = {True: "seen items excluded", False: "seen items included"}
 
 
-@checked
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     """Metrics of one model with 95 % bootstrap intervals and the protocol.
@@ -57,6 +56,7 @@ class Evaluation:
     metrics: Metrics
 
     @classmethod
+    @checked
     def of(
         cls,
         predictions: Sequence[Predictions],
@@ -111,6 +111,7 @@ class Evaluation:
         """Evaluation protocol of the metrics."""
         return self.metrics.protocol
 
+    @checked
     def result(self, metric: str, *, slice: str = "all", exclude_seen: bool | None = None) -> Result:
         """Return one metric with its interval.
 

@@ -80,7 +80,6 @@ def measure(
     ]
 
 
-@checked
 @dataclass(frozen=True)
 class Comparison:
     """The mean over users of one model's metric minus another's, for the same users and targets.
@@ -102,6 +101,7 @@ class Comparison:
     p: float
 
     @classmethod
+    @checked
     def of(
         cls,
         model: str,

@@ -58,7 +58,6 @@ class Result:
         }
 
 
-@checked
 @dataclass(frozen=True)
 class Metrics:
     """Contents of a `metrics.json`.
@@ -109,6 +108,7 @@ class Metrics:
         shown = [(f"{kind}@{k}", group) for group in ("warm", "cold") for kind in ("recall", "ndcg")]
         return [pair for pair in [*shown, (f"cold@{k}", "all")] if pair in measured]
 
+    @checked
     def find(
         self, model: str, metric: str, slice: str = "all", *, exclude_seen: bool | None = None
     ) -> Result | None:
@@ -122,6 +122,7 @@ class Metrics:
             return found.get(exclude_seen)
         return found.get(True, found.get(False))
 
+    @checked
     def under(self, exclude_seen: bool) -> Metrics:
         """Return the results of one `exclude_seen` setting.
 
@@ -139,6 +140,7 @@ class Metrics:
             results=[result for result in self.results if result.exclude_seen == exclude_seen],
         )
 
+    @checked
     def merged(self, other: Metrics) -> Metrics:
         """Combine two sets of results; where both measured a model and setting, those of `other` are kept.
 
@@ -160,6 +162,7 @@ class Metrics:
             training=self.training | other.training,
         )
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file atomically, one result per line.
 
@@ -187,6 +190,7 @@ class Metrics:
         write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> Metrics:
         """Read and validate a file that `save` wrote.
 

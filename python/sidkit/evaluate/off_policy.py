@@ -23,7 +23,6 @@ Float64 = npt.NDArray[np.float64]
 _NORMAL = 1.959963984540054  # 97.5 % quantile
 
 
-@checked
 @dataclass(frozen=True)
 class OffPolicyEstimate:
     """Estimated value of a policy.

@@ -64,7 +64,6 @@ class Range:
         return number and self.low <= cast("float", value) <= self.high
 
 
-@checked
 @dataclass(frozen=True)
 class Trial:
     """One set of settings and its result.

@@ -18,7 +18,6 @@ __all__ = ["Drift", "drift"]
 _MOST_CELLS = 2_000_000
 
 
-@checked
 @dataclass(frozen=True)
 class Drift:
     """Changes of the prefixes of one length.

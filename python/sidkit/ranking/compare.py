@@ -28,7 +28,6 @@ __all__ = ["Comparison", "Result", "compare"]
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
-@checked
 @dataclass(frozen=True)
 class Result:
     """The `value` of `metric` on the `events` test events of a slice, for one seed."""
@@ -41,7 +40,6 @@ class Result:
     events: int
 
 
-@checked
 @dataclass(frozen=True)
 class Comparison:
     """All figures of a comparison.
@@ -56,6 +54,7 @@ class Comparison:
     settings: dict[str, Any]
     parameters: dict[str, int] = field(default_factory=dict)
 
+    @checked
     def summary(self, against: str = "random") -> pl.DataFrame:
         """Average over the seeds, with 95 % intervals (Student's t) and paired differences.
 
@@ -81,6 +80,7 @@ class Comparison:
             difference_half_width=pl.col("apart").std() * wide,
         )
 
+    @checked
     def renamed(self, old: str, new: str) -> Comparison:
         """Return the same comparison with another name for one representation."""
         results = [
@@ -89,6 +89,7 @@ class Comparison:
         parameters = {new if name == old else name: count for name, count in self.parameters.items()}
         return replace(self, results=results, parameters=parameters)
 
+    @checked
     def combined(self, other: Comparison) -> Comparison:
         """Combine two comparisons on the same events and seeds; the settings are those of this one.
 
@@ -121,6 +122,7 @@ class Comparison:
         return json.dumps({**stored, "results": figures}).replace('{"representation"', '\n{"representation"')
 
     @classmethod
+    @checked
     def from_json(cls, text: str) -> Comparison:
         """Build a comparison from the output of `to_json`.
 

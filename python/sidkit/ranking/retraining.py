@@ -19,7 +19,6 @@ __all__ = ["Retraining"]
 STORED_PREFIXES = 64
 
 
-@checked
 @dataclass(frozen=True)
 class Retraining:
     """Drift and ranking quality for tokenizers fitted to different parts of one catalogue.
@@ -52,6 +51,7 @@ class Retraining:
         )
 
     @classmethod
+    @checked
     def from_json(cls, text: str) -> Retraining:
         """Build a result from the output of `to_json`.
 

@@ -15,7 +15,6 @@ from sidkit.ranking.compare import Comparison
 __all__ = ["Cell", "Sweep", "Swept"]
 
 
-@checked
 @dataclass(frozen=True)
 class Cell:
     """One shape of Semantic IDs.
@@ -36,7 +35,6 @@ class Cell:
         return f"{self.tokenizer}-{self.levels}x{self.codebook_size}"
 
 
-@checked
 @dataclass(frozen=True)
 class Swept:
     """A cell with its figures.
@@ -57,6 +55,7 @@ class Swept:
         return {"cell": asdict(self.cell), "distinct": self.distinct, "comparison": comparison}
 
     @classmethod
+    @checked
     def from_dict(cls, stored: dict[str, Any]) -> Swept:
         """Build a cell from the output of `as_dict`.
 
@@ -72,7 +71,6 @@ class Swept:
             ) from error
 
 
-@checked
 @dataclass(frozen=True)
 class Sweep:
     """Figures of all cells and of the baselines.
@@ -122,6 +120,7 @@ class Sweep:
         return json.dumps(stored).replace('{"cell"', '\n{"cell"')
 
     @classmethod
+    @checked
     def from_json(cls, text: str) -> Sweep:
         """Build a sweep from the output of `to_json`.
 

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor, nn
 
-from sidkit._arguments import checked
 from sidkit._settings import Count
 from sidkit.models import ActionPieceNetwork
 from sidkit.recommenders.neural import Plan
@@ -19,7 +18,6 @@ from sidkit.train.pieces import PieceBatches
 __all__ = ["ActionPieceTIGER"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class ActionPieceTIGER(TransformerOptions):
     """TIGER over merged tokens (ActionPiece, Hou et al., ICML 2025).

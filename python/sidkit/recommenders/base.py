@@ -35,7 +35,6 @@ _OF_ITEMS = ("item_counts_", "removed_")  # saved with the ids
 Self = TypeVar("Self", bound="Recommender")
 
 
-@checked
 class Recommender(ChangingCatalogue, Parameters, ABC):
     """Base class of all recommenders.
 
@@ -87,6 +86,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
             ConfigError: if they do.
         """
 
+    @checked
     def fit(
         self: Self,
         histories: Any,
@@ -120,6 +120,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         self.check_settings()
         return self.fit_rows(training_data(self, histories, sids, item_vectors, validation, callbacks))
 
+    @checked
     def fit_rows(self: Self, data: TrainingData) -> Self:
         """Learn from data whose items are rows of one catalogue; see `fit`."""
         self._forget()
@@ -130,6 +131,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         self.sids_ = data.sids
         return self
 
+    @checked
     def recommend(
         self,
         histories: Any,
@@ -189,6 +191,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         ids = index.ids(rows)
         return (ids[0], scores[0]) if parsed.single else (ids, scores)
 
+    @checked
     def similar_items(self, ids: Any, k: Count = 10) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Return the items whose learned vectors have the highest cosine similarity.
 
@@ -218,6 +221,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         found = self._index.ids(items)
         return (found[0], scores[0]) if single else (found, scores)
 
+    @checked
     def evaluate(
         self,
         examples: EvaluationSet,
@@ -289,6 +293,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         slices, counts = cold_slices(self.item_counts_[examples.targets]), self.item_counts_
         return Evaluation.of(predictions, protocol, ks=cutoffs, slices=slices, popularity=counts, lists=lists)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write the fitted recommender to a directory; every file is written whole or not at all.
 
@@ -306,6 +311,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
             self._save_state(files)
 
     @classmethod
+    @checked
     def load(cls: type[Self], path: str | Path) -> Self:
         """Read what `save` wrote.
 

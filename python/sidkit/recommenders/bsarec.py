@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import nn
 
-from sidkit._arguments import checked
 from sidkit._settings import Depth, Fraction, Width
 from sidkit.errors import ConfigError
 from sidkit.models import BSARecNetwork
@@ -15,7 +14,6 @@ from sidkit.recommenders.neural import ScoringRecommender, check_heads
 __all__ = ["BSARec"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class BSARec(ScoringRecommender):
     """Sequential recommendation with an attentive inductive bias (Shin et al., AAAI 2024, arXiv 2312.10325).

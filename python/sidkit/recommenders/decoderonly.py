@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from sidkit._arguments import checked
 from sidkit._settings import Depth, Fraction, NonNegative, Positive, Width
 from sidkit.errors import ConfigError
 from sidkit.models import DecoderOnlyNetwork
@@ -17,7 +16,6 @@ from sidkit.train.options import EpochOptions, TokenOptions
 __all__ = ["DecoderOnly"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class DecoderOnly(TokenOptions, EpochOptions, GenerativeRecommender):
     """A causal transformer over the tokens of a history, which generates those of the next item.

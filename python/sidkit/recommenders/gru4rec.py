@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from torch import nn
 
-from sidkit._arguments import checked
 from sidkit._settings import Depth, Fraction, Width
 from sidkit.models import GRU4RecNetwork
 from sidkit.recommenders.neural import ScoringRecommender
@@ -13,7 +12,6 @@ from sidkit.recommenders.neural import ScoringRecommender
 __all__ = ["GRU4Rec"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class GRU4Rec(ScoringRecommender):
     """Recurrent recommendation (Hidasi et al., ICLR 2016), with a softmax over the catalogue.

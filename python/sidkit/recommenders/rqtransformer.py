@@ -35,7 +35,6 @@ __all__ = ["RQTransformer"]
 _GRAPH = "graph"
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     """A network over items that generates the next Semantic ID from one vector.
@@ -190,6 +189,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
             return rank_by_scores(self.network_, histories, k, options=rank_options(query))
         return self.prior_.rank(self._log_probs, histories, k, query)
 
+    @checked
     def explain(self, history: Any, item_ids: Any) -> pl.DataFrame:
         """Show what the scores of items after a history consist of.
 

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from sidkit._arguments import checked
 from sidkit._settings import Depth, Fraction, NonNegative, Positive, Width
 from sidkit.models import SASRecNetwork
 from sidkit.recommenders.neural import ScoringRecommender, check_heads
@@ -14,7 +13,6 @@ from sidkit.recommenders.neural import ScoringRecommender, check_heads
 __all__ = ["SASRec"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class SASRec(ScoringRecommender):
     """Self-attentive sequential recommendation (Kang and McAuley, ICDM 2018).

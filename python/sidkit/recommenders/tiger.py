@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from sidkit._arguments import checked
 from sidkit._settings import Count, Depth, Fraction, NonNegative, Width
 from sidkit.errors import ConfigError
 from sidkit.models import TIGERNetwork
@@ -53,7 +52,6 @@ class TransformerOptions(TokenOptions, GenerativeRecommender):
         return widths | layers | {"dropout": self.dropout, "max_items": self.max_items}
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class TIGER(TransformerOptions):
     """Generative retrieval with Semantic IDs (Rajput et al., NeurIPS 2023).

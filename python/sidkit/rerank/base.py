@@ -50,7 +50,6 @@ class ItemFeatures:
         return self.learned()
 
 
-@checked
 class Reranker(Parameters, ABC):
     """Base class of all re-rankers.
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import Count
 from sidkit._core import Codebooks, assign_codes
 from sidkit._progress import Progress
 from sidkit.errors import DataError, NotFittedError
@@ -18,7 +18,6 @@ __all__ = ["Atomic"]
 _MOST_ITEMS = 1 << 16
 
 
-@checked
 class Atomic(Tokenizer):
     """Control tokenizer with one code per item, as in models without Semantic IDs.
 

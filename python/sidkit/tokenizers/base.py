@@ -42,7 +42,6 @@ _BLOCK = 8192
 _Tokenizer = TypeVar("_Tokenizer", bound="Tokenizer")
 
 
-@checked
 class Tokenizer(Parameters, ABC):
     """Base class of tokenizers, which assign codes to vectors.
 
@@ -104,6 +103,7 @@ class Tokenizer(Parameters, ABC):
         """
         return ()
 
+    @checked
     def fit(
         self: _Tokenizer,
         x: npt.ArrayLike,
@@ -150,6 +150,7 @@ class Tokenizer(Parameters, ABC):
             warn_of_collapse(counts, type(self).__name__)
         return self
 
+    @checked
     def encode(self, x: npt.ArrayLike) -> Codes:
         """Return the codes of vectors.
 
@@ -174,14 +175,17 @@ class Tokenizer(Parameters, ABC):
             return codes
         return self._encode_blocks(check_shape(array, dim), silent)
 
+    @checked
     def transform(self, x: npt.ArrayLike) -> Codes:
         """Return `encode(x)`, under the name that scikit-learn pipelines use."""
         return self.encode(x)
 
+    @checked
     def fit_transform(self, x: npt.ArrayLike, y: None = None, **fit_params: Any) -> Codes:
         """Return `fit(x, **fit_params).encode(x)`."""
         return self.fit(x, **fit_params).encode(x)
 
+    @checked
     def decode(self, codes: npt.ArrayLike) -> Vectors:
         """Return the vectors that codes represent.
 
@@ -198,6 +202,7 @@ class Tokenizer(Parameters, ABC):
         dim = self.dim
         return self._decode(self._checked_codes(codes)).reshape(-1, dim)
 
+    @checked
     def alternatives(self, x: npt.ArrayLike, count: int = 64) -> Codes:
         """Return the nearest codes of vectors, nearest first, for the collision policy `reassign`.
 
@@ -218,6 +223,7 @@ class Tokenizer(Parameters, ABC):
             raise ConfigError(f"`count` is invalid: expected an integer >= 1, got {count}.")
         return self._alternatives(check_vectors(x, self.dim), count)
 
+    @checked
     def decoding_costs(
         self, x: npt.NDArray[np.floating]
     ) -> Callable[[npt.NDArray[np.int64], Codes], npt.NDArray[np.float64]]:
@@ -244,6 +250,7 @@ class Tokenizer(Parameters, ABC):
 
         return costs
 
+    @checked
     def semantic_ids(
         self,
         x: npt.ArrayLike,
@@ -297,6 +304,7 @@ class Tokenizer(Parameters, ABC):
             reassignment=reassignment,
         )
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to a safetensors file, atomically.
 
@@ -313,6 +321,7 @@ class Tokenizer(Parameters, ABC):
         write_tokenizer(path, described, self._state())
 
     @classmethod
+    @checked
     def load(cls: type[_Tokenizer], path: str | os.PathLike[str]) -> _Tokenizer:
         """Read a tokenizer of this class that `save` wrote; `load_tokenizer` reads any tokenizer.
 
@@ -328,6 +337,7 @@ class Tokenizer(Parameters, ABC):
             )
         return tokenizer
 
+    @checked
     def set_params(self: _Tokenizer, **params: Any) -> _Tokenizer:
         """Change parameters in place, as `Parameters.set_params`.
 

@@ -26,7 +26,6 @@ __all__ = ["CooccurrenceClusters"]
 _DENSE = 600
 
 
-@checked
 class CooccurrenceClusters(LookupTokenizer):
     """Tokenizer of collaborative signal alone: the collaborative indexing of P5-CID (Hua et al., 2023).
 
@@ -78,6 +77,7 @@ class CooccurrenceClusters(LookupTokenizer):
         """Training histories."""
         return ("histories",)
 
+    @checked
     def fit(
         self,
         x: npt.ArrayLike,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
 from sidkit._core import assign_codes
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Seed, Width
@@ -23,7 +22,6 @@ __all__ = ["HierarchicalKMeans"]
 Rows = npt.NDArray[np.int64]
 
 
-@checked
 class HierarchicalKMeans(Tokenizer):
     """Hierarchical k-means tokenizer: every cluster is split recursively, and an item's codes are its path.
 

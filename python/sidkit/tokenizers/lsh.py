@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
 from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.parts.additive import cheapest_codes
@@ -17,7 +16,6 @@ from sidkit.tokenizers.parts.fixed_rule import FixedRule
 __all__ = ["LSH"]
 
 
-@checked
 class LSH(FixedRule):
     """Control tokenizer by locality-sensitive hashing: signs of random projections (Charikar, 2002).
 

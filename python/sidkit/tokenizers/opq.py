@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from sidkit._arguments import checked
 from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.tokenizers.pq import PQ
 
 __all__ = ["OPQ"]
 
 
-@checked
 class OPQ(PQ):
     """Optimized product quantization (Ge et al., 2013): `PQ` with `rotation=True`.
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
 from sidkit._core import assign_codes
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Seed, Width
@@ -22,7 +21,6 @@ from sidkit.tokenizers.parts.standardize import Standardizer
 __all__ = ["PQ"]
 
 
-@checked
 class PQ(Tokenizer):
     """Product quantization tokenizer: k-means codes of each part of a vector (Jégou et al., 2011).
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sidkit._arguments import checked
 from sidkit._settings import Depth, Seed, Width
 from sidkit.tokenizers.parts.arrays import Codes, Vectors
 from sidkit.tokenizers.parts.checks import check_seed
@@ -15,7 +14,6 @@ from sidkit.tokenizers.parts.fixed_rule import FixedRule
 __all__ = ["RandomCodes"]
 
 
-@checked
 class RandomCodes(FixedRule):
     """Control tokenizer with random codes: equal vectors have equal codes, similar vectors do not.
 

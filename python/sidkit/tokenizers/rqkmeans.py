@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
 from sidkit._core import Codebooks
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Seed, Width
@@ -20,7 +19,6 @@ from sidkit.tokenizers.parts.standardize import Standardizer
 __all__ = ["RQKMeans"]
 
 
-@checked
 class RQKMeans(StandardizedResidual):
     """Residual k-means tokenizer, the default.
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
 from sidkit._core import Codebooks, assign_codes
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Positive, Seed, Width
@@ -24,7 +23,6 @@ _INIT_ITERATIONS = 2
 _MOMENTS = (0.9, 0.999)
 
 
-@checked
 class RVQ(StandardizedResidual):
     """Residual quantization tokenizer whose codewords minimize the squared error with Adam.
 

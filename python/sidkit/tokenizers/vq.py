@@ -1,6 +1,5 @@
 """VQ: vector quantization with one codebook."""
 
-from sidkit._arguments import checked
 from sidkit._settings import Count, Seed, Width
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.parts.kmeans import Init
@@ -9,7 +8,6 @@ from sidkit.tokenizers.rqkmeans import RQKMeans
 __all__ = ["VQ", "check_one_size"]
 
 
-@checked
 class VQ(RQKMeans):
     """k-means tokenizer with one code per item: its cluster (Linde, Buzo and Gray, 1980).
 

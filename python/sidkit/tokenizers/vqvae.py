@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from sidkit._arguments import checked
 from sidkit._settings import Count, NonNegative, Positive, Seed, Width
 from sidkit.tokenizers.rqvae.options import EMA, Distance, Gumbel, Sinkhorn
 from sidkit.tokenizers.rqvae.rqvae import RQVAE
@@ -13,7 +12,6 @@ from sidkit.tokenizers.vq import check_one_size
 __all__ = ["VQVAE"]
 
 
-@checked
 class VQVAE(RQVAE):
     """Autoencoder tokenizer with one code per item (van den Oord et al., 2017): `RQVAE` with one level.
 

@@ -21,7 +21,6 @@ from sidkit.tokenizers.parts.word_bags import read_lines, written_lines
 __all__ = ["WordTokenizer"]
 
 
-@checked
 class WordTokenizer(LookupTokenizer):
     """Tokenizer whose codes are words: each item has a phrase from its own text.
 
@@ -78,6 +77,7 @@ class WordTokenizer(LookupTokenizer):
         """Item texts."""
         return ("texts",)
 
+    @checked
     def fit(
         self,
         x: npt.ArrayLike,
@@ -127,6 +127,7 @@ class WordTokenizer(LookupTokenizer):
         if progress is not None:
             progress(1, 1, words=float(len(words)))
 
+    @checked
     def phrases(self, codes: npt.ArrayLike) -> list[str]:
         """Return the words that codes, integers (n, levels), represent, separated by spaces.
 

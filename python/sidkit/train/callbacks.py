@@ -13,7 +13,6 @@ __all__ = ["ProgressBar", "TrainProgress"]
 _LOG = logging.getLogger("sidkit")
 
 
-@checked
 @dataclass(frozen=True)
 class TrainProgress:
     """State of a training after a step.

@@ -12,7 +12,6 @@ from sidkit.errors import FormatError
 __all__ = ["History"]
 
 
-@checked
 @dataclass
 class History:
     """Course of one training.
@@ -66,11 +65,13 @@ class History:
         """Return plain values, for JSON."""
         return asdict(self)
 
+    @checked
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
         write_text(path, json.dumps(self.as_dict(), indent=1) + "\n")
 
     @classmethod
+    @checked
     def load(cls, path: Path) -> "History":
         """Read what `save` wrote.
 

@@ -85,7 +85,7 @@ _MAKERS = [
         np.array(["2020-01-01"], "M8[s]"),
         np.ma.masked_array([1, 2, 3], [0, 1, 0]),
         np.ma.masked_array(np.ones((4, 2), np.float32), mask=True),
-        np.matrix([[1, 2], [3, 4]]),
+        np.array([[1, 2], [3, 4]])[::-1, ::-1],
         np.zeros((3, 0), np.float32),
         np.array([2**64 - 1], np.uint64),
         np.full((4, 8), np.nan, np.float32),

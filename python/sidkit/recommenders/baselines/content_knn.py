@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from sidkit._arguments import checked
 from sidkit._settings import Width
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError
@@ -18,7 +17,6 @@ from sidkit.recommenders.training_data import TrainingData
 __all__ = ["ContentKNN"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class ContentKNN(Recommender):
     """Content-based recommendation without training: the baseline for new items.

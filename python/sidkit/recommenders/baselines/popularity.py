@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import Count
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.recommenders.base import Recommender
@@ -16,7 +16,6 @@ from sidkit.recommenders.training_data import TrainingData
 __all__ = ["Popularity"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class Popularity(Recommender):
     """Items ranked by their number of training events; of equally popular items, the first of the catalogue.

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from sidkit._arguments import checked
 from sidkit._settings import Count, NonNegative, Width
 from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
 from sidkit.recommenders.training_data import TrainingData
@@ -14,7 +13,6 @@ from sidkit.recommenders.training_data import TrainingData
 __all__ = ["ItemKNN"]
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class ItemKNN(ItemToItem):
     """Item-based collaborative filtering (Sarwar et al., WWW 2001), without training.

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from sidkit._arguments import checked
 from sidkit._settings import Count, NonNegative, Width
 from sidkit.data import Sequences
 from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
@@ -20,7 +19,6 @@ __all__ = ["TransitionGraph"]
 _CONTENT_ROWS = 1024
 
 
-@checked
 @dataclass(kw_only=True, eq=False, repr=False)
 class TransitionGraph(ItemToItem):
     """Item-to-item transitions with content similarity (after arXiv 2605.07125), without training.

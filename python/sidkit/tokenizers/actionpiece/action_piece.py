@@ -24,7 +24,6 @@ _MOST_TOKENS = 1 << 31
 Tokens = npt.NDArray[np.int32]
 
 
-@checked
 class ActionPiece(Parameters):
     """Tokenizer of histories: the tokens of an item depend on its neighbours (Hou et al., ICML 2025).
 
@@ -73,6 +72,7 @@ class ActionPiece(Parameters):
         """Number of tokens."""
         return len(self.vocabulary_)
 
+    @checked
     def fit(
         self, histories: Sequences, features: npt.ArrayLike, feature_sizes: Sequence[int] | None = None
     ) -> "ActionPiece":
@@ -113,6 +113,7 @@ class ActionPiece(Parameters):
         self.features_, self.vocabulary_ = tokens, MergedVocabulary(sizes, merges)
         return self
 
+    @checked
     def encode(self, history: npt.ArrayLike, rng: np.random.Generator | None = None) -> Tokens:
         """Return the tokens, int32 (n,), of one history of item rows (m,), oldest first.
 
@@ -126,6 +127,7 @@ class ActionPiece(Parameters):
         """
         return self.encode_all(Sequences.from_rows([np.asarray(history).tolist()]), rng).values
 
+    @checked
     def encode_all(self, histories: Sequences, rng: np.random.Generator | None = None) -> Sequences:
         """Return the tokens of many histories, one row each; see `encode`.
 
@@ -140,6 +142,7 @@ class ActionPiece(Parameters):
             seeds = rng.integers(1 << 64, size=len(histories), dtype=np.uint64)
         return self.vocabulary_.segment(actions, histories.offsets, seeds)
 
+    @checked
     def ensemble(self, history: npt.ArrayLike, count: int, rng: np.random.Generator) -> list[Tokens]:
         """Return several encodings of one history, int32 (n,) each, over which a model averages scores.
 
@@ -151,6 +154,7 @@ class ActionPiece(Parameters):
             raise ConfigError(f"`count` is invalid: expected an integer >= 1, got {count}.")
         return [self.encode(history, rng) for _ in range(count)]
 
+    @checked
     def expand(self, tokens: npt.ArrayLike) -> Tokens:
         """Return the single features, int32 (n,), of tokens, integers (m,), in their order.
 
@@ -161,6 +165,7 @@ class ActionPiece(Parameters):
         self._check_fitted()
         return self.vocabulary_.expand(tokens)
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to a safetensors file, atomically.
 
@@ -177,6 +182,7 @@ class ActionPiece(Parameters):
         write_arrays(path, _NAME, described, {"features": self.features_, "merges": self.merges_})
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> "ActionPiece":
         """Read what `save` wrote. Nothing is unpickled.
 

@@ -38,7 +38,6 @@ __all__ = ["LMIndexer"]
 _BLOCK = 4096
 
 
-@checked
 class LMIndexer(ResidualCodes):
     """Tokenizer whose codes predict the words of an item's text.
 
@@ -155,6 +154,7 @@ class LMIndexer(ResidualCodes):
         """Item texts."""
         return ("texts",)
 
+    @checked
     def fit(
         self,
         x: npt.ArrayLike,
@@ -212,6 +212,7 @@ class LMIndexer(ResidualCodes):
         self._codebooks = Codebooks(learned.codebooks)
         self._means = additive_codewords(z, self._encode(x), self.codebook_sizes)
 
+    @checked
     def words(self, codes: npt.ArrayLike, count: int = 5) -> list[list[str]]:
         """Predict the most likely words and word pairs for each row of codes.
 
@@ -231,6 +232,7 @@ class LMIndexer(ResidualCodes):
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return [[self.terms_.names[term] for term in row] for row in best.tolist()]
 
+    @checked
     def word_loss(self, codes: npt.ArrayLike, texts: Sequence[str]) -> float:
         """Compute the mean cross-entropy, in nats, of the words of texts as predicted from codes.
 

@@ -1,7 +1,7 @@
 """Checks of constructor parameters."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from sidkit.errors import ConfigError
@@ -39,7 +39,7 @@ def check_positive(estimator: object, *names: str) -> None:
     """Raise ConfigError unless these attributes are numbers above 0."""
     for name in names:
         value = getattr(estimator, name)
-        if not value > 0:
+        if not _is_number(value) or not value > 0:
             raise ConfigError(f"`{name}` is invalid: expected a number > 0, got {value!r}.")
 
 
@@ -47,13 +47,13 @@ def check_non_negative(estimator: object, *names: str) -> None:
     """Raise ConfigError unless these attributes are numbers of at least 0."""
     for name in names:
         value = getattr(estimator, name)
-        if not value >= 0:
+        if not _is_number(value) or not value >= 0:
             raise ConfigError(f"`{name}` is invalid: expected a number >= 0, got {value!r}.")
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Raise ConfigError unless `value` is one of the choices."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ConfigError(f"`{name}` is invalid: expected one of {', '.join(choices)}, got {value!r}.")
 
 
@@ -95,6 +95,10 @@ def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, .
             f"`codebook_size` is invalid: expected integers in 1..{_MOST_CODES}, got {codebook_size!r}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _is_integer(value: object) -> bool:

@@ -16,7 +16,6 @@ __all__ = ["Coherence", "coherence_from_json", "coherence_json", "prefix_coheren
 _COLUMNS = 64
 
 
-@checked
 @dataclass(frozen=True)
 class Coherence:
     """Coherence of the prefixes of one length.

@@ -18,7 +18,6 @@ from sidkit.tokenizers.quality.report import QualityReport, quality_report
 __all__ = ["Inspection", "inspect_codes"]
 
 
-@checked
 @dataclass(frozen=True)
 class Inspection:
     """Result of `inspect_codes`.

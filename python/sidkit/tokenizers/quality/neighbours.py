@@ -15,7 +15,6 @@ __all__ = ["NeighbourRecall", "neighbour_recall"]
 _BLOCK = 64
 
 
-@checked
 @dataclass(frozen=True)
 class NeighbourRecall:
     """Neighbourhood recall in code space.

@@ -13,7 +13,6 @@ from sidkit.errors import DataError
 __all__ = ["Purity", "prefix_purity"]
 
 
-@checked
 @dataclass(frozen=True)
 class Purity:
     """Category purity under prefixes of one length.

@@ -23,7 +23,6 @@ __all__ = ["LevelQuality", "QualityReport", "quality_report"]
 _BLOCK = 4096
 
 
-@checked
 @dataclass(frozen=True)
 class LevelQuality:
     """Quality of one level of a tokenizer on the vectors of a report.
@@ -49,7 +48,6 @@ class LevelQuality:
     gini: float
 
 
-@checked
 @dataclass(frozen=True)
 class QualityReport:
     """Quality of the codes of a tokenizer on given vectors.

@@ -15,7 +15,6 @@ from sidkit.errors import DataError, FormatError
 __all__ = ["TokenizerFigures"]
 
 
-@checked
 @dataclass(frozen=True)
 class TokenizerFigures:
     """Figures by which tokenizers are compared.
@@ -56,11 +55,13 @@ class TokenizerFigures:
     neighbours_by_prefix: float
     notes: Sequence[str] = ()
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `tokenizer.json`, atomically."""
         write_text(Path(path), json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n")
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> "TokenizerFigures":
         """Read a `tokenizer.json`.
 

@@ -43,7 +43,6 @@ from sidkit.tokenizers.training.collapse import ON_COLLAPSE, OnCollapse
 __all__ = ["RQVAE"]
 
 
-@checked
 class RQVAE(ResidualTokenizer):
     """RQ-VAE tokenizer: the tokenizer of TIGER (Rajput et al., 2023; RQ-VAE: Lee et al., 2022).
 
@@ -162,6 +161,7 @@ class RQVAE(ResidualTokenizer):
         """Collaborative embeddings, if the auxiliary losses are those of LETTER."""
         return ("collaborative_embeddings",) if isinstance(self._auxiliary(), LETTER) else ()
 
+    @checked
     def fit(
         self,
         x: npt.ArrayLike,
