@@ -4,7 +4,7 @@ import pytest
 
 import sidkit
 from sidkit.data import Catalogue, Dataset
-from sidkit.errors import DataError
+from sidkit.errors import ConfigError, DataError
 
 TABLE = {
     "item_id": ["a", "b", "c", "d"],
@@ -85,7 +85,6 @@ def test_a_large_catalogue():
         ('brand = "X"', r"got `X`\. Write text in single quotes"),
         ("price <", "not an SQL expression: expected text such as .* got `price <`"),
         ("price", "wrong type: expected true or false for every item, got Float64"),
-        (True, "`condition` is invalid: expected an Expr or valid text, got True"),
         (pl.col("price") < "a", "cannot be evaluated: cannot compare string with numeric type"),
         (pl.col("price").head(2) > 1, "cannot be evaluated"),
         ("price < 3; DROP TABLE x", "not an SQL expression"),
@@ -94,6 +93,11 @@ def test_a_large_catalogue():
 def test_invalid_conditions(condition, message):
     with pytest.raises(DataError, match=message):
         CATALOGUE.where(condition)
+
+
+def test_a_condition_of_another_type():
+    with pytest.raises(ConfigError, match="`condition` is invalid: expected an Expr or valid text, got True"):
+        CATALOGUE.where(True)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_refused(case):
 
 
 def test_a_device_that_is_not_there():
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ConfigError, match="`device` is invalid: expected a device such as cpu"):
         build([4, 4], [[1, 2]]).to_torch("no such device")
 
 

@@ -231,5 +231,5 @@ def test_the_core_checks_its_arguments():
 
 def test_parameters_as_in_scikit_learn(habit):
     assert repr(clone(habit)) == repr(habit) == "ActionPiece(vocabulary_size=11)"
-    with pytest.raises(ConfigError, match=r"`vocabulary_size` is invalid: expected an integer in 1\.\."):
+    with pytest.raises(ConfigError, match="`vocabulary_size` is invalid: expected an integer >= 1, got 0"):
         ActionPiece(0)

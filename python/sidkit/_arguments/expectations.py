@@ -54,7 +54,7 @@ def _none(value: Any) -> None:
 
 def _integer(bounds: Bounds) -> Expectation:
     def convert(value: Any) -> Any:
-        if not isinstance(value, Integral) or isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, Integral):
             raise Refused
         bounds.check(value, "an integer")
         return value

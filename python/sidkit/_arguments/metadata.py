@@ -40,9 +40,9 @@ class Bounds:
             return " without NaN and infinity"
         most = self.le if self.le not in _LIMITS else None  # of a type of integers, which goes without saying
         if self.ge is not None and most is not None:
-            return f" in {self.ge}..{most}"
+            return f" in {_plain(self.ge)}..{_plain(most)}"
         parts = {">=": self.ge, ">": self.gt, "<=": most, "<": self.lt}
-        given = [f"{sign} {value}" for sign, value in parts.items() if value is not None]
+        given = [f"{sign} {_plain(value)}" for sign, value in parts.items() if value is not None]
         return " " + " and ".join(given) if given else ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
@@ -56,7 +56,7 @@ class Bounds:
         for sign, limit in {">=": self.ge, ">": self.gt, "<=": self.le, "<": self.lt}.items():
             name = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}[sign]
             if limit is not None and not Bounds(**{name: limit}).admit(value, value):
-                raise Refused(f"{noun} {sign} {limit}")
+                raise Refused(f"{noun} {sign} {_plain(limit)}")
 
     def admit(self, least: Any, most: Any) -> bool:
         """Return whether values from `least` to `most` are within the bounds."""
@@ -66,6 +66,11 @@ class Bounds:
             and (self.le is None or most <= self.le)
             and (self.lt is None or most < self.lt)
         )
+
+
+def _plain(limit: float) -> float:
+    """Return an equal integer if there is one, which reads better."""
+    return int(limit) if abs(limit) < 2**53 and limit == int(limit) else limit
 
 
 @dataclass(frozen=True, init=False)

@@ -23,6 +23,7 @@ from sidkit.errors import ConfigError
 __all__ = ["Diversity", "diverse_beam_search"]
 
 
+@checked
 @dataclass(frozen=True)
 class Diversity:
     """Groups of beams and the penalty that keeps them apart.

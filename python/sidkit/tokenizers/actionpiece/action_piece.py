@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
+from sidkit._arguments import Bounds, check_argument, checked
 from sidkit._core import learn_pieces
 from sidkit._params import Parameters
 from sidkit.data import Sequences
@@ -44,11 +44,7 @@ class ActionPiece(Parameters):
     """
 
     def __init__(self, vocabulary_size: int = 40_000) -> None:
-        if not 1 <= vocabulary_size <= _MOST_TOKENS:
-            raise ConfigError(
-                f"`vocabulary_size` is invalid: expected an integer in 1..{_MOST_TOKENS}, got "
-                f"{vocabulary_size!r}."
-            )
+        check_argument("vocabulary_size", vocabulary_size, Annotated[int, Bounds(ge=1, le=_MOST_TOKENS)])
         self.vocabulary_size = vocabulary_size
         self.vocabulary_ = MergedVocabulary((), np.zeros((0, 2), np.uint32))
         self.features_: npt.NDArray[np.uint32] = np.zeros((0, 0), np.uint32)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+from sidkit._arguments import shown
 from sidkit.errors import ConfigError
 
 __all__ = [
@@ -27,7 +28,7 @@ def check_counts(estimator: object, *names: str) -> None:
     for name in names:
         value = getattr(estimator, name)
         if not _is_integer(value) or value < 1:
-            raise ConfigError(f"`{name}` is invalid: expected an integer >= 1, got {value!r}.")
+            raise ConfigError(f"`{name}` is invalid: expected an integer >= 1, got {shown(value)}.")
 
 
 def check_counts_or_none(estimator: object, *names: str) -> None:
@@ -40,7 +41,7 @@ def check_positive(estimator: object, *names: str) -> None:
     for name in names:
         value = getattr(estimator, name)
         if not _is_number(value) or not value > 0:
-            raise ConfigError(f"`{name}` is invalid: expected a number > 0, got {value!r}.")
+            raise ConfigError(f"`{name}` is invalid: expected a number > 0, got {shown(value)}.")
 
 
 def check_non_negative(estimator: object, *names: str) -> None:
@@ -48,19 +49,19 @@ def check_non_negative(estimator: object, *names: str) -> None:
     for name in names:
         value = getattr(estimator, name)
         if not _is_number(value) or not value >= 0:
-            raise ConfigError(f"`{name}` is invalid: expected a number >= 0, got {value!r}.")
+            raise ConfigError(f"`{name}` is invalid: expected a number >= 0, got {shown(value)}.")
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     """Raise ConfigError unless `value` is one of the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise ConfigError(f"`{name}` is invalid: expected one of {', '.join(choices)}, got {value!r}.")
+        raise ConfigError(f"`{name}` is invalid: expected one of {', '.join(choices)}, got {shown(value)}.")
 
 
 def check_seed(seed: int) -> None:
     """Raise ConfigError unless a seed is an integer of at least 0."""
     if not _is_integer(seed) or seed < 0:
-        raise ConfigError(f"`seed` is invalid: expected an integer >= 0, got {seed!r}.")
+        raise ConfigError(f"`seed` is invalid: expected an integer >= 0, got {shown(seed)}.")
 
 
 def check_widths(name: str, widths: Any) -> list[int]:
@@ -72,7 +73,7 @@ def check_widths(name: str, widths: Any) -> list[int]:
     given = list(widths) if isinstance(widths, Iterable) and not isinstance(widths, str) else None
     if given is None or not all(_is_integer(width) and width >= 1 for width in given):
         raise ConfigError(
-            f"`{name}` is invalid: expected a list of widths >= 1 such as [256, 128], got {widths!r}."
+            f"`{name}` is invalid: expected a list of widths >= 1 such as [256, 128], got {shown(widths)}."
         )
     return [int(width) for width in given]
 
@@ -84,7 +85,9 @@ def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, .
         ConfigError: if `levels` or `codebook_size` is out of range, or they do not fit together.
     """
     if not _is_integer(levels) or not 1 <= levels <= _MOST_LEVELS:
-        raise ConfigError(f"`levels` is invalid: expected an integer in 1..{_MOST_LEVELS}, got {levels!r}.")
+        raise ConfigError(
+            f"`levels` is invalid: expected an integer in 1..{_MOST_LEVELS}, got {shown(levels)}."
+        )
     sizes = tuple(codebook_size) if isinstance(codebook_size, Iterable) else (codebook_size,) * int(levels)
     if len(sizes) != levels:
         raise ConfigError(
@@ -92,7 +95,7 @@ def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, .
         )
     if not all(_is_integer(size) and 1 <= size <= _MOST_CODES for size in sizes):
         raise ConfigError(
-            f"`codebook_size` is invalid: expected integers in 1..{_MOST_CODES}, got {codebook_size!r}."
+            f"`codebook_size` is invalid: expected integers in 1..{_MOST_CODES}, got {shown(codebook_size)}."
         )
     return tuple(int(size) for size in sizes)
 
