@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use sidkit_core::infer::{self, ItemId, Ragged, Requests, Scoring, Stored, Tensor};
 
-use crate::error::{config_error, to_python};
-use crate::{arrays, count};
+use crate::error::config_error;
+use crate::{arrays, count, guard};
 
 /// Items int32 and scores float32, both (requests, k).
 type Ranked<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
@@ -33,9 +33,7 @@ impl InferenceModel {
     #[staticmethod]
     #[pyo3(signature = (path, *, trusted=false))]
     fn open(py: Python<'_>, path: PathBuf, trusted: bool) -> PyResult<Self> {
-        py.detach(|| infer::Model::open(&path, trusted))
-            .map(Self)
-            .map_err(to_python)
+        guard::detached(py, || infer::Model::open(&path, trusted)).map(Self)
     }
 
     #[getter]
@@ -118,7 +116,7 @@ impl InferenceModel {
 
     fn vectors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         arrays::affordable::<f32>("vectors", self.0.items(), self.0.dim())?;
-        let vectors = py.detach(|| self.0.vectors());
+        let vectors = guard::detached(py, || Ok(self.0.vectors()))?;
         let rows = vectors.len() / self.0.dim();
         vectors.into_pyarray(py).reshape([rows, self.0.dim()])
     }
@@ -203,27 +201,26 @@ impl InferenceModel {
             content: content.as_slice()?,
             tokens: tokens.as_slice()?,
         };
-        py.detach(|| self.0.add_items(&new)).map_err(to_python)
+        guard::detached(py, || self.0.add_items(&new))
     }
 
     fn remove_items(&self, py: Python<'_>, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let items = arrays::read::<u32, Ix1>(items, "items", "(n,)")?;
         let items = items.as_slice()?;
-        py.detach(|| self.0.remove_items(items)).map_err(to_python)
+        guard::detached(py, || self.0.remove_items(items))
     }
 
     fn start(&self, py: Python<'_>, history: &Bound<'_, PyAny>) -> PyResult<InferenceState> {
         let history = arrays::read::<u32, Ix1>(history, "history", "(n,)")?;
         let history = history.as_slice()?;
-        let state = py.detach(|| self.0.start(history)).map_err(to_python)?;
+        let state = guard::detached(py, || self.0.start(history))?;
         Ok(InferenceState(Mutex::new(state)))
     }
 
     fn append(&self, py: Python<'_>, state: &InferenceState, items: &Bound<'_, PyAny>) -> PyResult<()> {
         let items = arrays::read::<u32, Ix1>(items, "items", "(n,)")?;
         let items = items.as_slice()?;
-        py.detach(|| self.0.append(&mut state.lock(), items))
-            .map_err(to_python)
+        guard::detached(py, || self.0.append(&mut state.lock(), items))
     }
 
     #[pyo3(signature = (state, *, k, scoring=None, beam=50, exclude_seen=true, exclude=None, allow=None))]
@@ -311,7 +308,7 @@ fn ranked(
     );
     let (mut to_items, mut to_scores) = (items.readwrite(), scores.readwrite());
     let (to_items, to_scores) = (to_items.as_slice_mut()?, to_scores.as_slice_mut()?);
-    py.detach(|| work(to_items, to_scores)).map_err(to_python)?;
+    guard::detached(py, || work(to_items, to_scores))?;
     Ok((items, scores))
 }
 
@@ -357,8 +354,7 @@ pub(crate) fn write_inference(
         .iter()
         .map(|(name, held)| Ok((name.as_str(), held.tensor(name)?)))
         .collect::<PyResult<Vec<_>>>()?;
-    py.detach(|| infer::write(&path, config, &tensors))
-        .map_err(to_python)
+    guard::detached(py, || infer::write(&path, config, &tensors))
 }
 
 /// An array of a number type of inference files.
