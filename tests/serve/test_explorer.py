@@ -112,8 +112,9 @@ def test_the_page_fits_a_small_screen(page):
 
 def test_the_tree_is_walked_to_an_item(page, client):
     expect(page.locator("#children li")).to_have_count(min(10, client.get("/prefixes").json()["children"]))
-    for _ in range(3):
+    for level in range(3):
         page.locator("#children li button.link").first.click()
+        expect(page.locator("#path button")).to_have_count(level + 2)
     expect(page.locator("#path button[aria-current=true]")).to_have_count(1)
     page.locator("#children li button.link").first.click()
     expect(page.locator("#item table")).to_be_visible()
