@@ -31,6 +31,14 @@ def test_fragments_cover_every_row_once(catalogue):
         assert [each.number for each in fragments] == list(range(len(fragments)))
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(1, [10] * 8), (14, [10] * 8), (21, [20] * 4), (26, [30, 30, 20]), (900, [80])]
+)
+def test_fragments_have_about_the_requested_rows(tmp_path, rows, expected):
+    pq.write_table(pa.table({"a": range(80)}), tmp_path / "a.parquet", row_group_size=10)
+    assert [each.rows for each in divide(str(tmp_path), rows)] == expected
+
+
 def test_results_are_in_the_order_of_the_source(catalogue, tokenize, tmp_path):
     place, x = catalogue
     seen = []
@@ -109,7 +117,11 @@ def test_a_bad_row_is_located_and_nothing_partial_is_left(catalogue, tokenize, t
     )
     with pytest.raises(DataError, match=r"batch of the rows 600 to 899: vectors are not finite.* row 100"):
         map_parquet(tokenize, tmp_path / "v.parquet", tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"_job.json", "part-000000.parquet"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "_job.json",
+        "part-000000.parquet",
+        "part-000001.parquet",
+    }
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated"])

@@ -92,9 +92,12 @@ def divide(source: str, rows: int) -> list[Fragment]:
                 f"{_named(first_schema)}, got {_named(schema)} in `{path}`. Write them with one schema."
             )
         begin, count = 0, 0
-        for group in range(metadata.num_row_groups):
-            count += metadata.row_group(group).num_rows
-            if count >= rows or group + 1 == metadata.num_row_groups:
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        for group, size in enumerate(sizes):
+            count += size
+            last = group + 1 == len(sizes)
+            # The next group would leave the fragment further from `rows`.
+            if last or 2 * count + sizes[group + 1] >= 2 * rows:
                 fragments.append(Fragment(len(fragments), path, begin, group + 1, count, start))
                 start += count
                 begin, count = group + 1, 0
