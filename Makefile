@@ -6,7 +6,7 @@ VENV ?= .venv
 WORKERS ?= 2
 PY := $(VENV)/bin/python
 EXT := python/sidkit/_core.abi3.so
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILD := $(or $(CARGO_TARGET_DIR),target)
 LIBRARY := $(if $(filter Darwin,$(shell uname -s)),lib_core.dylib,lib_core.so)
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml
 # Replaced by a rename, since writing into a library that a process has mapped would crash it.
 $(EXT): $(RUST_SOURCES)
 	cargo build --release --package sidkit-python
-	cp "$(TARGET)/release/$(LIBRARY)" $@.new
+	cp "$(BUILD)/release/$(LIBRARY)" $@.new
 	mv $@.new $@
 
 .PHONY: install ext
@@ -37,20 +37,29 @@ demo: install ## Run the main job on ml-100k: tokens, models, metrics, recommend
 	$(VENV)/bin/sidkit run ml-100k --preset demo --out runs/demo
 	$(VENV)/bin/sidkit recommend runs/demo --user 196 -k 5
 
-.PHONY: test test-rust test-python test-wheel
+.PHONY: test test-rust test-python test-wheel test-foreign
 test: test-rust test-python ## Run every test
 test-rust: ## Run the Rust tests
 	cargo test --profile checked --workspace
 test-python: install ## Run the Python tests, file by file in WORKERS processes of one thread each
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 test-wheel: $(VENV)/.installed ## Build sdist, and from it a wheel; try that where only NumPy is installed
-	rm -rf $(TARGET)/dist
-	$(PY) -m maturin sdist --out $(TARGET)/dist
-	CARGO_TARGET_DIR="$(abspath $(TARGET))" \
-		$(PY) -m pip wheel --quiet --no-deps --wheel-dir $(TARGET)/dist $(TARGET)/dist/sidkit-*.tar.gz
-	$(PYTHON) -m venv --clear $(TARGET)/bare
-	$(TARGET)/bare/bin/python -m pip install --quiet numpy $(TARGET)/dist/sidkit-*.whl
-	cd $(TARGET) && bare/bin/python -I "$(CURDIR)/tests/packaging/bare.py"
+	rm -rf $(BUILD)/dist
+	$(PY) -m maturin sdist --out $(BUILD)/dist
+	CARGO_TARGET_DIR="$(abspath $(BUILD))" \
+		$(PY) -m pip wheel --quiet --no-deps --wheel-dir $(BUILD)/dist $(BUILD)/dist/sidkit-*.tar.gz
+	$(PYTHON) -m venv --clear $(BUILD)/bare
+	$(BUILD)/bare/bin/python -m pip install --quiet numpy $(BUILD)/dist/sidkit-*.whl
+	cd $(BUILD) && bare/bin/python -I "$(CURDIR)/tests/packaging/bare.py"
+# The linker and the libraries are those of Debian's gcc-*-linux-gnu, the emulator that of qemu-user.
+ARCH = $(firstword $(subst -, ,$(TARGET)))
+CARGO_VARIABLE = CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
+test-foreign: ## Run the tests of the core for another CPU, emulated: TARGET=aarch64-unknown-linux-gnu
+	@test -n "$(TARGET)" || { echo "set TARGET, such as s390x-unknown-linux-gnu" >&2; exit 1; }
+	rustup target add $(TARGET)
+	$(CARGO_VARIABLE)_LINKER=$(ARCH)-linux-gnu-gcc \
+		$(CARGO_VARIABLE)_RUNNER="qemu-$(ARCH) -L /usr/$(ARCH)-linux-gnu" \
+		cargo test --profile checked --package sidkit-core --target $(TARGET)
 
 .PHONY: campaign
 MINUTES ?= 30
@@ -82,7 +91,7 @@ bench: install ## Run the benchmarks: criterion for the core, pytest-benchmark a
 docs: $(VENV)/.installed ## Build the documentation site and that of the Rust core, strictly and offline
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	@echo "site: target/site/index.html; Rust core: $(TARGET)/doc/sidkit_core/index.html"
+	@echo "site: target/site/index.html; Rust core: $(BUILD)/doc/sidkit_core/index.html"
 clean: ## Remove what was built; .venv and runs stay
 	cargo clean
 	rm -f $(EXT) $(VENV)/.installed

@@ -229,6 +229,20 @@ fn scattered(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(number).collect()
 }
 
+/// The hash was recorded on `x86_64`: every CPU has to give these codes.
+#[test]
+fn codes_are_those_of_every_other_cpu() {
+    let dim = 40;
+    let levels = [0, 1, 2].map(|level: usize| {
+        let shrink = |value: &f32| value / (level + 1) as f32;
+        scattered(256 * dim, level).iter().map(shrink).collect::<Vec<_>>()
+    });
+    let rows = scattered(2000 * dim, 7);
+    let codes = codes(dim, &levels, &rows, 0);
+    let bytes: Vec<u8> = codes.iter().flat_map(|code| code.to_le_bytes()).collect();
+    assert_eq!(xxhash_rust::xxh3::xxh3_64(&bytes), 6_441_825_480_779_739_403);
+}
+
 #[test]
 fn beams_of_every_width_agree_where_codewords_are_there_twice() {
     let dim = 24;

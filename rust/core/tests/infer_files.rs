@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use sidkit_core::Error;
-use sidkit_core::infer::{Model, Ragged, Requests, Scoring};
+use sidkit_core::infer::{Model, Ragged, Requests, Scoring, Tensor, write};
 use world::{Encoder, Random, Temporary, World};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -187,5 +187,30 @@ fn a_request_allocates_nothing_once_the_thread_is_warm() {
             model.recommend(&requests, 1, &mut items, &mut scores).unwrap();
             assert_eq!(ASKED.get(), (0, 0), "{encoder:?} {scoring:?}");
         }
+    }
+}
+
+#[test]
+fn arrays_are_little_endian_on_every_cpu() {
+    let file = Temporary::new();
+    let (shorts, floats): ([u16; 2], [f32; 2]) = ([1, 0x0203], [1.0, -2.5]);
+    let (words, longs): ([u32; 1], [u64; 1]) = ([0x0405_0607], [0x0809_0a0b_0c0d_0e0f]);
+    let arrays = [
+        ("a", Tensor::flat(&shorts)),
+        ("b", Tensor::rows(&floats, 1)),
+        ("c", Tensor::flat(&words)),
+        ("d", Tensor::flat(&longs)),
+    ];
+    write(&file.0, "{}", &arrays).unwrap();
+    let bytes = std::fs::read(&file.0).unwrap();
+    let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let expected: [&[u8]; 4] = [
+        &[1, 0, 3, 2],
+        &[0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc0],
+        &[7, 6, 5, 4],
+        &[15, 14, 13, 12, 11, 10, 9, 8],
+    ];
+    for (i, expected) in expected.into_iter().enumerate() {
+        assert_eq!(&bytes[start + i * 64..][..expected.len()], expected, "array {i}");
     }
 }

@@ -49,6 +49,7 @@ impl Scratch {
         let stride = codebooks.dim().next_multiple_of(16);
         // A cache line more than needed, since rows at a distance of a power of two would share few places in the cache.
         let lower_stride = widest + 16;
+        #[cfg(target_arch = "x86_64")]
         let bytes = codebooks
             .levels()
             .iter()

@@ -31,6 +31,10 @@ pub(super) struct FloatQuad(pub(super) [[f32; CODES]; 4]);
 /// Four dimensions of a panel's codewords in bytes, 128 higher than the rounded value, on a cache line.
 #[derive(Clone)]
 #[repr(C, align(64))]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "only x86 has a kernel of bytes")
+)]
 pub(super) struct ByteQuad(pub(super) [[u8; 4]; CODES]);
 
 /// The codewords in the precision of the kernel: panel after panel, quad after quad.

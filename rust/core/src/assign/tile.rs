@@ -23,6 +23,10 @@ pub(super) struct Terms<'a> {
     pub(super) bias: &'a [f32; CODES],
     pub(super) reach: &'a [f32; CODES],
     /// Factors from bytes to values; unused in f32.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "only x86 has a kernel of bytes")
+    )]
     pub(super) scales: &'a [f32; CODES],
 }
 

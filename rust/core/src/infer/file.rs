@@ -5,6 +5,7 @@
 //! these digits as zeros. Arrays stand in the order of the header without holes, each at a multiple of 64 bytes, so that
 //! none has to be copied.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -46,7 +47,10 @@ pub struct Tensor<'a> {
     dtype: &'static str,
     shape: [usize; 2],
     dimensions: usize,
+    /// The numbers in the order of bytes of this CPU.
     bytes: &'a [u8],
+    /// Bytes of a number.
+    size: usize,
 }
 
 impl<'a> Tensor<'a> {
@@ -58,6 +62,7 @@ impl<'a> Tensor<'a> {
             shape: [values.len(), 1],
             dimensions: 1,
             bytes: bytemuck::cast_slice(values),
+            size: size_of::<T>(),
         }
     }
 
@@ -69,6 +74,15 @@ impl<'a> Tensor<'a> {
             dimensions: 2,
             ..Self::flat(values)
         }
+    }
+
+    /// The numbers as files hold them.
+    fn little_endian(&self) -> Cow<'a, [u8]> {
+        if cfg!(target_endian = "little") || self.size == 1 {
+            return Cow::Borrowed(self.bytes);
+        }
+        let numbers = self.bytes.chunks_exact(self.size);
+        numbers.flat_map(|number| number.iter().rev().copied()).collect()
     }
 }
 
@@ -96,7 +110,7 @@ pub fn write(path: &Path, config: &str, arrays: &[(&str, Tensor<'_>)]) -> Result
         for (_, array) in arrays {
             put(&vec![0; padding(at)])?;
             at += padding(at) + array.bytes.len();
-            put(array.bytes)?;
+            put(&array.little_endian())?;
         }
         Ok(())
     };
