@@ -19,7 +19,7 @@ from sidkit.evaluate.machine import machine_facts
 from sidkit.scale import fit_shards
 from sidkit.tokenizers import RQKMeans
 
-ROWS, DIM = 500_000, 64
+ROWS, DIM = 1_000_000, 64
 SETTINGS = {"levels": 2, "codebook_size": 256, "iterations": 10, "init": "k-means||", "threads": 1}
 
 

@@ -48,7 +48,8 @@ def fit_shards(
         source: `.npy` file, Parquet file or directory of Parquet files; or a `VectorSource`.
         shards: number of shards; by default one per worker. Each has a multiple of 65,536 rows but the last,
             so fewer are made of few vectors.
-        workers: number of workers. One works in this process with all cores; each of several uses one core.
+        workers: number of workers. One works in this process with the tokenizer's `threads`; each of several
+            uses one core.
         engine: `local` (processes) or `ray` (actors).
         address: address of a Ray cluster; None for the present one, or one that is started on this machine.
         progress: called with iterations done and the largest number of iterations.
@@ -70,7 +71,9 @@ def fit_shards(
             f"largest level, got {vectors.rows}. Set a smaller codebook_size."
         )
     ranges = shard_ranges(vectors.rows, shards or workers)
-    with start_workers(vectors, ranges, engine=engine, workers=workers, address=address) as pool:
+    with start_workers(
+        vectors, ranges, engine=engine, workers=workers, address=address, threads=tokenizer.threads
+    ) as pool:
         standardizer, dim = _standardize(pool, vectors.rows, tokenizer.standardize)
         found, counts = [], []
         total = tokenizer.levels * tokenizer.iterations

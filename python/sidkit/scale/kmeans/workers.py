@@ -43,7 +43,13 @@ class Workers(ABC):
 
 
 def start_workers(
-    source: VectorSource, ranges: Ranges, *, engine: str, workers: int, address: str | None
+    source: VectorSource,
+    ranges: Ranges,
+    *,
+    engine: str,
+    workers: int,
+    address: str | None,
+    threads: int | None = None,
 ) -> Workers:
     """Start workers, each of which reads consecutive shards.
 
@@ -53,6 +59,7 @@ def start_workers(
         engine: `local` or `ray`.
         workers: number of workers.
         address: address of a Ray cluster, or None.
+        threads: threads of a worker in this process, None for all cores; every other worker has one.
 
     Raises:
         ConfigError: if there is no such engine, or it has no address.
@@ -65,7 +72,7 @@ def start_workers(
     if engine == "ray":
         return _RayWorkers(source, parts, address)
     if len(parts) == 1:
-        return _OwnProcess(source, parts[0])
+        return _OwnProcess(source, parts[0], threads)
     return _Processes(source, parts)
 
 
@@ -75,8 +82,8 @@ def _shares(ranges: Ranges, workers: int) -> list[Ranges]:
 
 
 class _OwnProcess(Workers):
-    def __init__(self, source: VectorSource, ranges: Ranges) -> None:
-        self._group = ShardGroup(source, ranges, None)
+    def __init__(self, source: VectorSource, ranges: Ranges, threads: int | None) -> None:
+        self._group = ShardGroup(source, ranges, threads)
 
     def call(self, method: str, *arguments: Any) -> list[Any]:
         return self._group.call(method, *arguments)
