@@ -1,5 +1,8 @@
 import errno
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +58,18 @@ def test_what_went_wrong_elsewhere_stays_as_it_is(tmp_path):
         with pytest.raises(type(error)) as caught, atomic_path(tmp_path / "file.txt"):
             raise error
         assert caught.value is error
+
+
+def test_a_device_is_written_to_and_stays_one():
+    write_bytes(os.devnull, b"content")
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_pipe_gets_the_content(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        write_bytes(pipe, b"content")
+        assert read.result() == b"content"
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]

@@ -1,5 +1,6 @@
 //! Holds the codes of every kernel against the definition on millions of rows, and fails on the first difference.
 //!
+//!     make certify ROWS=10000000
 //!     cargo run --release -p sidkit-bench --bin exactness -- [ROWS]
 //!
 //! Worlds are random, clustered, duplicated, denormal, huge, mixed in size, and adversarially tied: rows half-way
@@ -46,6 +47,13 @@ fn main() {
     let total: usize = std::env::args()
         .nth(1)
         .map_or(10_000_000, |rows| rows.parse().expect("a number of rows"));
+    println!(
+        "sidkit-core {}, {}-{}, kernels {:?}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        Kernel::available().collect::<Vec<_>>()
+    );
     let mut checked = 0;
     for (w, world) in WORLDS.into_iter().enumerate() {
         for (s, (dim, size, share)) in SHAPES.into_iter().enumerate() {
@@ -56,10 +64,7 @@ fn main() {
         }
         println!("{world}: as defined ({checked} rows so far)");
     }
-    println!(
-        "{checked} rows, kernels {:?}: every code as defined",
-        Kernel::available().collect::<Vec<_>>()
-    );
+    println!("{checked} rows: every code of every kernel as defined");
 }
 
 fn problem(world: &str, dim: usize, size: usize, count: usize, seed: u64) -> Problem {

@@ -46,9 +46,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same directory, and rename it to `path` when the block succeeds.
 
     The data is flushed to the disk before the rename: after a crash, a full disk or an interrupt, `path` is
-    either the old file or the complete new one.
+    either the old file or the complete new one. A device or a pipe is written to, not replaced.
     """
     target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        with tempfile.TemporaryDirectory() as directory:
+            complete = Path(directory) / (target.name or "file")
+            yield complete
+            with complete.open("rb") as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     # Some writers choose the format by the suffix.
     handle, name = tempfile.mkstemp(

@@ -9,6 +9,7 @@ pub mod assign;
 pub mod codebook;
 pub mod collide;
 pub mod error;
+mod files;
 pub mod guard;
 pub mod hash;
 pub mod infer;

@@ -20,6 +20,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::array::{Array, Number};
 use crate::error::{Error, Result};
+use crate::files::{io_error, replace};
 
 const FORMAT: &str = "sidkit-inference-1";
 /// Before the digits of the checksum in the header.
@@ -193,7 +194,7 @@ impl<'a> Whole<'a> {
         io::Seek::seek(&mut self.file, io::SeekFrom::Start(at))?;
         self.file.write_all(digits)?;
         self.file.sync_all()?;
-        std::fs::rename(&self.temporary, self.path)
+        replace(&self.temporary, self.path)
     }
 }
 
@@ -377,13 +378,4 @@ fn places(entries: Map<String, Value>, total: usize) -> Result<BTreeMap<String, 
 
 pub(super) fn model(problem: String) -> Error {
     Error::Model { problem }
-}
-
-fn io_error(path: &Path, error: &io::Error) -> Error {
-    Error::Io {
-        path: path.display().to_string(),
-        kind: error.kind(),
-        code: error.raw_os_error(),
-        message: error.to_string(),
-    }
 }

@@ -37,6 +37,7 @@ use super::keys::{Keys, Storage};
 use super::{Shelves, Trie, Verified};
 use crate::array::{Array, Number};
 use crate::error::{Error, Result};
+use crate::files::{io_error, replace};
 use crate::memory;
 use crate::sid::{MAX_LEVELS, SidLayout};
 
@@ -166,7 +167,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::rename(&temporary, path)
+        replace(&temporary, path)
     };
     write().map_err(|error| {
         // What is left of a failed write is of no use; that it cannot be removed changes nothing.
@@ -498,15 +499,6 @@ fn places(header: usize, lengths: impl Iterator<Item = u64>, total: usize) -> Re
 
 pub(super) fn damaged(problem: String) -> Error {
     Error::Format { problem }
-}
-
-pub(super) fn io_error(path: &Path, error: &io::Error) -> Error {
-    Error::Io {
-        path: path.display().to_string(),
-        kind: error.kind(),
-        code: error.raw_os_error(),
-        message: error.to_string(),
-    }
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -16,10 +16,11 @@ use xxhash_rust::xxh3::Xxh3;
 use super::bits::Bits;
 use super::build::MOST_ITEMS;
 use super::columns::{Column, Columns, head_levels};
-use super::format::{ALIGN, CHECKED, FIXED, SUM_AT, header, io_error};
+use super::format::{ALIGN, CHECKED, FIXED, SUM_AT, header};
 use super::keys::Storage;
 use crate::array::{Array, Number};
 use crate::error::{Error, Result};
+use crate::files::{io_error, replace};
 use crate::guard::Steps;
 use crate::memory;
 use crate::sid::{Key, SidLayout};
@@ -376,7 +377,7 @@ impl Spool {
 
     /// Gives the file its name.
     fn keep(self, path: &Path) -> Result<()> {
-        fs::rename(&self.path, path).map_err(|error| io_error(path, &error))
+        replace(&self.path, path).map_err(|error| io_error(path, &error))
     }
 }
 

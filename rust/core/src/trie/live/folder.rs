@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::journal::{Acknowledged, HEADER, Header, Record};
 use crate::error::{Error, Result};
+use crate::files::io_error;
 use crate::trie::Trie;
-use crate::trie::format::{SUM_AT, damaged, io_error, u64_at, write_whole};
+use crate::trie::format::{SUM_AT, damaged, u64_at, write_whole};
 
 const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";

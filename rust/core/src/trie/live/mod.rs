@@ -44,8 +44,9 @@ use process::Process;
 
 use super::Trie;
 use super::exclude::ByItem;
-use super::format::{damaged, io_error};
+use super::format::damaged;
 use crate::error::{Error, Result};
+use crate::files::io_error;
 use crate::sid::Key;
 
 pub use fold::Batch;
