@@ -81,3 +81,11 @@ def test_a_missing_extra_is_named():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MissingExtraError: `polars` is not installed" in result.stderr
     assert "pip install 'sidkit[data]'" in result.stderr
+
+
+def test_tokenizers_need_no_package_of_embed():
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['huggingface_hub', 'sentence_transformers'])); "
+        "import sidkit; sidkit.RQKMeans, sidkit.RQVAE, sidkit.RQTransformer"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

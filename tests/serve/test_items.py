@@ -168,7 +168,7 @@ def test_texts_of_new_items_are_embedded(serve, shop, monkeypatch):
         seen.append((rows["title"].to_list(), options["model"]))
         return vectors[: len(rows)]
 
-    monkeypatch.setattr("sidkit.embed.embed_items", embed)
+    monkeypatch.setattr("sidkit.serve.source.embed_items", embed)
     client = serve(source=source_of(shop, embed="minilm"))
     put(client, {"item_id": 500, "values": {"title": "red thing"}}, {"item_id": 501})
     assert seen == [(["red thing", None], "minilm")]

@@ -4,7 +4,6 @@ from sidkit._extras import require
 
 require("polars", extra="embed")
 require("safetensors", extra="embed")
-require("huggingface_hub", extra="embed")
 
 from sidkit.embed.collaborative import collaborative_embeddings
 from sidkit.embed.encoder import embed_texts

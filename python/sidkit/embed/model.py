@@ -7,9 +7,8 @@ import importlib.util
 import os
 from pathlib import Path
 
-import huggingface_hub
-
 from sidkit._arguments import checked
+from sidkit._extras import require
 from sidkit._files import sha256_of
 from sidkit.errors import ConfigError, MissingExtraError
 
@@ -71,11 +70,10 @@ def _packaged_minilm() -> Path:
 
 
 def _fetch(name: str) -> Path:
+    hub = require("huggingface_hub", extra="embed")
     try:
         return Path(
-            huggingface_hub.snapshot_download(
-                name, allow_patterns=list(PARTS), ignore_patterns=["onnx/*", "openvino/*"]
-            )
+            hub.snapshot_download(name, allow_patterns=list(PARTS), ignore_patterns=["onnx/*", "openvino/*"])
         )
     except Exception as error:  # the client of the hub raises the errors of its transport
         raise ConfigError(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sidkit._tables import read_csv, read_parquet
+from sidkit.embed import embed_items
 from sidkit.errors import ConfigError, DataError
 from sidkit.ids import SidTable
 from sidkit.serve.live.catalogue import Embed, SourceFiles
@@ -116,7 +117,6 @@ def _read_items(path: Path, dtype: pl.DataType) -> pl.DataFrame:
 
 def _embedder(model: str) -> Embed:
     """Return a function that embeds rows of items by their text."""
-    from sidkit.embed import embed_items
 
     def embed(rows: list[dict[str, Any]]) -> npt.NDArray[np.float32]:
         texts = {name: [row.get(name) for row in rows] for name in rows[0]}
