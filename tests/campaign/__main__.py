@@ -61,6 +61,7 @@ def campaign(topic: str, seconds: float, seed: int) -> Counter[str]:
             counts["bad_child_processes"] += 1
             print(f"{topic}, seed {seed}: exit {child.returncode}\n{child.stderr[-2000:]}", file=sys.stderr)
         else:
+            print(child.stderr, file=sys.stderr, end="")
             add(counts, json.loads(child.stdout.splitlines()[-1]))
         left = max(0, end - time.monotonic())
         print(f"{topic}: {dict(counts)}, {left:.0f} s left", flush=True)

@@ -4,6 +4,7 @@ A call may return, or raise an error of sidkit, of the operating system, or Memo
 from the inside. One argument at a time is damaged, most often, so that the others are accepted.
 """
 
+import faulthandler
 import signal
 import sys
 import tempfile
@@ -17,12 +18,15 @@ import numpy as np
 from tests.campaign.parts.hostile import damaged, value
 from tests.campaign.parts.surface import Examples, callables
 
+from sidkit._arguments import shown
 from sidkit.errors import SidkitError
 
 __all__ = ["fuzz", "run"]
 
 #: Seconds after which a call counts as a hang.
 _LIMIT = 5
+#: Seconds after which the process ends with a traceback, because the call cannot be interrupted.
+_END = 60
 
 
 class _Hang(BaseException):
@@ -44,7 +48,8 @@ def fuzz(calls, seed, *, directory, names=None, on_call=None):
         on_call: called with the number, the name and the arguments before every call.
 
     Returns:
-        Counts by outcome, and the last traceback of every distinct exception from the inside.
+        Counts by outcome, and the last traceback of every distinct exception from the inside, with the
+        arguments of each callable that was interrupted.
     """
     rng = np.random.default_rng(seed)
     examples = Examples(directory)
@@ -64,6 +69,8 @@ def fuzz(calls, seed, *, directory, names=None, on_call=None):
             if on_call is not None:
                 on_call(counts["calls"], call.name, arguments)
             outcome, error = _outcome(target, arguments)
+            if outcome == "interrupted":
+                inside.setdefault((call.name, "interrupted", f"{_LIMIT} s"), (_listed(arguments), changed))
             counts["calls"] += 1
             counts[outcome] += 1
             if outcome == "returned" and not changed:
@@ -104,6 +111,7 @@ def _arguments(call, examples, rng):
 
 def _outcome(target, arguments):
     signal.setitimer(signal.ITIMER_REAL, _LIMIT)
+    faulthandler.dump_traceback_later(_END, exit=True, file=sys.__stderr__)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -127,7 +135,13 @@ def _outcome(target, arguments):
         return "bad_from_inside", _described(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
     return "returned", None
+
+
+def _listed(arguments):
+    """Describe arguments in a line each; some refuse a representation."""
+    return "".join(f"  {name}: {shown(each)}\n" for name, each in arguments.items())
 
 
 def _described(error):
@@ -145,4 +159,5 @@ def run(seconds, seed):
         counts, inside = fuzz(lambda: time.monotonic() < end, seed, directory=directory)
     for (name, kind, where), (text, changed) in inside.items():
         print(f"{name} {kind} at {where} ({', '.join(changed)})\n{text}", file=sys.stderr)
-    return {"bad_from_inside": 0, **counts, "distinct_from_inside": len(inside)}
+    distinct = sum(kind != "interrupted" for _, kind, _ in inside)
+    return {"bad_from_inside": 0, **counts, "distinct_from_inside": distinct}

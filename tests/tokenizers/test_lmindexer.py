@@ -155,7 +155,7 @@ def test_a_checkpoint_whose_arrays_do_not_fit():
         training.restore(training.state() | {"temperatures": np.ones(2)})
 
 
-@pytest.mark.parametrize("settings", [{"learning_rate": 1e30}, {"contrastive_weight": float("inf")}])
+@pytest.mark.parametrize("settings", [{"learning_rate": 1e30}, {"contrastive_weight": 1e300}])
 def test_a_training_that_diverges(settings):
     x = clustered()
     with pytest.raises(ConfigError, match=r"diverged in epoch \d+: .* Use a lower learning_rate"):
@@ -260,13 +260,13 @@ def test_invalid_arguments():
     for arguments, message in [
         ({"latent_dim": 0}, "`latent_dim` is invalid: expected an integer >= 1, got 0"),
         ({"epochs_per_level": 0}, "`epochs_per_level` is invalid: expected an integer >= 1, got 0"),
-        ({"warmup_epochs": -1}, "`warmup_epochs` is invalid: expected a number >= 0, got -1"),
+        ({"warmup_epochs": -1}, "`warmup_epochs` is invalid: expected an integer >= 0, got -1"),
         (
             {"contrastive_weight": float("nan")},
-            "`contrastive_weight` is invalid: expected a number >= 0, got nan",
+            "`contrastive_weight` is invalid: expected a finite number >= 0, got nan",
         ),
         ({"seed": -1}, "`seed` is invalid: expected an integer >= 0, got -1"),
-        ({"hint_rate": 1.0}, r"`hint_rate` is invalid: expected a number in \[0, 1\), got 1.0"),
+        ({"hint_rate": 1.0}, r"`hint_rate` is invalid: expected a number < 1, got 1.0"),
         ({"vocabulary_size": 70000}, "`vocabulary_size` is invalid: expected at most 65535, got 70000"),
         ({"on_collapse": "pray"}, "`on_collapse` is invalid: expected one of repair, stop, warn, got 'pray'"),
     ]:

@@ -169,7 +169,10 @@ def test_invalid_parameters():
         ({"hidden_dims": "64"}, "`hidden_dims` is invalid: expected a list of widths >= 1 .* got '64'"),
         ({"hidden_dims": [8.5]}, r"`hidden_dims` is invalid: expected a list of widths >= 1 .* got \[8.5\]"),
         ({"epochs": 5, "warmup_epochs": 5}, r"`warmup_epochs` is invalid: expected a number in 0\.\.4"),
-        ({"learning_rate": float("nan")}, "`learning_rate` is invalid: expected a number > 0, got nan"),
+        (
+            {"learning_rate": float("nan")},
+            "`learning_rate` is invalid: expected a finite number > 0, got nan",
+        ),
         ({"seed": -1}, "`seed` is invalid: expected an integer >= 0, got -1"),
         ({"commitment": -1}, "`commitment` is invalid: expected a number >= 0, got -1"),
         ({"levels": 2, "codebook_size": [4]}, "does not fit `levels`: expected one size or 2, got 1"),

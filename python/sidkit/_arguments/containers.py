@@ -1,7 +1,7 @@
 """Expectations of containers, functions and classes."""
 
 import collections.abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -74,13 +74,14 @@ def fixed_tuple(parts: list[Expectation | None]) -> Expectation:
 
 def iterable(base: type, part: Expectation | None) -> Expectation:
     needs_length = issubclass(base, collections.abc.Sized)
+    ordered = issubclass(base, collections.abc.Sequence)
 
     def convert(value: Any) -> Any:
         if isinstance(value, str | bytes | Mapping | np.ma.MaskedArray) or not isinstance(value, Iterable):
             raise Refused
         if getattr(value, "ndim", 1) == 0:
             raise Refused
-        if needs_length and not hasattr(value, "__len__"):
+        if (needs_length and not hasattr(value, "__len__")) or (ordered and isinstance(value, Set)):
             raise Refused
         try:
             iter(value)
@@ -97,7 +98,7 @@ def iterable(base: type, part: Expectation | None) -> Expectation:
         elif part is not None and type(value).__module__.startswith("polars"):
             for each in _samples(value):
                 _check(part, each)
-        elif part is not None and isinstance(value, collections.abc.Collection):
+        elif part is not None and hasattr(value, "__len__"):
             for each in value:
                 _check(part, each)
         return value

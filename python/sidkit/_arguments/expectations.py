@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import numpy as np
+import polars as pl
 
 from sidkit._arguments.arrays import array, array_like, is_array_like, scalar_type
 from sidkit._arguments.containers import fixed_tuple, function, instance, iterable, mapping, protocol
@@ -57,6 +58,7 @@ def _integer(bounds: Bounds) -> Expectation:
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise Refused
         bounds.check(value, "an integer")
+        _INT64.check(value, "an integer")
         return value
 
     return Expectation("an integer" if bounds is _INT64 else f"an integer{bounds}", convert)
@@ -148,7 +150,14 @@ def _union(members: tuple[Any, ...]) -> Expectation | None:
     if {int, str} <= set(members):  # ids, of which even very large ones are integers
         rest = [expectation_of(each) for each in members if each not in (int, str)]
         return _any_of([_id(), *rest])
+    if any(_is_of_ids(each) for each in members):  # its check of the values applies to a Series, too
+        members = tuple(each for each in members if each is not pl.Series)
     return _any_of([expectation_of(each) for each in members])
+
+
+def _is_of_ids(annotation: Any) -> bool:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    return origin in (Iterable, collections.abc.Sequence) and {int, str} <= set(get_args(arguments[0]))
 
 
 def _id() -> Expectation:

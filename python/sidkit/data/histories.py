@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sidkit._arguments import checked
-from sidkit.data.id_columns import check_id_column, rows_of
+from sidkit.data.id_columns import check_id_column, id_series, rows_of
 from sidkit.data.sequences import Sequences, copy_slices, offsets_of
 from sidkit.errors import DataError
 
@@ -90,7 +90,7 @@ class Histories(Sequences):
         else:
             lists = [row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows]
             lengths = np.array([len(row) for row in lists], dtype=np.int64)
-            flat = _series(list(chain.from_iterable(lists)))
+            flat = id_series(chain.from_iterable(lists), what="item ids of histories")
         if len(flat) == 0:
             flat = pl.Series([], dtype=pl.Int64 if item_ids is None else item_ids.dtype)
         else:
@@ -128,13 +128,3 @@ class Histories(Sequences):
             user_ids=users if users is None or rows is None else users.gather(rows),
             times=None if times is None else copy_slices(times, starts, offsets),
         )
-
-
-def _series(ids: list[Any]) -> pl.Series:
-    try:
-        return pl.Series(ids, strict=True)
-    except TypeError as error:
-        raise DataError(
-            f"item ids of histories have mixed types: expected all integers or all strings ({error}). "
-            "Convert them to one type."
-        ) from None

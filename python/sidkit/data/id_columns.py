@@ -20,6 +20,7 @@ __all__ = [
     "check_id_column",
     "find_rows",
     "fits_int64",
+    "id_series",
     "is_id_type",
     "rows_of",
     "some",
@@ -32,6 +33,23 @@ INTEGER = re.compile(r"-?[0-9]+")
 def is_id_type(dtype: pl.DataType) -> bool:
     """Return whether a column of this type can hold ids: integers or strings."""
     return dtype.is_integer() or dtype == pl.String
+
+
+def id_series(ids: pl.Series | Iterable[Any], name: str = "", *, what: str = "item ids") -> pl.Series:
+    """Return ids as a Series.
+
+    Raises:
+        DataError: if they are neither all integers nor all strings.
+    """
+    if isinstance(ids, pl.Series):
+        return ids.rename(name)
+    try:
+        return pl.Series(name, list(ids), strict=True)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"{what} have mixed types: expected all integers or all strings ({error}). "
+            "Convert them to one type."
+        ) from None
 
 
 def fits_int64(dtype: pl.DataType) -> bool:

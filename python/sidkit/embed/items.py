@@ -69,7 +69,7 @@ def embed_items(
         texts = list(items)
     else:
         texts = item_texts(to_polars(items, "items"), template)
-    if isinstance(cache, bool):
+    if isinstance(cache, bool | np.bool_):
         directory: Path | None = cache_directory() / "vectors" if cache else None
     else:
         directory = Path(cache)

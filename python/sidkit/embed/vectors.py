@@ -17,6 +17,7 @@ from sidkit._arguments import checked
 from sidkit._files import check_seal
 from sidkit._tables import read_parquet, read_parquet_schema
 from sidkit._vectors import first_non_finite
+from sidkit.data.id_columns import id_series
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["load_vectors"]
@@ -63,7 +64,7 @@ def load_vectors(
         DataError: if the file is invalid or cannot be memory-mapped, an item has no vector, or a number is
             not finite.
     """
-    path, ids = Path(path), pl.Series("item_id", item_ids)
+    path, ids = Path(path), id_series(item_ids, "item_id")
     readers = {".npy": _read_npy, ".safetensors": _read_safetensors, ".parquet": _read_parquet}
     if path.suffix not in readers:
         raise DataError(

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import checked
+from sidkit._arguments import checked, shown
 from sidkit._tables import read_parquet, read_parquet_schema, write_parquet
+from sidkit.data.id_columns import id_series
 from sidkit.errors import DataError, FormatError
 
 __all__ = ["Predictions"]
@@ -50,7 +51,7 @@ class Predictions:
     def __post_init__(self) -> None:
         """Validate the arrays."""
         if not isinstance(self.model, str) or not self.model:
-            raise DataError(f"`model` of predictions must be a name, got {self.model!r}")
+            raise DataError(f"`model` of predictions must be a name, got {shown(self.model)}")
         _check_shapes(self)
         _check_rows(self)
 
@@ -177,7 +178,7 @@ def _forbid(wrong: npt.NDArray[np.bool_], what: str) -> None:
 
 def _original(ids: pl.Series | Sequence[int | str], index: Int32, kind: str) -> pl.Series:
     """Look up original ids; a padding index becomes null."""
-    series = ids if isinstance(ids, pl.Series) else pl.Series(list(ids))
+    series = id_series(ids, what=f"{kind} ids")
     if index.max() >= len(series):
         raise DataError(
             f"{kind} index {int(index.max())} has no original id: expected `{kind}_ids` to hold one id for "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Count, Seed, check_argument, checked, shown
 from sidkit.data import EvaluationSet
 from sidkit.errors import ConfigError
 
@@ -70,14 +70,18 @@ class Protocol:
         """Validate every value."""
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
-            if value not in choices and not (name == "collisions" and value is None):
-                raise ConfigError(f"protocol: `{name}` must be one of {', '.join(choices)}, got {value!r}")
+            if value is None and name == "collisions":
+                continue
+            if not isinstance(value, str) or value not in choices:
+                raise ConfigError(
+                    f"protocol: `{name}` must be one of {', '.join(choices)}, got {shown(value)}"
+                )
         if self.reassign != "first" and self.collisions != "reassign":
             raise ConfigError(
                 f"protocol: `reassign` {self.reassign!r} requires the policy `reassign`, "
                 f"got {self.collisions!r}"
             )
-        object.__setattr__(self, "seeds", tuple(self.seeds))
+        object.__setattr__(self, "seeds", tuple(check_argument("seeds", self.seeds, Iterable[Any])))
         for name, least in (("candidates", 1), ("users", 1), ("resamples", 2), ("tie_seed", 0)):
             _check_integer(name, getattr(self, name), least)
         if self.beam is not None:
@@ -87,7 +91,7 @@ class Protocol:
         _check_cold(self.split, self.cold_share, self.cold_seed)
         object.__setattr__(self, "exclude_seen", _settings(self.exclude_seen))
         if not isinstance(self.dataset, str):
-            raise ConfigError(f"protocol: `dataset` must be a name, got {self.dataset!r}")
+            raise ConfigError(f"protocol: `dataset` must be a name, got {shown(self.dataset)}")
 
     @classmethod
     @checked
@@ -125,7 +129,7 @@ class Protocol:
         if unknown or missing:
             raise ConfigError(f"protocol: unknown keys {unknown}, missing keys {missing}")
         if not isinstance(values.get("seeds", []), list | tuple):
-            raise ConfigError(f"protocol: `seeds` must be a list, got {values['seeds']!r}")
+            raise ConfigError(f"protocol: `seeds` must be a list, got {shown(values['seeds'])}")
         return cls(**values)
 
     @checked
@@ -195,7 +199,9 @@ class Protocol:
 def _settings(value: object) -> tuple[bool, ...]:
     values = (value,) if isinstance(value, bool) else value
     if not isinstance(values, list | tuple) or not values or not all(isinstance(v, bool) for v in values):
-        raise ConfigError(f"protocol: `exclude_seen` must be true, false or a list of both, got {value!r}")
+        raise ConfigError(
+            f"protocol: `exclude_seen` must be true, false or a list of both, got {shown(value)}"
+        )
     return tuple(sorted(set(values), reverse=True))
 
 
@@ -207,10 +213,10 @@ def _check_cold(split: str, share: object, seed: object) -> None:
             )
         return
     if not isinstance(share, float) or not 0 < share < 1:
-        raise ConfigError(f"protocol: `cold_share` must be a number between 0 and 1, got {share!r}")
+        raise ConfigError(f"protocol: `cold_share` must be a number between 0 and 1, got {shown(share)}")
     _check_integer("cold_seed", seed, 0)
 
 
 def _check_integer(name: str, value: object, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"protocol: `{name}` must be an integer of at least {least}, got {value!r}")
+        raise ConfigError(f"protocol: `{name}` must be an integer of at least {least}, got {shown(value)}")

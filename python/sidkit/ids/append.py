@@ -81,7 +81,7 @@ def append_ids(known: pl.Series, item_ids: pl.Series | npt.ArrayLike) -> pl.Seri
         )
     try:
         return ids.rename("item_id").cast(known.dtype)
-    except pl.exceptions.InvalidOperationError as error:
+    except (pl.exceptions.InvalidOperationError, pl.exceptions.ComputeError) as error:
         raise DataError(
             f"new item ids have the wrong type: expected ids that fit {known.dtype} ({error}). Correct them."
         ) from error

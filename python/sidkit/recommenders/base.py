@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
+from sidkit._arguments import checked, shown
 from sidkit._core import Trie
 from sidkit._params import Parameters
 from sidkit._settings import Count, check_arguments
@@ -367,7 +367,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         """
         self._check_fitted()
         if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-            raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {k!r}")
+            raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {shown(k)}")
         query = Query(**options)
         query = replace(
             query, scoring=self._checked_scoring(query.scoring), allow=self._available(query.allow)

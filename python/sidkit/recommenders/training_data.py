@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import check_argument, checked
+from sidkit._arguments import Shape, check_argument, checked
 from sidkit._vectors import first_non_finite
 from sidkit.data import EvaluationSet, Histories, Sequences
 from sidkit.errors import ConfigError, DataError
@@ -109,7 +109,9 @@ def checked_vectors(given: npt.ArrayLike, items: int) -> npt.NDArray[np.floating
     Raises:
         DataError: if there is not one row for each item, or a number is NaN or infinite.
     """
-    vectors: npt.NDArray[Any] = np.asanyarray(given)
+    vectors: npt.NDArray[Any] = check_argument(
+        "item_vectors", given, Annotated[npt.ArrayLike, Shape("items", "dim")]
+    )
     if vectors.dtype not in (np.float16, np.float32):
         with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
             vectors = vectors.astype(np.float32)

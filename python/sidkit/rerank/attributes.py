@@ -161,7 +161,12 @@ def _series(given: Any) -> pl.Series:
         return pl.Series(pl.from_pandas(given))
     if package == "pyarrow":
         return pl.Series(given)
-    return pl.Series(values=given.tolist() if hasattr(given, "tolist") else list(given), strict=False)
+    values = given.tolist() if hasattr(given, "tolist") else list(given)
+    if any(
+        isinstance(part, list | tuple) for each in values if isinstance(each, list | tuple) for part in each
+    ):
+        raise DataError("values of an attribute are nested: expected a value or a list of values per item")
+    return pl.Series(values=values, strict=False)
 
 
 def _column(table: pl.DataFrame, column: str | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import Count, check_argument, checked, shown
 from sidkit._params import Parameters
 from sidkit.errors import ConfigError, DataError
 
@@ -81,6 +81,7 @@ class Reranker(Parameters, ABC):
             ConfigError: if `k` is below 1, or the re-ranker lacks something that it needs.
             DataError: if candidates, scores and features do not fit together.
         """
+        check_argument("features", features, ItemFeatures)
         _check(items, scores, k, len(features.item_ids))
         return self._rerank(items, scores, k, features)
 
@@ -154,7 +155,7 @@ def merged(found: Ranked, rows: npt.NDArray[np.int64], more: Ranked) -> Ranked:
 
 def _check(items: Int32, scores: Float32, k: Count, n_items: Count) -> None:
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {k!r}")
+        raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {shown(k)}")
     for name, array, dtype in (("items", items, np.int32), ("scores", scores, np.float32)):
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 2:
             found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__

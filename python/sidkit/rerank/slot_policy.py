@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import Count, checked, shown
 from sidkit._core import ItemSet
+from sidkit.data.id_columns import id_series
 from sidkit.errors import ConfigError, DataError
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Requirement, Reranker, best, taken
 from sidkit.rerank.cached import Cached
@@ -93,10 +94,10 @@ def _mask(given: Any, item_ids: pl.Series, column: str | None) -> npt.NDArray[np
     elif isinstance(given, str) or not hasattr(given, "__iter__"):
         raise ConfigError(
             f'`items` of `slot_policy` has the wrong form: expected "new", an `ItemSet` or item ids, got '
-            f"{given!r}. Correct it."
+            f"{shown(given)}. Correct it."
         )
     else:
-        ids = given if isinstance(given, pl.Series) else pl.Series(values=list(given))
+        ids = id_series(given, what="`items` of `slot_policy`")
     if len(ids) and ids.dtype.is_integer() != item_ids.dtype.is_integer():
         raise DataError(
             f"`items` of `slot_policy` have the wrong type: expected {item_ids.dtype} as in the catalogue, "

@@ -16,7 +16,7 @@ from sidkit.data import Sequences
 from sidkit.embed.collaborative import Sparse, cooccurrence
 from sidkit.errors import DataError
 from sidkit.tokenizers.parts.arrays import Codes, Vectors
-from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_seed
+from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_flags, check_seed
 from sidkit.tokenizers.parts.kmeans import level_seed
 from sidkit.tokenizers.parts.lookup import LookupTokenizer
 
@@ -70,6 +70,7 @@ class CooccurrenceClusters(LookupTokenizer):
         self.threads = threads
         check_counts(self, "window")
         check_counts_or_none(self, "threads")
+        check_flags(self, "balanced")
         check_seed(seed)
 
     @property

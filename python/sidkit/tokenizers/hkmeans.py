@@ -12,7 +12,13 @@ from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.errors import DataError, FormatError
 from sidkit.tokenizers.base import Tokenizer
 from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
-from sidkit.tokenizers.parts.checks import check_choice, check_counts, check_counts_or_none, check_seed
+from sidkit.tokenizers.parts.checks import (
+    check_choice,
+    check_counts,
+    check_counts_or_none,
+    check_flags,
+    check_seed,
+)
 from sidkit.tokenizers.parts.files import by_level, take
 from sidkit.tokenizers.parts.kmeans import INITS, Init, kmeans, level_seed
 from sidkit.tokenizers.parts.standardize import Standardizer
@@ -75,6 +81,7 @@ class HierarchicalKMeans(Tokenizer):
         self.threads = threads
         check_counts(self, "iterations")
         check_counts_or_none(self, "threads")
+        check_flags(self, "standardize", "balanced")
         check_seed(seed)
         check_choice("init", init, INITS)
 

@@ -12,7 +12,7 @@ from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.tokenizers.base import Tokenizer
 from sidkit.tokenizers.parts.additive import cheapest_codes
 from sidkit.tokenizers.parts.arrays import Codes, State, Vectors
-from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_seed
+from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_flags, check_seed
 from sidkit.tokenizers.parts.files import by_level, take, take_levels
 from sidkit.tokenizers.parts.kmeans import Init, kmeans, level_seed
 from sidkit.tokenizers.parts.perceptron import Perceptron
@@ -70,6 +70,7 @@ class PQ(Tokenizer):
         self.threads = threads
         check_counts(self, "rounds", "iterations")
         check_counts_or_none(self, "threads")
+        check_flags(self, "rotation", "standardize")
         check_seed(seed)
 
     def _fit(self, x: Vectors, progress: Progress | None, checkpoint: str | os.PathLike[str] | None) -> None:

@@ -11,7 +11,13 @@ from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Seed, Width
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.parts.arrays import Vectors
-from sidkit.tokenizers.parts.checks import check_choice, check_counts, check_counts_or_none, check_seed
+from sidkit.tokenizers.parts.checks import (
+    check_choice,
+    check_counts,
+    check_counts_or_none,
+    check_flags,
+    check_seed,
+)
 from sidkit.tokenizers.parts.kmeans import INITS, Init, residual_kmeans
 from sidkit.tokenizers.parts.residual import StandardizedResidual
 from sidkit.tokenizers.parts.standardize import Standardizer
@@ -77,6 +83,7 @@ class RQKMeans(StandardizedResidual):
         self.threads = threads
         check_counts(self, "iterations")
         check_counts_or_none(self, "batch_size", "subsample", "threads")
+        check_flags(self, "standardize", "balanced")
         check_choice("init", init, INITS)
         check_seed(seed)
         if balanced and batch_size is not None:

@@ -11,7 +11,13 @@ from sidkit._core import Codebooks, assign_codes
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth, Positive, Seed, Width
 from sidkit.tokenizers.parts.arrays import Vectors
-from sidkit.tokenizers.parts.checks import check_counts, check_counts_or_none, check_positive, check_seed
+from sidkit.tokenizers.parts.checks import (
+    check_counts,
+    check_counts_or_none,
+    check_flags,
+    check_positive,
+    check_seed,
+)
 from sidkit.tokenizers.parts.kmeans import kmeans, level_seed
 from sidkit.tokenizers.parts.residual import StandardizedResidual
 from sidkit.tokenizers.parts.standardize import Standardizer
@@ -74,6 +80,7 @@ class RVQ(StandardizedResidual):
         self.threads = threads
         check_counts(self, "epochs", "batch_size")
         check_counts_or_none(self, "threads")
+        check_flags(self, "standardize", "kmeans_init", "revive_dead_codes")
         check_positive(self, "learning_rate")
         check_seed(seed)
 

@@ -1,5 +1,6 @@
 """VQ: vector quantization with one codebook."""
 
+from sidkit._arguments import shown
 from sidkit._settings import Count, Seed, Width
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.parts.kmeans import Init
@@ -61,6 +62,6 @@ def check_one_size(codebook_size: int) -> int:
     """Return `codebook_size`, or raise ConfigError if it is not one number."""
     if not isinstance(codebook_size, int):
         raise ConfigError(
-            f"`codebook_size` is invalid: expected one integer for the one level, got {codebook_size!r}."
+            f"`codebook_size` is invalid: expected one integer for the one level, got {shown(codebook_size)}."
         )
     return codebook_size

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from sidkit._arguments import checked
+from sidkit._arguments import checked, shown
 from sidkit._progress import Progress
 from sidkit._settings import Count, Depth
 from sidkit.errors import ConfigError, DataError, NotFittedError
@@ -63,7 +63,7 @@ class WordTokenizer(LookupTokenizer):
         if not isinstance(codebook_size, int) or not 2 <= codebook_size <= 65536:
             raise ConfigError(
                 f"`codebook_size` of words is invalid: expected an integer in 2..65536, got "
-                f"{codebook_size!r}."
+                f"{shown(codebook_size)}."
             )
         check_counts_or_none(self, "threads")
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sidkit._arguments import checked
+from sidkit._arguments import checked, shown
 from sidkit._core import Trie
 from sidkit.decode.adapters.prefixes import levels_of
 from sidkit.errors import ConfigError, DataError
@@ -252,8 +252,8 @@ def torch_device(device: torch.device | str | int) -> torch.device:
     """
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(
-            f"`device` is invalid: expected a device such as cpu, got {device!r}: {reason}."
+            f"`device` is invalid: expected a device such as cpu, got {shown(device)}: {reason}."
         ) from error

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from sidkit._arguments import checked
+from sidkit._arguments import Bounds, check_argument, checked
 from sidkit._core import Codebooks
 from sidkit._extras import require
 from sidkit._progress import Progress
@@ -21,6 +21,7 @@ from sidkit.tokenizers.parts.checks import (
     check_choice,
     check_counts,
     check_counts_or_none,
+    check_flags,
     check_non_negative,
     check_positive,
     check_seed,
@@ -140,14 +141,15 @@ class LMIndexer(ResidualCodes):
         self.threads = threads
         check_counts(self, "latent_dim", "vocabulary_size", "epochs_per_level", "batch_size")
         check_counts_or_none(self, "threads")
+        check_flags(self, "kmeans_init", "revive_dead_codes", "refit", "standardize")
         check_positive(self, "learning_rate")
         check_seed(seed)
-        check_non_negative(self, "contrastive_weight", "commitment", "warmup_epochs", "weight_decay")
+        check_non_negative(self, "contrastive_weight", "commitment", "weight_decay")
+        check_argument("warmup_epochs", warmup_epochs, Annotated[int, Bounds(ge=0, le=2**31 - 1)])
         check_choice("on_collapse", on_collapse, ON_COLLAPSE)
         if vocabulary_size > 65535:
             raise ConfigError(f"`vocabulary_size` is invalid: expected at most 65535, got {vocabulary_size}.")
-        if not 0 <= hint_rate < 1:
-            raise ConfigError(f"`hint_rate` is invalid: expected a number in [0, 1), got {hint_rate!r}.")
+        check_argument("hint_rate", hint_rate, Annotated[float, Bounds(ge=0, lt=1)])
 
     @property
     def fit_inputs(self) -> tuple[str, ...]:

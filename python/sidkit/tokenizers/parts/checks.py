@@ -1,16 +1,17 @@
 """Checks of constructor parameters."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
-from typing import Any
+from numbers import Integral
+from typing import Annotated, Any
 
-from sidkit._arguments import shown
+from sidkit._arguments import Bounds, Count, Seed, check_argument, shown
 from sidkit.errors import ConfigError
 
 __all__ = [
     "check_choice",
     "check_counts",
     "check_counts_or_none",
+    "check_flags",
     "check_non_negative",
     "check_positive",
     "check_seed",
@@ -25,10 +26,7 @@ _MOST_CODES = 65536
 
 def check_counts(estimator: object, *names: str) -> None:
     """Raise ConfigError unless these attributes are integers of at least 1."""
-    for name in names:
-        value = getattr(estimator, name)
-        if not _is_integer(value) or value < 1:
-            raise ConfigError(f"`{name}` is invalid: expected an integer >= 1, got {shown(value)}.")
+    _check_each(estimator, names, Count)
 
 
 def check_counts_or_none(estimator: object, *names: str) -> None:
@@ -38,18 +36,22 @@ def check_counts_or_none(estimator: object, *names: str) -> None:
 
 def check_positive(estimator: object, *names: str) -> None:
     """Raise ConfigError unless these attributes are numbers above 0."""
-    for name in names:
-        value = getattr(estimator, name)
-        if not _is_number(value) or not value > 0:
-            raise ConfigError(f"`{name}` is invalid: expected a number > 0, got {shown(value)}.")
+    _check_each(estimator, names, Annotated[float, Bounds(gt=0)])
 
 
 def check_non_negative(estimator: object, *names: str) -> None:
     """Raise ConfigError unless these attributes are numbers of at least 0."""
+    _check_each(estimator, names, Annotated[float, Bounds(ge=0)])
+
+
+def check_flags(estimator: object, *names: str) -> None:
+    """Raise ConfigError unless these attributes are True or False."""
+    _check_each(estimator, names, bool)
+
+
+def _check_each(estimator: object, names: Sequence[str], annotation: Any) -> None:
     for name in names:
-        value = getattr(estimator, name)
-        if not _is_number(value) or not value >= 0:
-            raise ConfigError(f"`{name}` is invalid: expected a number >= 0, got {shown(value)}.")
+        check_argument(name, getattr(estimator, name), annotation)
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
@@ -60,8 +62,7 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 def check_seed(seed: int) -> None:
     """Raise ConfigError unless a seed is an integer of at least 0."""
-    if not _is_integer(seed) or seed < 0:
-        raise ConfigError(f"`seed` is invalid: expected an integer >= 0, got {shown(seed)}.")
+    check_argument("seed", seed, Seed)
 
 
 def check_widths(name: str, widths: Any) -> list[int]:
@@ -98,10 +99,6 @@ def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, .
             f"`codebook_size` is invalid: expected integers in 1..{_MOST_CODES}, got {shown(codebook_size)}."
         )
     return tuple(int(size) for size in sizes)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _is_integer(value: object) -> bool:

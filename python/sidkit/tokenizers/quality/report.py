@@ -113,8 +113,8 @@ def quality_report(tokenizer: Tokenizer, x: npt.ArrayLike) -> QualityReport:
     Raises:
         NotFittedError, DataError: as `tokenizer.encode(x)`.
     """
-    vectors = np.asarray(x, dtype=np.float32)
     codes = tokenizer.encode(x)
+    vectors = np.asarray(x, dtype=np.float32)
     errors = _unexplained(tokenizer, vectors, codes)
     sizes = tokenizer.codebook_sizes
     levels = [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sidkit._arguments import checked
+from sidkit._arguments import checked, shown
 from sidkit._settings import Count, Fraction, NonNegative, Positive, Seed
 from sidkit.errors import ConfigError
 from sidkit.tokenizers.training.collapse import OnCollapse
@@ -168,7 +168,7 @@ def resolved(name: str, value: object, options: tuple[type, ...], *choices: str 
     """
     if isinstance(value, options):
         return value
-    if value not in choices:
+    if not (value is None or isinstance(value, str)) or value not in choices:
         valid = [str(choice) for choice in choices] + [f"{option.__name__}(...)" for option in options]
-        raise ConfigError(f"`{name}` is invalid: expected one of {', '.join(valid)}, got {value!r}.")
+        raise ConfigError(f"`{name}` is invalid: expected one of {', '.join(valid)}, got {shown(value)}.")
     return _SHORTHANDS.get(str(value), value)

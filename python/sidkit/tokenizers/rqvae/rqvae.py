@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked
+from sidkit._arguments import check_argument, checked
 from sidkit._core import Codebooks
 from sidkit._extras import require
 from sidkit._progress import Progress
@@ -18,6 +18,7 @@ from sidkit.tokenizers.parts.checks import (
     check_choice,
     check_counts,
     check_counts_or_none,
+    check_flags,
     check_non_negative,
     check_positive,
     check_seed,
@@ -311,9 +312,11 @@ class RQVAE(ResidualTokenizer):
     def _check_parameters(self) -> None:
         check_counts(self, "latent_dim", "epochs", "batch_size")
         check_counts_or_none(self, "whiten", "threads")
+        check_flags(self, "kmeans_init", "revive_dead_codes", "refit", "standardize")
         check_positive(self, "learning_rate")
         check_non_negative(self, "weight_decay", "commitment")
         check_seed(self.seed)
+        check_argument("warmup_epochs", self.warmup_epochs, int)
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ConfigError(
                 f"`warmup_epochs` is invalid: expected a number in 0..{self.epochs - 1}, below `epochs`, got "
