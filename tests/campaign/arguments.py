@@ -5,6 +5,7 @@ from the inside. One argument at a time is damaged, most often, so that the othe
 """
 
 import faulthandler
+import os
 import signal
 import sys
 import tempfile
@@ -58,6 +59,8 @@ def fuzz(calls, seed, *, directory, names=None, on_call=None):
     valid = Counter()
     going = calls if callable(calls) else lambda: counts["calls"] < calls
     previous = signal.signal(signal.SIGALRM, _alarm)
+    origin = Path.cwd()
+    os.chdir(directory)  # relative paths among the hostile arguments name files there
     try:
         while going():
             call = chosen[int(rng.integers(len(chosen)))]
@@ -79,6 +82,7 @@ def fuzz(calls, seed, *, directory, names=None, on_call=None):
                 inside.setdefault((call.name, *error[:2]), (error[2], changed))
     finally:
         signal.signal(signal.SIGALRM, previous)
+        os.chdir(origin)
     counts["latest_callables"] = len(chosen)
     counts["latest_callables_that_returned"] = len(valid)
     return counts, inside
