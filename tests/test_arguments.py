@@ -29,7 +29,6 @@ def call(annotation, value):
 @pytest.mark.parametrize(
     ("annotation", "value"),
     [
-        (int, np.int64(3)),
         (Count, 2**31 - 1),
         (Seed, 0),
         (float, 3),
@@ -100,6 +99,11 @@ def test_arrays_have_the_annotated_type():
     assert call(npt.NDArray[np.int32], []).dtype == np.int32
     array = np.arange(3, dtype=np.int32)
     assert call(npt.NDArray[np.int32], array) is array
+
+
+def test_integers_of_numpy_become_integers():
+    found = call(Count, np.int8(3))
+    assert type(found) is int and found == 3
 
 
 def test_dimensions_of_one_name_agree():

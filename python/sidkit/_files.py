@@ -7,6 +7,7 @@ as it is, the first in their header, the second in their footer.
 
 import ctypes
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sidkit.errors import FormatError
+from sidkit.errors import ConfigError, FormatError
 
 __all__ = [
     "UNSEALED",
@@ -28,6 +29,7 @@ __all__ = [
     "sha256_of",
     "temporary_directory",
     "write_bytes",
+    "write_json",
     "write_text",
 ]
 
@@ -149,6 +151,20 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` to `path` as UTF-8, atomically."""
     write_bytes(path, text.encode())
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a value as JSON, atomically.
+
+    Raises:
+        ConfigError: if it holds something that is not JSON, such as NaN.
+    """
+    try:
+        text = json.dumps(value, indent=1, allow_nan=False)
+        data = text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the value cannot be written: expected JSON values, got {error}.") from None
+    write_bytes(path, data + b"\n")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -133,6 +133,10 @@ def _outcome(target, arguments):
         return "bad_from_inside", _described(error)
     except _Hang:
         return "interrupted", None
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):  # torch has no other error for it
+            return "MemoryError", None
+        return "bad_from_inside", _described(error)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

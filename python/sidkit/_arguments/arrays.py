@@ -45,7 +45,7 @@ def array_like() -> Expectation:
 
 def scalar_type(arguments: tuple[Any, ...]) -> Any:
     dtype = get_args(arguments[1]) if len(arguments) > 1 else ()
-    return dtype[0] if dtype else Any
+    return (get_origin(dtype[0]) or dtype[0]) if dtype else Any  # of `np.integer[Any]`, the class
 
 
 def array(scalar: Any, bounds: Bounds | None, shape: Shape | None) -> Expectation:

@@ -59,7 +59,7 @@ def _integer(bounds: Bounds) -> Expectation:
             raise Refused
         bounds.check(value, "an integer")
         _INT64.check(value, "an integer")
-        return value
+        return int(value)  # a NumPy integer would overflow in calculations
 
     return Expectation("an integer" if bounds is _INT64 else f"an integer{bounds}", convert)
 

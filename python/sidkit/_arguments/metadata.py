@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["FINITE", "Bounds", "Column", "Count", "Expectation", "Refused", "Seed", "Shape", "shown"]
+__all__ = ["FINITE", "Bounds", "Column", "Count", "Expectation", "Refused", "Seed", "Shape", "Size", "shown"]
 
 
 class Refused(Exception):
@@ -121,6 +121,7 @@ def shown(value: Any) -> str:
 
 Count = Annotated[int, Bounds(ge=1, le=2**31 - 1)]
 Seed = Annotated[int, Bounds(ge=0, le=2**32 - 1)]
+Size = Annotated[int, Bounds(ge=0, le=2**31 - 1)]
 #: Metadata of arrays without NaN and infinity.
 FINITE = Bounds(ge=-1.7976931348623157e308, le=1.7976931348623157e308)
 #: One number per row.

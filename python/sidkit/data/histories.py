@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sidkit._arguments import checked
-from sidkit.data.id_columns import check_id_column, id_series, rows_of
+from sidkit.data.id_columns import check_distinct, check_id_column, id_series, rows_of
 from sidkit.data.sequences import Sequences, copy_slices, offsets_of
 from sidkit.errors import DataError
 
@@ -96,6 +96,8 @@ class Histories(Sequences):
         else:
             flat = check_id_column(flat, "item_id", "histories")
         known = flat.unique(maintain_order=True) if item_ids is None else item_ids
+        if item_ids is not None and len(item_ids):
+            check_distinct(check_id_column(item_ids, "item_id", "item_ids"))
         values = rows_of(flat, known, "item")
         offsets = offsets_of(lengths)
         return cls(values, offsets, known.rename("item_id"), user_ids)

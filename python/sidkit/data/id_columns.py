@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "check_id_column",
     "find_rows",
     "fits_int64",
+    "id_column",
     "id_series",
     "is_id_type",
     "rows_of",
@@ -43,13 +44,31 @@ def id_series(ids: pl.Series | Iterable[Any], name: str = "", *, what: str = "it
     """
     if isinstance(ids, pl.Series):
         return ids.rename(name)
+    given = list(ids)
+    odd = [each for each in given if not (each is None or isinstance(each, str | Real | np.generic))]
+    if odd:  # nested lists, which polars may follow without end
+        raise DataError(f"{what} have the wrong type: expected integers or strings, got {shown(odd[0])}.")
     try:
-        return pl.Series(name, list(ids), strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        return pl.Series(name, given, strict=True)
+    except (TypeError, OverflowError, UnicodeEncodeError, pl.exceptions.PolarsError) as error:
         raise DataError(
             f"{what} have mixed types: expected all integers or all strings ({error}). "
             "Convert them to one type."
         ) from None
+
+
+def id_column(ids: pl.Series | npt.ArrayLike) -> pl.Series:
+    """Return ids of anything that NumPy converts to an array as a Series.
+
+    Raises:
+        DataError: if they are neither all integers nor all strings.
+    """
+    if isinstance(ids, pl.Series):
+        return ids
+    array = np.asarray(ids)
+    if array.ndim == 0:
+        raise DataError(f"item ids are invalid: expected one per item, got {shown(ids)}.")
+    return id_series(array.tolist()) if array.dtype.kind == "O" else pl.Series(values=array)
 
 
 def fits_int64(dtype: pl.DataType) -> bool:

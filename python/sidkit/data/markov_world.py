@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Count, Seed, Shape, Size, checked
 from sidkit._files import atomic_directory
 from sidkit.data.sequences import Sequences
 from sidkit.errors import ConfigError
@@ -25,6 +25,7 @@ from sidkit.errors import ConfigError
 __all__ = ["MarkovWorld"]
 
 Int64 = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.integer[Any]]
 Float64 = npt.NDArray[np.float64]
 
 #: Users, or items of the table of items, of one row group.
@@ -102,25 +103,27 @@ class MarkovWorld:
         """Number of clusters."""
         return max(1, round(math.sqrt(self.items))) if self.clusters is None else self.clusters
 
-    def cluster_of(self, rows: npt.NDArray[np.integer[Any]]) -> Int64:
+    def cluster_of(self, rows: Rows) -> Int64:
         """Return the cluster of items, int64 of the shape of `rows`."""
         return self._slots(rows) % self.cluster_count
 
-    def vectors(self, start: int, stop: int) -> npt.NDArray[np.float16]:
+    def vectors(self, start: Size, stop: Size) -> npt.NDArray[np.float16]:
         """Return the vectors of the items of rows `start` to `stop`, float16 (stop - start, dim).
 
         The same rows have the same vectors if they begin at the same multiple of 65,536.
         """
+        _check_range(start, stop)
         random = np.random.default_rng((_VECTORS, self.seed, start))
         noise = random.standard_normal((stop - start, self.dim), dtype=np.float32)
         centres = self._centres[self.cluster_of(np.arange(start, stop))]
         return (centres + np.float32(self.noise / math.sqrt(self.dim)) * noise).astype(np.float16)
 
-    def sessions(self, start: int, stop: int) -> Sequences:
+    def sessions(self, start: Size, stop: Size) -> Sequences:
         """Return the sessions of users `start` to `stop`, one row of item rows per user, oldest first.
 
         The same users have the same sessions if they begin at the same multiple of 65,536.
         """
+        _check_range(start, stop)
         random, users = np.random.default_rng((_SESSIONS, self.seed, start)), stop - start
         lengths = random.integers(self.min_events, self.max_events + 1, size=users)
         items = np.empty((users, self.max_events), np.int32)
@@ -136,7 +139,7 @@ class MarkovWorld:
         return Sequences.from_lengths(items[kept], lengths)
 
     def best_items(
-        self, last: npt.NDArray[np.integer[Any]], k: Count
+        self, last: Annotated[Rows, Shape("histories")], k: Count
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Return the most probable next items after the last item of each history, the optimal ranking.
 
@@ -301,3 +304,8 @@ class MarkovWorld:
         found[0][:, : order.shape[1]] = np.take_along_axis(rows, order, 1)
         found[0][found[1] == 0] = -1
         return found
+
+
+def _check_range(start: int, stop: int) -> None:
+    if stop < start:
+        raise ConfigError(f"`stop` is invalid: expected an integer >= {start}, the start, got {stop}.")

@@ -6,12 +6,12 @@ Vijayakumar et al., *Diverse Beam Search: Decoding Diverse Solutions from Neural
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import Bounds, Count, checked
 from sidkit._core import Trie
 from sidkit.data import Sequences
 from sidkit.decode.generative import GenerativeNetwork, State
@@ -37,7 +37,7 @@ class Diversity:
     groups: int = 5
     penalty: float | Sequence[float] = 1.0
 
-    def penalties(self, levels: int) -> list[float]:
+    def penalties(self, levels: Annotated[int, Bounds(ge=1, le=128)]) -> list[float]:
         """Return one penalty per level.
 
         Raises:

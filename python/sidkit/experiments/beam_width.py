@@ -1,18 +1,16 @@
 """Beam width: lists of one generative model by several beams, and by scoring every item."""
 
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sidkit._arguments import Count, Seed, checked
-from sidkit._files import write_text
+from sidkit._files import write_json
 from sidkit._progress import Progress, silent
 from sidkit.data import EvaluationSet
 from sidkit.errors import ConfigError
@@ -115,7 +113,7 @@ def measure_beams(
 @checked
 def save_beams(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write `beams.json`, whole or not at all."""
-    write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
+    write_json(path, found)
 
 
 def _searches(

@@ -1,16 +1,14 @@
 """Trade-off of accuracy against diversity and popularity, for each re-ranker over its parameter."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sidkit._arguments import Count, Seed, checked
-from sidkit._files import write_text
+from sidkit._files import write_json
 from sidkit._progress import Progress, silent
 from sidkit.data import EvaluationSet
 from sidkit.decode.ranking import Ranked
@@ -124,7 +122,7 @@ def measure_frontier(
 @checked
 def save_frontier(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Write `frontier.json`, whole or not at all."""
-    write_text(Path(path), json.dumps(found, indent=1, allow_nan=False) + "\n")
+    write_json(path, found)
 
 
 def _reranker(method: str, value: float, vectors: npt.NDArray[np.float32], k: int) -> Reranker:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sidkit._arguments import Seed, checked
 from sidkit._extras import require
@@ -29,6 +29,14 @@ __all__ = ["Range", "Trial", "read_space", "search", "tune"]
 Value = int | float | str | bool
 
 
+class _Suggests(Protocol):
+    """The trial of Optuna that draws values."""
+
+    def suggest_categorical(self, key: str, choices: Any) -> Any: ...
+    def suggest_float(self, key: str, low: float, high: float, *, log: bool) -> Any: ...
+    def suggest_int(self, key: str, low: int, high: int, *, log: bool) -> Any: ...
+
+
 @checked
 @dataclass(frozen=True)
 class Range:
@@ -46,13 +54,13 @@ class Range:
     log: bool = False
     choices: tuple[Value, ...] = ()
 
-    def suggest(self, trial: Any, key: str) -> Value:
+    def suggest(self, trial: _Suggests, key: str) -> Value:
         """Draw a value by an Optuna trial."""
         if self.choices:
             chosen: Value = trial.suggest_categorical(key, self.choices)
             return chosen
         whole = isinstance(self.low, int) and isinstance(self.high, int)
-        draw = trial.suggest_int if whole else trial.suggest_float
+        draw: Callable[..., Any] = trial.suggest_int if whole else trial.suggest_float
         drawn: Value = draw(key, self.low, self.high, log=self.log)
         return drawn
 

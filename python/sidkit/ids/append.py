@@ -6,6 +6,7 @@ import polars as pl
 
 from sidkit._arguments import checked
 from sidkit._core import code_ranks
+from sidkit.data.id_columns import id_column
 from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.ids.collisions import Alternatives, Reassignment, check_codes, group_sizes, reassign
 from sidkit.ids.table import SidTable
@@ -71,7 +72,7 @@ def append_ids(known: pl.Series, item_ids: pl.Series | npt.ArrayLike) -> pl.Seri
     Raises:
         DataError: if they have another type.
     """
-    ids = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
+    ids = id_column(item_ids)
     if not len(ids):
         return pl.Series("item_id", [], dtype=known.dtype)
     if known.dtype.is_integer() != ids.dtype.is_integer():

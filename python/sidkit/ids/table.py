@@ -17,7 +17,7 @@ from sidkit._core import SidLayout, Trie
 from sidkit._extras import require
 from sidkit._integer_index import IntegerIndex
 from sidkit._tables import read_parquet, read_parquet_metadata, write_parquet
-from sidkit.data.id_columns import fits_int64
+from sidkit.data.id_columns import fits_int64, id_column
 from sidkit.errors import DataError, FormatError
 from sidkit.ids.collisions import POLICIES, Reassignment, check_codes, group_sizes, resolve_collisions
 
@@ -280,8 +280,7 @@ class SidTable:
 def _checked_ids(item_ids: pl.Series | npt.ArrayLike, rows: int) -> pl.Series:
     if isinstance(item_ids, (list, tuple)) and not item_ids:
         item_ids = np.zeros(0, np.int64)  # NumPy makes an empty list a float array
-    series = item_ids if isinstance(item_ids, pl.Series) else pl.Series(values=np.asarray(item_ids))
-    series = series.rename("item_id")
+    series = id_column(item_ids).rename("item_id")
     if series.dtype == pl.String and isinstance(item_ids, (list, tuple)):
         odd = next((each for each in item_ids if not isinstance(each, str)), None)
         if odd is not None:  # NumPy has converted it to a string

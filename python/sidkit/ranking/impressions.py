@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import FINITE, Bounds, Shape, checked
+from sidkit._arguments import FINITE, Bounds, Count, Shape, checked
 from sidkit.data import Dataset
 from sidkit.data.sequences import checked_rows
 from sidkit.errors import ConfigError, DataError
@@ -153,7 +153,7 @@ def _before(
 
 @checked
 def split_by_time(
-    events: Impressions, items: int, *, validation: float = 0.1, test: float = 0.1
+    events: Impressions, items: Count, *, validation: float = 0.1, test: float = 0.1
 ) -> TimeSplit:
     """Split events at two points in time; events with tied timestamps stay together.
 

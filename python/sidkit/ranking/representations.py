@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Bounds, Count, Seed, Shape, checked
 from sidkit._core import ngram_rows
 from sidkit.errors import ConfigError
 from sidkit.ranking.embedding import id_rows, jagged_rows
@@ -38,8 +40,8 @@ class TableVectors(nn.Module):
 
     def __init__(
         self,
-        values: npt.NDArray[np.int64],
-        offsets: npt.NDArray[np.int64],
+        values: Annotated[npt.NDArray[np.int64], Shape("values"), Bounds(ge=0)],
+        offsets: Annotated[npt.NDArray[np.int64], Shape("offsets"), Bounds(ge=0)],
         *,
         num_embeddings: Count,
         dim: Count,
@@ -71,7 +73,13 @@ class ContentVectors(nn.Module):
 
     content: Tensor
 
-    def __init__(self, vectors: npt.NDArray[np.float32], *, dim: Count, budget: int) -> None:
+    def __init__(
+        self,
+        vectors: Annotated[npt.NDArray[np.float32], Shape("items", "content")],
+        *,
+        dim: Count,
+        budget: Count,
+    ) -> None:
         super().__init__()
         width = max(1, round((budget - dim) / (vectors.shape[1] + 1 + dim)))
         # Standardized columns train at the same speed for every text encoder.

@@ -16,7 +16,7 @@ from sidkit._core import ItemSet
 from sidkit._integer_index import IntegerIndex
 from sidkit._warnings import warn
 from sidkit.data import EvaluationSet, Histories, Sequences
-from sidkit.data.id_columns import fits_int64
+from sidkit.data.id_columns import fits_int64, id_series
 from sidkit.errors import DataError
 
 __all__ = ["ItemIndex", "ParsedHistories", "id_rows"]
@@ -302,7 +302,7 @@ def _id_series(ids: Any) -> pl.Series:
             )
         if len({isinstance(each, str) for each in given}) > 1:
             raise DataError("item ids have mixed types: expected all integers or all strings, got both")
-        values = pl.Series(given, dtype=pl.String if given and isinstance(given[0], str) else None)
+        values = id_series(given)
     if isinstance(values.dtype, pl.Categorical | pl.Enum):
         values = values.cast(pl.String)
     if len(values) and not (values.dtype.is_integer() or values.dtype == pl.String):

@@ -1,7 +1,8 @@
 """Attributes and numbers of items, read from tables and matched to the rows of a catalogue."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sidkit._extras import require
 from sidkit._registry import nearest
 from sidkit.data import Sequences
 from sidkit.data.frames import to_polars
+from sidkit.data.id_columns import is_id_type
 from sidkit.errors import ConfigError, DataError
 
 __all__ = ["ItemAttribute", "item_attribute", "item_numbers"]
@@ -49,7 +51,7 @@ class ItemAttribute:
         Raises:
             ConfigError: if no item has it; the message names the nearest value.
         """
-        if not isinstance(name, Hashable) or name not in self.names:
+        if not isinstance(name, (Real, *map(type, self.names))) or name not in self.names:
             hint = nearest(name, map(str, self.names)) if isinstance(name, str) else ""
             raise ConfigError(
                 f"no item has the value {shown(name)}: expected one of {len(self.names)} values{hint}"
@@ -120,6 +122,10 @@ def _matched(given: Any, item_ids: pl.Series, column: str | None) -> pl.Series:
                 "of the catalogue. Pass a table with the column `item_id` to match them by id."
             )
         return values
+    if not is_id_type(item_ids.dtype):
+        raise DataError(
+            f"`item_ids` have the wrong type: expected integers or strings, got {item_ids.dtype}."
+        )
     table = to_polars(given, "attribute")
     name = _column(table, column)
     ids = table["item_id"]

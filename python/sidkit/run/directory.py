@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sidkit._arguments import checked
+from sidkit._arguments import check_argument, checked
 from sidkit._files import remove_temporaries, sha256_of, write_text
 from sidkit.errors import FormatError, RunDirectoryError
 from sidkit.run.lock import DirectoryLock
@@ -176,7 +176,7 @@ class RunDirectory:
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
         """Return the SHA-256 of files by their paths within the directory."""
-        return {name: sha256_of(self.path / name) for name in names}
+        return {name: sha256_of(self.path / check_argument("names", name, str | Path)) for name in names}
 
     def output(self, stage: str, name: str) -> Path:
         """Return the path of a finished stage's file.

@@ -185,7 +185,7 @@ class Run:
         Raises:
             DataError: if a user is unknown.
         """
-        single = isinstance(user_ids, str | int | np.integer)
+        single = isinstance(user_ids, str) or not hasattr(user_ids, "__len__")
         users = self.dataset.find_users([user_ids] if single else list(user_ids))  # type: ignore[arg-type,list-item]
         examples = EvaluationSet(users, self._histories.take(users), np.full(len(users), -1))
         ids, scores = self.recommender().recommend(

@@ -5,15 +5,16 @@ The order of an epoch is independent of earlier epochs, so an interrupted traini
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Bounds, Count, Seed, Shape, Size, check_argument, checked
 from sidkit.data import Sequences
+from sidkit.errors import DataError
 from sidkit.models.layers.lengths import length_groups
 from sidkit.train.ties import TiedEvents
 
@@ -77,12 +78,21 @@ def mean_by_length(loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
     return torch.stack(losses).sum()
 
 
+def check_rows(rows: NDArray[np.integer[Any]], examples: int) -> NDArray[np.int64]:
+    """Return rows of examples, at least one, or raise DataError if there is another."""
+    kind = Annotated[NDArray[np.int64], Shape("rows"), Bounds(ge=0, le=examples - 1)]
+    found: NDArray[np.int64] = check_argument("rows", rows, kind)
+    if not len(found):
+        raise DataError("`rows` is invalid: expected at least one row, got none.")
+    return found
+
+
 class Batches(Protocol):
     """Source of batches from which `fit` can start at any step."""
 
     steps: int  # batches per epoch, the same in each
 
-    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+    def epoch(self, epoch: Size) -> list[NDArray[np.int64]]:
         """Return the rows of every batch of an epoch, in order; `load` reads this epoch from now on."""
         ...
 
@@ -120,7 +130,7 @@ class Prefixes:
     def __len__(self) -> int:
         return len(self._ends)
 
-    def epoch(self, epoch: int) -> None:
+    def epoch(self, epoch: Size) -> None:
         """Shuffle tied timestamps for an epoch."""
         if self._ties:
             self._values = self._ties.shuffled(epoch)
@@ -172,7 +182,7 @@ class NextItemBatches:
     def __len__(self) -> int:
         return len(self._examples)
 
-    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+    def epoch(self, epoch: Size) -> list[NDArray[np.int64]]:
         """Shuffle the examples within each length, cut into batches, shuffle the batches."""
         self._examples.epoch(epoch)
         random = np.random.default_rng((self._seed, epoch))
@@ -189,7 +199,11 @@ class NextItemBatches:
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
         """Gather examples `rows`, which all have the same length."""
-        items = torch.from_numpy(self._examples.histories(rows).values.astype(np.int64)).view(len(rows), -1)
+        rows = check_rows(rows, len(self._examples))
+        histories = self._examples.histories(rows)
+        if np.ptp(histories.lengths):
+            raise DataError("a batch is invalid: expected examples of one length. Pass rows of `epoch`.")
+        items = torch.from_numpy(histories.values.astype(np.int64)).view(len(rows), -1)
         return Batch(
             history=self._tokens[items],  # (B, n, L)
             target=self._tokens[torch.from_numpy(self._examples.targets(rows))],
@@ -250,7 +264,7 @@ class SequenceBatches:
         self._stops = histories.offsets[1:][self._users] - after
         self.steps = -(-len(self._users) // batch_size)
 
-    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+    def epoch(self, epoch: Size) -> list[NDArray[np.int64]]:
         """Shuffle the windows and cut them into batches, each in ascending order of length."""
         if self._ties:
             self._values = self._ties.shuffled(epoch)
@@ -261,6 +275,7 @@ class SequenceBatches:
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
         """Gather windows `rows`, padded to the longest of them."""
+        rows = check_rows(rows, len(self._kept))
         kept = self._kept[rows]
         lead = int(self._from_nothing)
         filled = np.full((len(rows), lead + int(kept.max()) + 1), self._padding, np.int64)

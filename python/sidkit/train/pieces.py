@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Count, Seed, Size, checked
 from sidkit.data import Sequences
 from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
-from sidkit.train.batches import Batch, Prefixes
+from sidkit.train.batches import Batch, Prefixes, check_rows
 
 __all__ = ["PieceBatches"]
 
@@ -58,7 +58,7 @@ class PieceBatches:
         self._pieces = Sequences.from_rows([])  # of each example, in the epoch
         self.steps = -(-len(self._examples) // batch_size)
 
-    def epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+    def epoch(self, epoch: Size) -> list[NDArray[np.int64]]:
         """Segment all histories, shuffle, sort by length within 32 batches, cut, shuffle the batches."""
         random = np.random.default_rng((self._seed, epoch))
         count = len(self._examples)
@@ -73,6 +73,7 @@ class PieceBatches:
         """Gather examples `rows` as segmented in the last epoch that was requested; in epoch 0 by default."""
         if self._epoch < 0:
             self.epoch(0)
+        rows = check_rows(rows, len(self._examples))
         read = self._pieces.take(rows)
         return Batch(
             history=torch.from_numpy(read.padded(len(self._vocabulary))),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Seed, checked
+from sidkit._arguments import Seed, Size, checked
 from sidkit.data import Sequences
 from sidkit.errors import DataError
 
@@ -60,7 +60,7 @@ class TiedEvents:
         """Count the events that are tied with another."""
         return len(self._places)
 
-    def shuffled(self, epoch: int) -> npt.NDArray[np.int32]:
+    def shuffled(self, epoch: Size) -> npt.NDArray[np.int32]:
         """Return the values of the histories with tied events in the order of an epoch, int32 (nnz,)."""
         if not len(self):
             return self._values

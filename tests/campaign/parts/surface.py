@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import torch
 from pydantic import BaseModel
+from tests.campaign.parts.particular import more_objects, particular
 
 import sidkit
 from sidkit import data, decode, evaluate, ids, ranking, recommenders, rerank, tokenizers, train
@@ -160,8 +161,22 @@ class Examples:
         return ranking.RankedItems(self.dataset.item_ids, self.vectors, self.table.tokens, self.table.layout)
 
     @cached_property
+    def time_split(self):
+        return ranking.split_by_time(self.impressions, 24)
+
+    @cached_property
+    def action_piece(self):
+        return tokenizers.ActionPiece(20).fit(self.split.train, self.codes)
+
+    @cached_property
     def objects(self):
         """Valid objects by the name of their class."""
+        found = {name: list(objects) for name, objects in self.basic.items()}
+        return _add(found, more_objects(self))
+
+    @cached_property
+    def basic(self):
+        """Those objects that are made without others of them."""
         found = [
             *(self.dataset, self.split, self.split.train, self.examples, self.table, self.predictions),
             *(self.world, self.tokenizer, self.popularity, self.table.trie, self.table.layout),
@@ -187,7 +202,7 @@ class Examples:
             ids.Reassignment(np.repeat(self.codes[:, None], 3, axis=1)),
             ids.drift(self.codes, self.codes),
             self.impressions,
-            ranking.split_by_time(self.impressions, 24),
+            self.time_split,
             self.ranked_items,
             ranking.RankSettings(num_embeddings=16, dim=4, seeds=(0,), epochs=1),
             ranking.Pieces(self.table.layout, 20).fit(self.table.tokens),
@@ -197,18 +212,17 @@ class Examples:
             train.History("m", 10),
             train.Processes(),
             recommenders.Query(),
-            tokenizers.ActionPiece(20).fit(self.split.train, self.codes),
+            self.action_piece,
             *(recommenders.RECOMMENDERS[name]() for name in recommenders.RECOMMENDERS),
             *(tokenizers.TOKENIZERS[name]() for name in tokenizers.TOKENIZERS),
             *self._fitted_recommenders,
             *self._rerankers,
         ]
-        by_class = {}
-        for each in found:
-            for cls in type(each).__mro__:
-                if cls.__module__.startswith("sidkit"):
-                    by_class.setdefault(cls.__name__, []).append(each)
-        return by_class
+        return _add({}, found)
+
+    @cached_property
+    def particular(self):
+        return particular(self)
 
     @cached_property
     def _fitted_recommenders(self):
@@ -372,14 +386,19 @@ class Examples:
 
     def of(self, call, parameter, rng):
         """Return a valid value for a parameter, or `parameter.default`, or None if there is no example."""
+        name = f"{call.name}.{parameter.name}".split(".")
+        for key in (".".join(name[-3:]), ".".join(name[-2:]), "ks" if name[-1] == "ks" else ""):
+            if key in self.particular:
+                options = self.particular[key]
+                return options[rng.integers(len(options))]
         text = parameter.annotation
         text = text if isinstance(text, str) else inspect.formatannotation(text)
         for name in sorted(self.objects, key=len, reverse=True):
             if text.rpartition(".")[2].split(" ")[0].rstrip("]|") == name:
                 options = self.objects[name]
                 return options[rng.integers(len(options))]
-        if parameter.name in self.named:
-            options = self.named[parameter.name]
+        if parameter.name in self.named or parameter.name in self.particular:
+            options = self.named.get(parameter.name) or self.particular[parameter.name]
             fitting = [each for each in options if _fits(each, text)] or options
             return fitting[int(rng.integers(len(fitting)))]
         return None if parameter.default is parameter.empty else parameter.default
@@ -391,6 +410,15 @@ class Examples:
             return None
         chosen = options[int(rng.integers(len(options)))]
         return copy.deepcopy(chosen) if hasattr(chosen, "fit") or "Checkpoint" in call.name else chosen
+
+
+def _add(by_class, objects):
+    """Add objects under the names of their classes, those of their parents included."""
+    for each in objects:
+        for cls in type(each).__mro__:
+            if cls.__module__.startswith("sidkit"):
+                by_class.setdefault(cls.__name__, []).append(each)
+    return by_class
 
 
 def _fits(value, annotation):

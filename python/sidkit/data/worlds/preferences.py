@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Bounds, Count, Seed, Shape, Size, check_argument, checked
 from sidkit.data.dataset import Dataset
 from sidkit.data.sequences import Sequences, offsets_of
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, DataError
 
 __all__ = ["PreferenceLog", "PreferenceWorld"]
 
@@ -114,7 +114,7 @@ class PreferenceWorld:
         """Item vectors, float32 (items, dim), one group per cluster."""
         return self._tables[2]
 
-    def log(self, users: int, *, seed: Seed = 0) -> PreferenceLog:
+    def log(self, users: Size, *, seed: Seed = 0) -> PreferenceLog:
         """Draw users, what they took, and what they liked.
 
         Args:
@@ -139,6 +139,8 @@ class PreferenceWorld:
 
     def posterior(self, histories: Sequences) -> Float64:
         """Return the probability of each type given each history, float64 (m, types)."""
+        if len(histories.values) and not 0 <= histories.values.min() <= histories.values.max() < self.items:
+            raise DataError(f"an item of the histories is out of range: expected 0..{self.items - 1}.")
         logs = np.log(self.propensities)[:, histories.values]  # (types, events)
         row = np.repeat(np.arange(len(histories)), histories.lengths)
         sums = np.stack([np.bincount(row, each, len(histories)) for each in logs], axis=1)
@@ -154,13 +156,17 @@ class PreferenceWorld:
         """Return the probability that each item would be liked, float64 (m, items)."""
         return self.posterior(histories) @ self.rewards
 
-    def value(self, policy: Float64, types: npt.NDArray[np.integer[Any]]) -> float:
+    def value(
+        self, policy: Float64, types: Annotated[npt.NDArray[np.integer[Any]], Shape("users"), Bounds(ge=0)]
+    ) -> float:
         """Return the true value of a policy: the probability that a recommended item is liked.
 
         Args:
             policy: probability of each item after each history, (m, items).
             types: type of the user of each history, (m,).
         """
+        check_argument("types", types, Annotated[npt.NDArray[np.integer], Bounds(le=self.types - 1)])
+        self._check_policy("policy", policy, len(types))
         return float((policy * self.rewards[types]).sum(axis=1).mean())
 
     def optimal_policy(self, reference: Float64, histories: Sequences, *, kl: float) -> Float64:
@@ -177,6 +183,7 @@ class PreferenceWorld:
             float64 (m, items).
         """
         rewards = self.expected_rewards(histories)
+        self._check_policy("reference", reference, len(histories))
 
         def tilted(log_beta: float) -> Float64:
             scaled = rewards / np.exp(log_beta)
@@ -189,6 +196,12 @@ class PreferenceWorld:
             middle = (low + high) / 2
             low, high = (middle, high) if divergence(tilted(middle), reference) > kl else (low, middle)
         return tilted(high)
+
+    def _check_policy(self, name: str, policy: Float64, rows: int) -> None:
+        if policy.shape != (rows, self.items):
+            raise DataError(
+                f"`{name}` does not fit: expected shape {(rows, self.items)}, got {policy.shape}."
+            )
 
 
 @checked
@@ -232,7 +245,13 @@ class PreferenceLog:
             histories: histories with their users in `users`, int (m,), as `align` passes them.
             item_ids: item ids, (m, k), padded with -1.
         """
-        users = np.asarray(histories.users)
+        known = Annotated[npt.NDArray[np.integer], Shape("rows"), Bounds(ge=0, le=len(self.types) - 1)]
+        users = check_argument("histories.users", getattr(histories, "users", None), known)
+        items = self.world.items
+        kind = Annotated[npt.NDArray[np.integer], Shape("rows", "k"), Bounds(ge=-1, le=items)]
+        item_ids = check_argument("item_ids", item_ids, kind)
+        if len(users) != len(item_ids):
+            raise DataError(f"`item_ids` do not fit: expected {len(users)} rows, got {len(item_ids)}.")
         liked: Float64 = self.world.rewards[self.types[users][:, None], np.maximum(item_ids, 1) - 1]
         return liked
 

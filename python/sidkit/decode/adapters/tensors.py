@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sidkit._arguments import checked, shown
+from sidkit._arguments import Size, checked, shown
 from sidkit._core import Trie
 from sidkit.decode.adapters.prefixes import levels_of
 from sidkit.errors import ConfigError, DataError
@@ -121,7 +121,7 @@ class TrieTensors:
             f"<TrieTensors of {len(self._levels[-1].codes)} SIDs under {list(self.sizes)} on {self.device}>"
         )
 
-    def start(self, rows: int) -> Tensor:
+    def start(self, rows: Size) -> Tensor:
         """Return the empty prefix for each row, int64 (rows,); dead if the trie is empty."""
         return torch.full((rows,), 0 if self._levels[0].width else -1, device=self.device)
 

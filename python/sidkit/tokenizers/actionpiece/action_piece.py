@@ -23,6 +23,9 @@ _MOST_TOKENS = 1 << 31
 
 Tokens = npt.NDArray[np.int32]
 
+#: Largest number of encodings of an ensemble.
+_MOST_ENCODINGS = 65535
+
 
 class ActionPiece(Parameters):
     """Tokenizer of histories: the tokens of an item depend on its neighbours (Hou et al., ICML 2025).
@@ -143,11 +146,10 @@ class ActionPiece(Parameters):
         """Return several encodings of one history, int32 (n,) each, over which a model averages scores.
 
         Raises:
-            ConfigError: if `count` is less than 1.
+            ConfigError: if `count` is not in 1..65535.
             NotFittedError, DataError: as for `encode`.
         """
-        if count < 1:
-            raise ConfigError(f"`count` is invalid: expected an integer >= 1, got {count}.")
+        check_argument("count", count, Annotated[int, Bounds(ge=1, le=_MOST_ENCODINGS)])
         return [self.encode(history, rng) for _ in range(count)]
 
     @checked

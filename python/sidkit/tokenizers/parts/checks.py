@@ -1,8 +1,10 @@
 """Checks of constructor parameters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Annotated, Any
+
+import numpy as np
 
 from sidkit._arguments import Bounds, Count, Seed, check_argument, shown
 from sidkit.errors import ConfigError
@@ -22,6 +24,7 @@ __all__ = [
 #: Largest number of levels that the layout of a Semantic ID supports.
 _MOST_LEVELS = 128
 _MOST_CODES = 65536
+_LISTS = (list, tuple, range, np.ndarray)
 
 
 def check_counts(estimator: object, *names: str) -> None:
@@ -71,7 +74,7 @@ def check_widths(name: str, widths: Any) -> list[int]:
     Raises:
         ConfigError: if `widths` is not a sequence of integers of at least 1.
     """
-    given = list(widths) if isinstance(widths, Iterable) and not isinstance(widths, str) else None
+    given = list(widths) if isinstance(widths, _LISTS) else None
     if given is None or not all(_is_integer(width) and width >= 1 for width in given):
         raise ConfigError(
             f"`{name}` is invalid: expected a list of widths >= 1 such as [256, 128], got {shown(widths)}."
@@ -89,7 +92,8 @@ def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, .
         raise ConfigError(
             f"`levels` is invalid: expected an integer in 1..{_MOST_LEVELS}, got {shown(levels)}."
         )
-    sizes = tuple(codebook_size) if isinstance(codebook_size, Iterable) else (codebook_size,) * int(levels)
+    given: Any = codebook_size
+    sizes = tuple(given) if isinstance(given, _LISTS) else (given,) * int(levels)
     if len(sizes) != levels:
         raise ConfigError(
             f"`codebook_size` does not fit `levels`: expected one size or {levels}, got {len(sizes)}."
