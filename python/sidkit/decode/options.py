@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sidkit._arguments import Count, Shape, checked
+from sidkit._arguments import Bounds, Count, Shape, checked
 from sidkit._core import ItemSet
 from sidkit.data import Sequences
 from sidkit.data.sequences import check_sequences
@@ -74,7 +74,7 @@ class SearchOptions:
     batch_size: Count | None = None
     on_progress: Callable[[int], None] = ignore_progress
 
-    def temperatures(self, levels: int) -> list[float]:
+    def temperatures(self, levels: Annotated[int, Bounds(ge=1, le=128)]) -> list[float]:
         """Return one temperature per level.
 
         Raises:
