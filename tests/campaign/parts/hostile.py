@@ -128,7 +128,7 @@ _MAKERS = [
         Histories.from_ids([["a"], ["b", "a"]]),
         Histories.from_ids([[5]]),
     ][rng.integers(7)],
-    lambda rng: [Path("/nonexistent/x"), Path(), Path("/dev/null"), Path("x\0y"), Path("/proc/self/mem")][
+    lambda rng: [Path("/proc/nonexistent/x"), Path(), Path("/dev/null"), Path("x\0y"), Path("/proc/self/mem")][
         rng.integers(5)
     ],
 ]
