@@ -128,9 +128,13 @@ _MAKERS = [
         Histories.from_ids([["a"], ["b", "a"]]),
         Histories.from_ids([[5]]),
     ][rng.integers(7)],
-    lambda rng: [Path("/proc/nonexistent/x"), Path(), Path("/dev/null"), Path("x\0y"), Path("/proc/self/mem")][
-        rng.integers(5)
-    ],
+    lambda rng: [
+        Path("/proc/none/x"),
+        Path(),
+        Path("/dev/null"),
+        Path("x\0y"),
+        Path("/proc/self/mem"),
+    ][rng.integers(5)],
 ]
 
 
