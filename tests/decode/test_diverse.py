@@ -94,12 +94,12 @@ def test_a_penalty_on_the_first_token_spreads_the_list():
 
 
 BAD = {
-    "divide `beam`, got `groups` = 2 and `beam` = 5": {"beam": 5, "diversity": Diversity(2)},
-    "got `groups` = 0": {"beam": 5, "diversity": Diversity(0)},
-    "`penalty` is invalid: .* got -1": {"diversity": Diversity(penalty=-1)},
-    "`penalty` is invalid: .* got nan": {"diversity": Diversity(penalty=float("nan"))},
-    "`penalty` .* each of 3 levels": {"diversity": Diversity(penalty=[1, 2])},
-    "`temperature` is invalid: .* got 0": {"options": SearchOptions(temperature=0)},
+    "divide `beam`, got `groups` = 2 and `beam` = 5": lambda: {"beam": 5, "diversity": Diversity(2)},
+    "got `groups` = 0": lambda: {"beam": 5, "diversity": Diversity(0)},
+    "`penalty` is invalid: .* got -1": lambda: {"diversity": Diversity(penalty=-1)},
+    "`penalty` is invalid: .* got nan": lambda: {"diversity": Diversity(penalty=float("nan"))},
+    "`penalty` .* each of 3 levels": lambda: {"diversity": Diversity(penalty=[1, 2])},
+    "`temperature` is invalid: .* got 0": lambda: {"options": SearchOptions(temperature=0)},
 }
 
 
@@ -107,7 +107,7 @@ BAD = {
 def test_settings_out_of_range(message):
     tokens, trie = catalogue()
     with pytest.raises(ConfigError, match=message):
-        diverse_beam_search(Tables(), trie, tokens, HISTORIES, **BAD[message])
+        diverse_beam_search(Tables(), trie, tokens, HISTORIES, **BAD[message]())
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3, (0.7, 1.0, 2.5)])
