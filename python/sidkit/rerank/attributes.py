@@ -156,7 +156,8 @@ def _series(given: Any) -> pl.Series:
     """Return a Series of pandas or Arrow, an array or a list as one of polars."""
     if isinstance(given, pl.Series):
         return given
-    if isinstance(given, str) or not (hasattr(given, "__iter__") or hasattr(given, "__array__")):
+    has_values = hasattr(given, "__iter__") or hasattr(given, "__array__")
+    if isinstance(given, str) or not has_values or getattr(given, "ndim", 1) == 0:
         raise DataError(
             f"an attribute has the wrong form: expected a table, a Series, an array or a list, got "
             f"{type(given).__name__}"
