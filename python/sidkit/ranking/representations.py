@@ -47,8 +47,8 @@ class TableVectors(nn.Module):
         dim: Count,
     ) -> None:
         super().__init__()
-        self.register_buffer("values", torch.from_numpy(values), persistent=False)
-        self.register_buffer("offsets", torch.from_numpy(offsets), persistent=False)
+        self.register_buffer("values", torch.from_numpy(np.ascontiguousarray(values)), persistent=False)
+        self.register_buffer("offsets", torch.from_numpy(np.ascontiguousarray(offsets)), persistent=False)
         # The sum over the rows of an item has the usual standard deviation.
         grams = max(1.0, len(values) / max(1, len(offsets) - 1))
         self.table = nn.Parameter(torch.randn(num_embeddings, dim) * (0.01 / grams) ** 0.5)

@@ -55,9 +55,9 @@ class SlotPolicy(Reranker):
         member = self._members(features)[items] & there
         others = there & ~member
         rank = np.cumsum(member, axis=1)  # of a member among its own, from 1
-        permitted = others | (member & (rank <= (k if self.max is None else self.max)))
+        permitted = others | (member & (rank <= (k if self.max is None else min(self.max, k))))
         chosen = permitted & (np.cumsum(permitted, axis=1) <= k)
-        count = np.maximum((chosen & member).sum(axis=1), np.minimum(self.min, rank[:, -1]))[:, None]
+        count = np.maximum((chosen & member).sum(axis=1), np.minimum(min(self.min, k), rank[:, -1]))[:, None]
         kept = (member & (rank <= count)) | (others & (np.cumsum(others, axis=1) <= k - count))
         return taken(items, scores, first_positions(kept, k))
 
