@@ -22,6 +22,7 @@ import sidkit
 from sidkit.data import Dataset, PreferenceWorld
 from sidkit.data.worlds.preferences import divergence
 from sidkit.evaluate import DR, IPS, SNIPS, machine_facts, version_facts
+from sidkit.report.alignment import alignment_plot
 from sidkit.train import DPO, GRPO, IPO, Budget, SoftmaxDPO
 from sidkit.train.align import LoggedFeedback, NextItem, RewardHackingWarning
 from sidkit.train.align.preferences import ratings_of
@@ -55,6 +56,18 @@ def simulated(seed, users):
     return world, log, split, model
 
 
+def improved(model, method, split, log):
+    """The model aligned with the reward of the world, whatever that costs in accuracy on the log."""
+    return model.align(
+        split.train,
+        reward=log.reward,
+        method=method,
+        validation=split.validation,
+        budget=FREE,
+        exclude_seen=False,
+    )
+
+
 def probabilities(world, model, histories):
     """Probability of every item after every history, float64 (m, items)."""
     every = np.broadcast_to(np.arange(world.items) + 1, (len(histories), world.items))
@@ -73,14 +86,7 @@ def simulator(arguments):
         print(f"seed {seed}: reference {low:.4f}, optimal {high:.4f}", flush=True)
         for method in methods(arguments.steps, seed):
             spent = time.process_time()
-            aligned = model.align(
-                split.train,
-                reward=log.reward,
-                method=method,
-                validation=split.validation,
-                budget=FREE,
-                exclude_seen=False,
-            )
+            aligned = improved(model, method, split, log)
             spent = time.process_time() - spent
             policy = probabilities(world, aligned, fresh.histories)
             value = world.value(policy, fresh.types)
@@ -97,6 +103,8 @@ def simulator(arguments):
             }
             print(json.dumps(run), flush=True)
             runs.append(run)
+            if arguments.plot and seed == 0 and method.method == "sdpo":
+                arguments.plot.write_text(alignment_plot(aligned.alignment_.as_dict()))
     return {"kl_budget": KL, "users": arguments.users, "steps": arguments.steps, "runs": runs}
 
 
@@ -104,14 +112,7 @@ def off_policy(arguments):
     """Share of logs in which the interval holds the true value of an aligned policy."""
     world, log, split, model = simulated(0, arguments.users)
     method = DPO(learning_rate=1e-3, steps=100, evaluate_every_steps=25)
-    aligned = model.align(
-        split.train,
-        reward=log.reward,
-        method=method,
-        validation=split.validation,
-        budget=FREE,
-        exclude_seen=False,
-    )
+    aligned = improved(model, method, split, log)
     predicted = 0.5 * world.rewards.mean(axis=0) + 0.25  # a biased model without types
     truths, estimates = [], {"ips": [], "snips": [], "dr": []}
     for repetition in range(arguments.repetitions):
@@ -278,6 +279,7 @@ def main():
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--repetitions", type=int, default=200)
+    parser.add_argument("--plot", type=Path, help="SVG file of the first S-DPO run of the simulator")
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--out", type=Path, default=RECORD)
     arguments = parser.parse_args()

@@ -15,8 +15,6 @@ from collections import Counter
 
 from tests.campaign.topics import ROOT, names, run
 
-#: A child process runs so long: what a crash takes with it.
-CHUNK = 60.0
 RECORDS = ROOT / "benches/record"
 
 
@@ -26,6 +24,7 @@ def main() -> int:
     parser.add_argument("topics", nargs="*", metavar="topic", help="all if none is given")
     parser.add_argument("--minutes", type=float, default=30.0, help="time for all topics together")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first child process")
+    parser.add_argument("--chunk", type=float, default=60.0, help="seconds of one child process")
     parser.add_argument("--no-record", action="store_true", help="do not write records")
     parser.add_argument("--child", nargs=3, metavar=("TOPIC", "SECONDS", "SEED"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -40,21 +39,21 @@ def main() -> int:
     failed = False
     for topic in topics:
         seconds = 60 * arguments.minutes / len(topics)
-        counts = campaign(topic, seconds, arguments.seed)
+        counts = campaign(topic, seconds, arguments.seed, arguments.chunk)
         failed |= any(count for name, count in counts.items() if name.startswith("bad_"))
         if not arguments.no_record:
             record(topic, seconds, arguments.seed, counts)
     return int(failed)
 
 
-def campaign(topic: str, seconds: float, seed: int) -> Counter[str]:
+def campaign(topic: str, seconds: float, seed: int, longest: float) -> Counter[str]:
     """Run one topic in child processes until the time is over, and add up its counts."""
     counts: Counter[str] = Counter({"bad_child_processes": 0})
     end = time.monotonic() + seconds
     first = True
     while first or time.monotonic() < end - 1:
         first = False
-        chunk = max(1.0, min(CHUNK, end - time.monotonic()))
+        chunk = max(1.0, min(longest, end - time.monotonic()))
         command = [sys.executable, "-m", "tests.campaign", "--child", topic, str(chunk), str(seed)]
         child = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
         if child.returncode:

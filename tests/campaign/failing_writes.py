@@ -34,7 +34,7 @@ _SHIM = "SIDKIT_FAULTS"
 
 
 def run(seconds, seed):
-    """Disturb the run at random places, each once, until the time is over."""
+    """Disturb every operation once, in a random order, then with the next fault, until the time is over."""
     if _SHIM in os.environ:
         return _run(seconds, seed)
     if shutil.which("cc") is None:
@@ -70,11 +70,12 @@ def _run(seconds, seed):
         operations, expected = int(tally.read_text()), metrics_of(whole)
         counts["latest_operations"] = operations
         end = time.monotonic() + seconds
-        places = [(at, fault) for at in range(1, operations + 1) for fault in _FAULTS]
-        for number in rng.permutation(len(places)):
+        rounds = (rng.permutation(operations) for _ in _FAULTS)
+        places = [(place, turn) for turn, order in enumerate(rounds) for place in order]
+        for number, (place, turn) in enumerate(places):
             if time.monotonic() > end:
                 break
-            at, (error, partly) = places[number]
+            at, (error, partly) = int(place) + 1, _FAULTS[(place + turn) % len(_FAULTS)]
             path = directory / f"run{number}"
             before = lambda path=path, at=at, error=error, partly=partly: shim.faults_arm(  # noqa: E731
                 os.fsencode(f"{path}/"), at, error, partly

@@ -114,7 +114,7 @@ def test_half_of_the_training_events_have_no_user_embedding(world):
     values, counts = model.train()(*same).detach().round(decimals=4).unique(return_counts=True)
     assert len(values) == 2 and 400 < counts[0] < 600
     assert len(model.eval()(*same).detach().round(decimals=4).unique()) == 1
-    with pytest.raises(ConfigError, match="`user_dropout` must be a share"):
+    with pytest.raises(ConfigError, match="`user_dropout` is invalid"):
         RankModel(items, USERS, 2, user_dropout=1.5)
 
 

@@ -339,7 +339,7 @@ def test_settings_that_cannot_be_are_refused(make, error, message):
 def test_candidates_that_cannot_be_are_refused():
     items, scores = candidates(1, 4, seed=0)
     rerank = EVERY["boost"].rerank
-    with pytest.raises(ConfigError, match=r"`k` has the wrong value: .* got 0"):
+    with pytest.raises(ConfigError, match=r"`k` is invalid: .* got 0"):
         rerank(items, scores, 0, FEATURES)
     with pytest.raises(DataError, match=r"`items` of the candidates must be int32 .* got int64"):
         rerank(items.astype(np.int64), scores, 2, FEATURES)

@@ -68,7 +68,7 @@ def id_column(ids: pl.Series | npt.ArrayLike) -> pl.Series:
     array = np.asarray(ids)
     if array.ndim == 0:
         raise DataError(f"item ids are invalid: expected one per item, got {shown(ids)}.")
-    return id_series(array.tolist()) if array.dtype.kind == "O" else pl.Series(values=array)
+    return id_series(array.tolist()) if array.dtype.kind in "OU" else pl.Series(values=array)
 
 
 def fits_int64(dtype: pl.DataType) -> bool:

@@ -50,7 +50,7 @@ def store_run(
     if "evaluate" not in directory.records:
         raise RunDirectoryError(f"there are no results in `{run}` yet: continue with `sidkit run {run}`")
     settings = flatten(config := read_config(directory.config_path))
-    chosen = list(models or config.recommenders.use)
+    chosen = list(models) or list(config.recommenders.use)
     unknown = [name for name in chosen if f"decode.{name}" not in directory.records]
     if unknown:
         raise RunDirectoryError(f"the run `{run}` has no results of `{unknown[0]}`")

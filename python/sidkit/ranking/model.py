@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sidkit._arguments import Count, checked
-from sidkit.errors import ConfigError
+from sidkit._arguments import Bounds, Count, checked
 
 __all__ = ["RankModel"]
 
@@ -29,7 +30,7 @@ class RankModel(nn.Module):
         user_dropout: share of training events without the user embedding, as for a new user.
 
     Raises:
-        ConfigError: if `user_dropout` is not within 0 and 1.
+        ConfigError: if a setting is out of range.
     """
 
     def __init__(
@@ -38,14 +39,12 @@ class RankModel(nn.Module):
         users: int,
         dim: Count,
         *,
-        context: int = 2,
-        cross: int = 2,
-        hidden: int = 64,
-        user_dropout: float = 0.5,
+        context: Annotated[int, Bounds(ge=0, le=65536)] = 2,
+        cross: Annotated[int, Bounds(ge=0, le=128)] = 2,
+        hidden: Annotated[int, Bounds(ge=1, le=65536)] = 64,
+        user_dropout: Annotated[float, Bounds(ge=0.0, le=1.0)] = 0.5,
     ) -> None:
         super().__init__()
-        if not 0 <= user_dropout <= 1:
-            raise ConfigError(f"`user_dropout` must be a share within 0 and 1, got {user_dropout}")
         width = 4 * dim + context
         self.items, self.user_dropout = items, user_dropout
         # The vector of a user without training events stays near zero.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sidkit._arguments import Count, Seed, checked
-from sidkit.errors import ConfigError
+from sidkit._arguments import Bounds, Count, Seed, checked
 from sidkit.ranking.impressions import Impressions
 from sidkit.ranking.metrics import log_loss
 from sidkit.ranking.model import RankModel
@@ -29,7 +29,7 @@ def fit_ranker(
     *,
     epochs: Count = 8,
     batch_size: Count = 1024,
-    learning_rate: float = 2e-3,
+    learning_rate: Annotated[float, Bounds(gt=0.0, le=1e6)] = 2e-3,
     seed: Seed = 0,
 ) -> list[float]:
     """Train until the validation log-loss increases, and keep the best epoch.
@@ -47,12 +47,8 @@ def fit_ranker(
         The validation log-loss after each epoch.
 
     Raises:
-        ConfigError: if a setting is not positive.
+        ConfigError: if a setting is out of range.
     """
-    if epochs < 1 or batch_size < 1 or learning_rate <= 0:
-        raise ConfigError(
-            f"training settings must be positive, got {epochs=}, {batch_size=}, {learning_rate=}"
-        )
     random = np.random.default_rng(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     losses: list[float] = []

@@ -297,7 +297,7 @@ def _id_series(ids: Any) -> pl.Series:
         odd = [each for each in given if isinstance(each, bool) or not isinstance(each, int | str)]
         if odd:
             raise DataError(
-                f"item ids have the wrong type: expected integers or strings, got {odd[0]!r} of type "
+                f"item ids have the wrong type: expected integers or strings, got {shown(odd[0])} of type "
                 f"{type(odd[0]).__name__}"
             )
         if len({isinstance(each, str) for each in given}) > 1:

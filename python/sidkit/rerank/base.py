@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Count, check_argument, checked, shown
+from sidkit._arguments import Count, check_argument, checked
 from sidkit._params import Parameters
-from sidkit.errors import ConfigError, DataError
+from sidkit.errors import DataError
 
 __all__ = ["ItemFeatures", "Ranked", "Requirement", "Reranker", "best", "merged", "taken"]
 
@@ -82,8 +82,8 @@ class Reranker(Parameters, ABC):
             DataError: if candidates, scores and features do not fit together.
         """
         check_argument("features", features, ItemFeatures)
-        _check(items, scores, k, len(features.item_ids))
-        return self._rerank(items, scores, k, features)
+        _check(items, scores, len(features.item_ids))
+        return self._rerank(items, scores, check_argument("k", k, Count), features)
 
     def required(self, k: Count, features: ItemFeatures) -> list[Requirement]:
         """Return groups of items of which every list needs some, so that they must be candidates.
@@ -153,9 +153,7 @@ def merged(found: Ranked, rows: npt.NDArray[np.int64], more: Ranked) -> Ranked:
     return best(*wide, wide[0].shape[1])
 
 
-def _check(items: Int32, scores: Float32, k: Count, n_items: Count) -> None:
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {shown(k)}")
+def _check(items: Int32, scores: Float32, n_items: Count) -> None:
     for name, array, dtype in (("items", items, np.int32), ("scores", scores, np.float32)):
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 2:
             found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__

@@ -25,6 +25,13 @@ def _deep():
     return nested
 
 
+class _Anything:
+    """A class, given where an object is expected; as a function it accepts every call."""
+
+    def __init__(self, *_args, **_named):
+        pass
+
+
 class _Broken:
     """An object whose every conversion fails."""
 
@@ -67,7 +74,7 @@ _MAKERS = [
     ],
     lambda rng: [{"a": 1}, {1: "a"}, {"path": None}, {"": {}}][rng.integers(4)],
     lambda rng: [_endless(), _deep(), [10**400], ["\ud800"], [float("nan")], [2**63, -1]][rng.integers(6)],
-    lambda rng: [object(), _Broken(), int, np, lambda *a, **k: None, Ellipsis, NotImplemented][
+    lambda rng: [object(), _Broken(), _Anything, np, lambda *a, **k: None, Ellipsis, NotImplemented][
         rng.integers(7)
     ],
     lambda rng: [1 + 2j, datetime.datetime(2020, 1, 1), datetime.timedelta(1), np.datetime64("NaT")][

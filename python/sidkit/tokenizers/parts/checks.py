@@ -24,7 +24,6 @@ __all__ = [
 #: Largest number of levels that the layout of a Semantic ID supports.
 _MOST_LEVELS = 128
 _MOST_CODES = 65536
-_LISTS = (list, tuple, range, np.ndarray)
 
 
 def check_counts(estimator: object, *names: str) -> None:
@@ -74,7 +73,7 @@ def check_widths(name: str, widths: Any) -> list[int]:
     Raises:
         ConfigError: if `widths` is not a sequence of integers of at least 1.
     """
-    given = list(widths) if isinstance(widths, _LISTS) else None
+    given = list(widths) if _is_list(widths) else None
     if given is None or not all(_is_integer(width) and width >= 1 for width in given):
         raise ConfigError(
             f"`{name}` is invalid: expected a list of widths >= 1 such as [256, 128], got {shown(widths)}."
@@ -93,7 +92,7 @@ def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, .
             f"`levels` is invalid: expected an integer in 1..{_MOST_LEVELS}, got {shown(levels)}."
         )
     given: Any = codebook_size
-    sizes = tuple(given) if isinstance(given, _LISTS) else (given,) * int(levels)
+    sizes = tuple(given) if _is_list(given) else (given,) * int(levels)
     if len(sizes) != levels:
         raise ConfigError(
             f"`codebook_size` does not fit `levels`: expected one size or {levels}, got {len(sizes)}."
@@ -103,6 +102,10 @@ def check_sizes(levels: int, codebook_size: int | Sequence[int]) -> tuple[int, .
             f"`codebook_size` is invalid: expected integers in 1..{_MOST_CODES}, got {shown(codebook_size)}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | range) or (isinstance(value, np.ndarray) and value.ndim == 1)
 
 
 def _is_integer(value: object) -> bool:
