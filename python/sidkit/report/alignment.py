@@ -45,7 +45,7 @@ def alignment_plot(record: Mapping[str, Any], *, styled: bool = True) -> Markup:
         for at, panel in enumerate(panels)
     ]
     width, height = _WIDTH * columns, _HEAD + _HEIGHT * -(-len(panels) // columns)
-    title = f"Alignment by {record['method']['method']}: reward {record['reward']}"
+    title = f"Alignment by {record['method']['method']}, reward: {record['reward']}"
     head = Board(0, 0)
     head.text(12, 20, title, "title")
     head.text(12, 38, f"validation; kept: step {kept}; beta {record['beta']:.3g}", "tick")
@@ -73,7 +73,7 @@ def _curve(
     x = board.across(0, max(points[-1][0], 1))
     values = [value for _, value in points] + ([] if limit is None else [limit])
     y = _scale(values, board.bottom, board.top)
-    board.vertical_axis(y, METRICS[name], write=number)
+    board.vertical_axis(y, METRICS[name], write="{:,.4g}".format)
     board.horizontal_axis(x, "steps", target=4)
     if limit is not None:
         board.line([(board.left, y(limit)), (board.right, y(limit))], "random")
@@ -97,7 +97,7 @@ def _trade_off(evaluations: Sequence[Mapping[str, Any]], kept: int) -> Markup:
     points = [(each["metrics"]["reward"], each["metrics"]["ndcg@10"], each["step"]) for each in evaluations]
     x = _scale([across for across, _, _ in points], board.left, board.right)
     y = _scale([up for _, up, _ in points], board.bottom, board.top)
-    board.vertical_axis(y, METRICS["ndcg@10"], write=number)
+    board.vertical_axis(y, METRICS["ndcg@10"], write="{:,.4g}".format)
     board.horizontal_axis(x, METRICS["reward"], target=4)
     board.line([(x(across), y(up)) for across, up, _ in points], "curve s0")
     for across, up, step in points:
