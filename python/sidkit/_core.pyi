@@ -36,6 +36,7 @@ __all__ = [
     "kmeans_sample",
     "kmeans_start",
     "learn_pieces",
+    "max_sum_select",
     "mmr_select",
     "ngram_rows",
     "ngram_windows",
@@ -1478,6 +1479,39 @@ def mmr_select(
         ValueError: if the arrays do not fit together, an item has no vector, or a score or a vector of a candidate is
             not finite.
         ConfigError: if `diversity` or `k` is out of range.
+    """
+
+def max_sum_select(
+    items: npt.NDArray[np.int32],
+    scores: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    k: int,
+    *,
+    diversity: float,
+    threads: int | None = None,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Choose candidates by greedy max-sum diversification.
+
+    One after the other, the candidate with the highest `(1 - diversity) * score - diversity * s / (k - 1)` is chosen,
+    where s is the sum of its cosines with those chosen, each at least 0, in float64; of equals the first. The result is
+    the same with any number of threads, on any CPU.
+
+    Args:
+        items: as for `mmr_select`.
+        scores: as for `mmr_select`.
+        vectors: as for `mmr_select`.
+        k: number of items to choose for each list.
+        diversity: 0 to 1.
+        threads: maximum number of threads; all cores if None.
+
+    Returns:
+        positions: int32 (m, k), in the order in which they were chosen, as `mmr_select`.
+        values: float32 (m, k), as `mmr_select`.
+
+    Raises:
+        TypeError: as `mmr_select`.
+        ValueError: as `mmr_select`.
+        ConfigError: as `mmr_select`.
     """
 
 def dpp_select(

@@ -20,6 +20,7 @@ from sidkit.rerank import (
     Boost,
     Deduplicate,
     ItemFeatures,
+    MaxSum,
     MinimumShare,
     Pipeline,
     PopularityCorrection,
@@ -39,6 +40,7 @@ GENRES = [[row % 3, row % 4] if row % 6 else [] for row in range(ITEMS)]
 EVERY = {
     "mmr": MMR(diversity=0.6, vectors=VECTORS),
     "dpp": DPP(diversity=0.6, vectors=VECTORS),
+    "max_sum": MaxSum(diversity=0.5, vectors=VECTORS),
     "deduplicate": Deduplicate(threshold=0.8, vectors=VECTORS),
     "attribute_cap": AttributeCap(BRANDS, at_most=1),
     "minimum_share": MinimumShare(BRANDS, {3: 0.4}),
@@ -131,6 +133,32 @@ def test_mmr_is_its_definition(seed, diversity, width, k):
         assert same.all() or {3, 7} <= set(items[row])
 
 
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**6), diversity=st.floats(0, 1), k=st.integers(1, 8))
+def test_max_sum_is_its_definition(seed, diversity, k):
+    items, scores = candidates(2, 12, seed)
+    found, kept = MaxSum(diversity=diversity, temperature=0.7, vectors=VECTORS).rerank(
+        items, scores, k, FEATURES
+    )
+    for row in range(2):
+        powers = np.exp(scores[row].astype(float) / 0.7)
+        chosen = []
+        while len(chosen) < k:
+            worth = {
+                place: (1 - diversity) * powers[place] / powers.sum()
+                - diversity
+                * sum(max(cosine(VECTORS[items[row, place]], VECTORS[items[row, one]]), 0) for one in chosen)
+                / max(k - 1, 1)
+                for place in range(12)
+                if place not in chosen
+            }
+            chosen.append(max(worth, key=worth.get))
+        if {3, 7} <= set(items[row]):  # two equal items: a tie within rounding
+            continue
+        np.testing.assert_array_equal(found[row], items[row, sorted(chosen)])
+        np.testing.assert_array_equal(kept[row], scores[row, sorted(chosen)])
+
+
 def log_det(vectors):
     units = vectors.astype(np.float64) / np.linalg.norm(vectors, axis=1, keepdims=True)
     sign, value = np.linalg.slogdet(units @ units.T)
@@ -172,7 +200,7 @@ def test_greedy_dpp_finds_the_best_of_all_subsets_of_a_clear_case():
     assert tuple(found[0]) == best == (0, 2, 4)
 
 
-@pytest.mark.parametrize("select", [_core.mmr_select, _core.dpp_select])
+@pytest.mark.parametrize("select", [_core.mmr_select, _core.max_sum_select, _core.dpp_select])
 def test_lists_do_not_depend_on_threads_or_batches(select):
     random = np.random.default_rng(0)
     vectors = random.normal(size=(500, 64)).astype(np.float32)

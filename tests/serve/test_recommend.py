@@ -107,7 +107,7 @@ def test_rules(client, model):
         client, histories=[[100]], k=5, rerank=[{"method": "boost", "column": "price", "weight": 1e5}]
     )
     assert ids(boosted) == [123, 122, 121, 120, 119]
-    for method in ("mmr", "dpp", "deduplicate", "popularity_correction"):
+    for method in ("mmr", "max_sum", "dpp", "deduplicate", "popularity_correction"):
         (chosen,) = recommend(client, histories=[[100]], k=5, rerank=[{"method": method}])
         assert len(ids(chosen)) > 0
     shares = [{"value": "blue", "share": 0.5}]

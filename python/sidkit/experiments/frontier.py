@@ -25,7 +25,7 @@ from sidkit.evaluate import (
     version_facts,
 )
 from sidkit.evaluate.lists import gini
-from sidkit.rerank import DPP, MMR, ItemFeatures, PopularityCorrection, Reranker
+from sidkit.rerank import DPP, MMR, ItemFeatures, MaxSum, PopularityCorrection, Reranker
 from sidkit.run.directory import RunDirectory
 from sidkit.run.opened import open_run
 from sidkit.run.stages.context import Context
@@ -37,6 +37,7 @@ __all__ = ["GRID", "measure_frontier", "save_frontier", "within_loss"]
 GRID: dict[str, tuple[str, tuple[float, ...]]] = {
     "mmr": ("diversity", (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
     "dpp": ("diversity", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)),
+    "max_sum": ("diversity", (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.12, 0.2, 0.4)),
     "mmr_tail": ("diversity", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
     "popularity_correction": ("weight", (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)),
 }
@@ -129,6 +130,7 @@ def _reranker(method: str, value: float, vectors: npt.NDArray[np.float32], k: in
     makers: dict[str, Callable[[], Reranker]] = {
         "mmr": lambda: MMR(diversity=value, vectors=vectors),
         "dpp": lambda: DPP(diversity=value, vectors=vectors),
+        "max_sum": lambda: MaxSum(diversity=value, vectors=vectors),
         "mmr_tail": lambda: MMR(diversity=value, vectors=vectors, keep=round(_KEPT * k)),
         "popularity_correction": lambda: PopularityCorrection(weight=value),
     }

@@ -1,12 +1,12 @@
 """BSARec: self-attention in parallel with a low-pass filter over the items of a history."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
 
-from sidkit._settings import Depth, Fraction, Width
+from sidkit._settings import Depth, Fraction, NonNegative, Positive, Width
 from sidkit.errors import ConfigError
 from sidkit.models import BSARecNetwork
 from sidkit.recommenders.neural import ScoringRecommender, check_heads
@@ -28,6 +28,12 @@ class BSARec(ScoringRecommender):
 
     method: ClassVar[str] = "bsarec"
     network_class: ClassVar[type[nn.Module]] = BSARecNetwork
+
+    epochs: Positive = 30.0
+    min_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 3000
+    schedule: Literal["cosine", "constant"] = "constant"
+    clip_norm: NonNegative = 0.0
+    patience: Annotated[int, Field(ge=0)] = 10
 
     d_model: Width = 64
     """Width of the item vectors and of the layers."""

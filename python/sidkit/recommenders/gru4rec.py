@@ -1,11 +1,12 @@
 """GRU4Rec: a recurrent network over items."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from torch import nn
 
-from sidkit._settings import Depth, Fraction, Width
+from sidkit._settings import Depth, Fraction, NonNegative, Positive, Width
 from sidkit.models import GRU4RecNetwork
 from sidkit.recommenders.neural import ScoringRecommender
 
@@ -26,11 +27,17 @@ class GRU4Rec(ScoringRecommender):
     method: ClassVar[str] = "gru4rec"
     network_class: ClassVar[type[nn.Module]] = GRU4RecNetwork
 
+    epochs: Positive = 20.0
+    min_steps: Annotated[int, Field(ge=0, le=2**31 - 1)] = 3000
+    schedule: Literal["cosine", "constant"] = "constant"
+    clip_norm: NonNegative = 0.0
+    patience: Annotated[int, Field(ge=0)] = 10
+
     d_model: Width = 128
     """Width of the item vectors and of the recurrent state."""
     layers: Depth = 1
     """Recurrent layers."""
-    dropout: Fraction = 0.3
+    dropout: Fraction = 0.5
     """Dropout rate."""
     max_items: Width = 50
     """Most recent items of a history that are encoded."""

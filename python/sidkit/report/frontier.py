@@ -17,6 +17,7 @@ WIDTH, HEIGHT, HEAD = 420, 300, 84
 METHODS = {
     "mmr": "MMR",
     "dpp": "DPP",
+    "max_sum": "max-sum",
     "mmr_tail": "MMR, first 70 % kept",
     "popularity_correction": "popularity correction",
 }

@@ -1,6 +1,6 @@
 """Re-ranking of recommendation lists: diversity, business rules, and corrections of scores.
 
-    MMR, DPP                diverse lists, by the cosines of item vectors
+    MMR, MaxSum, DPP        diverse lists, by the cosines of item vectors
     Deduplicate             removal of near-identical items
     AttributeCap            at most n items per brand, genre, …
     MinimumShare            at least a share of the list from a group
@@ -23,6 +23,7 @@ from sidkit.rerank.base import ItemFeatures, Reranker
 from sidkit.rerank.boost import Boost
 from sidkit.rerank.deduplicate import Deduplicate
 from sidkit.rerank.dpp import DPP
+from sidkit.rerank.max_sum import MaxSum
 from sidkit.rerank.minimum_share import MinimumShare
 from sidkit.rerank.mmr import MMR
 from sidkit.rerank.pipeline import Pipeline
@@ -39,6 +40,7 @@ __all__ = [
     "Deduplicate",
     "ItemAttribute",
     "ItemFeatures",
+    "MaxSum",
     "MinimumShare",
     "Pipeline",
     "PopularityCorrection",

@@ -55,7 +55,7 @@ mod _core {
     #[pymodule_export]
     use crate::pieces::{learn_pieces, segment_pieces, shuffle_actions};
     #[pymodule_export]
-    use crate::rerank::{distinct_select, dpp_select, mmr_select};
+    use crate::rerank::{distinct_select, dpp_select, max_sum_select, mmr_select};
     #[pymodule_export]
     use crate::sid::SidLayout;
     #[pymodule_export]

@@ -29,6 +29,22 @@ pub(crate) fn mmr_select<'py>(
     })
 }
 
+/// Choose candidates by greedy max-sum diversification.
+#[pyfunction]
+#[pyo3(signature = (items, scores, vectors, k, *, diversity, threads=None))]
+pub(crate) fn max_sum_select<'py>(
+    items: &Bound<'py, PyAny>,
+    scores: &Bound<'py, PyAny>,
+    vectors: &Bound<'py, PyAny>,
+    k: Count,
+    diversity: f64,
+    threads: Option<Count>,
+) -> PyResult<Chosen<'py>> {
+    Lists::read(items, scores, vectors)?.choose(k, threads, |candidates, k, positions, values, threads| {
+        rerank::max_sum(candidates, diversity, k, positions, values, threads)
+    })
+}
+
 /// Choose candidates by greedy inference of a determinantal point process.
 #[pyfunction]
 #[pyo3(signature = (items, scores, vectors, k, *, diversity, keep=None, threads=None))]

@@ -175,8 +175,23 @@ proptest! {
     }
 
     #[test]
+    fn max_sum_is_its_definition(case in case(), diversity in 0.0..1.0_f64, k in 1_usize..14) {
+        let others = (k - 1).max(1) as f64;
+        let expected = case.lists(|live| greedy(live, k, |&(_, item, score), taken| {
+            let similar: f64 = taken
+                .iter()
+                .map(|&(_, other, _)| cosine(case.vector(other), case.vector(item)).max(0.0))
+                .sum();
+            (1.0 - diversity) * score - diversity * similar / others
+        }));
+        let (positions, values) = run(rerank::max_sum, &case, diversity, k, 1);
+        close(&case, &expected, &positions, &values, k);
+        prop_assert_eq!(run(rerank::max_sum, &case, diversity, k, 3), (positions, values));
+    }
+
+    #[test]
     fn values_never_rise_and_lists_are_full(case in case(), diversity in 0.0..=1.0_f64, k in 1_usize..14) {
-        for function in [mmr as Function, dpp] {
+        for function in [mmr as Function, dpp, rerank::max_sum] {
             let (positions, values) = run(function, &case, diversity, k, 2);
             for (list, (positions, values)) in positions.chunks(k).zip(values.chunks(k)).enumerate() {
                 let items = &case.items[list * case.width..][..case.width];
@@ -196,6 +211,7 @@ proptest! {
         let expected = case.lists(|live| greedy(live, k, |&(_, _, score), _| score));
         same(&run(mmr, &case, 0.0, k, 1), &expected, k);
         same(&run(dpp, &case, 0.0, k, 1), &expected, k);
+        same(&run(rerank::max_sum, &case, 0.0, k, 1), &expected, k);
     }
 
     #[test]

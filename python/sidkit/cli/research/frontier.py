@@ -39,8 +39,9 @@ def command(
 ) -> None:
     """Re-rank the lists of a model for validation users, and draw what accuracy costs.
 
-    MMR, DPP and popularity correction are applied at ten values of their parameter each. The plot, an SVG
-    file beside the JSON file, shows NDCG against intra-list diversity and against average popularity.
+    MMR, DPP, max-sum diversification and popularity correction are applied at ten values of their parameter
+    each. The plot, an SVG file beside the JSON file, shows NDCG against intra-list diversity and against
+    average popularity.
 
     For example:
 

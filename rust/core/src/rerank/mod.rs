@@ -1,4 +1,5 @@
-//! Re-ranking of candidate lists: maximal marginal relevance, determinantal point processes, and near-duplicates.
+//! Re-ranking of candidate lists: maximal marginal relevance, max-sum diversification, determinantal point processes,
+//! and near-duplicates.
 //!
 //! A recommender returns a few hundred candidates a list, best first; the functions of this module choose `k` of
 //! them, so that the list is diverse. All of them compare items by the cosine of their vectors.
@@ -39,10 +40,12 @@ mod dot;
 mod dpp;
 mod greedy;
 mod list;
+mod max_sum;
 mod mmr;
 
 pub use candidates::Candidates;
 pub use distinct::distinct;
 pub use dot::cosine;
 pub use dpp::{FLOOR, dpp};
+pub use max_sum::max_sum;
 pub use mmr::mmr;

@@ -24,6 +24,16 @@ class MMRStep(Body):
     """First positions that go to the highest scores."""
 
 
+class MaxSumStep(Body):
+    """Diverse lists by max-sum diversification."""
+
+    method: Literal["max_sum"]
+    diversity: _Share = 0.05
+    """Weight of the diversity."""
+    temperature: Annotated[float, Field(gt=0.0, le=1000.0)] = 1.3
+    """Divisor of the scores before the softmax."""
+
+
 class DPPStep(Body):
     """Diverse lists by a determinantal point process."""
 
@@ -103,6 +113,7 @@ class SlotPolicyStep(Body):
 
 Step = Annotated[
     MMRStep
+    | MaxSumStep
     | DPPStep
     | DeduplicateStep
     | AttributeCapStep
