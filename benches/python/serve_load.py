@@ -33,7 +33,7 @@ from sidkit._tables import read_parquet
 from sidkit.data import Dataset
 from sidkit.evaluate.machine import machine_facts, version_facts
 
-CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
+CONNECTIONS = (1, 2, 4, 8, 12, 16, 32, 64)
 SECONDS = 5.0
 REQUESTS = 512
 OVERLOAD = 512  # connections
@@ -114,9 +114,11 @@ class Server:
 
     @property
     def resident(self):
-        """Resident memory in bytes."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        """Resident memory of the process, or of its workers, in bytes; what they share counts for each."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        pages = [int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in children]
+        own = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return (own + sum(pages)) * os.sysconf("SC_PAGE_SIZE")
 
     def stop(self):
         self.process.terminate()
@@ -328,15 +330,17 @@ def main():
     parser.add_argument("--changed", type=int, default=2000, help="items added and removed")
     parser.add_argument("--batch", type=int, default=100, help="items of one change")
     parser.add_argument("--overload", type=float, default=60.0, help="seconds of overload")
+    parser.add_argument("--workers", type=int, default=2, help="processes of the server")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as state:
-        server = Server(options, f"--state={state}", "--max-delay=0.05")
+        server = Server(options, f"--state={state}", "--max-delay=0.05", f"--workers={options.workers}")
         try:
             found = asyncio.run(measure(options, server, Path(state)))
         finally:
             server.stop()
     facts = {"machine": machine_facts(), "versions": version_facts(), "model": options.model.name}
     facts["note"] = "client and server on the same cores"
+    facts["workers"] = options.workers
     if options.out:
         options.out.write_text(json.dumps(facts | found, indent=2) + "\n")
 

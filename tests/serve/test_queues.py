@@ -6,7 +6,7 @@ import pytest
 from sidkit.serve.http.problems import Overloaded, Problem
 from sidkit.serve.http.queues import Batcher, WorkPool
 
-OPTIONS = {"batch": 4, "wait": 0.0, "capacity": 6, "delay": 1e9, "timeout": 60.0}
+OPTIONS = {"batch": 4, "capacity": 6, "delay": 1e9, "timeout": 60.0}
 
 
 class Gate:

@@ -34,6 +34,7 @@ class ServerSource:
         histories: Parquet or CSV file of interactions, for requests by user; by default those of the run.
         embed: embed the text of new items that have no vector, with this sentence-transformers model.
         compare: directory of another saved model or run, with which the model is compared.
+        threads: most threads of a batch of requests; None for one per core.
     """
 
     model: Path
@@ -43,6 +44,7 @@ class ServerSource:
     histories: Path | None = None
     embed: str | None = None
     compare: Path | None = None
+    threads: int | None = None
 
     @property
     def is_run(self) -> bool:
@@ -72,7 +74,7 @@ class ServerSource:
                 f"a model of a run has a name: expected a run, got the saved model `{self.model}`. "
                 "Leave --model out."
             )
-        model = open_model(path)
+        model = open_model(path, threads=self.threads)
         if self.items is not None:
             frame = _read_items(self.items, model.item_ids.dtype)
         if frame is None:

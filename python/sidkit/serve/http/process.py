@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 
@@ -50,6 +51,8 @@ def serve(settings: ServerSettings) -> None:
     if settings.workers == 1:
         _work(settings, bound)
         return
+    share = max(1, (os.cpu_count() or 1) // settings.workers)  # of the cores, for the model of each worker
+    settings = replace(settings, source=replace(settings.source, threads=share))
     with tempfile.TemporaryDirectory(prefix="sidkit-metrics-") as directory:
         # Read by the metrics of every worker when it imports the client of Prometheus.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory

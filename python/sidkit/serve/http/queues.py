@@ -36,13 +36,12 @@ class _Waiting(Generic[Job]):
 class Batcher(Generic[Job, Result]):
     """Queue whose jobs one thread answers in batches.
 
-    The thread takes all jobs that wait, up to a batch. If its last batch had several jobs, it waits a moment
-    for more; a single client never waits.
+    The thread takes all jobs that wait, up to a batch. A job that finds it idle starts a batch with all that
+    arrive in the same turn of the event loop.
 
     Args:
         answer: function from jobs to their results; an exception among the results is raised for its job.
         batch: weight of a batch; a heavier job is a batch alone.
-        wait: seconds to wait for more jobs.
         capacity: weight that may wait; more is refused.
         delay: seconds that a job may probably have to wait; more are refused, once some wait.
         timeout: seconds until a job is given up.
@@ -54,19 +53,19 @@ class Batcher(Generic[Job, Result]):
         answer: Callable[[Sequence[Job]], Sequence[Result | Exception]],
         *,
         batch: int,
-        wait: float,
         capacity: int,
         delay: float,
         timeout: float,
         on_batch: Callable[[int], None] = lambda weight: None,
     ) -> None:
         self._answer = answer
-        self._batch, self._wait, self._timeout = batch, wait, timeout
+        self._batch, self._timeout = batch, timeout
         self._capacity, self._delay = capacity, delay
         self._on_batch = on_batch
         self._queue: deque[_Waiting[Job]] = deque()
         self._weight = 0
         self._closing = False
+        self._waking = False
         self._seconds = 0.001  # of a unit of weight, smoothed
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="sidkit-model", daemon=True)
@@ -99,7 +98,9 @@ class Batcher(Generic[Job, Result]):
             self.check(weight)
             self._queue.append(waiting)
             self._weight += weight
-            self._changed.notify()
+        if not self._waking:
+            self._waking = True
+            loop.call_soon(self._wake)
         try:
             result: Result = await asyncio.wait_for(waiting.future, self._timeout)
             return result
@@ -129,9 +130,7 @@ class Batcher(Generic[Job, Result]):
         return late or bool(self._weight and self._weight + weight > self._capacity)
 
     def _run(self) -> None:
-        several = False
-        while batch := self._take(several):
-            several = len(batch) > 1
+        while batch := self._take():
             jobs = [each for each in batch if not each.abandoned]
             if not jobs:
                 continue
@@ -150,12 +149,15 @@ class Batcher(Generic[Job, Result]):
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(_deliver, pairs)
 
-    def _take(self, several: bool) -> list[_Waiting[Job]]:
+    def _wake(self) -> None:
+        self._waking = False
+        with self._changed:
+            self._changed.notify()
+
+    def _take(self) -> list[_Waiting[Job]]:
         with self._changed:
             while not self._queue and not self._closing:
                 self._changed.wait()
-            if several and not self._closing and self._weight < self._batch:
-                self._changed.wait(self._wait)
             taken: list[_Waiting[Job]] = []
             weight = 0
             while self._queue and (not taken or weight + self._queue[0].weight <= self._batch):

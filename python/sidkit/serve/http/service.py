@@ -52,7 +52,6 @@ class Service:
         self.batcher: Batcher[Job, list[Ranking]] = Batcher(
             rank,
             batch=limits.batch,
-            wait=limits.batch_wait,
             capacity=limits.waiting,
             delay=limits.delay,
             timeout=limits.timeout,

@@ -19,7 +19,6 @@ class Limits:
         history: items of a history.
         items: items of one change of the catalogue.
         batch: histories that one call of the model answers.
-        batch_wait: seconds that a request waits at most for others, where several are under way.
         waiting: histories that wait for the model; further requests get the status 429.
         delay: seconds that a request may have to wait for the model; if it is probably more, and 16
             histories wait already, the request gets the status 429.
@@ -34,7 +33,6 @@ class Limits:
     history: int = 1000
     items: int = 1000
     batch: int = 64
-    batch_wait: float = 0.002
     waiting: int = 256
     delay: float = 0.1
     working: int = 64

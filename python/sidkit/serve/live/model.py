@@ -30,8 +30,12 @@ __all__ = ["ServedModel", "open_model"]
 Lists = tuple[list[list[Any]], npt.NDArray[np.float32]]
 
 
-def open_model(path: str | os.PathLike[str]) -> ServedModel:
+def open_model(path: str | os.PathLike[str], *, threads: int | None = None) -> ServedModel:
     """Open a model that `save` wrote: as a session if it can be one, otherwise as a recommender.
+
+    Args:
+        path: directory of the model.
+        threads: most threads of a session; None for one per core.
 
     Raises:
         FormatError: if a file is missing or damaged.
@@ -51,7 +55,7 @@ def open_model(path: str | os.PathLike[str]) -> ServedModel:
     items = _items(directory / "items.parquet")
     model: Any
     try:
-        model, is_session = Session.open(directory), True
+        model, is_session = Session.open(directory, threads=threads), True
     except (FormatError, ConfigError):
         from sidkit.recommenders import load_model
 
