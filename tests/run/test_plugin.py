@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from sidkit._settings import Count
-from sidkit.recommenders import Recommender
+from sidkit.recommenders import ExhaustiveRecommender
 from sidkit.tokenizers import LSH
 
 
@@ -27,7 +27,7 @@ class ShopTokenizer(LSH):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Markov(Recommender):
+class Markov(ExhaustiveRecommender):
     """Transition counts of the last item."""
 
     method: ClassVar[str] = "markov"

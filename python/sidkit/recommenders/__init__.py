@@ -8,7 +8,8 @@
     DecoderOnly                language model of Semantic IDs
     Popularity                 the same list for everyone
 
-All recommenders have the same interface, that of `Recommender`. They are imported on first use.
+All recommenders have the same interface, that of `Recommender`; those that score the whole catalogue are
+`ExhaustiveRecommender`s. They are imported on first use.
 """
 
 from importlib import import_module
@@ -19,6 +20,7 @@ from sidkit._extras import require
 require("polars", extra="data")
 
 from sidkit.recommenders.base import Recommender
+from sidkit.recommenders.baselines import ExhaustiveRecommender
 from sidkit.recommenders.filters import Query
 from sidkit.recommenders.registry import RECOMMENDERS
 from sidkit.recommenders.storage import load_model
@@ -42,6 +44,7 @@ __all__ = [
     "BSARec",
     "ContentKNN",
     "DecoderOnly",
+    "ExhaustiveRecommender",
     "GRU4Rec",
     "ItemKNN",
     "Popularity",

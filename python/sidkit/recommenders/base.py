@@ -29,7 +29,6 @@ from sidkit.rerank.base import Requirement, merged
 
 __all__ = ["Query", "Recommender", "TrainingData"]
 
-_SCORES_AT_ONCE = 8_000_000  # of a matrix of scores
 _OF_ITEMS = ("item_counts_", "removed_")  # saved with the ids
 
 Self = TypeVar("Self", bound="Recommender")
@@ -38,9 +37,8 @@ Self = TypeVar("Self", bound="Recommender")
 class Recommender(ChangingCatalogue, Parameters, ABC):
     """Base class of all recommenders.
 
-    A recommender is a dataclass of settings. A subclass sets `method`, implements `_fit`, and implements
-    either `_scores` or `_rank_rows`. NumPy arrays whose attribute names end in `_` are saved and loaded with
-    it.
+    A recommender is a dataclass of settings. A subclass sets `method`, and implements `_fit` and
+    `_rank_rows`. NumPy arrays whose attribute names end in `_` are saved and loaded with it.
 
     Attributes:
         method: name of the recommender in configurations and files.
@@ -337,20 +335,9 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
     def _fit(self, data: TrainingData) -> None:
         """Learn from the data; attributes of what is learned end in `_`."""
 
-    def _scores(self, histories: Sequences) -> npt.NDArray[np.floating[Any]]:
-        """Score every item after each history, float (m, items)."""
-        raise NotImplementedError(f"{type(self).__name__} implements neither `_scores` nor `_rank_rows`")
-
+    @abstractmethod
     def _rank_rows(self, histories: Sequences, k: Count, query: Query) -> Ranked:
-        """Rank items after histories, none of which is empty; by default by `_scores`."""
-        step = query.batch_size or max(1, _SCORES_AT_ONCE // max(1, len(self.item_ids_)))
-        parts = []
-        for start in range(0, len(histories), step):
-            rows = np.arange(start, min(start + step, len(histories)))
-            part = query.take(rows)
-            parts.append(top_k(self._scores(histories.take(rows)), k, part.exclude, part.allow))
-            query.on_progress(int(rows[-1]) + 1)
-        return concatenated(parts, k)
+        """Rank items after histories, none of which is empty."""
 
     def _rank(self, histories: Sequences, k: Count, **options: Any) -> Ranked:
         """Rank items after histories, all of them as rows of the catalogue.

@@ -30,6 +30,6 @@ RECOMMENDERS: Registry[type[Any]] = Registry(
     "sidkit.recommenders",
     "recommender",
     discover("sidkit.recommenders", _FOLDER, skip=_SHARED)
-    | discover("sidkit.recommenders.baselines", _FOLDER / "baselines")
+    | discover("sidkit.recommenders.baselines", _FOLDER / "baselines", skip=("exhaustive",))
     | discover("sidkit.recommenders.item_to_item", _FOLDER / "item_to_item", skip=("base", "graph_prior")),
 )

@@ -21,11 +21,8 @@ from sidkit.rerank.attribute_cap import AttributeCap
 from sidkit.rerank.attributes import ItemAttribute, item_attribute, item_numbers
 from sidkit.rerank.base import ItemFeatures, Reranker
 from sidkit.rerank.boost import Boost
-from sidkit.rerank.deduplicate import Deduplicate
-from sidkit.rerank.dpp import DPP
-from sidkit.rerank.max_sum import MaxSum
+from sidkit.rerank.diversity import DPP, MMR, Deduplicate, MaxSum
 from sidkit.rerank.minimum_share import MinimumShare
-from sidkit.rerank.mmr import MMR
 from sidkit.rerank.pipeline import Pipeline
 from sidkit.rerank.popularity_correction import PopularityCorrection
 from sidkit.rerank.registry import RERANKERS

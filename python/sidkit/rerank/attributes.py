@@ -173,7 +173,12 @@ def _series(given: Any) -> pl.Series:
         isinstance(part, list | tuple) for each in values if isinstance(each, list | tuple) for part in each
     ):
         raise DataError("values of an attribute are nested: expected a value or a list of values per item")
-    return pl.Series(values=values, strict=False)
+    try:
+        return pl.Series(values=values, strict=False)
+    except (TypeError, OverflowError, UnicodeEncodeError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"values of an attribute have the wrong form: expected numbers or texts, got {error}"
+        ) from None
 
 
 def _column(table: pl.DataFrame, column: str | None) -> str:

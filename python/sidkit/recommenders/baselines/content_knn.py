@@ -10,7 +10,7 @@ from pydantic import Field
 from sidkit._settings import Width
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError
-from sidkit.recommenders.base import Recommender
+from sidkit.recommenders.baselines.exhaustive import ExhaustiveRecommender
 from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 
@@ -18,7 +18,7 @@ __all__ = ["ContentKNN"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ContentKNN(Recommender):
+class ContentKNN(ExhaustiveRecommender):
     """Content-based recommendation without training: the baseline for new items.
 
     The score of an item is the sum of its cosines with the recent items of a history, in which older items

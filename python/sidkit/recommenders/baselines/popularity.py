@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sidkit._arguments import Count
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, top_k
-from sidkit.recommenders.base import Recommender
+from sidkit.recommenders.baselines.exhaustive import ExhaustiveRecommender
 from sidkit.recommenders.filters import Query
 from sidkit.recommenders.training_data import TrainingData
 
@@ -17,7 +17,7 @@ __all__ = ["Popularity"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Popularity(Recommender):
+class Popularity(ExhaustiveRecommender):
     """Items ranked by their number of training events; of equally popular items, the first of the catalogue.
 
     Example:

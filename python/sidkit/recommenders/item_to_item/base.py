@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from sidkit._extras import require
 from sidkit.data import Sequences
-from sidkit.recommenders.base import Recommender
+from sidkit.recommenders.baselines import ExhaustiveRecommender
 from sidkit.recommenders.training_data import TrainingData
 
 __all__ = ["ItemToItem", "Sparse", "sparse", "strongest"]
@@ -19,7 +19,7 @@ sparse = require("scipy.sparse", extra="train")
 Sparse: TypeAlias = Any
 
 
-class ItemToItem(Recommender):
+class ItemToItem(ExhaustiveRecommender):
     """A recommender that adds the rows of a matrix that belong to the recent items of a history.
 
     A subclass is a dataclass with the settings `recency` and `max_items`, and implements `_matrix`.

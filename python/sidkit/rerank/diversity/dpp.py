@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sidkit._arguments import Count, checked
 from sidkit._core import dpp_select
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
-from sidkit.rerank.vectors import candidate_vectors, unit_range
+from sidkit.rerank.diversity.vectors import candidate_vectors, unit_range
 
 __all__ = ["DPP"]
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sidkit._arguments import Count, checked
 from sidkit._core import distinct_select
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
-from sidkit.rerank.vectors import candidate_vectors
+from sidkit.rerank.diversity.vectors import candidate_vectors
 
 __all__ = ["Deduplicate"]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sidkit._arguments import Bounds, Count, checked
 from sidkit._core import max_sum_select
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
-from sidkit.rerank.vectors import candidate_vectors
+from sidkit.rerank.diversity.vectors import candidate_vectors
 
 __all__ = ["MaxSum"]
 
