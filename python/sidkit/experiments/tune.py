@@ -166,8 +166,9 @@ def search(
             "--out"
         )
     study.set_user_attr("search", described)
-    if not study.trials and first is not None and all(space[key].contains(first[key]) for key in space):
-        study.enqueue_trial(dict(first))
+    possible = first is not None and all(key in first and space[key].contains(first[key]) for key in space)
+    if not study.trials and possible:
+        study.enqueue_trial(dict(first or {}))
     drawn = [trial for trial in study.trials if trial.state != optuna.trial.TrialState.WAITING]
     running = [trial.number for trial in drawn if not trial.state.is_finished()]
     for number in [*running, *range(len(drawn), trials)]:
