@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import Count, check_argument, checked
 from sidkit._core import SidLayout
 from sidkit._progress import Progress, silent
 from sidkit.errors import DataError
@@ -76,19 +76,23 @@ def retrain(
         progress: called after each of the four comparisons.
 
     Raises:
-        ConfigError: if a setting is invalid.
+        ConfigError: if a setting is invalid, or `tokenizer` returns something else.
         DataError: if half of the items are too few for the tokenizer.
     """
     settings = settings or RankSettings(num_embeddings=1024)
     vectors = items.vectors
     earlier, later = halves_by_appearance(split.train, len(items))
     parts = {"earlier": earlier, "later": later, "whole": earlier | later}
-    fitted = {name: tokenizer(0).fit(vectors[mask]) for name, mask in parts.items()}
+
+    def made(seed: int) -> Tokenizer:
+        return check_argument(f"tokenizer({seed})", tokenizer(seed), Tokenizer)  # type: ignore[no-any-return]
+
+    fitted = {name: made(0).fit(vectors[mask]) for name, mask in parts.items()}
     tokens = {name: each.encode(vectors) for name, each in fitted.items()}
     sizes = {each.codebook_sizes for each in fitted.values()}
     if len(sizes) > 1:
         raise DataError(f"tokenizers cannot be compared: expected equal codebook sizes, got {sorted(sizes)}")
-    again = tokenizer(1).fit(vectors[parts["whole"]]).encode(vectors)
+    again = made(1).fit(vectors[parts["whole"]]).encode(vectors)
 
     def measure(name: str, codes: npt.NDArray[np.uint16]) -> Comparison:
         shaped = items.with_codes(codes, SidLayout(fitted["whole"].codebook_sizes))

@@ -1,13 +1,14 @@
 """Trie as tensors: masks logits on the device, without host synchronization."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sidkit._arguments import Size, checked, shown
+from sidkit._arguments import Bounds, checked, shown
 from sidkit._core import Trie
 from sidkit.decode.adapters.prefixes import levels_of
 from sidkit.errors import ConfigError, DataError
@@ -121,7 +122,7 @@ class TrieTensors:
             f"<TrieTensors of {len(self._levels[-1].codes)} SIDs under {list(self.sizes)} on {self.device}>"
         )
 
-    def start(self, rows: Size) -> Tensor:
+    def start(self, rows: Annotated[int, Bounds(ge=0, le=2**24)]) -> Tensor:
         """Return the empty prefix for each row, int64 (rows,); dead if the trie is empty."""
         return torch.full((rows,), 0 if self._levels[0].width else -1, device=self.device)
 
