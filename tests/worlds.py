@@ -39,8 +39,10 @@ SMALL = {
     "content_knn": {},
     "transition_graph": {},
     "sasrec": _COMMON | _TRANSFORMER | {"layers": 1, "epochs": 30.0},
-    "bsarec": _COMMON | _TRANSFORMER | {"layers": 1, "attention_dropout": 0.1, "epochs": 30.0},
-    "gru4rec": _COMMON | {"d_model": 32, "dropout": 0.1, "max_items": 6, "epochs": 30.0},
+    "bsarec": _COMMON
+    | _TRANSFORMER
+    | {"layers": 1, "attention_dropout": 0.1, "epochs": 30.0, "min_steps": 0},
+    "gru4rec": _COMMON | {"d_model": 32, "dropout": 0.1, "max_items": 6, "epochs": 30.0, "min_steps": 0},
     "tiger": _COMMON | _TIGER,
     "actionpiece": _COMMON | _TIGER | {"vocabulary_size": 30, "views": 2},
     "decoderonly": _COMMON | _TRANSFORMER | {"layers": 1, "epochs": 40.0, "evaluate_every_steps": 60},

@@ -22,7 +22,7 @@ class BSARec(ScoringRecommender):
     IDs.
 
     Example:
-        >>> model = BSARec(epochs=20).fit(split.train, validation=split.validation)
+        >>> model = BSARec().fit(split.train, validation=split.validation)
         >>> ids, scores = model.recommend([50, 172, 181], k=10)
     """
 

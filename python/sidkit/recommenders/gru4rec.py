@@ -20,7 +20,7 @@ class GRU4Rec(ScoringRecommender):
     It needs no Semantic IDs.
 
     Example:
-        >>> model = GRU4Rec(epochs=20).fit(split.train, validation=split.validation)
+        >>> model = GRU4Rec().fit(split.train, validation=split.validation)
         >>> ids, scores = model.recommend([50, 172, 181], k=10)
     """
 
