@@ -81,7 +81,7 @@ class Evaluation:
             ConfigError: if the predictions are of several models, or a cut-off is beyond the lists.
             DataError: if there are no predictions, or an item is outside the catalogue.
         """
-        if not predictions:
+        if not len(predictions):
             raise DataError("no predictions to evaluate: expected one or two, got none")
         models = list(dict.fromkeys(made.model for made in predictions))
         if len(models) > 1:

@@ -37,7 +37,7 @@ class GRU4Rec(ScoringRecommender):
     """Width of the item vectors and of the recurrent state."""
     layers: Depth = 1
     """Recurrent layers."""
-    dropout: Fraction = 0.5
+    dropout: Fraction = 0.3
     """Dropout rate."""
     max_items: Width = 50
     """Most recent items of a history that are encoded."""
