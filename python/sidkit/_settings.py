@@ -32,7 +32,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from sidkit._arguments import Bounds, Count, Seed
+from sidkit._arguments import Bounds, Count, Seed, Width
 from sidkit._registry import nearest
 from sidkit._settings_errors import problems_of
 from sidkit.errors import ConfigError
@@ -52,7 +52,6 @@ __all__ = [
     "settings_model",
 ]
 
-Width = Annotated[int, Bounds(ge=1, le=65536)]
 Depth = Annotated[int, Bounds(ge=1, le=128)]
 Fraction = Annotated[float, Bounds(ge=0.0, lt=1.0)]
 NonNegative = Annotated[float, Bounds(ge=0.0)]

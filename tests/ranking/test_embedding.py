@@ -62,7 +62,7 @@ def test_gradients_are_sparse_on_request(sparse):
 
 
 def test_invalid_settings_are_refused():
-    with pytest.raises(ConfigError, match="`kinds` must name at least one kind"):
+    with pytest.raises(ConfigError, match="`kinds` is invalid: expected at least one kind"):
         SidEmbedding(LAYOUT, 4, kinds=[], num_embeddings=10)
     with pytest.raises(ValueError, match=r"the kind of n-gram is unknown: .* got `many`"):
         SidEmbedding(LAYOUT, 4, kinds="many", num_embeddings=10)

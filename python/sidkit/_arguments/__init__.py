@@ -13,7 +13,7 @@ what was given. Bounds and shapes are metadata of `typing.Annotated`:
 """
 
 from sidkit._arguments.checks import check_argument, checked
-from sidkit._arguments.metadata import FINITE, Bounds, Column, Count, Seed, Shape, Size, shown
+from sidkit._arguments.metadata import FINITE, Bounds, Column, Count, Seed, Shape, Size, TopK, Width, shown
 
 __all__ = [
     "FINITE",
@@ -23,6 +23,8 @@ __all__ = [
     "Seed",
     "Shape",
     "Size",
+    "TopK",
+    "Width",
     "check_argument",
     "checked",
     "shown",

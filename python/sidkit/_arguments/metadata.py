@@ -9,7 +9,20 @@ import numpy.typing as npt
 
 from sidkit.errors import ConfigError, DataError
 
-__all__ = ["FINITE", "Bounds", "Column", "Count", "Expectation", "Refused", "Seed", "Shape", "Size", "shown"]
+__all__ = [
+    "FINITE",
+    "Bounds",
+    "Column",
+    "Count",
+    "Expectation",
+    "Refused",
+    "Seed",
+    "Shape",
+    "Size",
+    "TopK",
+    "Width",
+    "shown",
+]
 
 
 class Refused(Exception):
@@ -122,6 +135,10 @@ def shown(value: Any) -> str:
 Count = Annotated[int, Bounds(ge=1, le=2**31 - 1)]
 Seed = Annotated[int, Bounds(ge=0, le=2**32 - 1)]
 Size = Annotated[int, Bounds(ge=0, le=2**31 - 1)]
+#: Items of one list, and prefixes of a beam.
+TopK = Annotated[int, Bounds(ge=1, le=2**20)]
+#: Length of a vector, and size of a codebook.
+Width = Annotated[int, Bounds(ge=1, le=65536)]
 #: Metadata of arrays without NaN and infinity.
 FINITE = Bounds(ge=-1.7976931348623157e308, le=1.7976931348623157e308)
 #: One number per row.

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from sidkit._arguments import Count, Seed, Shape, checked
+from sidkit._arguments import Count, Seed, Shape, Width, checked
 from sidkit._core import SidLayout, ngram_rows
 from sidkit.errors import ConfigError, DataError
 
@@ -42,14 +42,14 @@ class SidEmbedding(nn.Module):
         sparse: whether gradients are sparse, for large tables (`torch.optim.SparseAdam`).
 
     Raises:
-        ConfigError: if `dim` is less than 1 or there is no kind.
+        ConfigError: if `dim` is not in 1..65536 or there is no kind.
         ValueError: if a kind is unknown.
     """
 
     def __init__(
         self,
         layout: SidLayout,
-        dim: Count,
+        dim: Width,
         *,
         kinds: str | Sequence[str] = "prefix",
         num_embeddings: Count,
@@ -61,10 +61,8 @@ class SidEmbedding(nn.Module):
         self.layout, self.dim = layout, dim
         self.kinds = [kinds] if isinstance(kinds, str) else list(kinds)
         self.num_embeddings, self.seed, self.mode = num_embeddings, seed, mode
-        if dim < 1 or not self.kinds:
-            raise ConfigError(
-                f"`dim` must be at least 1 and `kinds` must name at least one kind, got {dim=}, {kinds=}"
-            )
+        if not self.kinds:
+            raise ConfigError("`kinds` is invalid: expected at least one kind of n-grams, got none.")
         empty = layout.pack(np.empty((0, layout.levels), np.uint16))
         # Hashing an empty array validates the settings and counts the n-grams.
         self.grams = [part.shape[1] for part in self._parts(empty)]

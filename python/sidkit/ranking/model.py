@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sidkit._arguments import Bounds, Count, checked
+from sidkit._arguments import Bounds, Width, checked
 
 __all__ = ["RankModel"]
 
@@ -37,7 +37,7 @@ class RankModel(nn.Module):
         self,
         items: nn.Module,
         users: int,
-        dim: Count,
+        dim: Width,
         *,
         context: Annotated[int, Bounds(ge=0, le=65536)] = 2,
         cross: Annotated[int, Bounds(ge=0, le=128)] = 2,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sidkit._arguments import Bounds, Count, Seed, Shape, checked
+from sidkit._arguments import Bounds, Count, Seed, Shape, Width, checked
 from sidkit._core import ngram_rows
 from sidkit.errors import ConfigError
 from sidkit.ranking.embedding import id_rows, jagged_rows
@@ -44,7 +44,7 @@ class TableVectors(nn.Module):
         offsets: Annotated[npt.NDArray[np.int64], Shape("offsets"), Bounds(ge=0)],
         *,
         num_embeddings: Count,
-        dim: Count,
+        dim: Width,
     ) -> None:
         super().__init__()
         self.register_buffer("values", torch.from_numpy(np.ascontiguousarray(values)), persistent=False)
@@ -77,7 +77,7 @@ class ContentVectors(nn.Module):
         self,
         vectors: Annotated[npt.NDArray[np.float32], Shape("items", "content")],
         *,
-        dim: Count,
+        dim: Width,
         budget: Count,
     ) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Count, Seed, Width, checked
 from sidkit.errors import ConfigError
 
 __all__ = ["MOST_SEEDS", "RankSettings"]
@@ -29,7 +29,7 @@ class RankSettings:
     """
 
     num_embeddings: Count = 2048
-    dim: Count = 16
+    dim: Width = 16
     seeds: Sequence[Seed] = (0, 1, 2, 3, 4)
     epochs: Count = 8
     batch_size: Count = 1024

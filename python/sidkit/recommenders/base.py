@@ -9,10 +9,10 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import checked, shown
+from sidkit._arguments import TopK, check_argument, checked
 from sidkit._core import Trie
 from sidkit._params import Parameters
-from sidkit._settings import Count, check_arguments
+from sidkit._settings import check_arguments
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.options import ignore_progress
 from sidkit.decode.ranking import Ranked, concatenated, most_similar, top_k
@@ -133,14 +133,14 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
     def recommend(
         self,
         histories: Any,
-        k: Count = 10,
+        k: TopK = 10,
         *,
         exclude_seen: bool = True,
         exclude: Any = None,
         allow: Any = None,
         scoring: str | None = None,
         rerank: Any = (),
-        candidates: int = 200,
+        candidates: TopK = 200,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Recommend the next items after one history or a batch of histories.
 
@@ -169,7 +169,8 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: if `k` is below 1, there is no such scoring, or a re-ranker lacks what it needs.
+            ConfigError: if `k` is not in 1..1048576, there is no such scoring, or a re-ranker lacks
+                something.
             DataError: if histories or filters have the wrong form.
         """
         self._check_fitted()
@@ -190,7 +191,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         return (ids[0], scores[0]) if parsed.single else (ids, scores)
 
     @checked
-    def similar_items(self, ids: Any, k: Count = 10) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    def similar_items(self, ids: Any, k: TopK = 10) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Return the items whose learned vectors have the highest cosine similarity.
 
         Args:
@@ -203,7 +204,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: if the recommender has no item vectors, or `k` is below 1.
+            ConfigError: if the recommender has no item vectors, or `k` is not in 1..1048576.
             DataError: if an id is unknown.
         """
         self._check_fitted()
@@ -227,7 +228,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         ks: Iterable[int] = (5, 10, 20),
         exclude_seen: bool | None = None,
         scoring: str | None = None,
-        beam: int = 50,
+        beam: TopK = 50,
         rerank: Any = (),
         lists: ListFacts | None = None,
         on_progress: Callable[[int], None] = ignore_progress,
@@ -336,10 +337,10 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         """Learn from the data; attributes of what is learned end in `_`."""
 
     @abstractmethod
-    def _rank_rows(self, histories: Sequences, k: Count, query: Query) -> Ranked:
+    def _rank_rows(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         """Rank items after histories, none of which is empty."""
 
-    def _rank(self, histories: Sequences, k: Count, **options: Any) -> Ranked:
+    def _rank(self, histories: Sequences, k: TopK, **options: Any) -> Ranked:
         """Rank items after histories, all of them as rows of the catalogue.
 
         Histories without an item are answered by popularity.
@@ -353,8 +354,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
             Item rows int32 (m, k) padded with -1, and scores float32 (m, k) padded with -inf.
         """
         self._check_fitted()
-        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-            raise ConfigError(f"`k` has the wrong value: expected an integer of at least 1, got {shown(k)}")
+        k = check_argument("k", k, TopK)
         query = Query(**options)
         query = replace(
             query, scoring=self._checked_scoring(query.scoring), allow=self._available(query.allow)
@@ -382,7 +382,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         some = replace(some, allow=restricted(some.allow, mask), on_progress=ignore_progress)
         return merged(found, short, self._rank_candidates(histories.take(short), count, some))
 
-    def _rank_candidates(self, histories: Sequences, k: Count, query: Query) -> Ranked:
+    def _rank_candidates(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         """Rank items after histories before any re-ranking."""
         empty = histories.lengths == 0
         if not empty.any():
@@ -394,7 +394,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
                 items[rows], scores[rows] = rank(histories.take(rows), k, query.take(rows))
         return items, scores
 
-    def _rank_by_popularity(self, histories: Sequences, k: Count, query: Query) -> Ranked:
+    def _rank_by_popularity(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         counts = self.item_counts_ + 0.5
         shares = np.log(counts / counts.sum()).astype(np.float32)
         every = np.broadcast_to(shares, (len(histories), len(shares)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import Count, TopK, checked
 from sidkit._core import ItemSet, Trie
 from sidkit.data import Sequences
 from sidkit.decode.options import ignore_progress
@@ -50,9 +50,9 @@ class Query:
     exclude: Sequences | None = None
     allow: Sequences | None = None
     scoring: str | None = None
-    beam: int = 50
+    beam: TopK = 50
     rerank: Any = ()
-    candidates: int = 200
+    candidates: TopK = 200
     batch_size: Count | None = None
     on_progress: Callable[[int], None] = ignore_progress
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from sidkit._arguments import TopK
 from sidkit._core import ItemSet
 from sidkit.data import EvaluationSet
 from sidkit.data.sequences import Sequences
@@ -242,7 +243,7 @@ class ScoringRecommender(SoftmaxOptions, NeuralRecommender):
             flops=lambda network, batch: step_flops(network, batch, scored),
         )
 
-    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_rows(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         return rank_by_scores(self.network_, histories, k, options=rank_options(query))
 
 
@@ -281,7 +282,7 @@ class GenerativeRecommender(Alignable, NeuralRecommender):
         if self.network_.inputs != "tokens":
             super()._add(new)
 
-    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_rows(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         trie = self.trie_
         assert self.sids_ is not None
         options = SearchOptions(

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sidkit._arguments import checked
+from sidkit._arguments import TopK, checked
 from sidkit._settings import Count, Depth, Fraction, NonNegative, Positive, Width
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.dense import rank_by_scores, score_items
@@ -181,7 +181,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
         self.network_.new_item_bias = self.new_item_bias
         return score_items(self.network_, histories)
 
-    def _rank_rows(self, histories: Sequences, k: Count, query: Query) -> Ranked:
+    def _rank_rows(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         self.network_.new_item_bias = self.new_item_bias
         if query.scoring == "sid":
             return super()._rank_rows(histories, k, query)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import TopK, checked
 from sidkit.errors import ConfigError
 from sidkit.rerank.attributes import ItemAttribute, item_attribute
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
@@ -39,7 +39,7 @@ class AttributeCap(Reranker):
     column: str | None = None
     """Column of the attribute, if the table has several."""
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         if self.at_most < 1:
             raise ConfigError(f"`at_most` must be at least 1, got {self.at_most}")
         attribute = self._matched(features)
@@ -70,7 +70,7 @@ def _kept_of_single(codes: npt.NDArray[np.int32], items: Int32, at_most: int) ->
     return kept & (items >= 0)
 
 
-def _kept(attribute: ItemAttribute, row: Int32, at_most: int, k: Count) -> npt.NDArray[np.bool_]:
+def _kept(attribute: ItemAttribute, row: Int32, at_most: int, k: TopK) -> npt.NDArray[np.bool_]:
     counts: Counter[int] = Counter()
     kept = np.zeros(len(row), bool)
     left = k

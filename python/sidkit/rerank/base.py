@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Count, check_argument, checked
+from sidkit._arguments import Count, TopK, check_argument, checked
 from sidkit._params import Parameters
 from sidkit.errors import DataError
 
@@ -64,7 +64,7 @@ class Reranker(Parameters, ABC):
     method: ClassVar[str]
     last_only: ClassVar[bool] = False
 
-    def rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         """Choose and order k of the candidates of each list.
 
         Args:
@@ -78,14 +78,14 @@ class Reranker(Parameters, ABC):
             candidates that the re-ranker admits; the rest is -1 and -inf.
 
         Raises:
-            ConfigError: if `k` is below 1, or the re-ranker lacks something that it needs.
+            ConfigError: if `k` is not in 1..1048576, or the re-ranker lacks something that it needs.
             DataError: if candidates, scores and features do not fit together.
         """
         check_argument("features", features, ItemFeatures)
         _check(items, scores, len(features.item_ids))
-        return self._rerank(items, scores, check_argument("k", k, Count), features)
+        return self._rerank(items, scores, check_argument("k", k, TopK), features)
 
-    def required(self, k: Count, features: ItemFeatures) -> list[Requirement]:
+    def required(self, k: TopK, features: ItemFeatures) -> list[Requirement]:
         """Return groups of items of which every list needs some, so that they must be candidates.
 
         Args:
@@ -95,7 +95,7 @@ class Reranker(Parameters, ABC):
         return []
 
     @abstractmethod
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         """Choose and order k of the candidates, which are valid."""
 
 
@@ -117,7 +117,7 @@ def taken(items: Int32, scores: Float32, positions: npt.NDArray[np.integer[Any]]
     )
 
 
-def best(items: Int32, scores: Float32, k: Count) -> Ranked:
+def best(items: Int32, scores: Float32, k: TopK) -> Ranked:
     """Return the k candidates with the highest scores, best first.
 
     Of equal scores, the earlier candidate comes first.

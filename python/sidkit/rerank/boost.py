@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import TopK, checked
 from sidkit.rerank.attributes import item_numbers
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, best
 from sidkit.rerank.cached import Cached
@@ -33,7 +33,7 @@ class Boost(Reranker):
     column: str | None = None
     """Column of the number, if the table has several."""
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         cache = vars(self).setdefault("_cache", Cached(item_numbers))
         values = cache(self.values, features.item_ids, self.column)
         added = (self.weight * values).astype(np.float32)

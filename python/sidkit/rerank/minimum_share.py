@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import TopK, checked
 from sidkit.errors import ConfigError
 from sidkit.rerank.attributes import ItemAttribute, item_attribute
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
@@ -42,7 +42,7 @@ class MinimumShare(Reranker):
     column: str | None = None
     """Column of the attribute, if the table has several."""
 
-    def places(self, k: Count) -> dict[Any, int]:
+    def places(self, k: TopK) -> dict[Any, int]:
         """Return the number of positions of each value in a list of k.
 
         Raises:
@@ -59,7 +59,7 @@ class MinimumShare(Reranker):
             )
         return places
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         attribute = self._matched(features)
         there = items >= 0
         selected = np.zeros(items.shape, bool)

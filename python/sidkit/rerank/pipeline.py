@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sidkit._arguments import Count, check_argument, checked
+from sidkit._arguments import TopK, check_argument, checked
 from sidkit.errors import ConfigError
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Requirement, Reranker, best
 
@@ -51,11 +51,11 @@ class Pipeline(Reranker):
             raise ConfigError(f"`{early[0]}` must be the last step, since it counts positions of the list")
         return cls(steps)
 
-    def required(self, k: Count, features: ItemFeatures) -> list[Requirement]:
+    def required(self, k: TopK, features: ItemFeatures) -> list[Requirement]:
         """Return the groups that the steps need."""
         return [each for step in Pipeline.of(self).steps for each in step.required(k, features)]
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         steps = Pipeline.of(self).steps
         for step in steps[:-1]:
             items, scores = step.rerank(items, scores, max(1, items.shape[1]), features)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import TopK, checked
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, best
 
 __all__ = ["PopularityCorrection"]
@@ -29,7 +29,7 @@ class PopularityCorrection(Reranker):
     weight: float = 0.3
     """Strength of the correction; 0 keeps the scores, a negative weight favours popular items."""
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         counts = features.counts + 1.0
         correction = (self.weight * np.log(counts / counts.sum())).astype(np.float32)
         return best(items, scores - np.where(items >= 0, correction[items], np.float32(0)), k)

@@ -3,10 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import TopK
+
 __all__ = ["first_positions"]
 
 
-def first_positions(kept: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.int64]:
+def first_positions(kept: npt.NDArray[np.bool_], k: TopK) -> npt.NDArray[np.int64]:
     """Return the first k positions of each row that are True, int64 (m, k), padded with -1.
 
     Args:

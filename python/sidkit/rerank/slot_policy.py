@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Count, checked, shown
+from sidkit._arguments import TopK, checked, shown
 from sidkit._core import ItemSet
 from sidkit.data.id_columns import id_series
 from sidkit.errors import ConfigError, DataError
@@ -43,12 +43,12 @@ class SlotPolicy(Reranker):
     items: Any = "new"
     """The group: `"new"` for items without a training event, an `ItemSet`, or item ids."""
 
-    def required(self, k: Count, features: ItemFeatures) -> list[Requirement]:
+    def required(self, k: TopK, features: ItemFeatures) -> list[Requirement]:
         """Return the group and the number of its items that a list needs."""
         self._check(k)
         return [(np.flatnonzero(self._members(features)), self.min)] if self.min else []
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         self._check(k)
         items, scores = best(items, scores, max(items.shape[1], 1))
         there = items >= 0
@@ -61,7 +61,7 @@ class SlotPolicy(Reranker):
         kept = (member & (rank <= count)) | (others & (np.cumsum(others, axis=1) <= k - count))
         return taken(items, scores, first_positions(kept, k))
 
-    def _check(self, k: Count) -> None:
+    def _check(self, k: TopK) -> None:
         most = k if self.max is None else self.max
         if not 0 <= self.min <= min(most, k):
             raise ConfigError(

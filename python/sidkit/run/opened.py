@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import TopK, checked
 from sidkit._core import Trie
 from sidkit.data import Catalogue, Dataset, EvaluationSet, Histories
 from sidkit.errors import ConfigError, FormatError, RunDirectoryError
@@ -111,14 +111,14 @@ class Run:
     def recommend(
         self,
         histories: Any,
-        k: Count = 10,
+        k: TopK = 10,
         *,
         exclude_seen: bool = True,
         exclude: Any = None,
         allow: Any = None,
         scoring: str | None = None,
         rerank: Any = (),
-        candidates: int = 200,
+        candidates: TopK = 200,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Recommend the next items, see `Recommender.recommend`.
 
@@ -158,14 +158,14 @@ class Run:
     def recommend_users(
         self,
         user_ids: ItemId | Sequence[ItemId],
-        k: Count = 10,
+        k: TopK = 10,
         *,
         exclude_seen: bool = True,
         exclude: Any = None,
         allow: Any = None,
         scoring: str | None = None,
         rerank: Any = (),
-        candidates: int = 200,
+        candidates: TopK = 200,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Recommend the next items to users of the dataset, after all of their events.
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sidkit._arguments import TopK, check_argument
 from sidkit._params import Parameters
 from sidkit._settings import check_arguments
 from sidkit.decode.ranking import Ranked
@@ -137,7 +138,7 @@ class Retriever(Parameters, ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: if `k` is below 1.
+            ConfigError: if `k` is not in 1..1048576.
             DataError: if a query is not text, or blank.
         """
         rows, scores = self.search_rows([queries] if isinstance(queries, str) else queries, k)
@@ -147,15 +148,14 @@ class Retriever(Parameters, ABC):
     def search_rows(self, queries: Sequence[str], k: int = 10) -> Ranked:
         """Find documents as rows of `documents_`, int32 (m, k) padded with -1; see `search`."""
         self._check_fitted()
-        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-            raise ConfigError(f"`k` is invalid: expected an integer >= 1, got {k!r}.")
+        k = check_argument("k", k, TopK)
         texts = list(queries)
         for row, text in enumerate(texts):
             if not isinstance(text, str) or not text.strip():
                 raise DataError(f"query {row} is invalid: expected text, got {text!r}. Leave it out.")
         if not texts:
             return np.empty((0, k), np.int32), np.empty((0, k), np.float32)
-        return self._search(texts, int(k))
+        return self._search(texts, k)
 
     def add_documents(self: Self, documents: Any) -> Self:
         """Add documents without training; those that exist keep their rows.

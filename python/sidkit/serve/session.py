@@ -15,6 +15,8 @@ from sidkit.serve.session_ids import Ragged, flatten, ids_of_rows, ragged, rows_
 __all__ = ["Session", "SessionState"]
 
 Lists = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
+#: Most items of a list, and prefixes of a beam.
+_MOST = 2**20
 
 
 class Session:
@@ -120,7 +122,7 @@ class Session:
             scores: float32 of the same shape, padded with -inf.
 
         Raises:
-            ConfigError: if `k` or `beam` is below 1, or there is no such scoring.
+            ConfigError: if `k` or `beam` is not in 1..1048576, or there is no such scoring.
             DataError: if histories or filters have the wrong form, or with `strict` an id is unknown or a
                 history empty.
         """
@@ -132,9 +134,9 @@ class Session:
             shared, each = (given.values, None) if len(given.offsets) == 2 else (None, given)
         rows, scores = self._model.recommend(
             parsed,
-            k=_positive("k", k),
+            k=_in_range("k", k),
             scoring=scoring,
-            beam=_positive("beam", beam),
+            beam=_in_range("beam", beam),
             exclude_seen=exclude_seen,
             exclude=shared,
             exclude_each=each,
@@ -156,12 +158,12 @@ class Session:
             scores: cosine similarities, float32 of the same shape; padding as in `recommend`.
 
         Raises:
-            ConfigError: if `k` is below 1.
+            ConfigError: if `k` is not in 1..1048576.
             DataError: if an id is unknown.
         """
         single = isinstance(ids, str | int | np.integer)
         rows = self._known_rows([ids] if single else list(ids))
-        found, scores = self._model.similar(rows, k=_positive("k", k), threads=self._threads or 0)
+        found, scores = self._model.similar(rows, k=_in_range("k", k), threads=self._threads or 0)
         names = ids_of_rows(self._model, found)
         return (names[0], scores[0]) if single else (names, scores)
 
@@ -389,9 +391,9 @@ class SessionState:
         session = self._session
         rows, scores = session._model.recommend_next(
             self._state,
-            k=_positive("k", k),
+            k=_in_range("k", k),
             scoring=scoring,
-            beam=_positive("beam", beam),
+            beam=_in_range("beam", beam),
             exclude_seen=exclude_seen,
             exclude=None if exclude is None else session._filter(exclude, 1, "exclude").values,
             allow=None if allow is None else session._filter(allow, 1, "allow"),
@@ -404,9 +406,9 @@ class SessionState:
         return ids_of_rows(self._session._model, self._state.items.astype(np.int32))
 
 
-def _positive(name: str, value: Any) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"`{name}` has the wrong value: expected an integer of at least 1, got {value!r}")
+def _in_range(name: str, value: Any) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= _MOST:
+        raise ConfigError(f"`{name}` is invalid: expected an integer in 1..{_MOST}, got {value!r}.")
     return int(value)
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sidkit._arguments import TopK
 from sidkit.decode.generative import device_of
 from sidkit.train.align.policy import Drawn
 from sidkit.train.align.prompts import Prompts
@@ -39,14 +40,14 @@ class ExactPolicy:
         return every.gather(1, torch.from_numpy(items).clamp(min=0).to(every.device)), every
 
     @torch.no_grad()
-    def sample(self, network: Any, prompts: Prompts, k: int, seed: int) -> Drawn:
+    def sample(self, network: Any, prompts: Prompts, k: TopK, seed: int) -> Drawn:
         """Draw k different items after each history, the greatest of log-probabilities plus Gumbel noise."""
         every = self._every(network, prompts)
         noise = np.random.default_rng(seed).gumbel(size=tuple(every.shape)).astype(np.float32)
         return _first(every + torch.from_numpy(noise).to(every.device), every, k)
 
     @torch.no_grad()
-    def best(self, network: Any, prompts: Prompts, k: int) -> Drawn:
+    def best(self, network: Any, prompts: Prompts, k: TopK) -> Drawn:
         """Return the k most probable items after each history, best first."""
         every = self._every(network, prompts)
         return _first(every, every, k)
@@ -80,7 +81,7 @@ class ExactPolicy:
         return torch.where(some, masked, 0.0).log_softmax(-1).masked_fill(~allowed, -torch.inf)
 
 
-def _first(keys: Tensor, log_probs: Tensor, k: int) -> Drawn:
+def _first(keys: Tensor, log_probs: Tensor, k: TopK) -> Drawn:
     """Return the items with the highest keys, padded where fewer than k may be recommended."""
     count = min(k, keys.shape[1])
     order = keys.topk(count, dim=-1).indices

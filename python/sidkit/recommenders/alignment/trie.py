@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sidkit._arguments import TopK
 from sidkit._core import ItemSet, Trie
 from sidkit.decode.beam import beam_search
 from sidkit.decode.generative import device_of
@@ -56,7 +57,7 @@ class TriePolicy:
         place = torch.from_numpy(np.argsort(np.concatenate(order))).to(found[0].device)
         return torch.cat(found).index_select(0, place), None
 
-    def sample(self, network: Any, prompts: Prompts, k: int, seed: int) -> Drawn:
+    def sample(self, network: Any, prompts: Prompts, k: TopK, seed: int) -> Drawn:
         """Draw k different items after each history by a stochastic beam search."""
         items, log_probs = sample_items(
             network,
@@ -69,7 +70,7 @@ class TriePolicy:
         )
         return Drawn(items.astype(np.int64), torch.from_numpy(log_probs))
 
-    def best(self, network: Any, prompts: Prompts, k: int) -> Drawn:
+    def best(self, network: Any, prompts: Prompts, k: TopK) -> Drawn:
         """Return the k items that beam search recommends, in its order, with their log-probabilities."""
         items, _ = beam_search(
             network,

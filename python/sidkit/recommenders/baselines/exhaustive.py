@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import TopK
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, concatenated, top_k
 from sidkit.recommenders.base import Recommender
@@ -26,7 +27,7 @@ class ExhaustiveRecommender(Recommender):
     def _scores(self, histories: Sequences) -> npt.NDArray[np.floating[Any]]:
         """Score every item after each history, none of which is empty, float (m, items)."""
 
-    def _rank_rows(self, histories: Sequences, k: int, query: Query) -> Ranked:
+    def _rank_rows(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         step = query.batch_size or max(1, _SCORES_AT_ONCE // max(1, len(self.item_ids_)))
         parts = []
         for start in range(0, len(histories), step):

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count
+from sidkit._arguments import TopK
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.recommenders.baselines.exhaustive import ExhaustiveRecommender
@@ -33,5 +33,5 @@ class Popularity(ExhaustiveRecommender):
         counts = self.item_counts_.astype(np.float32)
         return np.broadcast_to(counts, (len(histories), len(counts)))
 
-    def _rank_by_popularity(self, histories: Sequences, k: Count, query: Query) -> Ranked:
+    def _rank_by_popularity(self, histories: Sequences, k: TopK, query: Query) -> Ranked:
         return top_k(self._scores(histories), k, query.exclude, query.allow)

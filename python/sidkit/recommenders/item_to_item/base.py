@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import TopK
 from sidkit._extras import require
 from sidkit.data import Sequences
 from sidkit.recommenders.baselines import ExhaustiveRecommender
@@ -69,7 +70,7 @@ class ItemToItem(ExhaustiveRecommender):
         return scores
 
 
-def strongest(edges: Sparse, k: int) -> Sparse:
+def strongest(edges: Sparse, k: TopK) -> Sparse:
     """Keep the k largest values of every row; of equal ones, those of lower columns."""
     edges = edges.tocsr()
     edges.sort_indices()

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from sidkit._arguments import TopK
 from sidkit._files import write_text
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, top_k
@@ -92,7 +93,7 @@ class GraphPrior:
         mixed: npt.NDArray[np.float32] = (1 - weight) * log_probs + weight * np.log(shares)
         return mixed
 
-    def rank(self, model: LogProbs, histories: Sequences, k: int, query: Query) -> Ranked:
+    def rank(self, model: LogProbs, histories: Sequences, k: TopK, query: Query) -> Ranked:
         """Return the items with the highest mixed scores after histories, none of which is empty.
 
         Args:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Bounds, Count, checked
+from sidkit._arguments import Bounds, TopK, checked
 from sidkit._core import max_sum_select
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
 from sidkit.rerank.diversity.vectors import candidate_vectors
@@ -47,7 +47,7 @@ class MaxSum(Reranker):
     threads: int | None = None
     """Maximum number of threads; all cores if None. The lists do not depend on it."""
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         rows, vectors = candidate_vectors(items, self.vectors, features, method=self.method)
         probabilities = _softmax(items, scores, self.temperature)
         positions, _ = max_sum_select(

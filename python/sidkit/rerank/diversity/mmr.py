@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy.typing as npt
 
-from sidkit._arguments import Count, checked
+from sidkit._arguments import TopK, checked
 from sidkit._core import mmr_select
 from sidkit.rerank.base import Float32, Int32, ItemFeatures, Ranked, Reranker, taken
 from sidkit.rerank.diversity.vectors import candidate_vectors, unit_range
@@ -43,7 +43,7 @@ class MMR(Reranker):
     threads: int | None = None
     """Maximum number of threads; all cores if None. The lists do not depend on it."""
 
-    def _rerank(self, items: Int32, scores: Float32, k: Count, features: ItemFeatures) -> Ranked:
+    def _rerank(self, items: Int32, scores: Float32, k: TopK, features: ItemFeatures) -> Ranked:
         rows, vectors = candidate_vectors(items, self.vectors, features, method=self.method)
         relevance = unit_range(items, scores) if self.normalize_scores else scores
         positions, values = mmr_select(
