@@ -13,7 +13,7 @@ from sidkit.decode import SearchOptions, beam_search
 from sidkit.errors import FormatError
 from sidkit.models import ActionPieceNetwork, load_network, save_network
 from sidkit.tokenizers import ActionPiece
-from sidkit.train.pieces import PieceBatches
+from sidkit.train.batches.pieces import PieceBatches
 
 SIZES = (7, 5, 3)
 ITEMS = 23

@@ -7,9 +7,9 @@ import pytest
 from tests.scale.conftest import ROWS
 from tests.scale.reading import digests, parts, read
 
+from sidkit.data.parquet.fragments import divide
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.scale import TokenizeBatch, map_parquet
-from sidkit.scale.fragments import divide
 from sidkit.scale.job import PartWriter
 from sidkit.tokenizers import load_tokenizer
 

@@ -37,6 +37,7 @@ def train(
     select=None,
     keep=False,
     dropout=0.1,
+    every_seconds=1e9,
 ):
     """Train a small SASRec, with a checkpoint if there is a path; `metric` are the results of evaluations."""
     torch.manual_seed(settings.seed)
@@ -56,7 +57,7 @@ def train(
         select=select,
         identity={"data": "round"},
     )
-    checkpoint = [] if path is None else [Checkpoint(path, every_seconds=1e9, keep=keep)]
+    checkpoint = [] if path is None else [Checkpoint(path, every_seconds=every_seconds, keep=keep)]
     return network, fit(training, [*checkpoint, callback])
 
 

@@ -10,6 +10,7 @@ from sidkit.data.dataset import Dataset
 from sidkit.data.histories import Histories
 from sidkit.data.load import load_dataset, read_items
 from sidkit.data.markov_world import MarkovWorld
+from sidkit.data.parquet import ParquetHistories
 from sidkit.data.sequences import Sequences
 from sidkit.data.sources import DATASETS, DatasetSource, SourceTables
 from sidkit.data.sources._fetch import cache_directory, fetch
@@ -26,6 +27,7 @@ __all__ = [
     "EvaluationSet",
     "Histories",
     "MarkovWorld",
+    "ParquetHistories",
     "PreferenceLog",
     "PreferenceWorld",
     "Sequences",

@@ -13,7 +13,7 @@ from sidkit.recommenders.tiger import TransformerOptions
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.tokenizers import ActionPiece
 from sidkit.train.batches import Batch
-from sidkit.train.pieces import PieceBatches
+from sidkit.train.batches.pieces import PieceBatches
 
 __all__ = ["ActionPieceTIGER"]
 
@@ -42,7 +42,7 @@ class ActionPieceTIGER(TransformerOptions):
         sids = data.require_sids()
         sizes = tuple(sids.layout.sizes)
         # Items beyond `max_items` are not encoded, and learning takes long on long histories.
-        learned_from = data.histories.parts(self.max_items)
+        learned_from = data.require_sequences().parts(self.max_items)
         pieces = ActionPiece(self.vocabulary_size).fit(learned_from, sids.tokens, sizes).vocabulary_
 
         def loss(network: ActionPieceNetwork, batch: Batch) -> Tensor:
@@ -52,7 +52,7 @@ class ActionPieceTIGER(TransformerOptions):
         return Plan(
             network=ActionPieceNetwork.of_pieces(pieces, **self._sizes(), views=self.views),
             batches=PieceBatches(
-                data.histories,
+                data.require_sequences(),
                 sids.tokens,
                 pieces,
                 batch_size=self.batch_size,

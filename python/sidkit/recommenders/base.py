@@ -97,8 +97,8 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         """Learn from interaction histories.
 
         Args:
-            histories: training histories, one per user, oldest first: `Histories` such as `split.train`, or
-                lists of item ids in any form that `recommend` takes.
+            histories: training histories, one per user, oldest first: `Histories` such as `split.train`,
+                lists of item ids in any form that `recommend` takes, or `sidkit.data.ParquetHistories`.
             sids: Semantic ID of every item, for generative recommenders. They define the catalogue.
             item_vectors: content vector of every item, (items, d), in the order of the catalogue.
             validation: evaluation examples by which the weights are chosen, such as `split.validation`;
@@ -124,7 +124,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         self._forget()
         self._fit(data)
         self.item_ids_ = data.item_ids
-        self.item_counts_ = np.bincount(data.histories.values, minlength=data.items).astype(np.int64)
+        self.item_counts_ = data.item_counts
         self.removed_ = np.zeros(data.items, bool)
         self.sids_ = data.sids
         return self

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sidkit._arguments import TopK
 from sidkit._core import ItemSet
-from sidkit.data import EvaluationSet
+from sidkit.data import EvaluationSet, ParquetHistories
 from sidkit.data.sequences import Sequences
 from sidkit.decode.beam import beam_search
 from sidkit.decode.dense import rank_by_scores
@@ -34,7 +34,7 @@ from sidkit.recommenders.inference import save_inference_file
 from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train import Checkpoint
-from sidkit.train.batches import Batch, Batches, SequenceBatches
+from sidkit.train.batches import Batch, Batches, FragmentBatches, SequenceBatches
 from sidkit.train.history import History
 from sidkit.train.loop import Training, fit
 from sidkit.train.options import SoftmaxOptions, TrainingOptions
@@ -148,7 +148,11 @@ class NeuralRecommender(TrainingOptions, Recommender):
     def _identity(self, data: TrainingData, network: Any) -> dict[str, Any]:
         """Return what decides, besides the loop's settings, what is trained."""
         digest = hashlib.sha256()
-        arrays = [data.histories.values, data.histories.offsets]
+        arrays: list[npt.NDArray[Any]] = []
+        if isinstance(data.histories, ParquetHistories):
+            digest.update(data.histories.checksum.encode())
+        else:
+            arrays += [data.histories.values, data.histories.offsets]
         if data.sids is not None:
             arrays.append(data.sids.tokens)
         if data.item_vectors is not None:
@@ -174,17 +178,19 @@ class NeuralRecommender(TrainingOptions, Recommender):
 
     def _sequence_batches(
         self, data: TrainingData, *, from_nothing: bool = False, tokens: int = 1
-    ) -> SequenceBatches:
-        return SequenceBatches(
-            data.histories,
-            batch_size=self.batch_size,
-            max_items=self.max_items,  # type: ignore[attr-defined]
-            padding=data.items,
-            seed=self.seed,
-            from_nothing=from_nothing,
-            tokens=tokens,
-            times=self._tie_times(data),
-        )
+    ) -> Batches:
+        times = self._tie_times(data)
+        options: dict[str, Any] = {
+            "batch_size": self.batch_size,
+            "max_items": self.max_items,  # type: ignore[attr-defined]
+            "padding": data.items,
+            "seed": self.seed,
+            "from_nothing": from_nothing,
+            "tokens": tokens,
+        }
+        if isinstance(data.histories, ParquetHistories):
+            return FragmentBatches(data.histories, **options)
+        return SequenceBatches(data.histories, **options, times=times)
 
     def _save_state(self, path: Path) -> None:
         save_network(self.network_, path / storage.WEIGHTS)
@@ -219,7 +225,7 @@ class ScoringRecommender(SoftmaxOptions, NeuralRecommender):
         softmax = None
         if self.loss == "sampled":
             by_count = self.negatives_by == "popularity"
-            counts = np.bincount(data.histories.values, minlength=data.items) if by_count else None
+            counts = data.item_counts if by_count else None
             softmax = SampledSoftmax(data.items, self.negatives, counts)
         elif self.loss != "full":
             raise ConfigError(f"`loss` must be `full` or `sampled`, got {self.loss!r}")

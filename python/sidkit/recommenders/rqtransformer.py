@@ -124,7 +124,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     def _plan(self, data: TrainingData) -> Plan:
         sids = data.require_sids()
-        counts = np.bincount(data.histories.values, minlength=data.items)
+        counts = data.item_counts
         network = RQTransformerNetwork.for_items(
             sids.layout.sizes,
             sids.tokens,

@@ -116,7 +116,7 @@ class TIGER(TransformerOptions):
 
     def _prefixes(self, data: TrainingData) -> Batches:
         return NextItemBatches(
-            data.histories,
+            data.require_sequences(),
             data.require_sids().tokens,
             batch_size=self.batch_size,
             max_items=self.max_items,

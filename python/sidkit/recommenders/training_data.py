@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 
 from sidkit._arguments import Shape, check_argument, checked
 from sidkit._vectors import first_non_finite
-from sidkit.data import EvaluationSet, Histories, Sequences
+from sidkit.data import EvaluationSet, Histories, ParquetHistories, Sequences
 from sidkit.errors import ConfigError, DataError
 from sidkit.ids import SidTable
 from sidkit.recommenders.histories import ItemIndex
@@ -24,7 +25,8 @@ class TrainingData:
     """Input of `fit`, with items as rows of one catalogue.
 
     Attributes:
-        histories: training histories, one per user, oldest first.
+        histories: training histories, one per user, oldest first; in Parquet files for recommenders that can
+            read them from there.
         times: time of every event, numbers (nnz,), or None.
         item_ids: id of every item.
         sids: Semantic ID of every item, for recommenders that use them.
@@ -34,7 +36,7 @@ class TrainingData:
         callbacks: called while the recommender is trained.
     """
 
-    histories: Sequences
+    histories: Sequences | ParquetHistories
     times: npt.NDArray[Any] | None
     item_ids: pl.Series
     sids: SidTable | None
@@ -46,6 +48,30 @@ class TrainingData:
     def items(self) -> int:
         """Number of items of the catalogue."""
         return len(self.item_ids)
+
+    @cached_property
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """Number of training events of every item, int64 (items,)."""
+        if isinstance(self.histories, ParquetHistories):
+            return self.histories.item_counts
+        return np.bincount(self.histories.values, minlength=self.items).astype(np.int64)
+
+    def history_parts(self) -> Iterable[Sequences]:
+        """Return the histories in parts that fit in memory."""
+        return [self.histories] if isinstance(self.histories, Sequences) else self.histories
+
+    def require_sequences(self) -> Sequences:
+        """Return the histories in memory.
+
+        Raises:
+            ConfigError: if they are in Parquet files.
+        """
+        if isinstance(self.histories, Sequences):
+            return self.histories
+        raise ConfigError(
+            "this recommender needs all histories in memory: expected `Histories` or lists of item ids, got "
+            "ParquetHistories. SASRec, BSARec, GRU4Rec, RQTransformer and TransitionGraph read those."
+        )
 
     def require_sids(self) -> SidTable:
         """Return the Semantic IDs.
@@ -129,11 +155,11 @@ def checked_vectors(given: npt.ArrayLike, items: int) -> npt.NDArray[np.floating
     return vectors if vectors.flags.c_contiguous else np.ascontiguousarray(vectors)
 
 
-def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences, pl.Series]:
+def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences | ParquetHistories, pl.Series]:
     """Training histories as rows, and the item ids of the catalogue."""
     if isinstance(histories, EvaluationSet):
         raise DataError("`fit` needs training histories, such as `split.train`, got an EvaluationSet")
-    if isinstance(histories, Histories):
+    if isinstance(histories, Histories | ParquetHistories):
         if sids is not None and not histories.item_ids.equals(sids.item_ids):
             raise DataError(
                 "histories and `sids` have different catalogues: expected the same item ids in the same "

@@ -13,11 +13,18 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector, FileType
 
 from sidkit._progress import Progress, silent
+from sidkit.data.parquet.fragments import (
+    Fragment,
+    divide,
+    file_system,
+    parquet_files,
+    read_batches,
+    read_schema,
+)
 from sidkit.errors import ConfigError, DataError, RunDirectoryError
 from sidkit.scale.batches.base import BatchFunction
 from sidkit.scale.engines.base import Engine
 from sidkit.scale.engines.registry import ENGINES
-from sidkit.scale.fragments import Fragment, divide, file_system, parquet_files, read_batches, read_schema
 
 __all__ = ["PART_ROWS", "Job", "PartWriter", "map_parquet", "part_name", "write_part", "write_parts"]
 

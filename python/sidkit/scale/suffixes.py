@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from sidkit._core import SidLayout, code_ranks
 from sidkit._progress import Progress, silent
+from sidkit.data.parquet.fragments import divide, read_batches
 from sidkit.errors import CollisionError, ConfigError, DataError
 from sidkit.ids.collisions import check_codes
 from sidkit.scale.batches.vectors import list_column
-from sidkit.scale.fragments import divide, read_batches
 from sidkit.scale.job import PART_ROWS, write_parts
 from sidkit.scale.spill import Buckets, hashed
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from sidkit._core import SidLayout, Trie, TrieWriter
 from sidkit._progress import Progress, silent
+from sidkit.data.parquet.fragments import divide, read_batches
 from sidkit.errors import DataError
 from sidkit.ids.collisions import check_codes
-from sidkit.scale.fragments import divide, read_batches
 from sidkit.scale.job import PART_ROWS
 from sidkit.scale.spill import Buckets
 from sidkit.scale.suffixes import code_rows

@@ -5,18 +5,18 @@ from sidkit._extras import require
 require("torch", extra="train")
 
 from sidkit.train.align import DPO, GRPO, IPO, Budget, Preferences, SoftmaxDPO
-from sidkit.train.batches import NextItemBatches, SequenceBatches
+from sidkit.train.batches import FragmentBatches, NextItemBatches, SequenceBatches
+from sidkit.train.batches.pieces import PieceBatches
+from sidkit.train.batches.ties import TiedEvents
 from sidkit.train.callbacks import ProgressBar, TrainProgress
 from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History
 from sidkit.train.loop import Callback, Training, fit
 from sidkit.train.options import EpochOptions, SoftmaxOptions, TokenOptions, TrainingOptions, TrainSettings
-from sidkit.train.pieces import PieceBatches
 from sidkit.train.precision import autocast, resolve_device, resolve_precision
 from sidkit.train.processes import Processes, join
 from sidkit.train.sampled import SampledSoftmax
 from sidkit.train.throughput import gemm_peak, step_flops
-from sidkit.train.ties import TiedEvents
 
 __all__ = [
     "DPO",
@@ -26,6 +26,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EpochOptions",
+    "FragmentBatches",
     "History",
     "NextItemBatches",
     "PieceBatches",

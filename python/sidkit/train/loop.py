@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Generic, Literal, TypeVar
 
@@ -161,7 +162,7 @@ class _Loop:
         with catch_interrupts() as interrupt:
             self.evaluate_if_due()  # the interrupt may have come between a step and its evaluation
             for rows in self.remaining():
-                self.train_step(self.batches.load(rows))
+                self.train_step(self.batches.load(rows, self.processes.rank, self.processes.size))
                 self.stop_if(interrupt)
                 if self.evaluate_if_due():
                     self.stop_if(interrupt)
@@ -181,7 +182,7 @@ class _Loop:
         """Yield the batches from the present step to the last."""
         while self.step < self.total:
             epoch, done = divmod(self.step, self.batches.steps)
-            for rows in self.batches.epoch(epoch)[done : done + self.total - self.step]:
+            for rows in islice(self.batches.epoch(epoch), done, done + self.total - self.step):
                 if 0 < self.settings.patience <= self.stale:
                     return
                 yield rows
@@ -218,12 +219,10 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        part = batch.part(self.processes.rank, self.processes.size)
-        share = int(part.targets.sum()) / int(batch.targets.sum())
         value = torch.zeros(())  # the loss of this process's part, weighted by its share of the batch
-        if share:
+        if batch.share:
             with autocast(settings.precision, self._kind):
-                loss = self.training.loss(self.network, part.to(self.device)) * share
+                loss = self.training.loss(self.network, batch.to(self.device)) * batch.share
             (loss * batch.weight).backward()  # type: ignore[no-untyped-call]
             value = loss.detach()
         self.add_up(value)
@@ -238,7 +237,8 @@ class _Loop:
         self.losses.append(mean)
         self.tokens += batch.tokens
         self.spent += time.monotonic() - started
-        self.flops += self.training.flops(self.network, batch)
+        if batch.share:
+            self.flops += round(self.training.flops(self.network, batch) / batch.share)
         if len(self.losses) == _LOG_EVERY or self.step == self.total:
             self.log(rate)
             release_free_memory()

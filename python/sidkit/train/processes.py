@@ -5,6 +5,7 @@ their examples, so a step equals that of a single process on the whole batch. On
 files.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from sidkit._arguments import checked
 from sidkit._processes import started_together
@@ -28,7 +31,11 @@ _TIMEOUT = timedelta(days=7)
 def join() -> "Processes":
     """Join the processes that `torchrun` started; without them, this process is the only one."""
     if started_together() > 1 and distributed.is_available() and not distributed.is_initialized():
-        distributed.init_process_group("gloo", timeout=_TIMEOUT)
+        store, rank, size = next(rendezvous("env://", timeout=_TIMEOUT))
+        if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+            # After a restart on one machine the store still holds the addresses of the former processes.
+            store = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+        distributed.init_process_group("gloo", timeout=_TIMEOUT, store=store, rank=rank, world_size=size)
     if not (distributed.is_available() and distributed.is_initialized()):
         return Processes()
     return Processes(distributed.get_rank(), distributed.get_world_size())

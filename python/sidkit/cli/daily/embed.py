@@ -6,10 +6,10 @@ from sidkit.cli.engine import EngineOptions, check_alone, run_on_engine
 from sidkit.cli.groups import with_groups
 from sidkit.cli.options import Source
 from sidkit.cli.pipeline import RunOptions, run_until
+from sidkit.data.parquet.fragments import divide, read_batches
 from sidkit.embed import default_template
 from sidkit.run import build_config, read_tables
 from sidkit.scale import EmbedBatch
-from sidkit.scale.fragments import divide, read_batches
 
 __all__ = ["command"]
 

@@ -43,7 +43,7 @@ class ItemKNN(ItemToItem):
     """Most recent items of a history that are used."""
 
     def _matrix(self, data: TrainingData) -> Sparse:
-        histories = data.histories
+        histories = data.require_sequences()
         user = np.repeat(np.arange(len(histories)), histories.lengths)
         ones = np.ones(len(user), np.float32)
         seen = sparse.csr_array((ones, (user, histories.values)), shape=(len(histories), data.items))

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from pydantic import Field
 
 from sidkit._settings import Count, NonNegative, Width
-from sidkit.data import Sequences
 from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
 from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
@@ -81,7 +80,7 @@ class TransitionGraph(ItemToItem):
         return "content_vectors_" in vars(self)
 
     def _matrix(self, data: TrainingData) -> Sparse:
-        direct = self._transitions(data.histories, data.items)
+        direct = self._transitions(data)
         graph = direct
         if self.hop:
             pruned = strongest(direct, self.neighbors)
@@ -91,21 +90,21 @@ class TransitionGraph(ItemToItem):
             graph = graph + self.content * self._content_edges(np.asarray(data.item_vectors, np.float32))
         return graph
 
-    def _transitions(self, histories: Sequences, n_items: Count) -> Sparse:
+    def _transitions(self, data: TrainingData) -> Sparse:
         """Return normalized direct edges, float64 (N, N)."""
-        items = histories.values
-        user = np.repeat(np.arange(len(histories)), histories.lengths)
-        edges = sparse.csr_array((n_items, n_items), dtype=np.float64)
-        for step in range(1, min(self.window, int(histories.lengths.max(initial=1)) - 1) + 1):
-            near = (user[:-step] == user[step:]) & (items[:-step] != items[step:])
-            ends = items[:-step][near], items[step:][near]
-            edges += sparse.csr_array((np.full(len(ends[0]), 1 / step), ends), shape=edges.shape)
+        edges = sparse.csr_array((data.items, data.items), dtype=np.float64)
+        for histories in data.history_parts():
+            items = histories.values
+            user = np.repeat(np.arange(len(histories)), histories.lengths)
+            for step in range(1, min(self.window, int(histories.lengths.max(initial=1)) - 1) + 1):
+                near = (user[:-step] == user[step:]) & (items[:-step] != items[step:])
+                ends = items[:-step][near], items[step:][near]
+                edges += sparse.csr_array((np.full(len(ends[0]), 1 / step), ends), shape=edges.shape)
         edges = (edges + self.backward * edges.T).tocsr()
         if self.shrinkage:
             edges.data *= edges.data / (edges.data + self.shrinkage)
         if self.popularity:
-            counts = np.bincount(items, minlength=n_items) + 1.0
-            edges = edges @ sparse.diags_array(counts**-self.popularity)
+            edges = edges @ sparse.diags_array((data.item_counts + 1.0) ** -self.popularity)
         return _normalized(edges, self.normalization)
 
     def _content_edges(self, vectors: npt.NDArray[np.float32]) -> Sparse:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sidkit.data.parquet.fragments import Fragment, divide, read_batches
 from sidkit.errors import DataError
 from sidkit.scale.batches.vectors import vector_rows
-from sidkit.scale.fragments import Fragment, divide, read_batches
 from sidkit.tokenizers.parts.arrays import Vectors, check_shape, check_vectors
 
 __all__ = ["VectorSource"]

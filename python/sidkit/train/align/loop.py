@@ -131,10 +131,10 @@ class PromptBatches:
         batches = [order[start : start + self._batch_size] for start in cuts]
         return [batches[place] for place in random.permutation(len(batches)) for _ in range(self._repeats)]
 
-    def load(self, rows: NDArray[np.int64]) -> Batch:
+    def load(self, rows: NDArray[np.int64], rank: int = 0, size: int = 1) -> Batch:
         """Return a batch whose targets are the numbers of the prompts."""
         numbers = torch.from_numpy(rows)
-        return Batch(
+        batch = Batch(
             history=numbers.new_zeros(len(rows), 0),
             target=numbers[:, None],
             users=torch.zeros_like(numbers),
@@ -142,6 +142,7 @@ class PromptBatches:
             targets=torch.ones_like(numbers),
             tokens=len(rows),
         )
+        return batch.part(rank, size)
 
 
 class _Groups:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sidkit._arguments import Count, Seed, Size, checked
 from sidkit.data import Sequences
 from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
-from sidkit.train.batches import Batch, Prefixes, check_rows
+from sidkit.train.batches.batch import Batch, check_rows
+from sidkit.train.batches.next_item import Prefixes
 
 __all__ = ["PieceBatches"]
 
@@ -69,13 +70,13 @@ class PieceBatches:
         batches = [order[start : start + self._batch_size] for start in range(0, count, self._batch_size)]
         return [batches[index] for index in random.permutation(len(batches))]
 
-    def load(self, rows: NDArray[np.int64]) -> Batch:
+    def load(self, rows: NDArray[np.int64], rank: Size = 0, size: Count = 1) -> Batch:
         """Gather examples `rows` as segmented in the last epoch that was requested; in epoch 0 by default."""
         if self._epoch < 0:
             self.epoch(0)
         rows = check_rows(rows, len(self._examples))
         read = self._pieces.take(rows)
-        return Batch(
+        batch = Batch(
             history=torch.from_numpy(read.padded(len(self._vocabulary))),
             target=self._tokens[torch.from_numpy(self._examples.targets(rows))],
             users=torch.from_numpy(self._examples.users[rows]),
@@ -83,6 +84,7 @@ class PieceBatches:
             targets=torch.ones(len(rows), dtype=torch.int64),
             tokens=len(read.values) + len(rows) * self._tokens.shape[1],
         )
+        return batch.part(rank, size)
 
     def _segment(self, epoch: int, seeds: NDArray[np.uint64]) -> None:
         if epoch == self._epoch:
