@@ -1,17 +1,18 @@
-r"""Recommendation of items that no training event holds, with and without `item_dropout`.
+r"""Recommendation of items that no training event holds.
 
     python benches/python/cold_start.py ../shared/data/beauty --seed 0 --models runs/cold-models \
         --out benches/record/cold-start-beauty-s0.json
 
-holds out a tenth of the items (`split("cold_items", share=0.1, seed=0)`) and fits `RQTransformer` with
-default settings, and again with `item_dropout=0.25`. `new_item_bias` of the second is the value with the
-highest Recall@10 of cold validation targets whose warm validation Recall@10 is at least 0.98 times that of
-the first model. `ContentKNN` is the baseline; its recency is chosen by the same cold Recall@10. The test
-examples are read once, with the chosen values.
+holds out a tenth of the items (`split("cold_items", share=0.1, seed=0)`), with all of their events, and fits
+`RQTransformer` with default settings. `warm` and `cold` are the users whose target has training events, or
+none; all items of the catalogue are candidates, and seen items are excluded. The anchor is the same model
+with the cold items left out of the lists.
 
-`warm` and `cold` are the users whose target has training events, or none; all items of the catalogue are
-candidates, and seen items are excluded. `among_cold` ranks the cold items alone, for the cold users. Fitted
-models are kept in `--models` and reused.
+Validation chooses two values of `new_item_bias` for each scoring: `careful`, the highest Recall@10 of cold
+targets whose warm Recall@10 is at least 0.98 times that of the anchor, and `best`, the highest Recall@10 of
+all users. `slots` reserves one position for a cold item, and at most three (`SlotPolicy`). `ContentKNN` is
+the baseline; its recency is chosen by the same cold Recall@10. The test examples are read once, with the
+chosen values. Fitted models are kept in `--models` and reused.
 """
 
 import argparse
@@ -23,28 +24,56 @@ import numpy as np
 
 import sidkit
 from sidkit.evaluate import machine_facts, version_facts
+from sidkit.rerank import SlotPolicy
 
-K, DROPOUT, KEPT = 10, 0.25, 0.98
-BIASES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+K, KEPT = 10, 0.98
+BIASES = tuple((np.arange(0, 21) / 4).tolist())
 RECENCIES = (0.3, 0.5, 0.7, 0.9)
 
 
-def measure(model, examples, cold, scoring):
-    """Return recall and NDCG of warm and cold targets, and the share of cold items in the lists."""
-    ids, _ = model.recommend(examples, k=K, scoring=scoring)
-    targets = model.item_ids_.gather(examples.targets).to_numpy()
-    found = ids == targets[:, None]
-    gains = (found / np.log2(np.arange(2, K + 2))).sum(1)
-    is_cold = cold[examples.targets]
-    cold_ids = model.item_ids_.filter(cold).to_list()
-    figures = {"cold_share": float(np.isin(ids, cold_ids).mean())}
-    for name, users in (("all", is_cold | True), ("warm", ~is_cold), ("cold", is_cold)):
-        figures[f"recall_{name}"] = float(found[users].any(1).mean())
-        figures[f"ndcg_{name}"] = float(gains[users].mean())
-    some = examples.take(np.flatnonzero(is_cold))
-    ids, _ = model.recommend(some, k=K, scoring=scoring, allow=cold_ids)
-    figures["recall_among_cold"] = float((ids == targets[is_cold, None]).any(1).mean())
-    return figures
+class Lists:
+    """The best warm and the best cold items of every user, of which every bias makes its lists.
+
+    A bias is added to the log-probabilities of all cold items, which `fused` weighs by `share`.
+    """
+
+    def __init__(self, model, examples, cold, scoring):
+        self.model, self.examples, self.scoring = model, examples, scoring
+        self.targets = model.item_ids_.gather(examples.targets).to_numpy()
+        self.is_cold = cold[examples.targets]
+        self.cold_ids = model.item_ids_.filter(cold).to_list()
+        self.share = 1 - model.prior_.weight if scoring == "fused" else 1.0
+        sides = (model.item_ids_.filter(~cold).to_list(), self.cold_ids)
+        self.warm, self.cold = (
+            model.recommend(examples, k=K, scoring=scoring, allow=allow) for allow in sides
+        )
+
+    def with_bias(self, bias):
+        """Return the ids of the lists with a bias, (users, K)."""
+        ids = np.concatenate([self.warm[0], self.cold[0]], axis=1)
+        scores = np.concatenate([self.warm[1], self.cold[1] + self.share * np.float32(bias)], axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+        return np.take_along_axis(ids, order, axis=1)
+
+    def figures(self, ids):
+        """Return recall and NDCG of all, warm and cold targets, and the share of cold items in the lists."""
+        found = ids == self.targets[:, None]
+        gains = (found / np.log2(np.arange(2, K + 2))).sum(1)
+        figures = {"cold_share": float(np.isin(ids, self.cold_ids).mean())}
+        for name, users in (("all", self.is_cold | True), ("warm", ~self.is_cold), ("cold", self.is_cold)):
+            figures[f"recall_{name}"] = float(found[users].any(1).mean())
+            figures[f"ndcg_{name}"] = float(gains[users].mean())
+        return figures
+
+    def checked(self, bias):
+        """Return the figures with a bias, after a look whether the model's own lists have the same."""
+        figures = self.figures(self.with_bias(bias))
+        self.model.set_params(new_item_bias=float(bias))
+        ids, _ = self.model.recommend(self.examples, k=K, scoring=self.scoring)
+        self.model.set_params(new_item_bias=0.0)
+        own = self.figures(ids)
+        assert all(abs(own[name] - figures[name]) < 5e-4 for name in own), (own, figures)
+        return own
 
 
 def fitted(path, model, split, **options):
@@ -57,6 +86,16 @@ def fitted(path, model, split, **options):
         model.save(path)
         clock.write_text(json.dumps(seconds))
     return sidkit.load_model(path), json.loads(clock.read_text())
+
+
+def chosen_biases(lists):
+    """Choose the biases on validation; return them with their figures, and those of the anchor."""
+    anchor = lists.figures(lists.warm[0])
+    found = {bias: lists.figures(lists.with_bias(bias)) for bias in BIASES}
+    kept = [bias for bias in found if found[bias]["recall_warm"] >= KEPT * anchor["recall_warm"]] or [0.0]
+    careful = max(kept, key=lambda bias: found[bias]["recall_cold"])
+    best = max(found, key=lambda bias: found[bias]["recall_all"])
+    return anchor, {"careful": (careful, found[careful]), "best": (best, found[best])}, found
 
 
 def main():
@@ -72,33 +111,34 @@ def main():
     cold, x = split.cold_items, sidkit.embed_items(data.items)
     sids = sidkit.RQKMeans(levels=3, codebook_size=256).fit(x).semantic_ids(x, data.item_ids)
     record = {"dataset": data.name, "seed": given.seed, "cold_items": int(cold.sum()), "k": K, "test": {}}
-    record |= {"item_dropout": DROPOUT, "machine": machine_facts(), "versions": version_facts(), "chosen": {}}
-    models = {}
-    for name, dropout in (("plain", 0.0), ("item_dropout", DROPOUT)):
-        model = sidkit.RQTransformer(seed=given.seed, item_dropout=dropout)
-        path = given.models / f"{data.name}-{name}-s{given.seed}"
-        models[name], record[f"seconds_{name}"] = fitted(path, model, split, sids=sids, item_vectors=x)
+    record |= {"machine": machine_facts(), "versions": version_facts(), "chosen": {}}
+    path = given.models / f"{data.name}-plain-s{given.seed}"
+    model = sidkit.RQTransformer(seed=given.seed)
+    model, record["seconds"] = fitted(path, model, split, sids=sids, item_vectors=x)
     for scoring in ("exact", "fused"):
-        plain, model = models["plain"], models["item_dropout"]
-        least = KEPT * measure(plain, split.validation, cold, scoring)["recall_warm"]
-        record["test"][f"plain {scoring}"] = measure(plain, split.test, cold, scoring)
-        record["test"][f"item_dropout {scoring}, no bias"] = measure(model, split.test, cold, scoring)
-        found = {}
-        for bias in BIASES:
-            found[bias] = measure(model.set_params(new_item_bias=bias), split.validation, cold, scoring)
-            print(scoring, bias, least, found[bias], flush=True)
-            if found[bias]["recall_warm"] < least:
-                break
-        kept = [bias for bias in found if found[bias]["recall_warm"] >= least] or [0.0]
-        bias = max(kept, key=lambda each: found[each]["recall_cold"])
-        record["chosen"][scoring] = {"new_item_bias": bias, "validation": found[bias], "least_warm": least}
-        model.set_params(new_item_bias=bias)
-        record["test"][f"item_dropout {scoring}"] = measure(model, split.test, cold, scoring)
-        model.set_params(new_item_bias=0.0)
+        _, chosen, curve = chosen_biases(Lists(model, split.validation, cold, scoring))
+        record["chosen"][scoring] = {name: bias for name, (bias, _) in chosen.items()}
+        record.setdefault("validation", {})[scoring] = {str(bias): each for bias, each in curve.items()}
+        lists = Lists(model, split.test, cold, scoring)
+        record["test"][f"{scoring}, without cold items"] = lists.figures(lists.warm[0])
+        record["test"][f"{scoring}, cold items only"] = lists.figures(lists.cold[0])
+        record["test"][f"{scoring}, no bias"] = lists.checked(0.0)
+        for name, (bias, _) in chosen.items():
+            record["test"][f"{scoring}, {name}"] = lists.checked(bias)
+        slots = SlotPolicy(min=1, max=3, items=lists.cold_ids)
+        ids, _ = model.recommend(split.test, k=K, scoring=scoring, rerank=slots)
+        record["test"][f"{scoring}, slots"] = lists.figures(ids)
+        print(scoring, json.dumps(record["test"], indent=1), flush=True)
     neighbours = [sidkit.ContentKNN(recency=each).fit(split.train, item_vectors=x) for each in RECENCIES]
-    best = max(neighbours, key=lambda each: measure(each, split.validation, cold, None)["recall_cold"])
+
+    def recall(baseline):
+        lists = Lists(baseline, split.validation, cold, None)
+        return lists.figures(lists.with_bias(0.0))["recall_cold"]
+
+    best = max(neighbours, key=recall)
     record["chosen"]["content_knn"] = {"recency": best.recency}
-    record["test"]["content_knn"] = measure(best, split.test, cold, None)
+    lists = Lists(best, split.test, cold, None)
+    record["test"]["content_knn"] = lists.figures(lists.with_bias(0.0))
     text = json.dumps(record, indent=1)
     print(text)
     if given.out is not None:

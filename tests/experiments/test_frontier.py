@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sidkit.cli import main
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate.lists import intra_list_diversity
 from sidkit.experiments.frontier import GRID, measure_frontier, save_frontier, within_loss
 from sidkit.report.frontier import METHODS, frontier_plot
@@ -77,6 +77,13 @@ def test_more_diversity_is_bought_with_accuracy(found):
         if p["method"] == "popularity_correction"
     )
     assert within_loss(found, "diversity@5", -2.0, methods=["mmr"]) is None
+    for wrong, metric in (
+        ({}, "diversity@5"),
+        ({"k": 5, "points": [3]}, "diversity@5"),
+        (found, "diversity@6"),
+    ):
+        with pytest.raises(DataError, match="`found` has not the form of a frontier"):
+            within_loss(wrong, metric, 0.5, methods=["mmr"])
 
 
 def test_the_plot_and_the_file(found, tmp_path):

@@ -94,31 +94,6 @@ def test_growth_beyond_the_exact_softmax_keeps_it():
     np.testing.assert_allclose(log_probs.exp().sum(), 1, rtol=1e-5)
 
 
-def test_dropped_items_are_codes_shared_prefixes_and_content():
-    tokens = tokens_of(False)
-    model = make(tokens, CONTENT, sampled=False).train()
-    vectors, tree = model.vectors, model.tree
-    single = node_counts(tree) == 1
-    assert vectors.single.tolist() == single.tolist()
-    leaves = torch.arange(tree.leaves.start, tree.leaves.stop)
-    plain = vectors(leaves)
-    vectors.item_dropout = 1.0
-    dropped = vectors(leaves)
-    own = torch.stack(
-        [
-            sum((vectors.prefix.weight[node] for node in path if single[node]), torch.zeros(16))
-            for path in tree.paths(leaves).tolist()
-        ]
-    )
-    assert (own.norm(dim=1) > 0).all()
-    torch.testing.assert_close(dropped, plain - own, rtol=1e-4, atol=1e-5)
-    vectors.item_dropout = 0.5
-    changed = (vectors(leaves) - plain).norm(dim=1) > 1e-6
-    assert 0 < changed.sum() < len(leaves)
-    model.eval()
-    torch.testing.assert_close(vectors(leaves), plain)
-
-
 def test_items_without_an_event_have_no_vector_and_are_not_compared_in_training():
     tokens = tokens_of(False)
     seen = np.arange(ITEMS) < BEFORE

@@ -6,6 +6,7 @@ from tests.worlds import small_recommender, small_world
 
 from sidkit import _vectors
 from sidkit.errors import DataError
+from sidkit.recommenders import Popularity
 from sidkit.recommenders.training_data import training_data
 
 WORLD = small_world()
@@ -38,3 +39,9 @@ def test_the_first_non_finite_row_is_found_in_any_block(monkeypatch):
     with pytest.raises(DataError, match="row 7 holds NaN or infinity"):
         made(vectors)
     assert _vectors.first_non_finite(WORLD.vectors) is None
+
+
+@pytest.mark.parametrize("wrong", [np.array(3), "item-00", 7, ["item-00", "item-01"]])
+def test_anything_but_histories_is_refused(wrong):
+    with pytest.raises(DataError, match="one list of item ids per user"):
+        Popularity().fit(wrong)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sidkit._arguments import Count, Seed, checked
+from sidkit._arguments import Count, Seed, checked, shown
 from sidkit._files import write_json
 from sidkit._progress import Progress, silent
 from sidkit.data import EvaluationSet
 from sidkit.decode.ranking import Ranked
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, DataError
 from sidkit.evaluate import (
     Comparison,
     ListFacts,
@@ -210,12 +210,21 @@ def within_loss(
         loss: relative loss of NDCG, such as 0.03.
         methods: methods to choose from.
         lowest: return the point with the lowest value instead.
+
+    Raises:
+        DataError: if `found` has not the form of `frontier.json`, or lacks the metric.
     """
-    ndcg = f"ndcg@{found['k']}"
-    kept = [
-        point
-        for point in found["points"]
-        if point["method"] in methods and point["metrics"][ndcg]["change"] >= -loss
-    ]
     sign = -1 if lowest else 1
-    return max(kept, key=lambda point: sign * point["metrics"][metric]["value"], default=None)
+    try:
+        ndcg = f"ndcg@{found['k']}"
+        kept = [
+            point
+            for point in found["points"]
+            if point["method"] in methods and point["metrics"][ndcg]["change"] >= -loss
+        ]
+        return max(kept, key=lambda point: sign * point["metrics"][metric]["value"], default=None)
+    except (KeyError, TypeError, IndexError) as error:
+        raise DataError(
+            f"`found` has not the form of a frontier: expected the content of `frontier.json` with {metric}, "
+            f"got {shown(found)}."
+        ) from error

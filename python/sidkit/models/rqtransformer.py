@@ -66,7 +66,6 @@ class RQTransformerNetwork(nn.Module):
         backbone: encoder of a history: GRUs as in GRU4Rec (Hidasi et al., ICLR 2016), or causal attention.
         prefix_rows: rows of the table of prefixes; with more prefixes than rows, these are hashed.
         sample_above: number of Semantic IDs up to which there is one softmax over all of them.
-        item_dropout: see `NodeVectors`.
         owned: see `NodeVectors`.
         added: see `NodeVectors`.
 
@@ -98,7 +97,6 @@ class RQTransformerNetwork(nn.Module):
         backbone: Literal["gru", "attention"] = "gru",
         prefix_rows: int = 2**18,
         sample_above: int = 2**15,
-        item_dropout: float = 0.0,
         owned: int | None = None,
         added: int = 0,
     ) -> None:
@@ -124,7 +122,6 @@ class RQTransformerNetwork(nn.Module):
             "backbone": backbone,
             "prefix_rows": prefix_rows,
             "sample_above": sample_above,
-            "item_dropout": item_dropout,
             "owned": owned,
             "added": added,
         }
@@ -143,7 +140,6 @@ class RQTransformerNetwork(nn.Module):
             rows=prefix_rows,
             owned=owned,
             added=added,
-            item_dropout=item_dropout,
         )
         self.backbone = backbone
         self.norm = nn.LayerNorm(d_model)
@@ -199,6 +195,8 @@ class RQTransformerNetwork(nn.Module):
             settings["shared_content"] = int((node_counts(tree) > 1).sum())
             settings["half"] = vectors.dtype == np.float16
         owned = None if counts is None else node_counts(tree, counts) > 0
+        if owned is not None and owned.all():
+            owned = None
         if owned is not None and len(owned) <= settings.get("prefix_rows", 2**18):
             settings["owned"] = int(owned.sum())
         model = cls(sizes, tree.level_nodes, len(tokens), **settings)

@@ -87,14 +87,11 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     graph: bool = True
     """Fit a `TransitionGraph` as well, and mix it with the probabilities where `scoring` is `fused`; for
     catalogues up to `sample_above`."""
-    item_dropout: Fraction = 0.0
-    """Share of the items that are represented by their codes, shared prefixes and content alone, a fresh draw
-    at every step. Above 0, the network learns to score items that it has never seen, and items without a
-    training event are not compared with the others in training."""
     new_item_bias: NonNegative = 0.0
-    """Added to the natural-log scores of items without a vector of their own in recommendations: those that
-    were added, and with `item_dropout` those without a training event. Larger values recommend more of
-    them; it can be changed after `fit`."""
+    """Added to the natural-log scores of new items in recommendations: those that were added, and those
+    without a training event. They have no vector of their own and are scored by their codes, the prefixes
+    that they share with other items, and their content. Larger values recommend more of them; it can be
+    changed after `fit`."""
     prefix_rows: Count = 2**18
     """Trained vectors of prefixes; where there are more prefixes, these are hashed."""
 
@@ -129,8 +126,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
             sids.layout.sizes,
             sids.tokens,
             data.item_vectors,
-            counts=counts if self.item_dropout else None,
-            item_dropout=self.item_dropout,
+            counts=counts,
             d_model=self.d_model,
             layers=self.layers,
             heads=self.heads,

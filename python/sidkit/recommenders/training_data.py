@@ -185,7 +185,8 @@ def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences | P
 
 
 def _rows_of(histories: Any) -> Sequence[Any]:
-    if isinstance(histories, str) or not hasattr(histories, "__iter__"):
+    single = isinstance(histories, np.ndarray) and histories.ndim == 0
+    if single or isinstance(histories, str) or not hasattr(histories, "__iter__"):
         raise DataError(f"expected one list of item ids per user, got {type(histories).__name__}")
     if hasattr(histories, "__arrow_c_array__") or type(histories).__module__.partition(".")[0] == "pyarrow":
         return pl.Series(histories).to_list()

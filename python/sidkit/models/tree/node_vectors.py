@@ -7,8 +7,7 @@ The vector of a node is
 The vectors of prefixes correspond to prefix n-grams in a ranking model (Zheng et al., arXiv 2504.02137):
 there is one per prefix as long as the table has enough rows; beyond, prefixes are hashed into it. Content is
 the mean content vector of the items under the node, so a Semantic ID that no training event holds has a
-vector, too: prefixes without a vector of their own are left out of the sum. With `item_dropout`, a training
-leaves those of random items out as well, so that the rest of the sum learns to stand for an item alone.
+vector, too: prefixes without a vector of their own are left out of the sum.
 
 Shapes: n nodes, N items, M nodes of the tree, F dimensions of content, D = d_model.
 """
@@ -45,8 +44,6 @@ class NodeVectors(nn.Module):
         rows: rows of the table of prefixes.
         owned: number of prefixes that have a vector, if some have none; None otherwise.
         added: number of items that were added after the training; they are the last.
-        item_dropout: share of the items whose prefixes that they share with no other item are left out, a
-            fresh draw at every call in training mode.
 
     Attributes:
         tree: the Semantic IDs.
@@ -75,7 +72,6 @@ class NodeVectors(nn.Module):
         rows: int,
         owned: int | None = None,
         added: int = 0,
-        item_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         nodes = sum(level_nodes)
@@ -83,7 +79,6 @@ class NodeVectors(nn.Module):
         self.tree = SidTree(level_nodes, items)
         self.hashed = owned is None and nodes > rows
         self.mapped = self.hashed or owned is not None
-        self.item_dropout = item_dropout
         self.code = nn.Embedding(sum(sizes), d_model)
         self.prefix = nn.Embedding(min(nodes, rows) if owned is None else owned, d_model, sparse=self.hashed)
         self.project = nn.Linear(content, d_model, bias=False) if content else None
@@ -100,7 +95,6 @@ class NodeVectors(nn.Module):
         for table in (self.code, self.prefix):
             nn.init.normal_(table.weight, std=0.02)
         self._lone: Tensor | None = None
-        self._single: Tensor | None = None
 
     @property
     def lone_leaves(self) -> Tensor:
@@ -108,13 +102,6 @@ class NodeVectors(nn.Module):
         if self._lone is None or self._lone.device != self.tree.leaf.device:
             self._lone = self.tree.lone_leaves()
         return self._lone
-
-    @property
-    def single(self) -> Tensor:
-        """Nodes with one item, bool (M,), computed once."""
-        if self._single is None or self._single.device != self.tree.leaf.device:
-            self._single = torch.from_numpy(node_counts(self.tree) == 1).to(self.tree.leaf.device)
-        return self._single
 
     def fill(
         self,
@@ -132,7 +119,7 @@ class NodeVectors(nn.Module):
                 memory-mapped array is not copied.
             owned: prefixes that have a vector, bool (M,); None for all.
         """
-        self.tree, self._lone, self._single = tree, None, None
+        self.tree, self._lone = tree, None
         if self.mapped:
             if self.hashed:
                 row = _hashed_rows(self.sizes, tokens, tree, len(self.prefix.weight))
@@ -172,9 +159,6 @@ class NodeVectors(nn.Module):
         weights = real.to(self.code.weight.dtype)
         codes = F.embedding_bag(code, self.code.weight, per_sample_weights=weights, mode="sum")
         kept = real & (row >= 0) if self.mapped else real
-        if self.training and self.item_dropout:
-            dropped = torch.rand(len(nodes), device=nodes.device) < self.item_dropout
-            kept = kept & ~(dropped[:, None] & self.single[path])
         table, row = self.prefix.weight, row.clamp(min=0)
         if self.hashed:  # a row is read once, so its gradient is there once
             distinct, row = torch.unique(row, return_inverse=True)
