@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sidkit.models import DecoderOnlyNetwork, TIGERNetwork
 from sidkit.models.layers.dropout import ByteDropout
 from sidkit.train import step_flops
-from sidkit.train.batches import Batch
+from sidkit.train.batches.batch import Batch
 
 __all__ = ["Setting", "Trainer", "build", "flops_of_an_epoch"]
 

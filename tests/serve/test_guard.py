@@ -139,3 +139,18 @@ def test_overload_is_refused(serve, shop):
     answer = client.get("/items")
     status(answer, 429)
     assert answer.headers["retry-after"] == "1"
+
+
+def test_a_full_queue_refuses_requests_to_the_model_before_they_are_read(serve, shop, monkeypatch):
+    client = serve(source=source_of(shop), token="secret")
+    batcher = client.app.state.service.batcher
+    monkeypatch.setattr(batcher, "refusal", lambda: 7)
+    answer = client.post("/recommend", content=b"no JSON at all")
+    status(answer, 429)
+    assert answer.headers["retry-after"] == "7"
+    assert answer.json()["detail"] == "the server is at capacity. Send the request again after 7 s."
+    assert client.get("/healthz").status_code == 200
+    counted = client.get("/metrics", headers={"authorization": "Bearer secret"}).text
+    assert 'sidkit_requests_total{method="POST",route="/recommend",status="429"} 1.0' in counted
+    monkeypatch.undo()
+    status(client.post("/recommend", json=ASK), 401)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sidkit.data import Sequences
 from sidkit.train import NextItemBatches, SequenceBatches
-from sidkit.train.batches import Batch, mean_by_length
+from sidkit.train.batches.batch import Batch, mean_by_length
 
 ITEMS = 12
 TOKENS = np.stack([np.arange(ITEMS) // 4, np.arange(ITEMS) % 4], axis=1).astype(np.uint16)

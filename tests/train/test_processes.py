@@ -16,7 +16,7 @@ from tests.train.test_loop import checkpoint_file, train
 from tests.worlds import small_recommender, small_world
 
 from sidkit.data import ParquetHistories
-from sidkit.train.batches import Batch
+from sidkit.train.batches.batch import Batch
 
 
 def in_two_processes(script, path, restarts=0):

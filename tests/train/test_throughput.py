@@ -18,7 +18,7 @@ from sidkit.models import (
     TIGERNetwork,
 )
 from sidkit.train import History, gemm_peak, loop, step_flops
-from sidkit.train.batches import Batch
+from sidkit.train.batches.batch import Batch
 from sidkit.train.checkpoint import TrainingState
 
 ITEMS, B, T, D = 30, 3, 7, 16

@@ -12,7 +12,7 @@ from sidkit.recommenders.neural import Plan
 from sidkit.recommenders.tiger import TransformerOptions
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.tokenizers import ActionPiece
-from sidkit.train.batches import Batch
+from sidkit.train.batches.batch import Batch
 from sidkit.train.batches.pieces import PieceBatches
 
 __all__ = ["ActionPieceTIGER"]

@@ -10,7 +10,7 @@ from sidkit.errors import ConfigError
 from sidkit.models import DecoderOnlyNetwork
 from sidkit.recommenders.neural import GenerativeRecommender, Plan, padded_tokens
 from sidkit.recommenders.training_data import TrainingData
-from sidkit.train.batches import Batch, mean_by_length
+from sidkit.train.batches.batch import Batch, mean_by_length
 from sidkit.train.options import EpochOptions, TokenOptions
 
 __all__ = ["DecoderOnly"]

@@ -34,7 +34,8 @@ from sidkit.recommenders.inference import save_inference_file
 from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
 from sidkit.train import Checkpoint
-from sidkit.train.batches import Batch, Batches, FragmentBatches, SequenceBatches
+from sidkit.train.batches import FragmentBatches, SequenceBatches
+from sidkit.train.batches.batch import Batch, Batches
 from sidkit.train.history import History
 from sidkit.train.loop import Training, fit
 from sidkit.train.options import SoftmaxOptions, TrainingOptions

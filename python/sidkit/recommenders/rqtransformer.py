@@ -26,7 +26,7 @@ from sidkit.recommenders.item_to_item.graph_prior import GraphPrior
 from sidkit.recommenders.neural import VALIDATION_K, GenerativeRecommender, Plan, check_heads, rank_options
 from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
-from sidkit.train.batches import Batch
+from sidkit.train.batches.batch import Batch
 from sidkit.train.options import EpochOptions, TokenOptions
 from sidkit.train.throughput import step_flops
 

@@ -12,7 +12,8 @@ from sidkit.errors import ConfigError
 from sidkit.models import TIGERNetwork
 from sidkit.recommenders.neural import GenerativeRecommender, Plan, padded_tokens
 from sidkit.recommenders.training_data import TrainingData
-from sidkit.train.batches import Batch, Batches, NextItemBatches, mean_by_length
+from sidkit.train.batches import NextItemBatches
+from sidkit.train.batches.batch import Batch, Batches, mean_by_length
 from sidkit.train.options import TokenOptions
 
 __all__ = ["TIGER", "TransformerOptions"]

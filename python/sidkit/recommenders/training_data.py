@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sidkit._arguments import Shape, check_argument, checked
+from sidkit._arguments import Shape, check_argument, checked, shown
 from sidkit._vectors import first_non_finite
 from sidkit.data import EvaluationSet, Histories, ParquetHistories, Sequences
 from sidkit.errors import ConfigError, DataError
@@ -185,12 +185,17 @@ def _training_rows(histories: Any, sids: SidTable | None) -> tuple[Sequences | P
 
 
 def _rows_of(histories: Any) -> Sequence[Any]:
-    single = isinstance(histories, np.ndarray) and histories.ndim == 0
-    if single or isinstance(histories, str) or not hasattr(histories, "__iter__"):
+    if isinstance(histories, str) or not hasattr(histories, "__iter__"):
         raise DataError(f"expected one list of item ids per user, got {type(histories).__name__}")
     if hasattr(histories, "__arrow_c_array__") or type(histories).__module__.partition(".")[0] == "pyarrow":
         return pl.Series(histories).to_list()
-    rows = list(histories)
+    try:
+        rows = list(histories)
+    except Exception as error:  # of any object's own iteration
+        raise DataError(
+            f"the histories cannot be read: expected one list of item ids per user, got {shown(histories)}, "
+            f"which raises {type(error).__name__}."
+        ) from error
     if any(isinstance(row, str) or not hasattr(row, "__iter__") for row in rows):
         raise DataError("`fit` needs many histories: expected one list of item ids per user, got one list")
     return rows

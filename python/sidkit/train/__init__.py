@@ -5,9 +5,13 @@ from sidkit._extras import require
 require("torch", extra="train")
 
 from sidkit.train.align import DPO, GRPO, IPO, Budget, Preferences, SoftmaxDPO
-from sidkit.train.batches import FragmentBatches, NextItemBatches, SequenceBatches
-from sidkit.train.batches.pieces import PieceBatches
-from sidkit.train.batches.ties import TiedEvents
+from sidkit.train.batches import (
+    FragmentBatches,
+    NextItemBatches,
+    PieceBatches,
+    SequenceBatches,
+    TiedEvents,
+)
 from sidkit.train.callbacks import ProgressBar, TrainProgress
 from sidkit.train.checkpoint import Checkpoint
 from sidkit.train.history import History

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sidkit._arguments import checked
 from sidkit.errors import DataError
-from sidkit.train.batches import Batch, Batches
+from sidkit.train.batches.batch import Batch, Batches
 from sidkit.train.callbacks import TrainProgress
 from sidkit.train.checkpoint import Checkpoint, TrainingState
 from sidkit.train.history import History

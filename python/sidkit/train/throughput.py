@@ -27,7 +27,7 @@ from sidkit.models import (
     SASRecNetwork,
     TIGERNetwork,
 )
-from sidkit.train.batches import Batch
+from sidkit.train.batches.batch import Batch
 
 __all__ = ["gemm_peak", "step_flops"]
 

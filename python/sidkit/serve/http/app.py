@@ -16,10 +16,11 @@ from starlette.exceptions import HTTPException
 from sidkit._core import __version__
 from sidkit.errors import SidkitError
 from sidkit.serve.http import problems
-from sidkit.serve.http.direct import Direct
-from sidkit.serve.http.guard import Guard
 from sidkit.serve.http.logs import log
 from sidkit.serve.http.metrics import Metrics
+from sidkit.serve.http.middleware.direct import Direct
+from sidkit.serve.http.middleware.guard import Guard
+from sidkit.serve.http.middleware.shedding import LoadShedding
 from sidkit.serve.http.routes import ROUTERS
 from sidkit.serve.http.routes.recommend import recommend
 from sidkit.serve.http.schemas import (
@@ -103,6 +104,12 @@ def create_app(settings: ServerSettings) -> FastAPI:
         token=settings.token,
         body=settings.limits.body,
         access_log=settings.access_log,
+    )
+    app.add_middleware(
+        LoadShedding,
+        metrics=metrics,
+        paths=("/recommend",),
+        retry_after=lambda: app.state.service.batcher.refusal(),
     )
     _describe_bodies(app, secured=settings.token is not None)
     return app

@@ -76,14 +76,9 @@ class Batcher(Generic[Job, Result]):
         """Weight of the jobs that wait."""
         return self._weight
 
-    def check(self, weight: int = 1) -> None:
-        """Check that a job would be taken, which is cheaper than to prepare one that is refused.
-
-        Raises:
-            Overloaded: if the queue is full.
-        """
-        if self._closing or self._is_full(weight):
-            raise Overloaded(self.retry_after())
+    def refusal(self) -> int:
+        """Return 0 if a job of weight 1 would be taken now, else after how many seconds it may be."""
+        return self.retry_after() if self._closing or self._is_full(1) else 0
 
     async def submit(self, job: Job, weight: int = 1) -> Result:
         """Return the result of a job.
@@ -95,7 +90,8 @@ class Batcher(Generic[Job, Result]):
         loop = asyncio.get_running_loop()
         waiting = _Waiting(job, weight, loop, loop.create_future())
         with self._changed:
-            self.check(weight)
+            if self._closing or self._is_full(weight):
+                raise Overloaded(self.retry_after())
             self._queue.append(waiting)
             self._weight += weight
         if not self._waking:

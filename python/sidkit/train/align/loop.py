@@ -17,7 +17,7 @@ from sidkit.train.align.policy import Drawn, Policy
 from sidkit.train.align.preferences import Preferences
 from sidkit.train.align.prompts import Prompts
 from sidkit.train.align.rewards.base import RewardFunction, evaluate_reward
-from sidkit.train.batches import Batch
+from sidkit.train.batches.batch import Batch
 from sidkit.train.history import History
 from sidkit.train.loop import Callback, Training, fit
 from sidkit.train.processes import join

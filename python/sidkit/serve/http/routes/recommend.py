@@ -24,7 +24,6 @@ router = APIRouter(tags=["recommendations"], responses=PROBLEMS)
 async def recommend(request: Request) -> Response:
     """Recommend the next items after histories, or to users."""
     service = service_of(request)
-    service.batcher.check()  # before the body is parsed
     return answer(await service.recommend(await read_body(request, RecommendRequest)))
 
 

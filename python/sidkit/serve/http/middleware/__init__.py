@@ -1,0 +1,1 @@
+"""ASGI middleware of the server, from the outermost: `LoadShedding`, `Guard`, `Direct`."""

@@ -1,0 +1,57 @@
+"""Middleware that refuses requests to the model while its queue is full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import cache
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sidkit.serve.http.metrics import Metrics
+from sidkit.serve.http.problems import MEDIA_TYPE, Overloaded, respond
+
+__all__ = ["LoadShedding"]
+
+
+class LoadShedding:
+    """ASGI middleware that refuses a request before anything of it is read, which costs little.
+
+    It comes before the check of the token and the log of requests. Requests that it lets through may still be
+    refused, when their weight is known.
+
+    Args:
+        app: the next application.
+        metrics: metrics of requests, in which refusals count.
+        paths: paths of requests to the model.
+        retry_after: seconds after which a request has a chance, 0 if it has one now.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, paths: Collection[str], retry_after: Callable[[], int]
+    ) -> None:
+        self._app = app
+        self._retry_after = retry_after
+        self._refused = {path: metrics.requests.labels(path, "POST", "429") for path in paths}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass it on."""
+        refused = self._refused.get(scope["path"]) if scope["type"] == "http" else None
+        if refused is None or scope["method"] != "POST" or not (seconds := self._retry_after()):
+            await self._app(scope, receive, send)
+            return
+        headers, body = _answer(seconds)
+        await send({"type": "http.response.start", "status": 429, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        refused.inc()
+
+
+@cache
+def _answer(seconds: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    body = bytes(respond(Overloaded(seconds)).body)
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(seconds).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    return headers, body
