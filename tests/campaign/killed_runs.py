@@ -45,10 +45,10 @@ def run(seconds, seed):
             kills = 0
             while True:
                 child = run_in_child(dataset, path)
-                code = wait_or_kill(child, float(rng.uniform(0, duration))) if kills < 4 else wait(child)
+                code = wait(child, float(rng.uniform(0, duration))) if kills < 4 else wait(child)
                 if code == 0:
                     break
-                if code == -signal.SIGKILL:
+                if code == -signal.SIGKILL and kills < 4:
                     kills += 1
                 else:
                     counts["bad_errors"] += 1
@@ -63,15 +63,3 @@ def run(seconds, seed):
                 print(left, file=sys.stderr)
             shutil.rmtree(path, ignore_errors=True)
     return counts
-
-
-def wait_or_kill(child, seconds):
-    """Kill a child after some time; return its exit code."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -116,6 +116,8 @@ def test_half_of_the_training_events_have_no_user_embedding(world):
     assert len(model.eval()(*same).detach().round(decimals=4).unique()) == 1
     with pytest.raises(ConfigError, match="`user_dropout` is invalid"):
         RankModel(items, USERS, 2, user_dropout=1.5)
+    with pytest.raises(ConfigError, match="`users` is invalid: expected an integer >= 0, got -1"):
+        RankModel(items, -1, 2)
 
 
 def test_summary_is_means_with_paired_differences(world):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sidkit._arguments import Bounds, Width, checked
+from sidkit._arguments import Bounds, Size, Width, checked
 
 __all__ = ["RankModel"]
 
@@ -36,7 +36,7 @@ class RankModel(nn.Module):
     def __init__(
         self,
         items: nn.Module,
-        users: int,
+        users: Size,
         dim: Width,
         *,
         context: Annotated[int, Bounds(ge=0, le=65536)] = 2,

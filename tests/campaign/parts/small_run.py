@@ -132,16 +132,15 @@ def in_child(work, path):
 
 
 def wait(child, seconds=120.0):
-    """Wait for a child; return its exit code, -signal, or None after the time, when it is killed."""
+    """Wait for a child, and kill it after the time; return its exit code, or minus its signal."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
+        time.sleep(0.001)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def metrics_of(path):

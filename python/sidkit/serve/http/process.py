@@ -51,7 +51,7 @@ def serve(settings: ServerSettings) -> None:
     if settings.workers == 1:
         _work(settings, bound)
         return
-    share = max(1, (os.cpu_count() or 1) // settings.workers)  # of the cores, for the model of each worker
+    share = max(1, _cores() // settings.workers)  # of the cores, for the model of each worker
     settings = replace(settings, source=replace(settings.source, threads=share))
     with tempfile.TemporaryDirectory(prefix="sidkit-metrics-") as directory:
         # Read by the metrics of every worker when it imports the client of Prometheus.
@@ -59,6 +59,13 @@ def serve(settings: ServerSettings) -> None:
         code = _supervise(settings, bound)
     if code:
         sys.exit(code)
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use, which a container limits."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _config(settings: ServerSettings) -> uvicorn.Config:
