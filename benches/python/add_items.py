@@ -54,7 +54,9 @@ def main():
     tokenizer.fit(x[:count].astype(np.float32))
     sids = tokenizer.semantic_ids(x[:count].astype(np.float32), np.arange(count), collision_size=256)
     known = world.sessions(0, 2 * BATCH)
-    histories = Histories(known.values % count, known.offsets, sids.item_ids)
+    rows = -(-count // (LENGTH + 1))  # so that every item has an event
+    events = np.resize(np.random.default_rng(1).permutation(count), rows * (LENGTH + 1))
+    histories = Histories(events, np.arange(rows + 1) * (LENGTH + 1), sids.item_ids)
     model = RQTransformer(
         d_model=WIDTH, batch_size=BATCH, max_items=LENGTH, max_steps=2, measure_gemm=False, device="cpu"
     )

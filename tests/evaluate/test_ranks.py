@@ -89,6 +89,8 @@ def test_ranks_outside_the_lists():
     users = np.zeros(1, np.int32)
     with pytest.raises(DataError, match=r"ranks of `a` must be \(1,\), each in 0..10"):
         TargetRanks(users, users, {("a", True): np.array([11])}, {("a", True): 10})
+    of_list = TargetRanks(users, users, {("a", True): [7]}, {("a", True): 10})
+    assert of_list.ranks["a", True].tolist() == [7]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,10 @@ class TargetRanks:
                 f"`users` and `targets` must be (m,), and every model must have a length, got {rows}, "
                 f"{self.targets.shape}, models {sorted(self.ranks)}, lengths of {sorted(self.lengths)}"
             )
-        for key, column in self.ranks.items():
+        kind = npt.NDArray[np.integer[Any]]
+        ranks = {key: check_argument(f"ranks of {key[0]}", each, kind) for key, each in self.ranks.items()}
+        object.__setattr__(self, "ranks", ranks)
+        for key, column in ranks.items():
             model, most = key[0], self.lengths[key]
             if column.shape != rows or (column.size and not (0 <= column.min() <= column.max() <= most)):
                 raise DataError(f"ranks of `{model}` must be {rows}, each in 0..{most}")
