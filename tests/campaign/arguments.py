@@ -22,7 +22,10 @@ from tests.campaign.parts.surface import Examples, callables
 from sidkit._arguments import shown
 from sidkit.errors import SidkitError
 
-__all__ = ["fuzz", "run"]
+__all__ = ["LATEST", "fuzz", "run"]
+
+#: File of the present call.
+LATEST = Path(tempfile.gettempdir()) / "sidkit-latest-call.txt"
 
 #: Seconds after which a call counts as a hang.
 _LIMIT = 5
@@ -161,10 +164,16 @@ def _described(error):
 
 
 def run(seconds, seed):
-    """Fuzz for some time in this process; see `fuzz`."""
+    """Fuzz for some time in this process; see `fuzz`. A call that never ends is in the file `LATEST`."""
     end = time.monotonic() + seconds
-    with tempfile.TemporaryDirectory() as directory:
-        counts, inside = fuzz(lambda: time.monotonic() < end, seed, directory=directory)
+    with tempfile.TemporaryDirectory() as directory, LATEST.open("w", buffering=1) as latest:
+
+        def on_call(number, name, arguments):
+            latest.seek(0)
+            latest.truncate()
+            latest.write(f"call {number}: {name}\n{_listed(arguments)}")
+
+        counts, inside = fuzz(lambda: time.monotonic() < end, seed, directory=directory, on_call=on_call)
     for (name, kind, where), (text, changed) in inside.items():
         print(f"{name} {kind} at {where} ({', '.join(changed)})\n{text}", file=sys.stderr)
     distinct = sum(kind != "interrupted" for _, kind, _ in inside)

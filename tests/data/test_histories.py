@@ -71,3 +71,9 @@ def test_parts_that_do_not_fit(changes, message):
 def test_ids_that_are_none(rows, message):
     with pytest.raises(DataError, match=message):
         Histories.from_ids(rows, pl.Series(["a", "b"]))
+
+
+def test_a_categorical_catalogue_is_one_of_strings():
+    made = Histories.from_ids([["b"], ["a", "b"]], pl.Series(["a", "b"], dtype=pl.Categorical))
+    assert made.values.tolist() == [1, 0, 1]
+    assert made.item_ids.dtype == pl.String

@@ -97,7 +97,8 @@ class Histories(Sequences):
             flat = check_id_column(flat, "item_id", "histories")
         known = flat.unique(maintain_order=True) if item_ids is None else item_ids
         if item_ids is not None and len(item_ids):
-            check_distinct(check_id_column(item_ids, "item_id", "item_ids"))
+            known = check_id_column(item_ids, "item_id", "item_ids")
+            check_distinct(known)
         values = rows_of(flat, known, "item")
         offsets = offsets_of(lengths)
         return cls(values, offsets, known.rename("item_id"), user_ids)
