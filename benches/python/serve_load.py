@@ -6,11 +6,13 @@ r"""Load of the HTTP server on this machine, client and server on the same cores
 Starts `sidkit serve` and measures:
 
     capacity   connections that each send their next request when the last is answered, 1 to 64 of them
-    overload   512 such connections for a minute: answers, refusals, latency, memory
+    overload   three times the capacity for a minute: answers, refusals, latency, memory
     changes    items added and removed during requests: time until they are visible, failed requests
     reload     the model opened again during requests: failed requests
 
-Capacity and overload are the work of `wrk`, on one thread. During the overload, a client in Python sends a
+Capacity and overload are the work of `wrk`, on one thread. For the overload, 512 connections pause between
+their requests, at random, so that all of them together would send three times as many requests per second as
+64 connections have answered; they do not heed `Retry-After`. During the overload, a client in Python sends a
 request every 20 ms, on connections of its own, and compares the answers with those of the idle server; the
 latencies and wrong answers of the overload are those that it sees. It measures changes and reload alone.
 """
@@ -37,6 +39,7 @@ CONNECTIONS = (1, 2, 4, 8, 12, 16, 32, 64)
 SECONDS = 5.0
 REQUESTS = 512
 OVERLOAD = 512  # connections
+TIMES = 3  # as much as the capacity
 PAUSE = 0.02  # seconds between the requests of the client that compares answers
 
 WRK = """
@@ -51,6 +54,11 @@ done = function(summary, latency)
   io.write(string.format("figures %%d %%d %%d %%f %%f\\n", summary.requests, summary.duration,
     summary.errors.status, latency:percentile(50), latency:percentile(99)))
 end
+"""
+
+
+PAUSES = """
+delay = function() return math.random(0, %d) end
 """
 
 
@@ -309,6 +317,8 @@ async def measure(options, server, state):
         capacity[connections] = await loaded(server.port, script, connections, SECONDS)
         print(connections, capacity[connections], flush=True)
     found = {"capacity": capacity}
+    pause = 1000 * OVERLOAD / (TIMES * capacity[CONNECTIONS[-1]]["answers_per_second"])  # ms, mean
+    script.write_text(WRK % bodies + PAUSES % round(2 * pause))
     load = loaded(server.port, script, OVERLOAD, options.overload)
     found["overload"] = await watched(server, requests, right, load)
     print("overload", found["overload"], flush=True)

@@ -143,8 +143,7 @@ def test_overload_is_refused(serve, shop):
 
 def test_a_full_queue_refuses_requests_to_the_model_before_they_are_read(serve, shop, monkeypatch):
     client = serve(source=source_of(shop), token="secret")
-    batcher = client.app.state.service.batcher
-    monkeypatch.setattr(batcher, "refusal", lambda: 7)
+    monkeypatch.setattr(client.app.state.service, "refusal", lambda under_way: 7)
     answer = client.post("/recommend", content=b"no JSON at all")
     status(answer, 429)
     assert answer.headers["retry-after"] == "7"
@@ -154,3 +153,13 @@ def test_a_full_queue_refuses_requests_to_the_model_before_they_are_read(serve, 
     assert 'sidkit_requests_total{method="POST",route="/recommend",status="429"} 1.0' in counted
     monkeypatch.undo()
     status(client.post("/recommend", json=ASK), 401)
+
+
+def test_too_many_requests_under_way_are_refused(serve, shop):
+    client = serve(source=source_of(shop), limits=Limits(under_way=0))
+    answer = client.post("/recommend", json=ASK)
+    status(answer, 429)
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    client = serve(source=source_of(shop), limits=Limits(under_way=1))
+    for _ in range(3):  # one after the other
+        status(client.post("/recommend", json=ASK), 200)

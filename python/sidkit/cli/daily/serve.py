@@ -74,6 +74,14 @@ class Bounds:
     """Limits of requests and queues."""
 
     max_body: Annotated[int, typer.Option("--max-body", min=1024, help="Bytes of a request.")] = Limits.body
+    max_under_way: Annotated[
+        int,
+        typer.Option(
+            "--max-under-way",
+            min=1,
+            help="Requests to the model that a process answers at a time; further ones get 429.",
+        ),
+    ] = Limits.under_way
     max_waiting: Annotated[
         int,
         typer.Option(
@@ -118,6 +126,7 @@ def command(
     """
     limits = Limits(
         body=bounds.max_body,
+        under_way=bounds.max_under_way,
         waiting=bounds.max_waiting,
         delay=bounds.max_delay,
         batch=bounds.batch,

@@ -109,7 +109,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         LoadShedding,
         metrics=metrics,
         paths=("/recommend",),
-        retry_after=lambda: app.state.service.batcher.refusal(),
+        refusal=lambda under_way: app.state.service.refusal(under_way),
     )
     _describe_bodies(app, secured=settings.token is not None)
     return app

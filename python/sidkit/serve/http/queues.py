@@ -76,9 +76,10 @@ class Batcher(Generic[Job, Result]):
         """Weight of the jobs that wait."""
         return self._weight
 
-    def refusal(self) -> int:
-        """Return 0 if a job of weight 1 would be taken now, else after how many seconds it may be."""
-        return self.retry_after() if self._closing or self._is_full(1) else 0
+    @property
+    def full(self) -> bool:
+        """Whether a job of weight 1 would be refused now."""
+        return self._closing or self._is_full(1)
 
     async def submit(self, job: Job, weight: int = 1) -> Result:
         """Return the result of a job.

@@ -85,6 +85,16 @@ class Service:
         recent = None if self.events is None else self.events.history(user)
         return None if former is None and recent is None else [*(former or ()), *(recent or ())]
 
+    def refusal(self, under_way: int) -> int:
+        """Return after how many seconds another request to the model has a chance, 0 if it has one now.
+
+        Args:
+            under_way: requests to the model that are not answered yet.
+        """
+        if under_way < self.settings.limits.under_way and not self.batcher.full:
+            return 0
+        return self.batcher.retry_after()
+
     async def recommend(self, request: RecommendRequest) -> dict[str, Any]:
         """Answer `POST /recommend`; see `RecommendResponse`.
 

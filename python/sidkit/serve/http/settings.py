@@ -19,6 +19,8 @@ class Limits:
         history: items of a history.
         items: items of one change of the catalogue.
         batch: histories that one call of the model answers.
+        under_way: requests to the model that one process answers at a time; further ones get the status 429
+            before anything of them is read.
         waiting: histories that wait for the model; further requests get the status 429.
         delay: seconds that a request may have to wait for the model; if it is probably more, and 16
             histories wait already, the request gets the status 429.
@@ -33,6 +35,7 @@ class Limits:
     history: int = 1000
     items: int = 1000
     batch: int = 64
+    under_way: int = 32
     waiting: int = 256
     delay: float = 0.1
     working: int = 64

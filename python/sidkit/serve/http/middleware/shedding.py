@@ -1,4 +1,4 @@
-"""Middleware that refuses requests to the model while its queue is full."""
+"""Middleware that refuses requests to the model while there are too many."""
 
 from __future__ import annotations
 
@@ -23,21 +23,31 @@ class LoadShedding:
         app: the next application.
         metrics: metrics of requests, in which refusals count.
         paths: paths of requests to the model.
-        retry_after: seconds after which a request has a chance, 0 if it has one now.
+        refusal: function from the number of requests under way to the seconds after which another one has a
+            chance, 0 if it has one now.
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, paths: Collection[str], retry_after: Callable[[], int]
+        self, app: ASGIApp, *, metrics: Metrics, paths: Collection[str], refusal: Callable[[int], int]
     ) -> None:
         self._app = app
-        self._retry_after = retry_after
+        self._refusal = refusal
+        self._under_way = 0
         self._refused = {path: metrics.requests.labels(path, "POST", "429") for path in paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
         refused = self._refused.get(scope["path"]) if scope["type"] == "http" else None
-        if refused is None or scope["method"] != "POST" or not (seconds := self._retry_after()):
+        if refused is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
+            return
+        seconds = self._refusal(self._under_way)
+        if not seconds:
+            self._under_way += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._under_way -= 1
             return
         headers, body = _answer(seconds)
         await send({"type": "http.response.start", "status": 429, "headers": headers})
