@@ -31,7 +31,7 @@ def make(tokens, content, *, sampled, half=False, **changes):
 
 def of_all_items(model, tokens, content, **options):
     """A network of all items with the weights of one of the first ones."""
-    whole = make(tokens, content, counts=np.arange(ITEMS) < BEFORE, **options)
+    whole = make(tokens, content, **options).without_unseen(np.arange(ITEMS) < BEFORE)
     scales = ("vectors.shift", "vectors.scale")
     learned = {name: value for name, value in model.state_dict().items() if name in scales}
     whole.load_state_dict(whole.state_dict() | dict(model.named_parameters()) | learned)
@@ -94,27 +94,39 @@ def test_growth_beyond_the_exact_softmax_keeps_it():
     np.testing.assert_allclose(log_probs.exp().sum(), 1, rtol=1e-5)
 
 
-def test_items_without_an_event_have_no_vector_and_are_not_compared_in_training():
+@torch.inference_mode()
+@pytest.mark.parametrize("sampled", [False, True])
+def test_items_without_an_event_lose_what_they_share_with_no_other(sampled):
     tokens = tokens_of(False)
     seen = np.arange(ITEMS) < BEFORE
-    model = make(tokens, CONTENT, sampled=False, counts=seen.astype(np.int64))
+    trained = make(tokens, CONTENT, sampled=sampled)
+    model = trained.without_unseen(seen.astype(np.int64))
     leaf_rows = model.vectors.row[model.tree.leaf.long()]
     assert (leaf_rows >= 0).tolist() == seen.tolist()
-    assert len(model.vectors.prefix.weight) == int((node_counts(model.tree, seen) > 0).sum())
-    history, target = torch.tensor([[1, 2, 3]]), torch.tensor([[2, 3, 4]])
-    with torch.inference_mode():
-        loss = float(model(history, target))
-        hidden = torch.cat([model.hidden(history[:, : end + 1]) for end in range(3)])
-        scores = hidden @ model.item_vectors()[:BEFORE].T
-        expected = -scores.log_softmax(-1)[torch.arange(3), target[0]].mean()
-    assert loss == pytest.approx(float(expected), rel=1e-5)
+    if not sampled:
+        assert len(model.vectors.prefix.weight) == int((node_counts(model.tree, seen) > 0).sum())
+    known = torch.from_numpy(node_counts(model.tree, seen) > 0)
+    rows = trained.vectors.row.long() if sampled else torch.arange(len(known))
+    own = torch.stack(
+        [
+            sum(
+                (trained.vectors.prefix.weight[rows[node]] for node in path if not known[node]),
+                torch.zeros(16),
+            )
+            for path in trained.tree.paths(trained.tree.leaf.long()).tolist()
+        ]
+    )
+    assert (own.norm(dim=1) > 0).tolist() == (~seen).tolist()
+    expected = trained.item_vectors() - own
+    torch.testing.assert_close(model.item_vectors(), expected, rtol=1e-4, atol=1e-5)
+    assert trained.without_unseen(np.ones(ITEMS, np.int64)) is trained
 
 
 @torch.inference_mode()
 def test_the_bias_of_new_items_is_added_to_their_scores():
     tokens = tokens_of(False)
     for sampled in (False, True):
-        model = make(tokens, CONTENT, sampled=sampled, counts=(np.arange(ITEMS) < BEFORE).astype(np.int64))
+        model = make(tokens, CONTENT, sampled=sampled).without_unseen(np.arange(ITEMS) < BEFORE)
         history = torch.tensor([[1, 2, 3]])
         plain = model.item_log_probs(model.hidden(history))[0].exp()
         model.new_item_bias = 1.5

@@ -159,8 +159,6 @@ class RQTransformerNetwork(nn.Module):
         sizes: Sequence[int],
         tokens: npt.NDArray[np.integer],
         vectors: npt.NDArray[np.floating] | None = None,
-        *,
-        counts: npt.NDArray[np.integer] | None = None,
         **settings: Any,
     ) -> "RQTransformerNetwork":
         """Make a network with initial weights for a table of Semantic IDs.
@@ -169,8 +167,6 @@ class RQTransformerNetwork(nn.Module):
             sizes: number of tokens of each level.
             tokens: Semantic ID of every item, (N, L).
             vectors: content vector of every item, f16 or f32 (N, F), possibly memory-mapped.
-            counts: training events of every item, int64 (N,). If given, prefixes without one have no vector,
-                and exact softmaxes leave Semantic IDs without one out in training.
             settings: see the class.
 
         Raises:
@@ -194,14 +190,33 @@ class RQTransformerNetwork(nn.Module):
             settings["content"] = vectors.shape[1]
             settings["shared_content"] = int((node_counts(tree) > 1).sum())
             settings["half"] = vectors.dtype == np.float16
-        owned = None if counts is None else node_counts(tree, counts) > 0
-        if owned is not None and owned.all():
-            owned = None
-        if owned is not None and len(owned) <= settings.get("prefix_rows", 2**18):
-            settings["owned"] = int(owned.sum())
         model = cls(sizes, tree.level_nodes, len(tokens), **settings)
-        model.vectors.fill(tokens, tree, vectors, owned)
+        model.vectors.fill(tokens, tree, vectors)
         return model
+
+    @torch.inference_mode()
+    def without_unseen(self, counts: npt.NDArray[np.integer]) -> "RQTransformerNetwork":
+        """Return a network without the vectors of prefixes that have no training event, in evaluation mode.
+
+        Training only ever pushed such a vector away from the histories, so an item of the prefix is scored
+        better by the rest of the sum: its codes, the prefixes that it shares with others, and its content.
+
+        Args:
+            counts: training events of every item, int64 (N,).
+        """
+        seen = torch.from_numpy(node_counts(self.tree, counts) > 0)
+        if bool(seen.all()):
+            return self
+        settings, state = dict(self.settings), self.state_dict()
+        row = self.vectors.row if self.vectors.mapped else seen.cumsum(0) - 1
+        state["vectors.row"] = torch.where(seen, row, -1).int()
+        if not self.vectors.mapped:
+            settings["owned"] = int(seen.sum())
+            state["vectors.prefix.weight"] = self.vectors.prefix.weight[seen]
+        with torch.device("meta"):
+            other = type(self)(**settings)
+        other.load_state_dict(state, assign=True)
+        return other.eval()
 
     @torch.inference_mode()
     def with_items(
@@ -300,10 +315,11 @@ class RQTransformerNetwork(nn.Module):
             read = self._masked(read, token_masking)
         goals = self.tree.paths(leaf[target[real]].long()).flip(-1)  # (P, L)
         if sampler is None:
-            columns = self._trained_leaves()
-            h, vectors, (place,) = self._encoded(history, real, read, [columns])
+            leaves = self.tree.leaves
+            every = torch.arange(leaves.start, leaves.stop, device=leaf.device)
+            h, vectors, (place,) = self._encoded(history, real, read, [every])
             candidates = nn.functional.embedding(place, vectors)
-            goal = torch.searchsorted(columns, goals[:, -1].contiguous())
+            goal = goals[:, -1] - leaves.start
             return softmax_loss(h, candidates, goal, label_smoothing=label_smoothing)[None] / len(h)
         sample = SiblingSample.draw(sampler, goals)
         h, vectors, places = self._encoded(history, real, read, sample.nodes)
@@ -339,12 +355,6 @@ class RQTransformerNetwork(nn.Module):
             ]
         ).float()  # (P, D)
         return h, vectors, [at.view(part.shape) for at, part in zip(places[1:], needed, strict=True)]
-
-    def _trained_leaves(self) -> Tensor:
-        """Return the nodes that the softmax over Semantic IDs compares in training, ascending."""
-        nodes = self.tree.leaves
-        every = torch.arange(nodes.start, nodes.stop, device=self.tree.leaf.device)
-        return every[self.vectors.row[nodes] >= 0] if self.vectors.mapped else every
 
     def _masked(self, read: Tensor, masking: float) -> Tensor:
         """Replace nodes by the prefix in front of their first masked token, -1 if that is the first."""

@@ -126,7 +126,6 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
             sids.layout.sizes,
             sids.tokens,
             data.item_vectors,
-            counts=counts,
             d_model=self.d_model,
             layers=self.layers,
             heads=self.heads,
@@ -160,6 +159,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     def _fit(self, data: TrainingData) -> None:
         super()._fit(data)
+        self.network_ = self.network_.without_unseen(data.item_counts)
         if self.graph and self.network_.exact:
             self.prior_: GraphPrior = GraphPrior.fit(data, self._log_probs, self.validate_exclude_seen)
 

@@ -108,7 +108,6 @@ class NodeVectors(nn.Module):
         tokens: npt.NDArray[np.integer],
         tree: SidTree,
         vectors: npt.NDArray[np.floating[Any]] | None,
-        owned: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Set the Semantic IDs and the content.
 
@@ -117,16 +116,11 @@ class NodeVectors(nn.Module):
             tree: their tree.
             vectors: content vector of every item, f16 or f32 (N, F), standardized where they are read. A
                 memory-mapped array is not copied.
-            owned: prefixes that have a vector, bool (M,); None for all.
         """
         self.tree, self._lone = tree, None
-        if self.mapped:
-            if self.hashed:
-                row = _hashed_rows(self.sizes, tokens, tree, len(self.prefix.weight))
-            else:
-                assert owned is not None
-                row = (np.cumsum(owned) - 1).astype(np.int32)
-            self.row.copy_(torch.from_numpy(row if owned is None else np.where(owned, row, np.int32(-1))))
+        if self.hashed:
+            row = _hashed_rows(self.sizes, tokens, tree, len(self.prefix.weight))
+            self.row.copy_(torch.from_numpy(row))
         if vectors is not None:
             self._set_content(vectors)
 

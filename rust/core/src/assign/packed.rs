@@ -42,7 +42,14 @@ pub(super) struct ByteQuad(pub(super) [[u8; 4]; CODES]);
 pub(super) enum Panels {
     Float(Vec<FloatQuad>),
     /// Bytes, and each codeword's factor from bytes to values.
-    Bytes(Vec<ByteQuad>, Vec<f32>),
+    Bytes(
+        #[cfg_attr(
+            not(target_arch = "x86_64"),
+            allow(dead_code, reason = "only x86 has a kernel of bytes")
+        )]
+        Vec<ByteQuad>,
+        Vec<f32>,
+    ),
 }
 
 /// Codewords of one level in the layout of a kernel.
