@@ -4,7 +4,7 @@ r"""Recommendation of items that no training event holds.
         --out benches/record/cold-start-beauty-s0.json
 
 holds out a tenth of the items (`split("cold_items", share=0.1, seed=0)`), with all of their events, and fits
-`RQTransformer` with default settings. `warm` and `cold` are the users whose target has training events, or
+`RQTransformer` with default settings and `unseen_as_new`. `warm` and `cold` are the users whose target has training events, or
 none; all items of the catalogue are candidates, and seen items are excluded. The anchor is the same model
 with the cold items left out of the lists.
 
@@ -27,7 +27,7 @@ from sidkit.evaluate import machine_facts, version_facts
 from sidkit.rerank import SlotPolicy
 
 K, KEPT = 10, 0.98
-BIASES = tuple((np.arange(0, 21) / 4).tolist())
+BIASES = tuple((np.arange(-20, 21) / 4).tolist())
 RECENCIES = (0.3, 0.5, 0.7, 0.9)
 
 
@@ -92,7 +92,9 @@ def chosen_biases(lists):
     """Choose the biases on validation; return them with their figures, and those of the anchor."""
     anchor = lists.figures(lists.warm[0])
     found = {bias: lists.figures(lists.with_bias(bias)) for bias in BIASES}
-    kept = [bias for bias in found if found[bias]["recall_warm"] >= KEPT * anchor["recall_warm"]] or [0.0]
+    kept = [bias for bias in found if found[bias]["recall_warm"] >= KEPT * anchor["recall_warm"]] or [
+        min(found)
+    ]
     careful = max(kept, key=lambda bias: found[bias]["recall_cold"])
     best = max(found, key=lambda bias: found[bias]["recall_all"])
     return anchor, {"careful": (careful, found[careful]), "best": (best, found[best])}, found
@@ -113,7 +115,7 @@ def main():
     record = {"dataset": data.name, "seed": given.seed, "cold_items": int(cold.sum()), "k": K, "test": {}}
     record |= {"machine": machine_facts(), "versions": version_facts(), "chosen": {}}
     path = given.models / f"{data.name}-plain-s{given.seed}"
-    model = sidkit.RQTransformer(seed=given.seed)
+    model = sidkit.RQTransformer(seed=given.seed, unseen_as_new=True)
     model, record["seconds"] = fitted(path, model, split, sids=sids, item_vectors=x)
     for scoring in ("exact", "fused"):
         _, chosen, curve = chosen_biases(Lists(model, split.validation, cold, scoring))

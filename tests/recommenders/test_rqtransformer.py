@@ -186,7 +186,7 @@ def test_parts_of_scores_add_up_to_log_probabilities(fitted_recommender):
 
 def test_items_that_were_held_out_are_scored_by_codes_and_content():
     split = WORLD.dataset.split("cold_items", share=0.2, seed=3)
-    model = small_recommender("rqtransformer", graph=False, max_steps=60)
+    model = small_recommender("rqtransformer", unseen_as_new=True, graph=False, max_steps=60)
     model.fit(split.train, sids=WORLD.sids, item_vectors=WORLD.vectors)
     vectors = model.network_.vectors
     unknown = (vectors.row[vectors.tree.leaf.long()] < 0).numpy()

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sidkit._arguments import TopK, checked
-from sidkit._settings import Count, Depth, Fraction, NonNegative, Positive, Width
+from sidkit._arguments import Bounds, TopK, checked
+from sidkit._settings import Count, Depth, Fraction, Positive, Width
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.dense import rank_by_scores, score_items
 from sidkit.decode.options import RankOptions
@@ -87,11 +87,14 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     graph: bool = True
     """Fit a `TransitionGraph` as well, and mix it with the probabilities where `scoring` is `fused`; for
     catalogues up to `sample_above`."""
-    new_item_bias: NonNegative = 0.0
-    """Added to the natural-log scores of new items in recommendations: those that were added, and those
-    without a training event. They have no vector of their own and are scored by their codes, the prefixes
-    that they share with other items, and their content. Larger values recommend more of them; it can be
-    changed after `fit`."""
+    unseen_as_new: bool = False
+    """Score items of the catalogue without a training event as new items are: by their codes, the prefixes
+    that they share with other items, and their content. Otherwise they have vectors of their own, which the
+    training has pushed away from all histories, so that they are hardly ever recommended."""
+    new_item_bias: Annotated[float, Bounds(ge=-100.0, le=100.0)] = 0.0
+    """Added to the natural-log scores of new items in recommendations: those that were added, and with
+    `unseen_as_new` those without a training event. Larger values recommend more of them, negative ones fewer;
+    it can be changed after `fit`."""
     prefix_rows: Count = 2**18
     """Trained vectors of prefixes; where there are more prefixes, these are hashed."""
 
@@ -159,7 +162,8 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
 
     def _fit(self, data: TrainingData) -> None:
         super()._fit(data)
-        self.network_ = self.network_.without_unseen(data.item_counts)
+        if self.unseen_as_new:
+            self.network_ = self.network_.without_unseen(data.item_counts)
         if self.graph and self.network_.exact:
             self.prior_: GraphPrior = GraphPrior.fit(data, self._log_probs, self.validate_exclude_seen)
 
