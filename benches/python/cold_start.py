@@ -4,9 +4,9 @@ r"""Recommendation of items that no training event holds.
         --out benches/record/cold-start-beauty-s0.json
 
 holds out a tenth of the items (`split("cold_items", share=0.1, seed=0)`), with all of their events, and fits
-`RQTransformer` with default settings and `unseen_as_new`. `warm` and `cold` are the users whose target has training events, or
-none; all items of the catalogue are candidates, and seen items are excluded. The anchor is the same model
-with the cold items left out of the lists.
+`RQTransformer` with default settings and `unseen_as_new`. `warm` and `cold` are the users whose target has
+training events, or none; all items of the catalogue are candidates, and seen items are excluded. The anchor
+is the same model with the cold items left out of the lists.
 
 Validation chooses two values of `new_item_bias` for each scoring: `careful`, the highest Recall@10 of cold
 targets whose warm Recall@10 is at least 0.98 times that of the anchor, and `best`, the highest Recall@10 of
