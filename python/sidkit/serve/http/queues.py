@@ -78,7 +78,7 @@ class Batcher(Generic[Job, Result]):
 
     @property
     def full(self) -> bool:
-        """Whether a job of weight 1 would be refused now."""
+        """True if a job of weight 1 would be refused now."""
         return self._closing or self._is_full(1)
 
     async def submit(self, job: Job, weight: int = 1) -> Result:
