@@ -123,6 +123,38 @@ def test_items_without_an_event_lose_what_they_share_with_no_other(sampled):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("shared", [False, True])
+def test_new_items_get_the_mean_vector_of_similar_ones(shared):
+    tokens = tokens_of(shared)
+    model = make(tokens, CONTENT, sampled=False).without_unseen(np.arange(ITEMS) < BEFORE)
+    made = model.with_similar_means()
+    before, after = model.item_vectors().numpy(), made.item_vectors().numpy()
+    new = model.vectors.is_new(model.tree.leaf.long()).numpy()
+    assert new.any() and not new[:BEFORE].any()
+    np.testing.assert_allclose(after[~new], before[~new], rtol=1e-5, atol=1e-6)
+    assert made.vectors.is_new(made.tree.leaf.long()).tolist() == new.tolist()
+    leaf = model.tree.leaf.numpy()
+    content = {node: CONTENT[leaf == node].mean(0) for node in np.unique(leaf)}
+    known = sorted({int(node) for node in leaf[~new]})
+    units = {node: x / np.linalg.norm(x) for node, x in content.items()}
+    finished = {int(node): vector for node, vector in zip(leaf, before, strict=True)}
+    for item in np.flatnonzero(new):
+        cosines = np.array([units[leaf[item]] @ units[node] for node in known])
+        nearest = np.argsort(-cosines)[:10]
+        weights = np.maximum(cosines[nearest], 1e-6) ** 16
+        expected = sum(w * finished[known[at]] for w, at in zip(weights, nearest, strict=True))
+        expected /= weights.sum()
+        np.testing.assert_allclose(after[item], expected, rtol=2e-3, atol=1e-4)
+    assert made.with_similar_means() is made
+    for other in (
+        make(tokens, None, sampled=False).without_unseen(np.arange(ITEMS) < BEFORE),
+        make(tokens, CONTENT, sampled=True).without_unseen(np.arange(ITEMS) < BEFORE),
+        make(tokens, CONTENT, sampled=False),
+    ):
+        assert other.with_similar_means() is other
+
+
+@torch.inference_mode()
 def test_the_bias_of_new_items_is_added_to_their_scores():
     tokens = tokens_of(False)
     for sampled in (False, True):

@@ -184,12 +184,12 @@ def test_parts_of_scores_add_up_to_log_probabilities(fitted_recommender):
         recommender.explain(history, ["gone"])
 
 
-def test_items_that_were_held_out_are_scored_by_codes_and_content():
+def test_items_that_were_held_out_are_scored_by_similar_ones():
     split = WORLD.dataset.split("cold_items", share=0.2, seed=3)
     model = small_recommender("rqtransformer", unseen_as_new=True, graph=False, max_steps=60)
     model.fit(split.train, sids=WORLD.sids, item_vectors=WORLD.vectors)
     vectors = model.network_.vectors
-    unknown = (vectors.row[vectors.tree.leaf.long()] < 0).numpy()
+    unknown = vectors.is_new(vectors.tree.leaf.long()).numpy()
     np.testing.assert_array_equal(unknown, split.cold_items)
     ids, _ = model.recommend(split.test_cold, k=ITEMS, exclude_seen=False)
     targets = model.item_ids_.gather(split.test_cold.targets).to_numpy()

@@ -39,6 +39,7 @@ from sidkit.models.tree.node_sampler import NodeSampler
 from sidkit.models.tree.node_vectors import NodeVectors, node_counts
 from sidkit.models.tree.sibling_sample import SiblingSample
 from sidkit.models.tree.sid_tree import SidTree
+from sidkit.models.tree.similar import similar_means
 
 __all__ = ["RQTransformerNetwork"]
 
@@ -68,6 +69,7 @@ class RQTransformerNetwork(nn.Module):
         sample_above: number of Semantic IDs up to which there is one softmax over all of them.
         owned: see `NodeVectors`.
         added: see `NodeVectors`.
+        imputed: see `NodeVectors`.
 
     Raises:
         ConfigError: if `heads` does not divide `d_model`.
@@ -99,6 +101,7 @@ class RQTransformerNetwork(nn.Module):
         sample_above: int = 2**15,
         owned: int | None = None,
         added: int = 0,
+        imputed: int = 0,
     ) -> None:
         super().__init__()
         if d_model % heads:
@@ -124,6 +127,7 @@ class RQTransformerNetwork(nn.Module):
             "sample_above": sample_above,
             "owned": owned,
             "added": added,
+            "imputed": imputed,
         }
         self.sizes = tuple(int(size) for size in sizes)
         self.items = items
@@ -140,6 +144,7 @@ class RQTransformerNetwork(nn.Module):
             rows=prefix_rows,
             owned=owned,
             added=added,
+            imputed=imputed,
         )
         self.backbone = backbone
         self.norm = nn.LayerNorm(d_model)
@@ -198,8 +203,8 @@ class RQTransformerNetwork(nn.Module):
     def without_unseen(self, counts: npt.NDArray[np.integer]) -> "RQTransformerNetwork":
         """Return a network without the vectors of prefixes that have no training event, in evaluation mode.
 
-        Training only ever pushed such a vector away from the histories, so an item of the prefix is scored
-        better by the rest of the sum: its codes, the prefixes that it shares with others, and its content.
+        Training has only pushed such a vector away from the histories. What is left of an item is the rest of
+        the sum: its codes, the prefixes that it shares with others, and its content.
 
         Args:
             counts: training events of every item, int64 (N,).
@@ -213,6 +218,32 @@ class RQTransformerNetwork(nn.Module):
         if not self.vectors.mapped:
             settings["owned"] = int(seen.sum())
             state["vectors.prefix.weight"] = self.vectors.prefix.weight[seen]
+        return self._with(settings, state)
+
+    @torch.inference_mode()
+    def with_similar_means(self) -> "RQTransformerNetwork":
+        """Return a network whose new Semantic IDs have the mean vector of similar ones, in evaluation mode.
+
+        Each gets a vector that makes its sum the weighted mean of those of the ten trained Semantic IDs with
+        the most similar content. Without content, in a large catalogue, or without a trained or a new
+        Semantic ID, the network stays as it is.
+        """
+        if self.vectors.hashed or not self.vectors.mapped or self.vectors.project is None or not self.exact:
+            return self
+        leaves = torch.arange(self.tree.leaves.start, self.tree.leaves.stop)
+        new, known = leaves[self.vectors.row[leaves] < 0], leaves[~self.vectors.is_new(leaves)]
+        if not (len(new) and len(known)):
+            return self
+        settings, state, weight = dict(self.settings), self.state_dict(), self.vectors.prefix.weight
+        wanted = similar_means(self.vectors, new, known, self.vectors(known))
+        settings |= {"owned": len(weight) + len(new), "imputed": len(new)}
+        state["vectors.prefix.weight"] = torch.cat([weight, wanted - self.vectors(new)])
+        row = self.vectors.row.clone()
+        row[new] = torch.arange(len(weight), len(weight) + len(new), dtype=torch.int32)
+        return self._with(settings, state | {"vectors.row": row})
+
+    def _with(self, settings: dict[str, Any], state: dict[str, Any]) -> "RQTransformerNetwork":
+        """Return a network with other settings and weights, in evaluation mode."""
         with torch.device("meta"):
             other = type(self)(**settings)
         other.load_state_dict(state, assign=True)
@@ -234,11 +265,8 @@ class RQTransformerNetwork(nn.Module):
         settings["added"] = self.settings["added"] + len(tokens) - self.items
         if self.exact:
             settings["sample_above"] = max(self.sample_above, leaves)
-        with torch.device("meta"):
-            other = type(self)(**settings)
         state = self.state_dict() | {f"vectors.{name}": value for name, value in growth.state.items()}
-        other.load_state_dict(state, assign=True)
-        other.eval()
+        other = self._with(settings, state)
         if self._ready is not None:
             other._ready = self._ready.grown(other.vectors, other.sample_above, growth)
         return other

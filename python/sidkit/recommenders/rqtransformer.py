@@ -88,9 +88,10 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     """Fit a `TransitionGraph` as well, and mix it with the probabilities where `scoring` is `fused`; for
     catalogues up to `sample_above`."""
     unseen_as_new: bool = False
-    """Score items of the catalogue without a training event as new items are: by their codes, the prefixes
-    that they share with other items, and their content. Otherwise they have vectors of their own, which the
-    training has pushed away from all histories, so that they are hardly ever recommended."""
+    """Score items of the catalogue without a training event as new items: by the mean vector of the ten items
+    with the most similar content, or without item vectors by their codes and the prefixes that they share
+    with other items. Otherwise they have vectors of their own, which the training has pushed away from all
+    histories, so that they are hardly ever recommended."""
     new_item_bias: Annotated[float, Bounds(ge=-100.0, le=100.0)] = 0.0
     """Added to the natural-log scores of new items in recommendations: those that were added, and with
     `unseen_as_new` those without a training event. Larger values recommend more of them, negative ones fewer;
@@ -163,7 +164,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     def _fit(self, data: TrainingData) -> None:
         super()._fit(data)
         if self.unseen_as_new:
-            self.network_ = self.network_.without_unseen(data.item_counts)
+            self.network_ = self.network_.without_unseen(data.item_counts).with_similar_means()
         if self.graph and self.network_.exact:
             self.prior_: GraphPrior = GraphPrior.fit(data, self._log_probs, self.validate_exclude_seen)
 

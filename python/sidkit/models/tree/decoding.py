@@ -64,7 +64,7 @@ class TreeVectors:
         """Return the biases of the scores of nodes, f32 (n,); None if all are zero."""
         if not self.new_item_bias or not self.vectors.mapped:
             return None
-        return (self.vectors.row[self.vectors.lone_leaves[nodes]] < 0).float() * self.new_item_bias
+        return self.vectors.is_new(self.vectors.lone_leaves[nodes]).float() * self.new_item_bias
 
     def of_leaves(self, leaves: Tensor) -> Tensor:
         """Return the vectors of whole Semantic IDs, f32 (n, D)."""

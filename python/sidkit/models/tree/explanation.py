@@ -41,7 +41,7 @@ def score_parts(network: Any, history: Tensor, items: Tensor) -> ScoreParts:
     vectors, leaves = network.vectors, network.tree.leaf[items].long()
     codes, prefixes, content = vectors.parts(leaves)
     path = network.tree.paths(leaves).flip(-1)  # (n, L)
-    known = vectors.row[path] >= 0 if vectors.mapped else path >= 0
+    known = ~vectors.is_new(path)
     bias = (~known[:, -1]).float() * network.new_item_bias
     return ScoreParts(
         codes @ hidden,

@@ -44,6 +44,8 @@ class NodeVectors(nn.Module):
         rows: rows of the table of prefixes.
         owned: number of prefixes that have a vector, if some have none; None otherwise.
         added: number of items that were added after the training; they are the last.
+        imputed: number of vectors that stand for items without training events; they are the last of the
+            table.
 
     Attributes:
         tree: the Semantic IDs.
@@ -72,9 +74,11 @@ class NodeVectors(nn.Module):
         rows: int,
         owned: int | None = None,
         added: int = 0,
+        imputed: int = 0,
     ) -> None:
         super().__init__()
         nodes = sum(level_nodes)
+        self.imputed = imputed
         self.sizes = tuple(sizes)
         self.tree = SidTree(level_nodes, items)
         self.hashed = owned is None and nodes > rows
@@ -95,6 +99,13 @@ class NodeVectors(nn.Module):
         for table in (self.code, self.prefix):
             nn.init.normal_(table.weight, std=0.02)
         self._lone: Tensor | None = None
+
+    def is_new(self, nodes: Tensor) -> Tensor:
+        """Return which nodes have no trained vector of their own, bool of the same shape."""
+        if not self.mapped:
+            return torch.zeros_like(nodes, dtype=torch.bool)
+        row = self.row[nodes]
+        return (row < 0) | (row >= len(self.prefix.weight) - self.imputed)
 
     @property
     def lone_leaves(self) -> Tensor:

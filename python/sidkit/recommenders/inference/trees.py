@@ -64,7 +64,7 @@ def bias_arrays(network: RQTransformerNetwork) -> Arrays:
     tree, vectors = network.tree, network.vectors
     if not network.new_item_bias or not vectors.mapped:
         return {}
-    bias = (vectors.row[vectors.lone_leaves] < 0).numpy() * np.float32(network.new_item_bias)
+    bias = vectors.is_new(vectors.lone_leaves).numpy() * np.float32(network.new_item_bias)
     first = tree.levels - 1 if network.exact else 0
     return {f"tree.{level}.bias": bias[tree.level(level)] for level in range(first, tree.levels)}
 
