@@ -79,6 +79,24 @@ def test_every_scoring_equals_that_of_the_recommender(pair):
     np.testing.assert_array_equal(session.item_counts, model.item_counts_)
 
 
+def test_items_without_training_events_are_new_in_a_session_as_well(tmp_path):
+    world = small_world()
+    split = world.dataset.split("cold_items", share=0.2, seed=3)
+    model = small_recommender("rqtransformer", unseen_as_new=True, new_item_bias=0.7, **BRIEF)
+    model.fit(split.train, sids=world.sids, item_vectors=world.vectors)
+    assert model.network_.settings["imputed"] == int(split.cold_items.sum())
+    model.save(tmp_path)
+    session = Session.open(tmp_path)
+    for scoring in model.scorings:
+        expected = model.recommend(split.test, k=ITEMS, scoring=scoring)
+        same(session.recommend(split.test, k=ITEMS, scoring=scoring), expected)
+        same(sidkit.load_model(tmp_path).recommend(split.test, k=ITEMS, scoring=scoring), expected)
+    more = append_items(world.sids, world.sids.codes[:1], ["new-a"])
+    model.add_items(["new-a"], world.vectors[:1], sids=more)
+    session.add_items(["new-a"], world.vectors[:1], tokens=more.tokens[-1:])
+    same(session.recommend(split.test, scoring="exact"), model.recommend(split.test, scoring="exact"))
+
+
 def test_filters_are_those_of_the_recommender(pair):
     model, session = pair
     world = small_world()

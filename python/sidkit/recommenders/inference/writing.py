@@ -57,6 +57,7 @@ def write_inference_file(recommender: Any, path: Path) -> None:
     network = getattr(recommender, "network_", None)
     config: dict[str, Any]
     if isinstance(network, RQTransformerNetwork):
+        network.new_item_bias = recommender.new_item_bias
         config, arrays = _tree_model(network)
     elif isinstance(network, SASRecNetwork | GRU4RecNetwork):
         config, arrays = _item_model(network)
