@@ -404,11 +404,11 @@ class RecommenderContract:
             if isinstance(value, int | float) and not isinstance(value, bool)
         ]
         for name in numbers:
-            wrong = case.make(**(dict(case.quick) | {name: -2}))
-            with pytest.raises(ConfigError, match=f"`{name}`: input should be .*, it is -2"):
+            wrong = case.make(**(dict(case.quick) | {name: -200}))
+            with pytest.raises(ConfigError, match=f"`{name}`: input should be .*, it is -200"):
                 case.world.fit(wrong, validation=None)
             with pytest.raises(ValueError, match=name):
-                settings_model(type(wrong)).model_validate({name: -2})
+                settings_model(type(wrong)).model_validate({name: -200})
 
     @pytest.mark.parametrize(
         ("callbacks", "message"),

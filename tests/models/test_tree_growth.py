@@ -6,6 +6,7 @@ import torch
 
 from sidkit.models import RQTransformerNetwork, load_network, save_network
 from sidkit.models.tree.node_vectors import node_counts
+from sidkit.models.tree.unseen import with_similar_means, without_unseen
 
 SIZES = (5, 4, 3)
 BEFORE, ITEMS = 23, 40
@@ -31,7 +32,7 @@ def make(tokens, content, *, sampled, half=False, **changes):
 
 def of_all_items(model, tokens, content, **options):
     """A network of all items with the weights of one of the first ones."""
-    whole = make(tokens, content, **options).without_unseen(np.arange(ITEMS) < BEFORE)
+    whole = without_unseen(make(tokens, content, **options), np.arange(ITEMS) < BEFORE)
     scales = ("vectors.shift", "vectors.scale")
     learned = {name: value for name, value in model.state_dict().items() if name in scales}
     whole.load_state_dict(whole.state_dict() | dict(model.named_parameters()) | learned)
@@ -100,7 +101,7 @@ def test_items_without_an_event_lose_what_they_share_with_no_other(sampled):
     tokens = tokens_of(False)
     seen = np.arange(ITEMS) < BEFORE
     trained = make(tokens, CONTENT, sampled=sampled)
-    model = trained.without_unseen(seen.astype(np.int64))
+    model = without_unseen(trained, seen.astype(np.int64))
     leaf_rows = model.vectors.row[model.tree.leaf.long()]
     assert (leaf_rows >= 0).tolist() == seen.tolist()
     if not sampled:
@@ -119,15 +120,15 @@ def test_items_without_an_event_lose_what_they_share_with_no_other(sampled):
     assert (own.norm(dim=1) > 0).tolist() == (~seen).tolist()
     expected = trained.item_vectors() - own
     torch.testing.assert_close(model.item_vectors(), expected, rtol=1e-4, atol=1e-5)
-    assert trained.without_unseen(np.ones(ITEMS, np.int64)) is trained
+    assert without_unseen(trained, np.ones(ITEMS, np.int64)) is trained
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("shared", [False, True])
 def test_new_items_get_the_mean_vector_of_similar_ones(shared):
     tokens = tokens_of(shared)
-    model = make(tokens, CONTENT, sampled=False).without_unseen(np.arange(ITEMS) < BEFORE)
-    made = model.with_similar_means()
+    model = without_unseen(make(tokens, CONTENT, sampled=False), np.arange(ITEMS) < BEFORE)
+    made = with_similar_means(model)
     before, after = model.item_vectors().numpy(), made.item_vectors().numpy()
     new = model.vectors.is_new(model.tree.leaf.long()).numpy()
     assert new.any() and not new[:BEFORE].any()
@@ -145,20 +146,20 @@ def test_new_items_get_the_mean_vector_of_similar_ones(shared):
         expected = sum(w * finished[known[at]] for w, at in zip(weights, nearest, strict=True))
         expected /= weights.sum()
         np.testing.assert_allclose(after[item], expected, rtol=2e-3, atol=1e-4)
-    assert made.with_similar_means() is made
+    assert with_similar_means(made) is made
     for other in (
-        make(tokens, None, sampled=False).without_unseen(np.arange(ITEMS) < BEFORE),
-        make(tokens, CONTENT, sampled=True).without_unseen(np.arange(ITEMS) < BEFORE),
+        without_unseen(make(tokens, None, sampled=False), np.arange(ITEMS) < BEFORE),
+        without_unseen(make(tokens, CONTENT, sampled=True), np.arange(ITEMS) < BEFORE),
         make(tokens, CONTENT, sampled=False),
     ):
-        assert other.with_similar_means() is other
+        assert with_similar_means(other) is other
 
 
 @torch.inference_mode()
 def test_the_bias_of_new_items_is_added_to_their_scores():
     tokens = tokens_of(False)
     for sampled in (False, True):
-        model = make(tokens, CONTENT, sampled=sampled).without_unseen(np.arange(ITEMS) < BEFORE)
+        model = without_unseen(make(tokens, CONTENT, sampled=sampled), np.arange(ITEMS) < BEFORE)
         history = torch.tensor([[1, 2, 3]])
         plain = model.item_log_probs(model.hidden(history))[0].exp()
         model.new_item_bias = 1.5

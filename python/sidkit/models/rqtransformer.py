@@ -39,7 +39,6 @@ from sidkit.models.tree.node_sampler import NodeSampler
 from sidkit.models.tree.node_vectors import NodeVectors, node_counts
 from sidkit.models.tree.sibling_sample import SiblingSample
 from sidkit.models.tree.sid_tree import SidTree
-from sidkit.models.tree.similar import similar_means
 
 __all__ = ["RQTransformerNetwork"]
 
@@ -199,50 +198,7 @@ class RQTransformerNetwork(nn.Module):
         model.vectors.fill(tokens, tree, vectors)
         return model
 
-    @torch.inference_mode()
-    def without_unseen(self, counts: npt.NDArray[np.integer]) -> "RQTransformerNetwork":
-        """Return a network without the vectors of prefixes that have no training event, in evaluation mode.
-
-        Training has only pushed such a vector away from the histories. What is left of an item is the rest of
-        the sum: its codes, the prefixes that it shares with others, and its content.
-
-        Args:
-            counts: training events of every item, int64 (N,).
-        """
-        seen = torch.from_numpy(node_counts(self.tree, counts) > 0)
-        if bool(seen.all()):
-            return self
-        settings, state = dict(self.settings), self.state_dict()
-        row = self.vectors.row if self.vectors.mapped else seen.cumsum(0) - 1
-        state["vectors.row"] = torch.where(seen, row, -1).int()
-        if not self.vectors.mapped:
-            settings["owned"] = int(seen.sum())
-            state["vectors.prefix.weight"] = self.vectors.prefix.weight[seen]
-        return self._with(settings, state)
-
-    @torch.inference_mode()
-    def with_similar_means(self) -> "RQTransformerNetwork":
-        """Return a network whose new Semantic IDs have the mean vector of similar ones, in evaluation mode.
-
-        Each gets a vector that makes its sum the weighted mean of those of the ten trained Semantic IDs with
-        the most similar content. Without content, in a large catalogue, or without a trained or a new
-        Semantic ID, the network stays as it is.
-        """
-        if self.vectors.hashed or not self.vectors.mapped or self.vectors.project is None or not self.exact:
-            return self
-        leaves = torch.arange(self.tree.leaves.start, self.tree.leaves.stop)
-        new, known = leaves[self.vectors.row[leaves] < 0], leaves[~self.vectors.is_new(leaves)]
-        if not (len(new) and len(known)):
-            return self
-        settings, state, weight = dict(self.settings), self.state_dict(), self.vectors.prefix.weight
-        wanted = similar_means(self.vectors, new, known, self.vectors(known))
-        settings |= {"owned": len(weight) + len(new), "imputed": len(new)}
-        state["vectors.prefix.weight"] = torch.cat([weight, wanted - self.vectors(new)])
-        row = self.vectors.row.clone()
-        row[new] = torch.arange(len(weight), len(weight) + len(new), dtype=torch.int32)
-        return self._with(settings, state | {"vectors.row": row})
-
-    def _with(self, settings: dict[str, Any], state: dict[str, Any]) -> "RQTransformerNetwork":
+    def with_state(self, settings: dict[str, Any], state: dict[str, Any]) -> "RQTransformerNetwork":
         """Return a network with other settings and weights, in evaluation mode."""
         with torch.device("meta"):
             other = type(self)(**settings)
@@ -266,7 +222,7 @@ class RQTransformerNetwork(nn.Module):
         if self.exact:
             settings["sample_above"] = max(self.sample_above, leaves)
         state = self.state_dict() | {f"vectors.{name}": value for name, value in growth.state.items()}
-        other = self._with(settings, state)
+        other = self.with_state(settings, state)
         if self._ready is not None:
             other._ready = self._ready.grown(other.vectors, other.sample_above, growth)
         return other

@@ -20,6 +20,7 @@ from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError, DataError
 from sidkit.models import RQTransformerNetwork
 from sidkit.models.tree.explanation import score_parts
+from sidkit.models.tree.unseen import with_similar_means, without_unseen
 from sidkit.recommenders.filters import Query
 from sidkit.recommenders.histories import id_rows
 from sidkit.recommenders.item_to_item.graph_prior import GraphPrior
@@ -164,7 +165,7 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
     def _fit(self, data: TrainingData) -> None:
         super()._fit(data)
         if self.unseen_as_new:
-            self.network_ = self.network_.without_unseen(data.item_counts).with_similar_means()
+            self.network_ = with_similar_means(without_unseen(self.network_, data.item_counts))
         if self.graph and self.network_.exact:
             self.prior_: GraphPrior = GraphPrior.fit(data, self._log_probs, self.validate_exclude_seen)
 
