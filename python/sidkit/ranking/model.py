@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sidkit._arguments import Bounds, Size, Width, checked
+from sidkit._arguments import Bounds, Size, checked
 
 __all__ = ["RankModel"]
 
@@ -37,11 +37,11 @@ class RankModel(nn.Module):
         self,
         items: nn.Module,
         users: Size,
-        dim: Width,
+        dim: Annotated[int, Bounds(ge=1, le=1024)],
         *,
-        context: Annotated[int, Bounds(ge=0, le=65536)] = 2,
-        cross: Annotated[int, Bounds(ge=0, le=128)] = 2,
-        hidden: Annotated[int, Bounds(ge=1, le=65536)] = 64,
+        context: Annotated[int, Bounds(ge=0, le=4096)] = 2,
+        cross: Annotated[int, Bounds(ge=0, le=16)] = 2,
+        hidden: Annotated[int, Bounds(ge=1, le=4096)] = 64,
         user_dropout: Annotated[float, Bounds(ge=0.0, le=1.0)] = 0.5,
     ) -> None:
         super().__init__()

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from sidkit._arguments import Count, Seed, Width, checked
+from sidkit._arguments import Bounds, Count, Seed, checked
 from sidkit.errors import ConfigError
 
 __all__ = ["MOST_SEEDS", "RankSettings"]
@@ -29,7 +30,7 @@ class RankSettings:
     """
 
     num_embeddings: Count = 2048
-    dim: Width = 16
+    dim: Annotated[int, Bounds(ge=1, le=1024)] = 16
     seeds: Sequence[Seed] = (0, 1, 2, 3, 4)
     epochs: Count = 8
     batch_size: Count = 1024
