@@ -94,3 +94,10 @@ def test_a_file_that_changes_is_noticed(tmp_path):
         stored.read(0)
     with pytest.raises(DataError, match=r"no such fragment: expected 0\.\.0, got 1"):
         stored.read(1)
+
+
+def test_lists_of_fixed_size_are_refused(tmp_path):
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(["soap", "comb"]), 2)
+    pq.write_table(pa.table({"items": lists}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="expected lists of integers or strings, got fixed_size_list"):
+        ParquetHistories(tmp_path / "a.parquet", IDS)

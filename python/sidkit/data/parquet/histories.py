@@ -135,7 +135,7 @@ def _check_lists(source: str, column: str) -> None:
             f"`{source}` has no column `{column}`: expected one of {schema.names}. Pass it as `column`."
         )
     kind = schema.field(column).type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     text = lists and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type))
     if not (text or (lists and pa.types.is_integer(kind.value_type))):
         raise DataError(
