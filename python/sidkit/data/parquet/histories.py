@@ -68,11 +68,15 @@ class ParquetHistories:
         self.item_counts = np.zeros(len(item_ids), np.int64)
         lengths = [np.zeros(0, np.int32)]
         digest = hashlib.sha256()
+        self._checksums: list[str] = []  # of the events of each fragment
         for fragment in self.fragments:
+            own = hashlib.sha256()
             for part in self._parts(fragment):
                 lengths.append(part.lengths.astype(np.int32))
                 self.item_counts += np.bincount(part.values, minlength=len(item_ids))
                 digest.update(part.values.tobytes())
+                own.update(part.values.tobytes())
+            self._checksums.append(own.hexdigest())
         self.lengths: npt.NDArray[np.int32] = np.concatenate(lengths)
         digest.update(self.lengths.tobytes())
         self.checksum = digest.hexdigest()
@@ -102,12 +106,14 @@ class ParquetHistories:
         parts = list(self._parts(fragment))
         none = [np.zeros(0, np.int32)]
         lengths = np.concatenate(none + [part.lengths for part in parts])
-        if not np.array_equal(lengths, self.lengths[fragment.start : fragment.start + fragment.rows]):
+        values = np.concatenate(none + [part.values for part in parts])
+        same = np.array_equal(lengths, self.lengths[fragment.start : fragment.start + fragment.rows])
+        if not same or hashlib.sha256(values.tobytes()).hexdigest() != self._checksums[number]:
             raise DataError(
                 f"`{fragment.path}` has changed: expected the histories that it had before, got others. Make "
                 "the ParquetHistories again."
             )
-        return Sequences.from_lengths(np.concatenate(none + [part.values for part in parts]), lengths)
+        return Sequences.from_lengths(values, lengths)
 
     def _parts(self, fragment: Fragment) -> Iterator[Sequences]:
         for batch in read_batches(fragment, [self._column], _ROWS):
