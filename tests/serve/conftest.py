@@ -41,9 +41,9 @@ def serve(shop):
     """Function that starts an application and returns its client."""
     running = []
 
-    def start(of=shop, *, source=None, **settings):
+    def start(of=shop, *, source=None, peers=None, **settings):
         options = {"source": source or source_of(of), "access_log": False, **settings}
-        client = TestClient(create_app(ServerSettings(**options)), raise_server_exceptions=False)
+        client = TestClient(create_app(ServerSettings(**options), peers=peers), raise_server_exceptions=False)
         client.__enter__()
         running.append(client)
         return client

@@ -1,7 +1,12 @@
+import ctypes
+
 import numpy as np
 import pytest
 from tests.serve.conftest import source_of
 from tests.serve.test_recommend import ids, recommend, refused
+
+from sidkit.serve.http.peers import ABSENT, Peers
+from sidkit.serve.writer import CatalogueWriter
 
 
 def put(client, *items):
@@ -205,6 +210,31 @@ def test_processes_share_one_catalogue(serve, shop, tmp_path):
     assert one.get("/model").json() == other.get("/model").json()
     assert other.get("/items/100").status_code == 404
     assert recommend(one, histories=[[101]]) == recommend(other, histories=[[101]])
+
+
+def test_workers_show_a_change_before_it_is_acknowledged(serve, shop, tmp_path):
+    positions = (ctypes.c_uint64 * 2)(ABSENT, ABSENT)
+    one, other = (serve(state=tmp_path, peers=Peers(positions, place)) for place in range(2))
+    for number in range(500, 510):
+        put(one, {"item_id": number, "vector": like(shop, 0)})
+        assert number in ids(recommend(other, histories=[[number, 101]], k=40, exclude_seen=False)[0])
+        delete(other, number)
+        assert number not in ids(recommend(one, histories=[[101]], k=40)[0])
+    assert positions[0] == positions[1] == (tmp_path / "journal.bin").stat().st_size
+
+
+def test_a_worker_that_hangs_delays_a_change_for_a_second_only(serve, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr("sidkit.serve.http.service._PATIENCE", 0.01)
+    client = serve(state=tmp_path, peers=Peers((ctypes.c_uint64 * 2)(ABSENT, 0), 0))
+    put(client, {"item_id": 500, "vector": like(shop, 0)})
+    assert client.get("/items/500").status_code == 200
+
+
+def test_a_change_does_not_hide_the_reload_of_another_process(shop, tmp_path):
+    one, other = (CatalogueWriter(source_of(shop), tmp_path) for _ in range(2))
+    one.reload()
+    other.put([{"item_id": 100, "price": 1.0}], [None])
+    assert other.follow() and not other.follow()
 
 
 def test_a_damaged_journal_stops_the_start(serve, shop, tmp_path):

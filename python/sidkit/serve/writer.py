@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ class CatalogueWriter:
     Args:
         source: the model and its files.
         state: directory of the journal; None keeps changes in memory.
+        applied: called with the position in the journal up to which changes are visible, when it has moved.
 
     Attributes:
         users: histories of users, or None.
@@ -37,11 +38,18 @@ class CatalogueWriter:
     users: UserHistories | None
     compared: Snapshot | None
 
-    def __init__(self, source: ServerSource, state: Path | None) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: ServerSource,
+        state: Path | None,
+        *,
+        applied: Callable[[int], None] = lambda position: None,
+    ) -> None:
+        self._source, self._applied = source, applied
         self._lock = threading.RLock()
         self._journal = None if state is None else Journal(state)
         self._changes: list[Change] = []
+        self._must_reload = False
         files, self.users = source.open()
         self._catalogue = LiveCatalogue(files)
         self.compared = self._open_compared()
@@ -73,7 +81,9 @@ class CatalogueWriter:
             FormatError: if the journal is damaged.
         """
         with self._lock:
-            return self._follow()
+            self._follow()
+            must_reload, self._must_reload = self._must_reload, False
+            return must_reload
 
     def put(self, items: Sequence[dict[str, Any]], vectors: Sequence[Any]) -> tuple[Put, Snapshot]:
         """Add or replace items, see `LiveCatalogue.plan_put`.
@@ -112,6 +122,7 @@ class CatalogueWriter:
         if self._journal is not None:
             with self._writing():
                 self._journal.append(to_bytes(Reload()))
+                self._applied(self.journal_bytes)
         return self.snapshot.model.version != before
 
     def open_again(self) -> None:
@@ -150,18 +161,18 @@ class CatalogueWriter:
             self._journal.append(to_bytes(change))
         self._changes.append(change)
         self._catalogue.apply(change)
+        self._applied(self.journal_bytes)
         return self.snapshot
 
-    def _follow(self) -> bool:
-        reloads = False
+    def _follow(self) -> None:
         for record in [] if self._journal is None else self._journal.read():
             change = from_bytes(record)
             if isinstance(change, Reload):
-                reloads = True
+                self._must_reload = True
             else:
                 self._changes.append(change)
                 self._catalogue.apply(change)
-        return reloads
+        self._applied(self.journal_bytes)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

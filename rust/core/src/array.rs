@@ -39,13 +39,13 @@ macro_rules! number {
 
 number!(u8, u16, u32, u64, i64, f32);
 
-/// A slice of numbers that never changes.
+/// A slice of numbers that never changes; copies share it.
 #[derive(Clone)]
 pub(crate) struct Array<T>(Place<T>);
 
 #[derive(Clone)]
 enum Place<T> {
-    Owned(Vec<T>),
+    Owned(Arc<Vec<T>>),
     /// Owned memory that is never written to again.
     Pages(Arc<MmapMut>, PhantomData<T>),
     /// The bytes of the file that hold the numbers; aligned and in the machine's own order.
@@ -72,7 +72,16 @@ impl<T: Number> Array<T> {
         }
         let mut numbers = memory::filled(T::zeroed(), length);
         fill(&mut numbers);
-        Self(Place::Owned(numbers))
+        Self(Place::Owned(Arc::new(numbers)))
+    }
+
+    /// The numbers with others behind them.
+    pub(crate) fn with(&self, more: &[T]) -> Self {
+        Self::filled(self.len() + more.len(), |numbers| {
+            let (former, new) = numbers.split_at_mut(self.len());
+            former.copy_from_slice(self);
+            new.copy_from_slice(more);
+        })
     }
 
     /// The numbers in a range of a mapped file; a copy where the machine could not read them in place.
@@ -107,13 +116,13 @@ impl<T: Number> From<Vec<T>> for Array<T> {
             bytemuck::cast_slice_mut(&mut pages).copy_from_slice(&numbers);
             return Self(Place::Pages(Arc::new(pages), PhantomData));
         }
-        Self(Place::Owned(numbers))
+        Self(Place::Owned(Arc::new(numbers)))
     }
 }
 
 impl<T> Default for Array<T> {
     fn default() -> Self {
-        Self(Place::Owned(Vec::new()))
+        Self(Place::Owned(Arc::default()))
     }
 }
 

@@ -273,7 +273,10 @@ fn added_items_are_those_of_a_file_that_has_them() {
         whole.graph.resize(90, vec![]);
         let (model, expected) = (before.open(), whole.open());
         for range in [60..61, 61..75, 75..90] {
-            let new: Vec<usize> = range.collect();
+            // Items that are removed stay so when others are added.
+            model.remove_items(&[3, range.start as u32 - 1]).unwrap();
+            assert_eq!(model.len(), model.items() - 2);
+            let new: Vec<usize> = [vec![3, range.start - 1], range.collect()].concat();
             let ids: Vec<_> = new.iter().map(|&item| ItemId::Int(World::id(item))).collect();
             let content: Vec<f32> = new.iter().flat_map(|&item| whole.content[item].clone()).collect();
             let tokens: Vec<u16> = new.iter().flat_map(|&item| whole.tokens[item]).collect();
@@ -285,7 +288,7 @@ fn added_items_are_those_of_a_file_that_has_them() {
                 })
                 .unwrap();
         }
-        assert_eq!((model.items(), model.len(), model.version()), (90, 90, 3));
+        assert_eq!((model.items(), model.len(), model.version()), (90, 90, 6));
         for item in 0..90 {
             assert_eq!(model.find_ints([World::id(item)]), [item as i64]);
             assert_eq!(model.ids(&[item as i32]), [Some(ItemId::Int(World::id(item)))]);

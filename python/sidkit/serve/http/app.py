@@ -21,6 +21,7 @@ from sidkit.serve.http.metrics import Metrics
 from sidkit.serve.http.middleware.direct import Direct
 from sidkit.serve.http.middleware.guard import Guard
 from sidkit.serve.http.middleware.shedding import LoadShedding
+from sidkit.serve.http.peers import Peers
 from sidkit.serve.http.routes import ROUTERS
 from sidkit.serve.http.routes.recommend import recommend
 from sidkit.serve.http.schemas import (
@@ -43,13 +44,14 @@ _RECOMMEND = next(
 _BODIES = (RecommendRequest, SimilarRequest, PutItems, DeleteItems, Events)
 
 
-def create_app(settings: ServerSettings) -> FastAPI:
+def create_app(settings: ServerSettings, *, peers: Peers | None = None) -> FastAPI:
     """Make the application.
 
     The model is opened when the application starts, so that a server that cannot open it does not start.
 
     Args:
         settings: settings of the server.
+        peers: all workers of the server; None if this process is the only one.
 
     Returns:
         An ASGI application.
@@ -59,7 +61,8 @@ def create_app(settings: ServerSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            service = await run_in_threadpool(Service, settings, metrics)
+            service = await run_in_threadpool(Service, settings, metrics, peers)
+            await service.start()
         except (SidkitError, OSError) as error:
             log("the server cannot start", level=logging.ERROR, reason=str(error))
             raise
@@ -76,6 +79,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
             yield
         finally:
             app.state.draining = True
+            await service.stop()
             await run_in_threadpool(service.close)
             log("stopped")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import os
@@ -18,6 +19,7 @@ import uvicorn
 
 from sidkit.serve.http.app import create_app
 from sidkit.serve.http.logs import configure_logs, log
+from sidkit.serve.http.peers import ABSENT, Peers
 from sidkit.serve.http.settings import ServerSettings
 
 __all__ = ["serve"]
@@ -68,9 +70,9 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _config(settings: ServerSettings) -> uvicorn.Config:
+def _config(settings: ServerSettings, peers: Peers | None) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(settings),
+        create_app(settings, peers=peers),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -93,10 +95,10 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _work(settings: ServerSettings, bound: socket.socket) -> None:
+def _work(settings: ServerSettings, bound: socket.socket, peers: Peers | None = None) -> None:
     """Run one worker."""
     configure_logs()
-    server = _Server(_config(settings))
+    server = _Server(_config(settings, peers))
     server.run(sockets=[bound])
     if not server.started:
         sys.exit(_STARTUP_FAILED)
@@ -105,16 +107,18 @@ def _work(settings: ServerSettings, bound: socket.socket) -> None:
 def _supervise(settings: ServerSettings, bound: socket.socket) -> int:
     """Run several workers, and start one again that ends; returns the exit code."""
     context = get_context("spawn")
+    positions = context.RawArray(ctypes.c_uint64, [ABSENT] * settings.workers)
 
-    def start() -> BaseProcess:
-        process = context.Process(target=_work, args=(settings, bound))
+    def start(place: int) -> BaseProcess:
+        positions[place] = ABSENT
+        process = context.Process(target=_work, args=(settings, bound, Peers(positions, place)))
         process.start()
         return process
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    workers, code = [start() for _ in range(settings.workers)], 0
+    workers, code = [start(place) for place in range(settings.workers)], 0
     while not stopping.wait(_PAUSE):
         for place, worker in enumerate(workers):
             if worker.is_alive():
@@ -124,7 +128,7 @@ def _supervise(settings: ServerSettings, bound: socket.socket) -> int:
                 stopping.set()
                 break
             log("a worker has ended and is started again", level=logging.ERROR, code=worker.exitcode)
-            workers[place] = start()
+            workers[place] = start(place)
     bound.close()
     for worker in workers:
         worker.terminate()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from sidkit.errors import SidkitError
 from sidkit.serve.http.explaining import explain
 from sidkit.serve.http.logs import log
 from sidkit.serve.http.metrics import Metrics
+from sidkit.serve.http.peers import Peers
 from sidkit.serve.http.planning import Planned, invalid, plan
 from sidkit.serve.http.problems import Problem
 from sidkit.serve.http.queues import Batcher, WorkPool
@@ -24,6 +25,12 @@ from sidkit.serve.writer import CatalogueWriter
 
 __all__ = ["Service"]
 
+T = TypeVar("T")
+
+#: Seconds between two looks at the journal.
+_PAUSE = 0.005
+#: Seconds that a change waits for the other workers, at most.
+_PATIENCE = 1.0
 #: Items of a request that are resolved on the event loop; more of them in a thread.
 _FEW = 256
 
@@ -34,6 +41,7 @@ class Service:
     Args:
         settings: settings of the server.
         metrics: metrics of the server.
+        peers: all workers of the server, this one among them; None if it is alone.
 
     Attributes:
         writer: the catalogue.
@@ -41,10 +49,11 @@ class Service:
         events: stored events of users, or None.
     """
 
-    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: ServerSettings, metrics: Metrics, peers: Peers | None = None) -> None:
         limits = settings.limits
-        self.settings, self.metrics = settings, metrics
-        self.writer = CatalogueWriter(settings.source, settings.state)
+        self.settings, self.metrics, self._peers = settings, metrics, peers
+        applied = {} if peers is None else {"applied": peers.applied}
+        self.writer = CatalogueWriter(settings.source, settings.state, **applied)
         self.events = EventStore(limits.users, limits.events) if settings.store_events else None
         self.pool = WorkPool(2, limits.working, limits.timeout)
         self.slow = WorkPool(1, limits.working, limits.timeout)
@@ -59,7 +68,20 @@ class Service:
         )
         self._steps = StepCache()
         self._following: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to follow the changes of the other workers."""
+        if self._peers is not None and self.settings.state is not None:
+            # A change that was made while this process opened its files did not wait for it.
+            await self._follow()
+            self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Follow no changes any more."""
+        if self._watching is not None:
+            self._watching.cancel()
 
     async def snapshot(self) -> Snapshot:
         """Return the current version of the catalogue, with the changes of other processes."""
@@ -68,6 +90,27 @@ class Service:
                 self._following = asyncio.create_task(self._follow())
             await asyncio.shield(self._following)
         return self.writer.snapshot
+
+    async def change(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function that changes the catalogue, and wait until all workers show the change.
+
+        Raises:
+            Problem: if the server is at capacity, or the call takes too long.
+        """
+        result = await self.slow.run(function, self.writer, *arguments)
+        if self._peers is not None and not await self._peers.reached(self.writer.journal_bytes, _PATIENCE):
+            log("a worker has not applied a change yet", level=logging.WARNING)
+        return result
+
+    async def _watch(self) -> None:
+        """Follow the changes of other workers, so that no request waits for that."""
+        while True:
+            await asyncio.sleep(_PAUSE)
+            try:
+                await self.snapshot()
+            except (Problem, SidkitError, OSError) as error:
+                log("the journal cannot be followed", level=logging.ERROR, reason=str(error))
+                await asyncio.sleep(_PATIENCE)
 
     async def _follow(self) -> None:
         if await self.slow.run(self.writer.follow):
@@ -101,7 +144,7 @@ class Service:
         Raises:
             Problem: if the request is invalid, or the server is at capacity.
         """
-        snapshot = self._compared() if request.compared else await self.snapshot()
+        snapshot = await self._snapshot_of(request)
         arguments = request, snapshot, self.history, self.settings.limits
         planned = await self.pool.run(plan, *arguments) if _is_heavy(request) else plan(*arguments)
         rankings = await self.batcher.submit(planned.job, len(planned.job.histories))
@@ -121,7 +164,10 @@ class Service:
             "catalogue_version": snapshot.version,
         }
 
-    def _compared(self) -> Snapshot:
+    async def _snapshot_of(self, request: RecommendRequest) -> Snapshot:
+        if not request.compared:
+            # Workers show a change before it is acknowledged, see `change`.
+            return self.writer.snapshot if self._watching is not None else await self.snapshot()
         if self.writer.compared is None:
             raise invalid("compared", "expected a server with another model (`sidkit serve --compare`)")
         return self.writer.compared

@@ -29,8 +29,10 @@ pub(super) struct Catalogue {
     pub(super) row: Array<u32>,
     /// Training events of each item.
     pub(super) count: Array<i64>,
-    /// Natural-log share of each item in the training events, half an event added to each.
-    pub(super) popularity: Array<f32>,
+    /// Natural logarithm of half an event more.
+    log_count: Array<f32>,
+    /// Sum of all counts with half an event more.
+    events: f64,
     /// Slots of the items that were not removed; none where no item was. Removed items stay in the tree and its softmax.
     pub(super) live: Option<Arc<Slots>>,
     /// One over the length of each row of vectors.
@@ -146,7 +148,8 @@ impl Catalogue {
             item,
             slot: slot.into(),
             row,
-            popularity: shares(&count).into(),
+            log_count: logs(&count).into(),
+            events: events(&count),
             count,
             live,
             inverse_lengths: OnceLock::new(),
@@ -175,6 +178,18 @@ impl Catalogue {
         }
     }
 
+    /// Natural-log share of an item in the training events, half an event added to each item.
+    pub(super) fn popularity(&self, item: u32) -> f32 {
+        self.log_count[item as usize] - self.events.ln() as f32
+    }
+
+    /// Appends the training events of more items.
+    pub(super) fn add_counts(&mut self, counts: &[i64]) {
+        self.count = self.count.with(counts);
+        self.log_count = self.log_count.with(&logs(counts));
+        self.events += events(counts);
+    }
+
     /// The slots of items.
     pub(super) fn slots<'a>(&'a self, items: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
         items.iter().map(|&item| self.slot[item as usize])
@@ -186,9 +201,13 @@ impl Catalogue {
     }
 }
 
-/// The natural-log shares of counts, half an event added to each.
-pub(super) fn shares(counts: &[i64]) -> Vec<f32> {
-    let total: f64 = counts.iter().map(|&count| count as f64 + 0.5).sum();
-    let share = |&count: &i64| ((count as f64 + 0.5) / total).ln() as f32;
-    counts.iter().map(share).collect()
+fn logs(counts: &[i64]) -> Vec<f32> {
+    counts
+        .iter()
+        .map(|&count| (count as f64 + 0.5).ln() as f32)
+        .collect()
+}
+
+fn events(counts: &[i64]) -> f64 {
+    counts.iter().map(|&count| count as f64 + 0.5).sum()
 }

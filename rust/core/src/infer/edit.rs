@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock, PoisonError};
 
-use super::catalogue::{Catalogue, shares};
-use super::grown::{Builder, New};
+use super::catalogue::Catalogue;
+use super::grown::{New, grow, prefixes};
 use super::ids::ItemId;
-use super::tree::NONE;
 use super::{Model, catalogue};
+use crate::array::Array;
 use crate::error::{Error, Result};
 
 /// Items to add.
@@ -29,7 +29,7 @@ impl Model {
     }
 
     /// Adds items, all or none; those that were removed before are restored as they were. Requests that have begun do not see
-    /// them, later ones do. It takes one pass over the tree.
+    /// them, later ones do. It takes one copy of the tree.
     ///
     /// # Errors
     /// [`Error::Fixed`] if the model cannot represent new items, [`Error::ItemExists`] for an item that can be recommended
@@ -56,8 +56,13 @@ impl Model {
         if !fresh.is_empty() {
             self.grow(&mut next, new, &fresh);
         }
-        let removed: Vec<u32> = (0..current.items() as u32)
-            .filter(|&item| !current.is_live(item) && !restored.contains(&item))
+        let removed = current
+            .live
+            .iter()
+            .flat_map(|live| live.others(current.item.len()));
+        let removed: Vec<u32> = removed
+            .map(|slot| current.item[slot])
+            .filter(|item| !restored.contains(item))
             .collect();
         next.live = (!removed.is_empty()).then(|| Arc::new(next.set(&removed, true)));
         self.publish(next);
@@ -95,11 +100,11 @@ impl Model {
             .copied()
             .collect();
         let tokens: Vec<u16> = fresh.iter().flat_map(|&place| of(place)).copied().collect();
-        let prefixes: Vec<u32> = fresh
+        let trained: Vec<u32> = fresh
             .iter()
-            .flat_map(|&place| Builder::prefixes(&next.tree, of(place)))
+            .flat_map(|&place| prefixes(&next.tree, of(place)))
             .collect();
-        next.vectors = next.vectors.with(&growth.vectors(&content, &tokens, &prefixes));
+        next.vectors = next.vectors.with(&growth.vectors(&content, &tokens, &trained));
         let numbered = fresh.iter().zip(0..);
         let mut sorted: Vec<New<'_>> = numbered
             .map(|(&place, number)| New {
@@ -109,28 +114,21 @@ impl Model {
             })
             .collect();
         sorted.sort_by(|a, b| a.tokens.cmp(b.tokens).then(a.item.cmp(&b.item)));
-        let (tree, items) = Builder::merge(&next.tree, &next.item, &sorted, growth.bias).tree(&next.tree);
-        let mut slot = vec![NONE; items.len()];
-        for (place, &item) in (0..).zip(&items) {
-            slot[item as usize] = place;
+        let grown = grow(&next.tree, &next.item, &sorted, growth.bias);
+        let mut rows = vec![0; fresh.len()];
+        for (each, row) in sorted.iter().zip(grown.rows) {
+            rows[(each.item - first_item) as usize] = row;
         }
-        let mut row = next.row.to_vec();
-        row.resize(items.len(), NONE);
-        if let Some(leaves) = tree.levels.last() {
-            // An item under a known Semantic ID has the vector of that.
-            for leaf in 0..leaves.len() {
-                for &item in &items[leaves.children(leaf)] {
-                    row[item as usize] = leaves.row(leaf) as u32;
-                }
+        next.slot = Array::filled(grown.items.len(), |slot| {
+            for (place, &item) in (0..).zip(&grown.items[..]) {
+                slot[item as usize] = place;
             }
-        }
-        let mut count = next.count.to_vec();
-        count.resize(items.len(), 0);
+        });
+        next.row = next.row.with(&rows);
+        next.add_counts(&vec![0; fresh.len()]);
         let ids: Vec<ItemId> = fresh.iter().map(|&place| new.ids[place].clone()).collect();
-        next.ids = next.ids.with(&ids);
-        next.popularity = shares(&count).into();
-        (next.tree, next.item, next.slot) = (tree, items.into(), slot.into());
-        (next.row, next.count) = (row.into(), count.into());
+        next.ids = next.ids.with(ids);
+        (next.tree, next.item) = (grown.tree, grown.items);
         next.inverse_lengths = OnceLock::new();
     }
 

@@ -56,6 +56,22 @@ impl Slots {
         }
     }
 
+    /// The slots below `slots` that are not members, ascending.
+    pub(super) fn others(&self, slots: usize) -> impl Iterator<Item = usize> + '_ {
+        let words = self
+            .words
+            .iter()
+            .enumerate()
+            .filter(|(_, word)| **word != u64::MAX);
+        words
+            .flat_map(|(place, word)| {
+                (0..64)
+                    .filter(move |bit| word >> bit & 1 == 0)
+                    .map(move |bit| 64 * place + bit)
+            })
+            .take_while(move |&slot| slot < slots)
+    }
+
     pub(super) fn contains(&self, slot: usize) -> bool {
         self.words[slot / 64] >> (slot % 64) & 1 == 1
     }

@@ -20,7 +20,8 @@ pub enum ItemId {
 #[derive(Clone, Debug)]
 pub(super) struct Ids {
     base: Arc<Base>,
-    added: Arc<Added>,
+    /// Layers, the largest first, in the order of their items.
+    added: Vec<Arc<Added>>,
 }
 
 #[derive(Debug)]
@@ -36,10 +37,13 @@ enum Base {
     },
 }
 
-#[derive(Clone, Debug, Default)]
+/// Ids that came later, and their places among these.
+#[derive(Debug)]
 struct Added {
+    /// Row of the first.
+    first: usize,
     ids: Vec<ItemId>,
-    rows: HashMap<ItemId, u32>,
+    places: HashMap<ItemId, u32>,
 }
 
 impl Ids {
@@ -64,7 +68,7 @@ impl Ids {
         };
         Ok(Self {
             base: Arc::new(base),
-            added: Arc::default(),
+            added: Vec::new(),
         })
     }
 
@@ -101,7 +105,8 @@ impl Ids {
     pub(super) fn get(&self, row: usize) -> ItemId {
         let known = self.base.len();
         if row >= known {
-            return self.added.ids[row - known].clone();
+            let layer = self.added.partition_point(|layer| layer.first <= row) - 1;
+            return self.added[layer].ids[row - self.added[layer].first].clone();
         }
         match &*self.base {
             Base::Int { ids, .. } => ItemId::Int(ids[row]),
@@ -110,24 +115,35 @@ impl Ids {
     }
 
     /// The ids with others behind them, of the same type and none of them known.
-    pub(super) fn with(&self, ids: &[ItemId]) -> Self {
-        let mut added = Added::clone(&self.added);
-        for id in ids {
-            let row = (self.base.len() + added.ids.len()) as u32;
-            added.ids.push(id.clone());
-            added.rows.insert(id.clone(), row);
+    ///
+    /// They are a layer of their own, into which smaller layers are merged: each id is copied a few times only, whatever the
+    /// number of calls.
+    pub(super) fn with(&self, ids: Vec<ItemId>) -> Self {
+        let mut added = self.added.clone();
+        let first = added
+            .last()
+            .map_or(self.base.len(), |layer| layer.first + layer.ids.len());
+        let (mut first, mut ids) = (first, ids);
+        while let Some(layer) = added.pop_if(|layer| layer.ids.len() <= 2 * ids.len()) {
+            first = layer.first;
+            ids = layer.ids.iter().cloned().chain(ids).collect();
         }
+        let places = ids.iter().cloned().zip(0..).collect();
+        added.push(Arc::new(Added { first, ids, places }));
         Self {
             base: Arc::clone(&self.base),
-            added: Arc::new(added),
+            added,
         }
     }
 
     fn find_added(&self, id: impl FnOnce() -> ItemId) -> Option<u32> {
-        if self.added.rows.is_empty() {
+        if self.added.is_empty() {
             return None;
         }
-        self.added.rows.get(&id()).copied()
+        let id = id();
+        self.added
+            .iter()
+            .find_map(|layer| layer.places.get(&id).map(|place| layer.first as u32 + place))
     }
 }
 

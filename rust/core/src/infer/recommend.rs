@@ -388,7 +388,7 @@ impl<'a> Batch<'a> {
         let top = &mut arena.top;
         top.start(items.len().min(self.catalogue.item.len()));
         for (slot, &item) in self.catalogue.item.iter().enumerate() {
-            let score = self.catalogue.popularity[item as usize];
+            let score = self.catalogue.popularity(item);
             if top.admits(score, item) && filter.permits(slot) {
                 top.push(score, item);
             }

@@ -4,7 +4,6 @@
 //! the order of their Semantic IDs, and the items of one leaf follow each other in slots.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::file::{Tensors, model};
 use crate::array::Array;
@@ -19,7 +18,7 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Tree {
     pub(super) levels: Vec<Level>,
     /// First leaf of each node of the levels above the leaves, and at the end the number of leaves.
-    leaf: Vec<Arc<[u32]>>,
+    leaf: Vec<Array<u32>>,
 }
 
 /// The nodes of a level, ordered by their prefix.
@@ -90,18 +89,18 @@ impl Tree {
 
     /// The tree of these levels, whose numbers fit each other.
     pub(super) fn new(levels: Vec<Level>) -> Self {
-        let last = levels.len().saturating_sub(1);
-        let first_leaf = |level: usize, node: u32| {
-            let below = &levels[level..last];
-            below.iter().fold(node, |node, level| level.first[node as usize])
-        };
-        let leaf = (0..last)
-            .map(|level| {
-                (0..=levels[level].len() as u32)
-                    .map(|node| first_leaf(level, node))
-                    .collect()
-            })
-            .collect();
+        let mut leaf: Vec<Array<u32>> = Vec::new();
+        for level in levels.iter().rev().skip(1) {
+            leaf.push(match leaf.last() {
+                None => level.first.clone(),
+                Some(below) => Array::filled(level.first.len(), |leaf| {
+                    for (leaf, &node) in leaf.iter_mut().zip(&level.first[..]) {
+                        *leaf = below[node as usize];
+                    }
+                }),
+            });
+        }
+        leaf.reverse();
         Self { levels, leaf }
     }
 

@@ -42,11 +42,14 @@ async def detail(request: Request, item_id: Annotated[str, Path(max_length=256)]
 
 @router.put("/items", response_model=Changed, openapi_extra=described(PutItems))
 async def put(request: Request) -> Response:
-    """Add or replace items, all of them or none. The answer comes when the change is on disk and visible."""
+    """Add or replace items, all of them or none.
+
+    The answer comes when the change is on disk, and visible in all workers.
+    """
     body = await read_body(request, PutItems)
     service = service_of(request)
     _check_number("items", len(body.items), service.settings.limits.items)
-    return answer(await service.slow.run(_put, service.writer, body))
+    return answer(await service.change(_put, body))
 
 
 @router.delete("/items", response_model=Changed, openapi_extra=described(DeleteItems))
@@ -55,7 +58,7 @@ async def delete(request: Request) -> Response:
     body = await read_body(request, DeleteItems)
     service = service_of(request)
     _check_number("item_ids", len(body.item_ids), service.settings.limits.items)
-    return answer(await service.slow.run(_delete, service.writer, body))
+    return answer(await service.change(_delete, body))
 
 
 def summaries(snapshot: Snapshot, numbers: Any) -> list[dict[str, Any]]:
