@@ -35,6 +35,7 @@ from sidkit._tables import read_parquet
 from sidkit.data import Dataset
 from sidkit.evaluate.machine import machine_facts, version_facts
 
+PARTS = ("capacity", "overload", "changes", "reload")
 CONNECTIONS = (1, 2, 4, 8, 12, 16, 32, 64)
 SECONDS = 5.0
 REQUESTS = 512
@@ -253,40 +254,58 @@ async def changing(port, requests, options):
         if ids.dtype.is_integer()
         else [f"new-{n}" for n in range(options.changed)]
     )
-    done, visible, refused = asyncio.Event(), [], Counter()
+    done, visible, statuses = asyncio.Event(), [], Counter()
     random = np.random.default_rng(1)
+    batches = [names[start : start + options.batch] for start in range(0, len(names), options.batch)]
+    changes = []  # made before, since the clock of the requests is in this process
+
+    def put(batch):
+        rows = random.integers(0, len(vectors), len(batch))
+        noise = random.normal(0, 0.05, (len(batch), vectors.shape[1]))
+        x = (np.asarray(vectors[rows], np.float32) + noise).astype(np.float32).round(5)
+        items = [{"item_id": name, "vector": row.tolist()} for name, row in zip(batch, x, strict=True)]
+        return http("PUT", "/items", {"items": items})
+
+    for batch in batches:
+        changes.append((put(batch), http("GET", f"/items/{batch[-1]}", {}), 200))
+    for batch in batches:
+        remove = http("DELETE", "/items", {"item_ids": batch})
+        changes.append((remove, http("GET", f"/items/{batch[-1]}", {}), 404))
 
     async def change():
-        connection = await connect(port)
-        batches = [names[start : start + options.batch] for start in range(0, len(names), options.batch)]
-        for batch in batches:
-            rows = random.integers(0, len(vectors), len(batch))
-            noise = random.normal(0, 0.05, (len(batch), vectors.shape[1]))
-            x = (np.asarray(vectors[rows], np.float32) + noise).round(5)
-            items = [{"item_id": name, "vector": row.tolist()} for name, row in zip(batch, x, strict=True)]
+        writing, reading = await connect(port), await connect(port)
+        for request, look, expected in changes:
             started = time.perf_counter()
-            status, body = await connection.ask(http("PUT", "/items", {"items": items}))
-            refused[status] += 1
-            seen, _ = await connection.ask(http("GET", f"/items/{batch[-1]}", {}))
-            if status == 200:
-                assert seen == 200, body
-                visible.append(time.perf_counter() - started)
-        for batch in batches:
-            status, _ = await connection.ask(http("DELETE", "/items", {"item_ids": batch}))
-            refused[status] += 1
+            status, body = await writing.ask(request)
+            statuses[status] += 1
+            assert status == 200, body
+            seen, _ = await reading.ask(look)
+            assert seen == expected, (seen, expected)
+            visible.append(time.perf_counter() - started)
+            await asyncio.sleep(options.pause)
         done.set()
 
     before = await closed(port, requests, 4, until=SECONDS)
+    started = time.perf_counter()
     changer = asyncio.create_task(change())
+    changer.add_done_callback(lambda _: done.set())
     during = await closed(port, requests, 4, until=done)
+    seconds = time.perf_counter() - started
     await changer
     return {
         "before": before,
         "during": during,
+        "catalogue": len(ids),
         "items": len(names),
         "batch": options.batch,
-        "changes_by_status": {str(status): count for status, count in refused.items()},
-        "visible_seconds": {"p50": float(np.median(visible)), "most": max(visible)} if visible else None,
+        "pause_seconds": options.pause,
+        "seconds": seconds,
+        "changes_by_status": {str(status): count for status, count in statuses.items()},
+        "visible_seconds": {
+            "p50": float(np.median(visible)),
+            "p99": float(np.quantile(visible, 0.99)),
+            "most": max(visible),
+        },
     }
 
 
@@ -307,6 +326,20 @@ async def reloading(port, requests):
 
 async def measure(options, server, state):
     requests = requests_of(options)
+    found = {}
+    if "capacity" in options.parts or "overload" in options.parts:
+        found |= await under_load(options, server, state, requests)
+    if "changes" in options.parts and options.vectors and options.tokenizer:
+        found["changes"] = await changing(server.port, requests, options)
+        print("changes", found["changes"], flush=True)
+    if "reload" in options.parts:
+        found["reload"] = await reloading(server.port, requests)
+        print("reload", found["reload"], flush=True)
+    return found
+
+
+async def under_load(options, server, state, requests):
+    """Measure the capacity, and the overload, which is a multiple of it."""
     right = await expected(server.port, requests)
     script = state / "requests.lua"
     bodies = state / "requests.txt"
@@ -316,18 +349,14 @@ async def measure(options, server, state):
     for connections in CONNECTIONS:
         capacity[connections] = await loaded(server.port, script, connections, SECONDS)
         print(connections, capacity[connections], flush=True)
-    found = {"capacity": capacity}
+    if "overload" not in options.parts:
+        return {"capacity": capacity}
     pause = 1000 * OVERLOAD / (TIMES * capacity[CONNECTIONS[-1]]["answers_per_second"])  # ms, mean
     script.write_text(WRK % bodies + PAUSES % round(2 * pause))
     load = loaded(server.port, script, OVERLOAD, options.overload)
-    found["overload"] = await watched(server, requests, right, load)
-    print("overload", found["overload"], flush=True)
-    if options.vectors and options.tokenizer:
-        found["changes"] = await changing(server.port, requests, options)
-        print("changes", found["changes"], flush=True)
-    found["reload"] = await reloading(server.port, requests)
-    print("reload", found["reload"], flush=True)
-    return found
+    overload = await watched(server, requests, right, load)
+    print("overload", overload, flush=True)
+    return {"capacity": capacity, "overload": overload}
 
 
 def main():
@@ -339,6 +368,8 @@ def main():
         parser.add_argument(f"--{name}", type=Path, required=name in ("items", "histories"))
     parser.add_argument("--changed", type=int, default=2000, help="items added and removed")
     parser.add_argument("--batch", type=int, default=100, help="items of one change")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between changes")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--overload", type=float, default=60.0, help="seconds of overload")
     parser.add_argument("--workers", type=int, default=2, help="processes of the server")
     options = parser.parse_args()
