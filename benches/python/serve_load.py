@@ -7,7 +7,8 @@ Starts `sidkit serve` and measures:
 
     capacity   connections that each send their next request when the last is answered, 1 to 64 of them
     overload   three times the capacity for a minute: answers, refusals, latency, memory
-    changes    items added and removed during requests: time until they are visible, failed requests
+    changes    items added and removed during requests, at half the rate of four connections: time until
+               the next request sees them, failed requests, latency
     reload     the model opened again during requests: failed requests
 
 Capacity and overload are the work of `wrk`, on one thread. For the overload, 512 connections pause between
@@ -167,9 +168,9 @@ class Measured:
     def __init__(self, right=None):
         self.statuses, self.seconds, self.wrong, self.right = Counter(), [], 0, right
 
-    async def ask(self, connection, requests, number):
+    async def ask(self, connection, requests, number, started=None):
         place = number % len(requests)
-        started = time.perf_counter()
+        started = started or time.perf_counter()
         status, body = await connection.ask(requests[place])
         self.statuses[status] += 1
         if status == 200:
@@ -178,7 +179,7 @@ class Measured:
                 self.wrong += items_of(body) != self.right[place]
 
     def summary(self, seconds):
-        p50, p99 = np.quantile(self.seconds, [0.5, 0.99]) * 1000 if self.seconds else (None, None)
+        p50, p99 = (np.quantile(self.seconds, [0.5, 0.99]) * 1000).tolist() if self.seconds else (None, None)
         return {
             "requests_per_second": len(self.seconds) / seconds,
             "p50_ms": p50,
@@ -200,6 +201,33 @@ async def closed(port, requests, connections, *, until, right=None):
             number += 1
 
     await asyncio.gather(*(client(first) for first in range(connections)))
+    return measured.summary(time.perf_counter() - started)
+
+
+async def steady(port, requests, rate, *, until):
+    """Ask at random moments, so many times per second, until a time or an event; returns what was measured.
+
+    A latency counts from the moment at which the request was to be sent.
+    """
+    measured, started, tasks, free = Measured(), time.perf_counter(), set(), []
+    over = until.is_set if isinstance(until, asyncio.Event) else lambda: time.perf_counter() - started > until
+    random, number, due = np.random.default_rng(2), 0, started
+
+    async def one(number, due):
+        connection = free.pop() if free else await connect(port)
+        if connection.transport.is_closing():  # the server closes idle ones
+            connection = await connect(port)
+        await measured.ask(connection, requests, number, due)
+        free.append(connection)
+
+    while not over():
+        due += random.exponential(1 / rate)
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        task = asyncio.create_task(one(number, due))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        number += 1
+    await asyncio.gather(*tasks)
     return measured.summary(time.perf_counter() - started)
 
 
@@ -285,14 +313,17 @@ async def changing(port, requests, options):
             await asyncio.sleep(options.pause)
         done.set()
 
-    before = await closed(port, requests, 4, until=SECONDS)
+    capacity = await closed(port, requests, 4, until=SECONDS)
+    rate = capacity["requests_per_second"] * options.share
+    before = await steady(port, requests, rate, until=2 * SECONDS)
     started = time.perf_counter()
     changer = asyncio.create_task(change())
     changer.add_done_callback(lambda _: done.set())
-    during = await closed(port, requests, 4, until=done)
+    during = await steady(port, requests, rate, until=done)
     seconds = time.perf_counter() - started
     await changer
     return {
+        "four_connections": capacity,
         "before": before,
         "during": during,
         "catalogue": len(ids),
@@ -369,6 +400,9 @@ def main():
     parser.add_argument("--changed", type=int, default=2000, help="items added and removed")
     parser.add_argument("--batch", type=int, default=100, help="items of one change")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between changes")
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="requests during changes, of four connections'"
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--overload", type=float, default=60.0, help="seconds of overload")
     parser.add_argument("--workers", type=int, default=2, help="processes of the server")

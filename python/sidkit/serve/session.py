@@ -231,7 +231,15 @@ class Session:
 
     def known(self, ids: Any) -> npt.NDArray[np.bool_]:
         """Return whether each id is one of an item, bool (n,); removed items are."""
-        return rows_of_ids(self._model, list(ids)) >= 0
+        return self.rows(ids) >= 0
+
+    def rows(self, ids: Any) -> npt.NDArray[np.int64]:
+        """Return the row of each id in `item_ids`, int64 (n,), -1 for an unknown one.
+
+        Raises:
+            DataError: if ids are neither integers nor strings, or integers where the catalogue has strings.
+        """
+        return rows_of_ids(self._model, list(ids))
 
     def semantic_id(self, item_id: Any) -> str | None:
         """Return the Semantic ID of an item, such as `12-200-7-0`; None if the model has none.

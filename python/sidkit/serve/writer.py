@@ -71,7 +71,9 @@ class CatalogueWriter:
         return self._journal is not None and self._journal.behind()
 
     def follow(self) -> bool:
-        """Apply the changes of other processes.
+        """Apply the changes of other processes, once these have applied them.
+
+        The processes that change the catalogue and those that follow do not compete for the processor so.
 
         Returns:
             Whether another process has opened its model again, so that this one should do so with
@@ -80,7 +82,7 @@ class CatalogueWriter:
         Raises:
             FormatError: if the journal is damaged.
         """
-        with self._lock:
+        with self._lock, nullcontext() if self._journal is None else self._journal.reading():
             self._follow()
             must_reload, self._must_reload = self._must_reload, False
             return must_reload

@@ -82,11 +82,14 @@ class Journal:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the lock under which records are appended; processes wait for each other."""
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
+        with self._locked(fcntl.LOCK_EX):
             yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Wait until no process appends records, and keep them from it; many may read at a time."""
+        with self._locked(fcntl.LOCK_SH):
+            yield
 
     def append(self, payload: bytes) -> None:
         """Write a record to the disk. The caller holds the lock and has read all records.
@@ -123,6 +126,14 @@ class Journal:
         """Close the files."""
         os.close(self._file)
         os.close(self._lock)
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        fcntl.flock(self._lock, kind)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _begin(self) -> None:
         """Check the header, or write it to a new file."""

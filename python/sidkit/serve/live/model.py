@@ -149,6 +149,10 @@ class ServedModel:
 
     def rows(self, item_ids: Sequence[Any]) -> npt.NDArray[np.int64]:
         """Return the row of each id, int64 (n,), -1 for an unknown one."""
+        if self._is_session:
+            rows: npt.NDArray[np.int64] = self._model.rows(item_ids)
+            rows[rows >= len(self.item_ids)] = -1  # items of later versions
+            return rows
         known = self._rows
         if isinstance(known, IntegerIndex):
             return known.rows(np.array(item_ids, np.int64)).astype(np.int64)

@@ -83,7 +83,7 @@ def _detail(snapshot: Snapshot, item_id: str) -> dict[str, Any]:
     if number < 0:
         raise Problem(HTTPStatus.NOT_FOUND, f"there is no item {item_id!r} in the catalogue.")
     typed = snapshot.numbers.typed(item_id)
-    (row,) = snapshot.model.rows([typed])
+    row = snapshot.model_rows[number] if number < len(snapshot.model_rows) else -1
     sids, path, neighbours = snapshot.sids, [], []
     if sids is not None and sids.has(number):
         tokens = tuple(sids.tokens(np.array([number], np.int64))[0].tolist())

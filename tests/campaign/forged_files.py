@@ -1,0 +1,444 @@
+"""Files of the Python side that were changed on purpose: their checksums are true, their content is not.
+
+Whoever can write a file can also write its checksum. Headers, settings, arrays and columns are changed one at
+a time, all checksums are made again, and the file is read and used. A reader may refuse it with an error of
+sidkit, or accept it; then its use may give anything, or refuse it. No other exception may come out, no read
+may take long, and none may take more memory than the process has.
+"""
+
+import copy
+import hashlib
+import io
+import json
+import resource
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tests.campaign.topics import Alarm, alarm, directory
+from tests.search.worlds import encode_tokens, encode_words, topic_collection
+from tests.worlds import SMALL, small_recommender, small_world
+from torch import nn
+
+from sidkit._files import UNSEALED, seal
+from sidkit.errors import SidkitError
+from sidkit.evaluate import Predictions, TargetRanks
+from sidkit.ids import SidTable
+from sidkit.models import SASRecNetwork, load_network, save_network
+from sidkit.recommenders import load_model
+from sidkit.recommenders.storage import checksum_of
+from sidkit.search import RETRIEVERS, load_retriever
+from sidkit.tokenizers import ActionPiece, load_tokenizer
+from sidkit.tokenizers.registry import TOKENIZERS
+from sidkit.train.checkpoint import TrainingState
+
+__all__ = ["changed", "run"]
+
+#: Address space of the process beyond what it has at the start.
+MEMORY = 8 << 30
+#: Seconds of one read, with its use.
+PATIENCE = 20.0
+
+HOSTILE = [
+    *(
+        0,
+        1,
+        -1,
+        3,
+        255,
+        2**16,
+        2**31 - 1,
+        2**31,
+        2**63,
+        2**64,
+        10**400,
+        0.5,
+        -0.0,
+        1e308,
+        float("nan"),
+        float("inf"),
+    ),
+    *(
+        "",
+        "x",
+        "x" * 3000,
+        "../x",
+        "sid",
+        "\ud800",
+        "é",
+        None,
+        True,
+        [],
+        {},
+        [0],
+        [[1]],
+        {"a": 1},
+        [None, "a"],
+    ),
+]
+TYPES = ["F64", "F32", "F16", "BF16", "I64", "I32", "U16", "U8", "BOOL"]
+COLUMN_TYPES = [
+    *(pa.string(), pa.float64(), pa.int8(), pa.uint64()),
+    *(pa.binary(), pa.bool_(), pa.list_(pa.int64())),
+]
+SUFFIXES = {".json", ".parquet", ".safetensors"}
+BITS = {"F64": 64, "I64": 64, "F32": 32, "I32": 32, "F16": 16, "BF16": 16, "U16": 16, "U8": 8, "BOOL": 8}
+
+
+class Format(NamedTuple):
+    """A kind of file: its name, the file to change, and a function that reads and uses it."""
+
+    name: str
+    path: Path
+    read: Callable[[], object]
+
+
+def changed_value(value: Any, rng: np.random.Generator) -> Any:
+    """Return JSON with one change somewhere in it."""
+    if isinstance(value, dict) and value and rng.integers(8):
+        copied = dict(value)
+        key = list(copied)[int(rng.integers(len(copied)))]
+        if rng.integers(8) == 0:
+            del copied[key]
+        else:
+            copied[key] = changed_value(copied[key], rng)
+        return copied
+    if isinstance(value, list) and value and rng.integers(4):
+        copied_list = list(value)
+        place = int(rng.integers(len(copied_list)))
+        match rng.integers(5):
+            case 0:
+                del copied_list[place]
+            case 1:
+                copied_list.append(copied_list[place])
+            case _:
+                copied_list[place] = changed_value(copied_list[place], rng)
+        return copied_list
+    if isinstance(value, str) and value[:1] in "{[" and rng.integers(6):
+        try:
+            return json.dumps(changed_value(json.loads(value), rng))
+        except ValueError:
+            pass
+    if isinstance(value, int | float) and rng.integers(3) == 0:
+        return value + [1, -1, value][int(rng.integers(3))]
+    return copy.deepcopy(HOSTILE[int(rng.integers(len(HOSTILE)))])
+
+
+def changed_safetensors(data: bytes, rng: np.random.Generator) -> bytes:
+    """Return a safetensors file with another header, or other numbers."""
+    length = int.from_bytes(data[:8], "little")
+    header, content = json.loads(data[8 : 8 + length]), bytearray(data[8 + length :])
+    names = [name for name in header if name != "__metadata__"]
+    name = names[int(rng.integers(len(names)))] if names else "__metadata__"
+    match rng.integers(8):
+        case 0 | 1 | 2 if "__metadata__" in header:
+            kept = dict(header["__metadata__"])
+            values = {key: value for key, value in kept.items() if key != "checksum"}
+            values = changed_value(values, rng)
+            if isinstance(values, dict):
+                texts = {str(key): str(value) for key, value in values.items()}
+                header["__metadata__"] = (
+                    texts | {"checksum": kept["checksum"]} if "checksum" in kept else texts
+                )
+        case 3 if names:
+            # Another type and shape of as many bytes.
+            first, last = header[name]["data_offsets"]
+            kind = TYPES[int(rng.integers(len(TYPES)))]
+            count = 8 * (last - first) // BITS[kind]
+            header[name] |= {"dtype": kind, "shape": [[count], [count, 1], [1, count]][int(rng.integers(3))]}
+        case 4 if names:
+            header = {("other" if key == name else key): value for key, value in header.items()}
+        case 5 if names:
+            shape = list(header[name]["shape"])
+            header[name]["shape"] = shape[::-1] if rng.integers(2) else [*shape, 1]
+        case _ if content:
+            place = int(rng.integers(len(content))) & ~3
+            for start in range(place, min(len(content), place + 4 * int(rng.integers(1, 4))), 4):
+                content[start : start + 4] = hostile_bytes(rng)[: len(content) - start]
+    head = json.dumps(header).encode("utf-8", "replace")
+    head += b" " * (-len(head) % 8)
+    return len(head).to_bytes(8, "little") + head + bytes(content)
+
+
+def hostile_bytes(rng: np.random.Generator) -> bytes:
+    """Return four bytes that are unusual as numbers of several types."""
+    numbers = [float("nan"), float("inf"), -1.0, 1e38, 0.0]
+    integers = [0, 1, -1, 2**31 - 1, -(2**31), 65_536, 300]
+    if rng.integers(2):
+        return np.float32(numbers[int(rng.integers(len(numbers)))]).tobytes()
+    return np.int32(integers[int(rng.integers(len(integers)))]).tobytes()
+
+
+def changed_parquet(data: bytes, rng: np.random.Generator) -> bytes:
+    """Return a Parquet file with another column, schema or metadata."""
+    table = pq.read_table(io.BytesIO(data))
+    metadata = dict(table.schema.metadata or {})
+    place = int(rng.integers(max(1, table.num_columns)))
+    name = table.column_names[place]
+    column = table.column(place)
+    match rng.integers(9):
+        case 0:
+            table = table.drop_columns([name])
+        case 1:
+            table = table.set_column(place, name, pa.nulls(len(table), column.type))
+        case 2:
+            values = column.to_pylist()
+            if values:
+                values[int(rng.integers(len(values)))] = None
+            table = table.set_column(place, name, pa.array(values, column.type))
+        case 3:
+            types = [
+                pa.string(),
+                pa.float64(),
+                pa.int8(),
+                pa.uint64(),
+                pa.binary(),
+                pa.bool_(),
+                pa.list_(pa.int64()),
+            ]
+            kind = types[int(rng.integers(len(types)))]
+            try:
+                table = table.set_column(place, name, column.cast(kind))
+            except pa.ArrowException:
+                table = table.set_column(place, name, pa.nulls(len(table), kind))
+        case 4:
+            table = table.slice(0, int(rng.integers(len(table) + 1)))
+        case 5:
+            table = pa.concat_tables([table, table])
+        case 6:
+            table = table.rename_columns(
+                [f"{each}2" if each == name else each for each in table.column_names]
+            )
+        case 7:
+            values = column.to_pylist()
+            if values:
+                values[int(rng.integers(len(values)))] = changed_value(values[0], rng)
+            with suppress(pa.ArrowException, TypeError, ValueError, OverflowError):
+                table = table.set_column(place, name, pa.array(values, column.type))
+        case _:
+            own = {key: value for key, value in metadata.items() if key not in (b"checksum", b"ARROW:schema")}
+            texts = {key.decode(): value.decode() for key, value in own.items()}
+            other = changed_value(texts, rng)
+            if isinstance(other, dict):
+                new = {
+                    str(key).encode("utf-8", "replace"): str(value).encode("utf-8", "replace")
+                    for key, value in other.items()
+                }
+                metadata = {key: value for key, value in metadata.items() if key == b"checksum"} | new
+    if b"checksum" in metadata:
+        metadata[b"checksum"] = UNSEALED["checksum"].encode()
+    sink = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), sink)
+    return sink.getvalue()
+
+
+def changed(data: bytes, name: str, rng: np.random.Generator) -> bytes:
+    """Return a changed copy of a file, whose own checksum is not true yet."""
+    if name.endswith(".json"):
+        return json.dumps(changed_value(json.loads(data), rng)).encode("utf-8", "surrogatepass")
+    if data[:4] == b"PAR1":
+        return changed_parquet(data, rng)
+    return changed_safetensors(data, rng)
+
+
+def unsealed(data: bytes) -> bytes:
+    """Return a file whose checksum counts as missing, so that `seal` completes it."""
+    mark = b"sidkit-sha256:"
+    place = data.find(mark)
+    if place < 0:
+        return data
+    start = place + len(mark)
+    return data[:start] + b"0" * 64 + data[start + 64 :]
+
+
+def write_forged(format: Format, data: bytes) -> None:
+    """Write a changed file, and make all checksums true."""
+    format.path.write_bytes(unsealed(data))
+    with suppress(SidkitError, ValueError):  # a file without a checksum of its own
+        seal(format.path)
+    for description in (format.path.parent / "model.json", format.path.parent / "retriever.json"):
+        if description.is_file():
+            described = json.loads(description.read_bytes())
+            if not isinstance(described, dict):
+                continue
+            if format.path != description and isinstance(described.get("files"), dict):
+                described["files"][format.path.name] = hashlib.sha256(format.path.read_bytes()).hexdigest()
+            if "checksum" in described:
+                del described["checksum"]
+                described["checksum"] = checksum_of(described)
+            description.write_text(json.dumps(described), encoding="utf-8", errors="surrogatepass")
+
+
+def formats(folder: Path) -> list[Format]:
+    """Write one file of each kind."""
+    world = small_world(users=40)
+    found: list[Format] = []
+
+    def of_directory(name: str, path: Path, read: Callable[[], object]) -> None:
+        for file in sorted(path.rglob("*")):
+            if (
+                file.is_file()
+                and file.suffix in (".json", ".parquet", ".safetensors")
+                and file.stem != "inference"
+            ):
+                found.append(Format(f"{name}/{file.name}", file, read))
+
+    for method in SMALL:
+        path = folder / method
+        steps = {} if "batch_size" not in SMALL[method] else {"max_steps": 2, "min_steps": 1, "epochs": 1.0}
+        allowed = small_recommender(method).get_params() if steps else {}
+        steps = {key: value for key, value in steps.items() if key in allowed}
+        world.fit(small_recommender(method, **steps)).save(path)
+
+        def recommend(path: Path = path) -> object:
+            return load_model(path).recommend([world.walk(0, 3), []], k=3)
+
+        of_directory(method, path, recommend)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(64, 8)).astype(np.float32)
+    small = {
+        "levels": 2,
+        "codebook_size": 4,
+        "max_steps": 2,
+        "epochs": 1,
+        "steps": 2,
+        "bits": 4,
+        "iterations": 2,
+    }
+    for method in TOKENIZERS:
+        try:
+            cls: Any = TOKENIZERS[method]
+            known = cls().get_params()
+            tokenizer = cls(**{key: value for key, value in small.items() if key in known})
+            tokenizer.fit(vectors)
+            tokenizer.save(folder / f"{method}.tokenizer")
+            tokenizer.encode(vectors)
+        except (SidkitError, TypeError):
+            continue  # it needs more than vectors
+        path = folder / f"{method}.tokenizer"
+        found.append(
+            Format(f"tokenizer/{method}", path, lambda path=path: load_tokenizer(path).encode(vectors))
+        )
+    collection = topic_collection(documents=16, queries=16, foreign=False)
+    settings: dict[str, dict[str, Any]] = {"bm25": {}, "dense": {}, "sid": {"epochs": 1, "beam": 4}}
+    for method, chosen in settings.items():
+        path = folder / f"{method}.retriever"
+        RETRIEVERS[method](**chosen).fit(collection).save(path)
+        of_directory(
+            f"retriever/{method}", path, lambda path=path: load_retriever(path).search(["d3w0 d3w1"], k=3)
+        )
+    world.sids.save(folder / "table.parquet")
+
+    def table() -> object:
+        read = SidTable.load(folder / "table.parquet")
+        return read.trie, read.packed, read.items("0")
+
+    found.append(Format("sid_table", folder / "table.parquet", table))
+    codes = np.stack([np.arange(24) % 3, np.arange(24) // 3], axis=1)
+    ActionPiece(12).fit(world.split.train, codes).save(folder / "pieces")
+    found.append(
+        Format(
+            "action_piece", folder / "pieces", lambda: ActionPiece.load(folder / "pieces").encode([[1, 2, 3]])
+        )
+    )
+    lists = Predictions(
+        "m",
+        np.arange(3, dtype=np.int32),
+        np.array([[1, 2]] * 3, np.int32),
+        np.array([[0.5, 0.2]] * 3, np.float32),
+        np.array([1, 2, 3], np.int32),
+    )
+    lists.save(folder / "lists.parquet")
+    found.append(
+        Format("predictions", folder / "lists.parquet", lambda: Predictions.load(folder / "lists.parquet"))
+    )
+    TargetRanks.of([lists], 5).save(folder / "ranks.parquet")
+    found.append(
+        Format("ranks", folder / "ranks.parquet", lambda: TargetRanks.load(folder / "ranks.parquet"))
+    )
+    save_network(SASRecNetwork(12, d_model=4, layers=1, heads=1), folder / "network")
+    found.append(
+        Format("network", folder / "network", lambda: load_network(SASRecNetwork, folder / "network"))
+    )
+    weights = {"w": nn.Parameter(torch.arange(3.0)).data}
+    state = TrainingState({"a": 1}, 3, {"model": "m"}, weights, {}, {"w": (torch.ones(3), torch.ones(3))})
+    state.save(folder / "checkpoint")
+    found.append(
+        Format(
+            "checkpoint", folder / "checkpoint", lambda: TrainingState.load(folder / "checkpoint", {"a": 1})
+        )
+    )
+    return found
+
+
+def run(seconds: float, seed: int) -> dict[str, int]:
+    """Forge files until the time is over; the formats take turns."""
+    rng = np.random.default_rng(seed)
+    counts = Counter(bad_from_inside=0, bad_slow=0)
+    with directory() as folder, warnings.catch_warnings(), small_encoder():
+        warnings.simplefilter("ignore")
+        found = formats(Path(folder))
+        kept = {file: file.read_bytes() for format in found for file in siblings(format.path)}
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, hard))
+        end = time.monotonic() + seconds
+        try:
+            for format in found:
+                format.read()
+            while time.monotonic() < end:
+                for format in found:
+                    attack(format, kept, rng, counts)
+                    if time.monotonic() > end:
+                        break
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return dict(counts)
+
+
+def siblings(path: Path) -> list[Path]:
+    """Return the files whose checksums depend on this one, and itself."""
+    descriptions = [path.parent / "model.json", path.parent / "retriever.json"]
+    return [path, *(each for each in descriptions if each.is_file() and each != path)]
+
+
+def attack(format: Format, kept: dict[Path, bytes], rng: np.random.Generator, counts: Counter[str]) -> None:
+    """Forge one file, read and use it, and restore it."""
+    data = changed(kept[format.path], format.path.name, rng)
+    write_forged(format, data)
+    counts["files"] += 1
+    try:
+        with alarm(PATIENCE):
+            format.read()
+        counts["accepted"] += 1
+    except (SidkitError, OSError, MemoryError):
+        counts["refused"] += 1
+    except Alarm:
+        counts["bad_slow"] += 1
+        print(f"{format.name} took more than {PATIENCE} s", file=sys.stderr)
+    except Exception:
+        counts["bad_from_inside"] += 1
+        print(format.name, traceback.format_exc()[-1200:], file=sys.stderr)
+    finally:
+        for file in siblings(format.path):
+            file.write_bytes(kept[file])
+
+
+@contextmanager
+def small_encoder() -> Iterator[None]:
+    """Encode texts without a model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sidkit.search.encoder.embed_texts", encode_words)
+        patch.setattr("sidkit.search.retrievers.dsi.token_vectors", encode_tokens)
+        yield
