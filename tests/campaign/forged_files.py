@@ -349,7 +349,7 @@ def formats(folder: Path) -> list[Format]:
     ActionPiece(12).fit(world.split.train, codes).save(folder / "pieces")
     found.append(
         Format(
-            "action_piece", folder / "pieces", lambda: ActionPiece.load(folder / "pieces").encode([[1, 2, 3]])
+            "action_piece", folder / "pieces", lambda: ActionPiece.load(folder / "pieces").encode([1, 2, 3])
         )
     )
     lists = Predictions(

@@ -27,6 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sidkit._arguments import Size
+from sidkit._settings import Depth, Fraction, Width
 from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.models.tiger import TIGERNetwork, TIGERState
 from sidkit.tokenizers.actionpiece.vocabulary import MergedVocabulary
@@ -61,17 +63,17 @@ class ActionPieceNetwork(nn.Module):
     def __init__(
         self,
         sizes: Sequence[int],
-        merges: int,
+        merges: Size,
         *,
-        views: int = 5,
-        d_model: int = 128,
-        heads: int = 6,
-        d_head: int = 64,
-        d_ff: int = 1024,
-        encoder_layers: int = 4,
-        decoder_layers: int = 4,
-        dropout: float = 0.1,
-        max_items: int = 20,
+        views: Width = 5,
+        d_model: Width = 128,
+        heads: Width = 6,
+        d_head: Width = 64,
+        d_ff: Width = 1024,
+        encoder_layers: Depth = 4,
+        decoder_layers: Depth = 4,
+        dropout: Fraction = 0.1,
+        max_items: Width = 20,
     ) -> None:
         super().__init__()
         if not isinstance(views, int) or views < 1:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sidkit._settings import Count, Depth, Fraction, Width
 from sidkit.errors import ConfigError
 from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
@@ -44,16 +45,16 @@ class BSARecNetwork(NextItemModel):
 
     def __init__(
         self,
-        items: int,
+        items: Count,
         *,
-        d_model: int = 64,
-        layers: int = 2,
-        heads: int = 1,
-        dropout: float = 0.5,
-        attention_dropout: float = 0.5,
+        d_model: Width = 64,
+        layers: Depth = 2,
+        heads: Width = 1,
+        dropout: Fraction = 0.5,
+        attention_dropout: Fraction = 0.5,
         filter_share: float = 0.7,
-        frequencies: int = 3,
-        max_items: int = 50,
+        frequencies: Width = 3,
+        max_items: Width = 50,
     ) -> None:
         super().__init__()
         if d_model % heads:

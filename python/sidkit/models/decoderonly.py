@@ -18,6 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from sidkit._settings import Depth, Fraction, Width
 from sidkit.errors import ConfigError
 from sidkit.models.layers.blocks import CausalBlock, KeysValues, Rotations, rotations
 from sidkit.models.layers.dropout import ByteDropout
@@ -50,11 +51,11 @@ class DecoderOnlyNetwork(TokenModel):
         self,
         sizes: Sequence[int],
         *,
-        d_model: int = 128,
-        layers: int = 4,
-        heads: int = 4,
-        dropout: float = 0.1,
-        max_items: int = 50,
+        d_model: Width = 128,
+        layers: Depth = 4,
+        heads: Width = 4,
+        dropout: Fraction = 0.1,
+        max_items: Width = 50,
     ) -> None:
         super().__init__()
         if d_model % (2 * heads):

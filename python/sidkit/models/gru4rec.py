@@ -9,6 +9,7 @@ Shapes: B users, T positions, P real positions, D = d_model, N items.
 
 from torch import Tensor, nn
 
+from sidkit._settings import Count, Depth, Fraction, Width
 from sidkit.models.layers.blocks import recur
 from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.next_item import NextItemModel
@@ -28,7 +29,13 @@ class GRU4RecNetwork(NextItemModel):
     """
 
     def __init__(
-        self, items: int, *, d_model: int = 128, layers: int = 1, dropout: float = 0.3, max_items: int = 50
+        self,
+        items: Count,
+        *,
+        d_model: Width = 128,
+        layers: Depth = 1,
+        dropout: Fraction = 0.3,
+        max_items: Width = 50,
     ) -> None:
         super().__init__()
         self.settings = {

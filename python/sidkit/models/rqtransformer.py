@@ -28,6 +28,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from sidkit._arguments import Size
+from sidkit._settings import Count, Depth, Fraction, Width
 from sidkit.errors import ConfigError
 from sidkit.models.layers.blocks import CausalBlock, recur
 from sidkit.models.layers.dropout import ByteDropout
@@ -83,24 +85,24 @@ class RQTransformerNetwork(nn.Module):
         self,
         sizes: Sequence[int],
         level_nodes: Sequence[int],
-        items: int,
+        items: Count,
         *,
-        content: int = 0,
-        shared_content: int = 0,
+        content: Size = 0,
+        shared_content: Size = 0,
         half: bool = False,
-        d_model: int = 256,
-        layers: int = 1,
-        heads: int = 4,
-        dropout: float = 0.4,
-        attention_dropout: float = 0.0,
+        d_model: Width = 256,
+        layers: Depth = 1,
+        heads: Width = 4,
+        dropout: Fraction = 0.4,
+        attention_dropout: Fraction = 0.0,
         scale_embeddings: bool = True,
-        max_items: int = 50,
+        max_items: Width = 50,
         backbone: Literal["gru", "attention"] = "gru",
-        prefix_rows: int = 2**18,
-        sample_above: int = 2**15,
-        owned: int | None = None,
-        added: int = 0,
-        imputed: int = 0,
+        prefix_rows: Count = 2**18,
+        sample_above: Size = 2**15,
+        owned: Size | None = None,
+        added: Size = 0,
+        imputed: Size = 0,
     ) -> None:
         super().__init__()
         if d_model % heads:

@@ -10,6 +10,7 @@ Shapes: B users, T positions, D = d_model, N items.
 import torch
 from torch import Tensor, nn
 
+from sidkit._settings import Count, Depth, Fraction, Width
 from sidkit.errors import ConfigError
 from sidkit.models.layers.blocks import CausalBlock
 from sidkit.models.layers.dropout import ByteDropout
@@ -36,15 +37,15 @@ class SASRecNetwork(NextItemModel):
 
     def __init__(
         self,
-        items: int,
+        items: Count,
         *,
-        d_model: int = 128,
-        layers: int = 2,
-        heads: int = 2,
-        dropout: float = 0.3,
-        attention_dropout: float = 0.0,
+        d_model: Width = 128,
+        layers: Depth = 2,
+        heads: Width = 2,
+        dropout: Fraction = 0.3,
+        attention_dropout: Fraction = 0.0,
         scale_embeddings: bool = False,
-        max_items: int = 50,
+        max_items: Width = 50,
     ) -> None:
         super().__init__()
         if d_model % heads:

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sidkit._arguments import Size
+from sidkit._settings import Depth, Fraction, Width
 from sidkit.errors import ConfigError
 from sidkit.models.layers.dropout import ByteDropout
 from sidkit.models.tiger_layers import DecoderLayer, EncoderLayer, RelativeBias, TIGERState, initialize
@@ -59,15 +61,15 @@ class TIGERNetwork(TokenModel):
         self,
         sizes: Sequence[int],
         *,
-        d_model: int = 128,
-        heads: int = 6,
-        d_head: int = 64,
-        d_ff: int = 1024,
-        encoder_layers: int = 4,
-        decoder_layers: int = 4,
-        dropout: float = 0.1,
-        max_items: int = 20,
-        user_buckets: int = 0,
+        d_model: Width = 128,
+        heads: Width = 6,
+        d_head: Width = 64,
+        d_ff: Width = 1024,
+        encoder_layers: Depth = 4,
+        decoder_layers: Depth = 4,
+        dropout: Fraction = 0.1,
+        max_items: Width = 20,
+        user_buckets: Size = 0,
         encoder: Literal["bidirectional", "block_causal"] = "bidirectional",
     ) -> None:
         super().__init__()

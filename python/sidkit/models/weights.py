@@ -6,10 +6,13 @@ from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from sidkit._files import UNSEALED, atomic_path, check_seal, seal
+from sidkit._settings import settings_model
+from sidkit._settings_errors import problems_of
 from sidkit.errors import FormatError
 
 __all__ = ["load_network", "save_network"]
@@ -71,14 +74,32 @@ def load_network(cls: type[Network], path: str | Path) -> Network:
     return network.eval()
 
 
+def _checked(cls: type[nn.Module], settings: Any) -> dict[str, Any]:
+    """Return settings of a file, whose types and ranges fit the arguments of the constructor."""
+    try:
+        settings_model(cls).model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(problems_of(error)) from error
+    checked: dict[str, Any] = settings
+    return checked
+
+
 def _build(cls: type[Network], metadata: dict[str, str], path: Path) -> Network:
     try:
         if metadata["network"] != cls.__name__:
             raise ValueError(f"expected a {cls.__name__}, got a {metadata['network']}")
-        settings = json.loads(metadata["settings"])
+        settings = _checked(cls, json.loads(metadata["settings"]))
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn; the caller's generator stays
             return cls(**settings)
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise FormatError(
             f"`{path}` does not describe a {cls.__name__}: {error}. Train the model again."
         ) from error

@@ -13,10 +13,11 @@ from sidkit._arguments import TopK, check_argument, checked
 from sidkit._core import Trie
 from sidkit._params import Parameters
 from sidkit._settings import check_arguments
+from sidkit._stored import Stored, arrays_of, restore_arrays, write_stored
 from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.options import ignore_progress
 from sidkit.decode.ranking import Ranked, concatenated, most_similar, top_k
-from sidkit.errors import ConfigError
+from sidkit.errors import ConfigError, FormatError
 from sidkit.evaluate import Evaluation, ListFacts, Predictions, Protocol, cold_slices
 from sidkit.ids import SidTable
 from sidkit.recommenders import storage
@@ -29,7 +30,6 @@ from sidkit.rerank.base import Requirement, merged
 
 __all__ = ["Query", "Recommender", "TrainingData"]
 
-_OF_ITEMS = ("item_counts_", "removed_")  # saved with the ids
 
 Self = TypeVar("Self", bound="Recommender")
 
@@ -38,7 +38,8 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
     """Base class of all recommenders.
 
     A recommender is a dataclass of settings. A subclass sets `method`, and implements `_fit` and
-    `_rank_rows`. NumPy arrays whose attribute names end in `_` are saved and loaded with it.
+    `_rank_rows`. NumPy arrays whose attribute names end in `_` are saved and loaded with it; `_stored` says
+    which, of what types and shapes, so that no other ones are loaded.
 
     Attributes:
         method: name of the recommender in configurations and files.
@@ -53,6 +54,7 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
     method: ClassVar[str]
     generative: ClassVar[bool] = False
     not_in_identity: ClassVar[frozenset[str]] = frozenset()
+    _stored: ClassVar[dict[str, Stored] | None] = None
 
     @property
     def uses_sids(self) -> bool:
@@ -329,6 +331,11 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         recommender = storage.build(cls, description, path)
         recommender.item_ids_, recommender.item_counts_, recommender.removed_ = storage.read_items(path)
         recommender.sids_ = storage.read_sids(path) if description["sids"] else None
+        if recommender.sids_ is not None and not recommender.sids_.item_ids.equals(recommender.item_ids_):
+            raise FormatError(
+                f"the files in `{path}` do not belong together: expected a Semantic ID for each of "
+                f"{len(recommender.item_ids_)} items, in their order, got others. Save the recommender again."
+            )
         recommender._load_state(path)
         return recommender
 
@@ -405,20 +412,12 @@ class Recommender(ChangingCatalogue, Parameters, ABC):
         return None
 
     def _save_state(self, path: Path) -> None:
-        """Write what was learned; by default all NumPy arrays in attributes that end in `_`."""
-        storage.write_arrays(path, self._learned_arrays())
+        """Write what was learned; by default the arrays of `_stored`."""
+        write_stored(path / storage.WEIGHTS, arrays_of(self, self._stored))
 
     def _load_state(self, path: Path) -> None:
         """Read what `_save_state` wrote."""
-        for name, array in storage.read_arrays(path).items():
-            setattr(self, name, array)
-
-    def _learned_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if name.endswith("_") and name not in _OF_ITEMS and isinstance(value, np.ndarray)
-        }
+        restore_arrays(self, path / storage.WEIGHTS, self._stored, items=len(self.item_ids_))
 
     def _checked_scoring(self, scoring: str | None) -> str:
         if scoring is not None and scoring not in self.scorings:

@@ -22,7 +22,7 @@ from sidkit.decode.dense import rank_by_scores
 from sidkit.decode.losses import level_losses
 from sidkit.decode.options import RankOptions, SearchOptions
 from sidkit.decode.ranking import Ranked
-from sidkit.errors import ConfigError, DataError
+from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.evaluate import Predictions, user_metrics
 from sidkit.ids import SidTable
 from sidkit.models.weights import load_network, save_network
@@ -200,6 +200,14 @@ class NeuralRecommender(TrainingOptions, Recommender):
 
     def _load_state(self, path: Path) -> None:
         self.network_ = load_network(self.network_class, path / storage.WEIGHTS)
+        items, sizes = len(self.item_ids_), None if self.sids_ is None else tuple(self.sids_.sizes)
+        found = getattr(self.network_, "items", items), getattr(self.network_, "sizes", sizes)
+        if found != (items, sizes):
+            raise FormatError(
+                f"the files in `{path}` do not belong together: expected a network for {items} items and "
+                f"tokens {sizes}, got one for {found[0]} items and tokens {found[1]}. Save the recommender "
+                "again."
+            )
         if (path / _HISTORY).exists():  # recommendations do not need it
             self.history_ = History.load(path / _HISTORY)
 

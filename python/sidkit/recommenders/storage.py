@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import safetensors.numpy
-from safetensors import SafetensorError
 
 from sidkit._arguments import checked
-from sidkit._files import atomic_path, sha256_of, temporary_directory, write_text
+from sidkit._files import sha256_of, temporary_directory, write_text
+from sidkit._settings import check_arguments
 from sidkit._tables import read_parquet, write_parquet
-from sidkit.errors import ConfigError, FormatError
+from sidkit.errors import FormatError
 from sidkit.ids import SidTable
 from sidkit.recommenders.registry import RECOMMENDERS
 
@@ -27,12 +26,10 @@ __all__ = [
     "check_files",
     "checksum_of",
     "load_model",
-    "read_arrays",
     "read_description",
     "read_items",
     "read_sids",
     "saved",
-    "write_arrays",
     "write_items",
 ]
 
@@ -155,11 +152,13 @@ def build(cls: type[T], description: dict[str, Any], path: Path) -> T:
         FormatError: if they are not the settings of the class.
     """
     try:
-        return cls(**description["settings"])
-    except (TypeError, ConfigError) as error:
+        built = cls(**description["settings"])
+        check_arguments(built)
+    except (TypeError, ValueError) as error:
         raise FormatError(
             f"`{path / DESCRIPTION}` does not describe a recommender of this version: {error}. Fit it again."
         ) from error
+    return built
 
 
 def write_items(
@@ -221,23 +220,3 @@ def check_files(path: Path, description: dict[str, Any]) -> None:
                 f"`{DESCRIPTION}`, got another one. The file is damaged or of another recommender. "
                 "Save the recommender again."
             )
-
-
-def write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    """Write arrays to `model.safetensors`."""
-    with atomic_path(path / WEIGHTS) as temporary:
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        safetensors.numpy.save_file(contiguous, temporary)
-
-
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read arrays from `model.safetensors`.
-
-    Raises:
-        FormatError: if the file is missing or damaged.
-    """
-    file = path / WEIGHTS
-    try:
-        return safetensors.numpy.load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise FormatError(f"`{file}` is not a readable safetensors file ({error}). Fit it again.") from error

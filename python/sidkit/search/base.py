@@ -13,6 +13,7 @@ import polars as pl
 from sidkit._arguments import TopK, check_argument
 from sidkit._params import Parameters
 from sidkit._settings import check_arguments
+from sidkit._stored import Stored, arrays_of, restore_arrays, write_stored
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError, DataError, NotFittedError
 from sidkit.search import storage
@@ -76,6 +77,7 @@ class Retriever(Parameters, ABC):
     """
 
     method: ClassVar[str]
+    _stored: ClassVar[dict[str, Stored] | None] = None
 
     documents_: pl.DataFrame
 
@@ -266,18 +268,12 @@ class Retriever(Parameters, ABC):
         return self.get_params(deep=False)
 
     def _save_state(self, path: Path) -> None:
-        """Write what was learned; by default all NumPy arrays in attributes that end in `_`."""
-        arrays = {
-            name: value
-            for name, value in vars(self).items()
-            if name.endswith("_") and isinstance(value, np.ndarray)
-        }
-        storage.write_arrays(path, arrays)
+        """Write what was learned; by default the arrays of `_stored`."""
+        write_stored(path / storage.ARRAYS, arrays_of(self, self._stored))
 
     def _load_state(self, path: Path) -> None:
         """Read what `_save_state` wrote."""
-        for name, array in storage.read_arrays(path).items():
-            setattr(self, name, array)
+        restore_arrays(self, path / storage.ARRAYS, self._stored, documents=len(self.documents_))
 
     def _check_fitted(self) -> None:
         if "documents_" not in vars(self):

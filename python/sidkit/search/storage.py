@@ -6,25 +6,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
-import safetensors.numpy
-from safetensors import SafetensorError
 
 from sidkit._files import atomic_directory, sha256_of, write_text
+from sidkit._settings import check_arguments
 from sidkit._tables import read_parquet
-from sidkit.errors import ConfigError, FormatError
+from sidkit.errors import FormatError
 from sidkit.search.registry import RETRIEVERS
 
 __all__ = [
     "build",
     "load_retriever",
-    "read_arrays",
     "read_description",
     "read_documents",
     "saved",
-    "write_arrays",
     "write_documents",
 ]
 
@@ -84,7 +79,7 @@ def read_description(path: Path, method: str | None = None) -> dict[str, Any]:
         kinds = (int, str, dict, dict)
         if not all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True)):
             raise TypeError("a value has the wrong type")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(
             f"`{file}` does not describe a retriever ({error!r}): expected a directory that `save` wrote."
         ) from error
@@ -113,29 +108,13 @@ def build(cls: type[Any], described: dict[str, Any], path: Path) -> Any:
         FormatError: if they are not the settings of the class.
     """
     try:
-        return cls(**described["settings"])
-    except (TypeError, ConfigError) as error:
+        built = cls(**described["settings"])
+        check_arguments(built)
+    except (TypeError, ValueError) as error:
         raise FormatError(
             f"`{path / DESCRIPTION}` does not describe a retriever of this version: {error}. Fit it again."
         ) from error
-
-
-def write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    """Write arrays to `retriever.safetensors`."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    safetensors.numpy.save_file(contiguous, path / ARRAYS)
-
-
-def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read the arrays of a saved retriever.
-
-    Raises:
-        FormatError: if the file is missing or damaged.
-    """
-    try:
-        return safetensors.numpy.load_file(path / ARRAYS)
-    except (OSError, SafetensorError) as error:
-        raise FormatError(f"`{path / ARRAYS}` is not readable ({error}). Fit the retriever again.") from error
+    return built
 
 
 def write_documents(path: Path, documents: pl.DataFrame) -> None:

@@ -18,7 +18,10 @@ from sidkit.train.optimizer import WeightAverage
 __all__ = ["Checkpoint", "TrainingState"]
 
 Tensors = dict[str, Tensor]
-_DAMAGE = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_DAMAGE = (
+    *(OSError, SafetensorError, ValueError, KeyError, TypeError),
+    *(AttributeError, RecursionError, ArithmeticError),
+)
 
 
 @checked

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from sidkit._core import SidLayout, ngram_rows
 from sidkit._vectors import row_blocks
+from sidkit.errors import DataError, FormatError
 from sidkit.models.tree.sid_tree import SidTree
 
 __all__ = ["NodeVectors", "node_counts"]
@@ -99,6 +100,7 @@ class NodeVectors(nn.Module):
         for table in (self.code, self.prefix):
             nn.init.normal_(table.weight, std=0.02)
         self._lone: Tensor | None = None
+        self.register_load_state_dict_post_hook(_check_rows)  # type: ignore[no-untyped-call]
 
     def is_new(self, nodes: Tensor) -> Tensor:
         """Return which nodes have no trained vector of their own, bool of the same shape."""
@@ -223,6 +225,25 @@ class NodeVectors(nn.Module):
         row[path] = np.arange(items, dtype=np.int32)[:, None]
         row[shared] = items + np.arange(len(shared), dtype=np.int32)
         self.content_row.copy_(torch.from_numpy(row))
+
+
+def _check_rows(vectors: NodeVectors, keys: object) -> None:
+    """Check the loaded tree, and the rows of vectors of its nodes."""
+    try:
+        vectors.tree.check(vectors.sizes)
+    except DataError as error:
+        raise FormatError(f"{error}. Train the model again.") from error
+    vectors._lone = None
+    limits = {"row": (-1, len(vectors.prefix.weight))} if vectors.mapped else {}
+    if vectors.project is not None:
+        limits["content_row"] = (0, len(vectors.content) + len(vectors.means))
+    for name, (least, end) in limits.items():
+        rows = getattr(vectors, name)
+        if len(rows) and not least <= int(rows.min()) <= int(rows.max()) < end:
+            raise FormatError(
+                f"the weights are damaged: expected `{name}` from {least} to {end - 1}, got "
+                f"{int(rows.min())} to {int(rows.max())}. Train the model again."
+            )
 
 
 def node_counts(tree: SidTree, weights: npt.NDArray[np.integer] | None = None) -> npt.NDArray[np.int64]:

@@ -84,6 +84,32 @@ class SidTree(nn.Module):
         tree.first_child.copy_(torch.from_numpy(first_child.astype(np.int32)))
         return tree
 
+    def check(self, sizes: Sequence[int]) -> None:
+        """Check that the tensors are those of a tree.
+
+        Args:
+            sizes: number of tokens of each level.
+
+        Raises:
+            DataError: if they are not.
+        """
+        token, parent = self.token.cpu().numpy(), self.parent.cpu().numpy()
+        leaf, branches = self.leaf.cpu().numpy(), self.branches.cpu().numpy()
+        good = len(sizes) == self.levels and all(self.level_nodes) and _within(leaf, self.leaves)
+        for level, size in enumerate(sizes if good else ()):
+            nodes = self.level(level)
+            above = slice(-1, 0) if level == 0 else self.level(level - 1)
+            good = good and _within(token[nodes], slice(0, size)) and _within(parent[nodes], above)
+            good = good and bool((np.diff(parent[nodes]) >= 0).all())
+        if good:
+            children = np.bincount(parent[self.starts[1] :], minlength=self.starts[-1])
+            first = self.starts[1] + np.cumsum(children) - children
+            inner = children > 0
+            good = np.array_equal(children, branches) and bool(inner[: self.leaves.start].all())
+            good = good and np.array_equal(first[inner], self.first_child.cpu().numpy()[inner])
+        if not good:
+            raise DataError("the tensors of the Semantic IDs are no tree: expected nodes ordered by prefix")
+
     @property
     def levels(self) -> int:
         """Number of levels."""
@@ -161,6 +187,10 @@ class SidTree(nn.Module):
         row = torch.repeat_interleave(torch.arange(len(parents), device=parents.device), counts)
         place = torch.arange(len(row), device=parents.device) - (counts.cumsum(0) - counts)[row]
         return row, self.first_child[parents[row]] + place
+
+
+def _within(numbers: npt.NDArray[np.integer], nodes: slice) -> bool:
+    return not len(numbers) or bool(nodes.start <= numbers.min() and numbers.max() < nodes.stop)
 
 
 def _prefix_order(tokens: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

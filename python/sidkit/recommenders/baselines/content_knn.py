@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from sidkit._settings import Width
+from sidkit._stored import Stored
 from sidkit.data import Sequences
 from sidkit.errors import ConfigError
 from sidkit.recommenders.baselines.exhaustive import ExhaustiveRecommender
@@ -33,6 +34,7 @@ class ContentKNN(ExhaustiveRecommender):
     """
 
     method: ClassVar[str] = "content_knn"
+    _stored: ClassVar[dict[str, Stored]] = {"item_vectors_": Stored(np.floating, ("items", "d"))}
 
     recency: Annotated[float, Field(gt=0.0, le=1.0)] = 0.6
     """Factor by which each older item of a history counts less; 1 for none."""

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._arguments import TopK
+from sidkit._stored import Stored
 from sidkit.data import Sequences
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.recommenders.baselines.exhaustive import ExhaustiveRecommender
@@ -25,6 +26,7 @@ class Popularity(ExhaustiveRecommender):
     """
 
     method: ClassVar[str] = "popularity"
+    _stored: ClassVar[dict[str, Stored]] = {}
 
     def _fit(self, data: TrainingData) -> None:
         pass  # the counts are those of every recommender

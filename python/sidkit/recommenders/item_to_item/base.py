@@ -1,14 +1,18 @@
 """Base of recommenders that score items by a sparse matrix of item-to-item scores."""
 
 from abc import abstractmethod
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from sidkit._arguments import TopK
 from sidkit._extras import require
+from sidkit._stored import Stored, check_compressed_rows
 from sidkit.data import Sequences
+from sidkit.errors import FormatError
+from sidkit.recommenders import storage
 from sidkit.recommenders.baselines import ExhaustiveRecommender
 from sidkit.recommenders.training_data import TrainingData
 
@@ -38,6 +42,12 @@ class ItemToItem(ExhaustiveRecommender):
     recency: float
     max_items: int
 
+    _stored: ClassVar[dict[str, Stored]] = {
+        "matrix_data_": Stored(np.floating, ("values",)),
+        "matrix_columns_": Stored(np.integer, ("values",)),
+        "matrix_offsets_": Stored(np.integer, ("items and the end",)),
+    }
+
     @property
     def matrix_(self) -> Sparse:
         """Scores of items for an item of the history, `scipy.sparse.csr_array`, float32 (items, items)."""
@@ -45,6 +55,16 @@ class ItemToItem(ExhaustiveRecommender):
         arrays = self.matrix_data_, self.matrix_columns_, self.matrix_offsets_
         items = len(self.matrix_offsets_) - 1
         return sparse.csr_array(arrays, shape=(items, items))
+
+    def _load_state(self, path: Path) -> None:
+        super()._load_state(path)
+        file, items = path / storage.WEIGHTS, len(self.item_ids_)
+        check_compressed_rows(file, self.matrix_offsets_, self.matrix_columns_, items)
+        if len(self.matrix_offsets_) != items + 1:
+            raise FormatError(
+                f"`{file}` is damaged: expected a row for each of {items} items, got "
+                f"{len(self.matrix_offsets_) - 1}. Fit it again."
+            )
 
     @abstractmethod
     def _matrix(self, data: TrainingData) -> Sparse:

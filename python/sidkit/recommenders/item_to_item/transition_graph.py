@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from sidkit._settings import Count, NonNegative, Width
+from sidkit._stored import Stored
 from sidkit.recommenders.item_to_item.base import ItemToItem, Sparse, sparse, strongest
 from sidkit.recommenders.new_items import NewItems
 from sidkit.recommenders.training_data import TrainingData
@@ -40,6 +41,11 @@ class TransitionGraph(ItemToItem):
     """
 
     method: ClassVar[str] = "transition_graph"
+    _stored: ClassVar[dict[str, Stored]] = ItemToItem._stored | {
+        "content_vectors_": Stored(np.floating, ("items", "d"), optional=True),
+        "content_floors_": Stored(np.floating, ("items",), optional=True),
+        "content_sums_": Stored(np.floating, ("items",), optional=True),
+    }
 
     window: Count = 10
     """Largest distance of two events of a history that make an edge."""

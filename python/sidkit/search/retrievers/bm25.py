@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -10,7 +11,10 @@ from pydantic import Field
 
 from sidkit._extras import require
 from sidkit._settings import NonNegative
+from sidkit._stored import Stored, check_compressed_rows
 from sidkit.decode.ranking import Ranked, concatenated, top_k
+from sidkit.errors import FormatError
+from sidkit.search import storage
 from sidkit.search.base import FitData, Retriever
 from sidkit.search.words import INDEX_STOP_WORDS
 
@@ -45,6 +49,13 @@ class BM25(Retriever):
     """
 
     method: ClassVar[str] = "bm25"
+    _stored: ClassVar[dict[str, Stored]] = {
+        "words_": Stored(np.uint8, ("bytes",)),
+        "counts_": Stored(np.floating, ("pairs",)),
+        "documents_of_words_": Stored(np.integer, ("pairs",)),
+        "offsets_": Stored(np.integer, ("words and the end",)),
+        "lengths_": Stored(np.integer, ("documents",)),
+    }
 
     k1: NonNegative = 0.9
     """Saturation of repeated words; 0 ignores repetitions."""
@@ -55,6 +66,24 @@ class BM25(Retriever):
 
     def _fit(self, data: FitData) -> None:
         self._index([Counter(words) for words in self._words(data.texts)])
+
+    def _load_state(self, path: Path) -> None:
+        super()._load_state(path)
+        file = path / storage.ARRAYS
+        check_compressed_rows(file, self.offsets_, self.documents_of_words_, len(self.documents_))
+        try:
+            words = self._names()
+        except UnicodeDecodeError as error:
+            raise FormatError(
+                f"`{file}` is damaged: expected words of UTF-8 ({error}). Fit it again."
+            ) from error
+        if len(words) != len(self.offsets_) - 1 or len(set(words)) < len(words):
+            raise FormatError(
+                f"`{file}` is damaged: expected {len(self.offsets_) - 1} distinct words, got "
+                f"{len(set(words))}. Fit it again."
+            )
+        if (self.counts_ <= 0).any() or (self.lengths_ < 0).any():
+            raise FormatError(f"`{file}` is damaged: expected positive numbers of words. Fit it again.")
 
     def _add(self, texts: list[str]) -> None:
         old = self._pairs().T.tocsr()

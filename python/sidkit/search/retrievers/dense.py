@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sidkit._stored import Stored
 from sidkit.decode.ranking import Ranked, concatenated, top_k
 from sidkit.search.base import FitData, Retriever
 from sidkit.search.encoder import encode
@@ -26,6 +27,7 @@ class Dense(Retriever):
     """
 
     method: ClassVar[str] = "dense"
+    _stored: ClassVar[dict[str, Stored]] = {"vectors_": Stored(np.floating, ("documents", "d"))}
 
     encoder: str = "minilm"
     """Sentence encoder, as in `sidkit.embed.embed_texts`."""

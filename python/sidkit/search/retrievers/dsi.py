@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sidkit._settings import Count, Depth, Fraction, Positive, Seed, Width
+from sidkit._stored import load_arrays, write_stored
 from sidkit.decode.incremental import IncrementalDecoder
 from sidkit.decode.ranking import Ranked, concatenated
 from sidkit.errors import FormatError
@@ -149,11 +150,11 @@ class DSI(Retriever):
 
     def _save_state(self, path: Path) -> None:
         weights = {f"network.{name}": value.numpy() for name, value in self.network_.state_dict().items()}
-        storage.write_arrays(path, weights | {"curve_": self.curve_})
+        write_stored(path / storage.ARRAYS, weights | {"curve_": self.curve_})
         self.sids_.save(path / _SIDS)
 
     def _load_state(self, path: Path) -> None:
-        arrays = storage.read_arrays(path)
+        arrays = load_arrays(path / storage.ARRAYS)
         self.sids_ = SidTable.load(path / _SIDS)
         try:
             self.curve_ = arrays.pop("curve_")

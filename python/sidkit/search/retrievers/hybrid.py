@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sidkit._settings import Count, Seed
+from sidkit._stored import Stored
 from sidkit.decode.ranking import Ranked
 from sidkit.errors import ConfigError, FormatError
 from sidkit.search import storage
@@ -42,6 +43,7 @@ class Hybrid(Retriever):
     """
 
     method: ClassVar[str] = "hybrid"
+    _stored: ClassVar[dict[str, Stored]] = {"weights_": Stored(np.floating, ("retrievers",))}
 
     retrievers: Sequence[Any] = ("bm25", "dense", "sid")
     """Retrievers, or their methods for default settings."""

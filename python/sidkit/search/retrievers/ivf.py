@@ -7,6 +7,7 @@ import numpy as np
 
 from sidkit._extras import require
 from sidkit._settings import Count, Seed
+from sidkit._stored import Stored
 from sidkit.decode.ranking import Ranked
 from sidkit.search.base import FitData, Retriever
 from sidkit.search.encoder import encode
@@ -26,6 +27,7 @@ class IVF(Retriever):
     """
 
     method: ClassVar[str] = "ivf"
+    _stored: ClassVar[dict[str, Stored]] = {"vectors_": Stored(np.floating, ("documents", "d"))}
 
     encoder: str = "minilm"
     """Sentence encoder, as in `sidkit.embed.embed_texts`."""

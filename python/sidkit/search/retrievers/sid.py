@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sidkit._extras import require
 from sidkit._settings import Count, Depth, NonNegative, Positive, Seed, Width
+from sidkit._stored import Stored
 from sidkit.decode.ranking import Ranked, top_k
 from sidkit.errors import FormatError
 from sidkit.ids import SidTable
@@ -84,6 +85,14 @@ class SidRetriever(Retriever):
     """
 
     method: ClassVar[str] = "sid"
+    _stored: ClassVar[dict[str, Stored]] = {
+        "content_": Stored(np.floating, ("documents", "d")),
+        "vectors_": Stored(np.floating, ("documents", "d")),
+        "query_map_": Stored(np.floating, ("d", "d")),
+        "biases_": Stored(np.floating, ("documents",)),
+        "added_bias_": Stored(np.floating, ("one",)),
+        "chosen_": Stored(np.floating, ("four",)),
+    }
 
     encoder: str = "minilm"
     """Sentence encoder, as in `sidkit.embed.embed_texts`."""
