@@ -149,7 +149,7 @@ def check_compressed_rows(
     Raises:
         FormatError: if offsets or columns do not describe a matrix.
     """
-    ascending = len(offsets) and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
+    ascending = len(offsets) and offsets[0] == 0 and (offsets[1:] >= offsets[:-1]).all()
     if not ascending or offsets[-1] != len(columns):
         raise FormatError(
             f"`{file}` is damaged: expected offsets that ascend from 0 to {len(columns)}, got others. Fit it "
