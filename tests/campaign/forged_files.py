@@ -33,11 +33,12 @@ from torch import nn
 
 from sidkit._files import UNSEALED, seal
 from sidkit.errors import SidkitError
-from sidkit.evaluate import Predictions, TargetRanks
+from sidkit.evaluate import Metrics, Predictions, TargetRanks
 from sidkit.ids import SidTable
 from sidkit.models import SASRecNetwork, load_network, save_network
 from sidkit.recommenders import load_model
 from sidkit.recommenders.storage import checksum_of
+from sidkit.run import RunDirectory, StageRecord
 from sidkit.search import RETRIEVERS, load_retriever
 from sidkit.tokenizers import ActionPiece, load_tokenizer
 from sidkit.tokenizers.registry import TOKENIZERS
@@ -379,6 +380,16 @@ def formats(folder: Path) -> list[Format]:
             "checkpoint", folder / "checkpoint", lambda: TrainingState.load(folder / "checkpoint", {"a": 1})
         )
     )
+    metrics = folder / "metrics.json"
+    world.fit(small_recommender("popularity")).evaluate(world.split.test).metrics.save(metrics)
+    found.append(Format("metrics", metrics, lambda: Metrics.load(metrics)))
+    directory_of_run = folder / "run"
+    directory_of_run.mkdir()
+    (directory_of_run / "run.toml").write_text("")
+    with RunDirectory(directory_of_run) as made:
+        made.finish("data", StageRecord("f", {"data.source": "x"}, {}, {}))
+    stages = directory_of_run / "stages.json"
+    found.append(Format("stages", stages, lambda: RunDirectory(directory_of_run).records))
     return found
 
 
@@ -395,7 +406,7 @@ def run(seconds: float, seed: int) -> dict[str, int]:
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, hard))
         end = time.monotonic() + seconds
         try:
-            for format in found:
+            for format in found:  # unchanged, they must be accepted
                 format.read()
             while time.monotonic() < end:
                 for format in found:
