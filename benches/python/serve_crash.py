@@ -111,7 +111,7 @@ def main():
         path = Path(name)
         write_model(path)
         known, version = {}, 0
-        for _ in range(options.kills):
+        for kill in range(1, options.kills + 1):
             command = [sys.executable, __file__, "--change", str(path)]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 first = json.loads(process.stdout.readline())
@@ -131,6 +131,8 @@ def main():
                         change = json.loads(line)
                         apply(known, change)
                         version, changes = change["version"], changes + 1
+            if not kill % 10:
+                print(f"{kill} kills, {changes} changes, {lost} lost", flush=True)
     found = {"kills": options.kills, "acknowledged_changes": changes, "lost": lost}
     found["visible_without_acknowledgement"] = unacknowledged
     print(found)

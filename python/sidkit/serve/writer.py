@@ -8,8 +8,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sidkit.serve.live import Journal, LiveCatalogue, Put, Reload, Snapshot
-from sidkit.serve.live.changes import Change, ItemId, from_bytes, to_bytes
+from sidkit.serve.live import Delete, Journal, LiveCatalogue, Put, Reload, Snapshot
+from sidkit.serve.live.changes import ItemId, from_bytes, joined, to_bytes
 from sidkit.serve.source import ServerSource
 from sidkit.serve.users import UserHistories
 
@@ -48,7 +48,7 @@ class CatalogueWriter:
         self._source, self._applied = source, applied
         self._lock = threading.RLock()
         self._journal = None if state is None else Journal(state)
-        self._changes: list[Change] = []
+        self._changes: list[Put | Delete] = []
         self._must_reload = False
         files, self.users = source.open()
         self._catalogue = LiveCatalogue(files)
@@ -139,13 +139,12 @@ class CatalogueWriter:
         if len(files.model.item_ids):
             first = files.model.item_ids[:1].to_list()
             files.model.recommend([first, []], 10)  # what is computed on first use
-        applied = 0
-        for change in self._changes[:]:
+        earlier = self._changes[:]
+        for change in joined(earlier):
             catalogue.apply(change)
-            applied += 1
         with self._lock:
             self._follow()
-            for change in self._changes[applied:]:
+            for change in joined(self._changes[len(earlier) :]):
                 catalogue.apply(change)
             self._catalogue, self.users, self.compared = catalogue, users, compared
 
@@ -158,7 +157,7 @@ class CatalogueWriter:
         files = self._source.open_compared()
         return None if files is None else LiveCatalogue(files).snapshot
 
-    def _commit(self, change: Change) -> Snapshot:
+    def _commit(self, change: Put | Delete) -> Snapshot:
         if self._journal is not None:
             self._journal.append(to_bytes(change))
         self._changes.append(change)
@@ -167,13 +166,12 @@ class CatalogueWriter:
         return self.snapshot
 
     def _follow(self) -> None:
-        for record in [] if self._journal is None else self._journal.read():
-            change = from_bytes(record)
-            if isinstance(change, Reload):
-                self._must_reload = True
-            else:
-                self._changes.append(change)
-                self._catalogue.apply(change)
+        read = [from_bytes(record) for record in ([] if self._journal is None else self._journal.read())]
+        changes = [change for change in read if not isinstance(change, Reload)]
+        self._must_reload |= len(changes) < len(read)
+        self._changes += changes
+        for change in joined(changes):
+            self._catalogue.apply(change)
         self._applied(self.journal_bytes)
 
     @contextmanager

@@ -235,7 +235,7 @@ class LiveCatalogue:
                 model_rows[: len(now.model_rows)] = now.model_rows
                 model_rows[numbers[new]] = rows
         items = now.items.changed(frame, numbers, np.zeros(0, np.int64), len(now.numbers))
-        return Snapshot(model, items, sids, now.numbers, model_rows, now.version + 1, now.hides)
+        return Snapshot(model, items, sids, now.numbers, model_rows, now.version + change.changes, now.hides)
 
     def _without(self, now: Snapshot, change: Delete) -> Snapshot:
         numbers = np.array([number for each in change.item_ids if (number := now.find(each)) >= 0], np.int64)
@@ -251,7 +251,7 @@ class LiveCatalogue:
             model, removed_there = model.without_items(now.numbers.ids(known))
             hides = hides or not removed_there
         items = now.items.changed(None, np.zeros(0, np.int64), numbers, len(now.numbers))
-        return Snapshot(model, items, sids, now.numbers, now.model_rows, now.version + 1, hides)
+        return Snapshot(model, items, sids, now.numbers, now.model_rows, now.version + change.changes, hides)
 
     def _tokens(
         self, change: Put, x: npt.NDArray[np.float32], picked: list[int], numbers: npt.NDArray[np.int64]

@@ -1,18 +1,21 @@
 """Changes of a catalogue, and their form in the journal: JSON, with vectors in base64."""
 
 import base64
+import itertools
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from sidkit.errors import FormatError
 
-__all__ = ["Change", "Delete", "Put", "Reload", "from_bytes", "to_bytes"]
+__all__ = ["Change", "Delete", "Put", "Reload", "from_bytes", "joined", "to_bytes"]
 
 ItemId = int | str
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Put:
         tokens: Semantic ID of each of these, uint16 (new, levels), or None without Semantic IDs.
         vectors: content vector of each of these, float32 (new, d), or None.
         tokenizer: fingerprint of the tokenizer that made the tokens.
+        changes: number of changes that it stands for, see `joined`.
     """
 
     rows: list[dict[str, Any]]
@@ -32,13 +36,20 @@ class Put:
     tokens: npt.NDArray[np.uint16] | None = None
     vectors: npt.NDArray[np.float32] | None = None
     tokenizer: str = ""
+    changes: int = 1
 
 
 @dataclass(frozen=True)
 class Delete:
-    """Items to remove, all of which exist."""
+    """Items to remove, all of which exist.
+
+    Attributes:
+        item_ids: the items.
+        changes: number of changes that it stands for, see `joined`.
+    """
 
     item_ids: list[ItemId]
+    changes: int = 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,62 @@ class Reload:
 
 
 Change = Put | Delete | Reload
+
+
+def joined(changes: Iterable[Put | Delete]) -> Iterator[Put | Delete]:
+    """Join changes that follow each other as long as they concern different items.
+
+    Such changes may be applied in any order, and one large change takes little more time than a small one.
+    The result is that of the single changes.
+    """
+    puts: list[Put] = []
+    deletes: list[Delete] = []
+    items: set[ItemId] = set()
+    for change in changes:
+        ids = change.item_ids if isinstance(change, Delete) else [row["item_id"] for row in change.rows]
+        alike = isinstance(change, Delete) or len(_new_items(change, *puts)) <= 1
+        if not alike or not items.isdisjoint(ids):
+            yield from _groups(puts, deletes)
+            puts, deletes, items = [], [], set()
+        items.update(ids)
+        if isinstance(change, Delete):
+            deletes.append(change)
+        else:
+            puts.append(change)
+    yield from _groups(puts, deletes)
+
+
+def _new_items(*puts: Put) -> set[tuple[Any, ...]]:
+    """Return the kinds of new items: tokenizer and widths of tokens and vectors."""
+    return {
+        (put.tokenizer, *(None if each is None else each.shape[1] for each in (put.tokens, put.vectors)))
+        for put in puts
+        if put.new
+    }
+
+
+def _groups(puts: list[Put], deletes: list[Delete]) -> Iterator[Put | Delete]:
+    if len(puts) == 1:
+        yield puts[0]
+    elif puts:
+        starts = itertools.accumulate((len(put.rows) for put in puts), initial=0)
+        made = [put for put in puts if put.new]
+        yield Put(
+            [row for put in puts for row in put.rows],
+            [start + place for start, put in zip(starts, puts, strict=False) for place in put.new],
+            _concatenated([put.tokens for put in made]),
+            _concatenated([put.vectors for put in made]),
+            made[0].tokenizer if made else "",
+            sum(put.changes for put in puts),
+        )
+    if deletes:
+        ids = [item for delete in deletes for item in delete.item_ids]
+        yield Delete(ids, sum(delete.changes for delete in deletes))
+
+
+def _concatenated(arrays: list[npt.NDArray[T] | None]) -> npt.NDArray[T] | None:
+    given = [each for each in arrays if each is not None]
+    return np.concatenate(given) if given else None
 
 
 def to_bytes(change: Change) -> bytes:
