@@ -60,9 +60,17 @@ def test_changes_of_different_items_become_one_of_each_kind():
     assert (put.tokenizer, put.changes, delete) == ("a", 2, Delete([7, 8, 9], 2))
 
 
+def test_the_last_values_of_an_item_are_kept():
+    first = Put([{"item_id": 1, "price": 1.0}, {"item_id": 2, "price": 2.0}], [])
+    last = Put([{"item_id": 3, "price": 4.0}, {"item_id": 1, "price": 3.0}], [])
+    (put,) = joined([first, last])
+    assert [row["item_id"] for row in put.rows] == [1, 2, 3]
+    assert [row["price"] for row in put.rows] == [3, 2, 4] and put.changes == 2
+
+
 def test_changes_of_one_item_and_of_two_tokenizers_stay_apart():
     put = Put([{"item_id": 1}], [0], np.ones((1, 2), np.uint16), np.ones((1, 3), np.float32), "a")
     other = Put([{"item_id": 2}], [0], put.tokens, put.vectors, "b")
-    assert list(joined([put, Delete([1]), put])) == [put, Delete([1]), put]
-    assert list(joined([put, other])) == [put, other]
+    assert [each.changes for each in joined([put, Delete([1]), put])] == [1, 1, 1]
+    assert [each.tokenizer for each in joined([put, other, other])] == ["a", "b", "b"]
     assert list(joined([])) == []

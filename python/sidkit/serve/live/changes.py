@@ -1,7 +1,6 @@
 """Changes of a catalogue, and their form in the journal: JSON, with vectors in base64."""
 
 import base64
-import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -61,25 +60,31 @@ Change = Put | Delete | Reload
 
 
 def joined(changes: Iterable[Put | Delete]) -> Iterator[Put | Delete]:
-    """Join changes that follow each other as long as they concern different items.
+    """Join changes that follow each other as long as no item is both put and removed.
 
-    Such changes may be applied in any order, and one large change takes little more time than a small one.
-    The result is that of the single changes.
+    Such changes may be applied in any order but for the values of an item, of which the last are kept. One
+    large change takes little more time than a small one. The result is that of the single changes.
     """
     puts: list[Put] = []
     deletes: list[Delete] = []
-    items: set[ItemId] = set()
+    put: set[ItemId] = set()
+    removed: set[ItemId] = set()
     for change in changes:
-        ids = change.item_ids if isinstance(change, Delete) else [row["item_id"] for row in change.rows]
-        alike = isinstance(change, Delete) or len(_new_items(change, *puts)) <= 1
-        if not alike or not items.isdisjoint(ids):
+        if isinstance(change, Delete):
+            conflict = not put.isdisjoint(change.item_ids)
+        else:
+            ids = [row["item_id"] for row in change.rows]
+            again = not put.isdisjoint(ids[place] for place in change.new)
+            conflict = again or not removed.isdisjoint(ids) or len(_new_items(change, *puts)) > 1
+        if conflict:
             yield from _groups(puts, deletes)
-            puts, deletes, items = [], [], set()
-        items.update(ids)
+            puts, deletes, put, removed = [], [], set(), set()
         if isinstance(change, Delete):
             deletes.append(change)
+            removed.update(change.item_ids)
         else:
             puts.append(change)
+            put.update(ids)
     yield from _groups(puts, deletes)
 
 
@@ -93,14 +98,15 @@ def _new_items(*puts: Put) -> set[tuple[Any, ...]]:
 
 
 def _groups(puts: list[Put], deletes: list[Delete]) -> Iterator[Put | Delete]:
-    if len(puts) == 1:
-        yield puts[0]
-    elif puts:
-        starts = itertools.accumulate((len(put.rows) for put in puts), initial=0)
+    if puts:
+        values: dict[ItemId, dict[str, Any]] = {}  # in the order in which items came first
+        for put in puts:
+            values |= {row["item_id"]: row for row in put.rows}
+        places = {item: place for place, item in enumerate(values)}
         made = [put for put in puts if put.new]
         yield Put(
-            [row for put in puts for row in put.rows],
-            [start + place for start, put in zip(starts, puts, strict=False) for place in put.new],
+            list(values.values()),
+            [places[put.rows[place]["item_id"]] for put in made for place in put.new],
             _concatenated([put.tokens for put in made]),
             _concatenated([put.vectors for put in made]),
             made[0].tokenizer if made else "",
