@@ -70,11 +70,11 @@ campaign: install ## Attack files, arguments and processes for MINUTES, and reco
 .PHONY: certify sanitize
 ROWS ?= 10000000
 certify: ## Compare the codes of every kernel of this CPU with the definition on ROWS rows, and write a certificate
-	@mkdir -p $(TARGET)
+	@mkdir -p $(BUILD)
 	set -o pipefail; { \
 		echo "# make certify ROWS=$(ROWS); $$(date -u +%F), commit $$(git rev-parse --short HEAD), $$(rustc --version)"; \
 		cargo run --quiet --release --package sidkit-bench --bin exactness -- $(ROWS); \
-	} | tee $(TARGET)/certificate.txt
+	} | tee $(BUILD)/certificate.txt
 
 # Sanitizers are unstable options, which the stable compiler has behind this variable. ThreadSanitizer needs the component
 # rust-src, since the standard library must be compiled with it too.
@@ -82,13 +82,13 @@ SANITIZED = RUSTC_BOOTSTRAP=1 cargo test --profile checked --package sidkit-core
 HOST = $(shell rustc --print host-tuple)
 sanitize: ext ## Memory errors and data races: AddressSanitizer, ThreadSanitizer, and valgrind for the Python extension
 	ASAN_OPTIONS=allocator_may_return_null=1 RUSTFLAGS=-Zsanitizer=address \
-		$(SANITIZED) --target-dir $(TARGET)/address --tests
+		$(SANITIZED) --target-dir $(BUILD)/address --tests
 	TSAN_OPTIONS=allocator_may_return_null=1 RUSTFLAGS=-Zsanitizer=thread \
-		$(SANITIZED) --target-dir $(TARGET)/thread -Zbuild-std --lib --test live --test live_folder --test kmeans
-	OMP_NUM_THREADS=1 PYTHONMALLOC=malloc valgrind --undef-value-errors=no --num-callers=30 --log-file=$(TARGET)/valgrind.log \
+		$(SANITIZED) --target-dir $(BUILD)/thread -Zbuild-std --lib --test live --test live_folder --test kmeans
+	OMP_NUM_THREADS=1 PYTHONMALLOC=malloc valgrind --undef-value-errors=no --num-callers=30 --log-file=$(BUILD)/valgrind.log \
 		$(PY) -m pytest -q -p no:xdist tests/core/test_perceptron.py tests/core/test_assign_details.py \
 		tests/core/test_kmeans.py tests/ids/test_trie.py tests/ids/test_live.py tests/ids/test_trie_nearby.py tests/rerank
-	! grep "_core.abi3" $(TARGET)/valgrind.log
+	! grep "_core.abi3" $(BUILD)/valgrind.log
 
 .PHONY: lint lint-python lint-rust format
 lint: lint-python lint-rust ## ruff, mypy --strict, stubtest, rustfmt, clippy, rustdoc: all silent
