@@ -215,11 +215,11 @@ class LiveCatalogue:
     def _with(self, now: Snapshot, change: Put) -> Snapshot:
         frame = now.items.row_frame(change.rows)
         ids = frame["item_id"].to_list()
-        new = [place for place in change.new if now.find(ids[place]) < 0]
+        picked = [row for row, place in enumerate(change.new) if now.find(ids[place]) < 0]
+        new = [change.new[row] for row in picked]
         numbers = now.numbers.add(ids)
         model, model_rows, sids = now.model, now.model_rows, now.sids
         if new and self._sids is not None and change.vectors is not None:
-            picked = [change.new.index(place) for place in new]
             x = np.ascontiguousarray(change.vectors[picked])
             tokens = self._tokens(change, x, picked, numbers[new])
             self._sids.update(numbers[new], tokens, np.zeros(0, np.int64))
