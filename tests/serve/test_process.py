@@ -100,3 +100,11 @@ def test_a_kill_loses_nothing_and_sigterm_finishes_requests(shop, start, tmp_pat
         thread.join()
     assert len(statuses) >= 10 and set(statuses) == {200}
     assert sum(line["event"] == "stopped" for line in server.lines) == 2
+
+
+def test_workers_end_with_the_process_that_started_them(shop, start):
+    server = start(workers=2)
+    server.stop(signal.SIGKILL)  # reads what the workers write to their end
+    assert sum(line["event"] == "stopped" for line in server.lines) == 2
+    with pytest.raises(ConnectionRefusedError):
+        server.ask("GET", "/healthz")

@@ -12,7 +12,8 @@ import sys
 import tempfile
 import threading
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
 import uvicorn
@@ -98,10 +99,18 @@ class _Server(uvicorn.Server):
 def _work(settings: ServerSettings, bound: socket.socket, peers: Peers | None = None) -> None:
     """Run one worker."""
     configure_logs()
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), name="sidkit-parent", daemon=True).start()
     server = _Server(_config(settings, peers))
     server.run(sockets=[bound])
     if not server.started:
         sys.exit(_STARTUP_FAILED)
+
+
+def _end_with(sentinel: int) -> None:
+    """Stop this worker when the process that started it has ended, so that it does not keep the port."""
+    wait([sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _supervise(settings: ServerSettings, bound: socket.socket) -> int:
