@@ -6,9 +6,10 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use memmap2::{Mmap, MmapMut};
+use memmap2::Mmap;
 
 use crate::memory;
+use crate::pages::Pages;
 
 /// A number that a file holds in little-endian order.
 pub(crate) trait Number: Pod + PartialEq + Send + Sync {
@@ -47,7 +48,7 @@ pub(crate) struct Array<T>(Place<T>);
 enum Place<T> {
     Owned(Arc<Vec<T>>),
     /// Owned memory that is never written to again.
-    Pages(Arc<MmapMut>, PhantomData<T>),
+    Pages(Arc<Pages>, PhantomData<T>),
     /// The bytes of the file that hold the numbers; aligned and in the machine's own order.
     Mapped(Arc<Mmap>, Range<usize>, PhantomData<T>),
 }
@@ -66,7 +67,7 @@ impl<T: Number> Array<T> {
     /// So many numbers: zeros, and then what `fill` writes. Large arrays lie on large pages where the system has them, which
     /// take a tenth of the time to come by.
     pub(crate) fn filled(length: usize, fill: impl FnOnce(&mut [T])) -> Self {
-        if let Some(mut pages) = large_pages(length.saturating_mul(size_of::<T>())) {
+        if let Some(mut pages) = Pages::new(length.saturating_mul(size_of::<T>())) {
             fill(bytemuck::cast_slice_mut(&mut pages));
             return Self(Place::Pages(Arc::new(pages), PhantomData));
         }
@@ -112,7 +113,7 @@ impl<T: Number> From<Vec<T>> for Array<T> {
     /// Large arrays move to large pages where the system has them: reading here and there costs less when the processor need not
     /// look up the page as well.
     fn from(numbers: Vec<T>) -> Self {
-        if let Some(mut pages) = large_pages(size_of_val(&numbers[..])) {
+        if let Some(mut pages) = Pages::new(size_of_val(&numbers[..])) {
             bytemuck::cast_slice_mut(&mut pages).copy_from_slice(&numbers);
             return Self(Place::Pages(Arc::new(pages), PhantomData));
         }
@@ -138,16 +139,4 @@ impl<T: Number> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{} numbers]", self.len())
     }
-}
-
-/// So many bytes of zeros on large pages; none where they are few, or the system has no such pages.
-fn large_pages(bytes: usize) -> Option<MmapMut> {
-    #[cfg(target_os = "linux")]
-    if bytes >= 4 << 20 {
-        let pages = MmapMut::map_anon(bytes).ok()?;
-        // A wish. Where it is not granted, the pages are small.
-        let _ = pages.advise(memmap2::Advice::HugePage);
-        return Some(pages);
-    }
-    None
 }

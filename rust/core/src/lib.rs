@@ -18,6 +18,7 @@ mod lanes;
 pub mod memory;
 pub mod ngram;
 mod pack;
+mod pages;
 pub mod perceptron;
 pub mod pieces;
 pub mod pool;

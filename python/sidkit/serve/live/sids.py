@@ -122,11 +122,12 @@ class SidIndex:
     def __init__(self, table: SidTable) -> None:
         self.layout = table.layout
         self.collisions = table.collisions
-        trie = Trie.build(table.packed, table.layout)
-        self._current = LiveTrie(trie)
+        self._base = Trie.build(table.packed, table.layout)
+        self._current = LiveTrie(self._base)
         # A model keeps the leaf of a removed item, so its Semantic ID is not given to another.
-        self._reserved = LiveTrie(trie)
-        self._known = np.ones(len(table), bool)  # numbers that have or had a Semantic ID
+        self._given: dict[int, tuple[int, ...]] = {}  # to items that came later, by number
+        self._taken = set[tuple[int, ...]]()  # the same
+        self._items = len(table)
 
     def view(self) -> SidView:
         """Return the current version."""
@@ -136,23 +137,18 @@ class SidIndex:
         """Remove and add items, as one change."""
         packed = self.layout.pack(np.ascontiguousarray(tokens, np.uint16).reshape(-1, self.layout.levels))
         self._current.update(sids=packed, items=numbers, remove=removed)
-        if not len(numbers):
-            return
-        longest = int(numbers.max()) + 1
-        if longest > len(self._known):
-            larger = np.zeros(max(longest, len(self._known) * 9 // 8), bool)
-            larger[: len(self._known)] = self._known
-            self._known = larger
-        fresh = ~self._known[numbers]
-        self._reserved.add(np.ascontiguousarray(packed[fresh]), numbers[fresh])
-        self._known[numbers] = True
+        for number, own in zip(numbers.tolist(), tokens.tolist(), strict=True):
+            if number >= self._items and number not in self._given:
+                self._given[number] = tuple(own)
+                self._taken.add(tuple(own))
 
     def reserved(self, number: int) -> Tokens | None:
         """Return the Semantic ID that an item has or had, uint16 (levels,); None if it never had one."""
-        if not 0 <= number < len(self._known) or not self._known[number]:
-            return None
-        tokens: Tokens = SidView(self._reserved.snapshot()).tokens(np.array([number], np.int64))[0]
-        return tokens
+        if 0 <= number < self._items:
+            tokens: Tokens = SidView(self._base).tokens(np.array([number], np.int64))[0]
+            return tokens
+        given = self._given.get(number)
+        return None if given is None else np.array(given, np.uint16)
 
     def allocate(self, codes: Tokens, alternatives: Callable[[int], Tokens]) -> Tokens:
         """Choose a free Semantic ID for new items, one after the other.
@@ -174,13 +170,13 @@ class SidIndex:
         """
         if self.collisions == "share":
             return codes
-        trie, taken = self._reserved.snapshot(), set[tuple[int, ...]]()
+        taken = set[tuple[int, ...]]()
         chosen = []
-        for place, (own, used) in enumerate(zip(codes, self._used(trie, codes), strict=True)):
+        for place, (own, used) in enumerate(zip(codes, self._used(codes), strict=True)):
             found = self._free(own, used, taken)
             if found is None:
                 near = alternatives(place)
-                others = zip(near, self._used(trie, near), strict=True)
+                others = zip(near, self._used(near), strict=True)
                 found = next(filter(None, (self._free(*other, taken) for other in others)), None)
             if found is None:
                 raise CollisionError(
@@ -192,19 +188,22 @@ class SidIndex:
             chosen.append(found)
         return np.array(chosen, np.uint16).reshape(-1, self.layout.levels)
 
-    def _used(self, trie: Trie, codes: Tokens) -> npt.NDArray[np.bool_]:
-        """Return which last tokens follow the tokens before them, bool (n, size of the last level)."""
-        states = trie.start(len(codes))
+    def _used(self, codes: Tokens) -> npt.NDArray[np.bool_]:
+        """Return which last tokens follow the tokens before them in the model, bool (n, last size)."""
+        states = self._base.start(len(codes))
         for level in range(self.layout.levels - 1):
-            states = trie.step(states, codes[:, level].astype(np.int64))
-        return trie.allowed(states)
+            states = self._base.step(states, codes[:, level].astype(np.int64))
+        return self._base.allowed(states)
 
     def _free(
         self, codes: npt.NDArray[Any], used: npt.NDArray[np.bool_], taken: set[tuple[int, ...]]
     ) -> tuple[int, ...] | None:
         """Return a Semantic ID under the codes of an item that no item has; None if there is none."""
         prefix = tuple(codes.tolist())
-        if self.collisions != "suffix":
-            return None if used[prefix[-1]] or prefix in taken else prefix
-        free = ((*prefix, token) for token in np.flatnonzero(~used).tolist())
-        return next((each for each in free if each not in taken), None)
+        last = [prefix[-1]] if self.collisions != "suffix" else range(len(used))
+        head = prefix[:-1] if self.collisions != "suffix" else prefix
+        for token in last:
+            found = (*head, token)
+            if not used[token] and found not in taken and found not in self._taken:
+                return found
+        return None

@@ -156,7 +156,10 @@ impl Columns {
             .map(|depth| self.head_fan(depth, layout.bits()[depth]))
             .collect();
         let heads = self.directory.windows(2).map(|ends| Span::new(ends[0], ends[1]));
-        let mut states: Vec<Span> = heads.filter(|span| !span.is_dead()).collect();
+        // No state with fewer keys is crowded, nor is any below it.
+        let mut states: Vec<Span> = heads
+            .filter(|span| span.hi - span.lo > 1 << block_bits(1))
+            .collect();
         for depth in self.head()..self.sizes.len() {
             let mut fan = FanBuilder::new(self.sizes[depth], self.len());
             let mut next = Vec::new();
@@ -188,12 +191,12 @@ impl Columns {
         }
         let prefixes = self.slots() >> self.below[depth] >> bits;
         let mut rows = vec![0; prefixes * words];
+        let (directory, below) = (&self.directory[..], self.below[depth]);
         for (prefix, row) in rows.chunks_exact_mut(words).enumerate() {
-            let slot = (prefix << bits << self.below[depth]) as u32;
-            for code in (0..self.sizes[depth]).map(|code| code as u16) {
-                if !self.slot_child(depth, slot, code).is_dead() {
-                    row[usize::from(code) / 64] |= 1 << (code % 64);
-                }
+            let first = prefix << bits << below;
+            for code in 0..self.sizes[depth] as usize {
+                let slot = first + (code << below);
+                row[code / 64] |= u64::from(directory[slot] < directory[slot + (1 << below)]) << (code % 64);
             }
         }
         Fan {
