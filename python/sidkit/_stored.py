@@ -79,8 +79,8 @@ def read_stored(file: Path, expected: Mapping[str, Stored], **sizes: int) -> dic
             f"`{file}` has other arrays: expected {sorted(expected)}, got {sorted(arrays)[:10]}. Fit it "
             "again."
         )
-    for name, found in arrays.items():
-        kind, shape, _ = expected[name]
+    for name in [each for each in expected if each in arrays]:
+        (kind, shape, _), found = expected[name], arrays[name]
         known = len(found.shape) == len(shape) and all(
             sizes.setdefault(dimension, size) == size
             for dimension, size in zip(shape, found.shape, strict=True)
@@ -159,4 +159,11 @@ def check_compressed_rows(
         raise FormatError(
             f"`{file}` is damaged: expected columns from 0 to {width - 1}, got {columns.min()} to "
             f"{columns.max()}. Fit it again."
+        )
+    starts = np.zeros(len(columns) + 1, bool)
+    starts[offsets] = True
+    if not (starts[1:-1] | (columns[1:] > columns[:-1])).all():
+        raise FormatError(
+            f"`{file}` is damaged: expected the columns of each row in ascending order, got another. Fit it "
+            "again."
         )
