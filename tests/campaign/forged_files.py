@@ -59,17 +59,24 @@ class Format(NamedTuple):
 def write_forged(format: Format, data: bytes) -> None:
     """Write a changed file, and make all checksums true."""
     write_sealed(format.path, data)
-    for description in (format.path.parent / "model.json", format.path.parent / "retriever.json"):
-        if description.is_file():
-            described = json.loads(description.read_bytes())
-            if not isinstance(described, dict):
-                continue
-            if format.path != description and isinstance(described.get("files"), dict):
-                described["files"][format.path.name] = hashlib.sha256(format.path.read_bytes()).hexdigest()
-            if "checksum" in described:
-                del described["checksum"]
-                described["checksum"] = checksum_of(described)
-            description.write_text(json.dumps(described), encoding="utf-8", errors="surrogatepass")
+    for description in descriptions(format.path):
+        described = json.loads(description.read_bytes())
+        if not isinstance(described, dict):
+            continue
+        if format.path != description and isinstance(described.get("files"), dict):
+            for name in described["files"]:
+                file = description.parent / name
+                described["files"][name] = hashlib.sha256(file.read_bytes()).hexdigest()
+        if "checksum" in described:
+            del described["checksum"]
+            described["checksum"] = checksum_of(described)
+        description.write_text(json.dumps(described), encoding="utf-8", errors="surrogatepass")
+
+
+def descriptions(path: Path) -> list[Path]:
+    """Return the files that hold the checksum of a file, the innermost first; a description holds its own."""
+    named = [parent / name for parent in list(path.parents)[:2] for name in ("model.json", "retriever.json")]
+    return [each for each in named if each.is_file()]
 
 
 def formats(folder: Path) -> list[Format]:
@@ -211,8 +218,7 @@ def run(seconds: float, seed: int) -> dict[str, int]:
 
 def siblings(path: Path) -> list[Path]:
     """Return the files whose checksums depend on this one, and itself."""
-    descriptions = [path.parent / "model.json", path.parent / "retriever.json"]
-    return [path, *(each for each in descriptions if each.is_file() and each != path)]
+    return [path, *(each for each in descriptions(path) if each != path)]
 
 
 def attack(format: Format, kept: dict[Path, bytes], rng: np.random.Generator, counts: Counter[str]) -> None:

@@ -17,7 +17,7 @@ from sidkit.data import EvaluationSet, Sequences
 from sidkit.decode.dense import rank_by_scores, score_items
 from sidkit.decode.options import RankOptions
 from sidkit.decode.ranking import Ranked
-from sidkit.errors import ConfigError, DataError
+from sidkit.errors import ConfigError, DataError, FormatError
 from sidkit.models import RQTransformerNetwork
 from sidkit.models.tree.explanation import score_parts
 from sidkit.models.tree.unseen import with_similar_means, without_unseen
@@ -239,6 +239,12 @@ class RQTransformer(TokenOptions, EpochOptions, GenerativeRecommender):
         super()._load_state(path)
         if (path / _GRAPH).exists():
             self.prior_ = GraphPrior.load(path / _GRAPH)
+            if not self.prior_.graph.item_ids_.equals(self.item_ids_):
+                raise FormatError(
+                    f"the files in `{path}` do not belong together: expected a graph of its "
+                    f"{len(self.item_ids_)} items, got one of {len(self.prior_.graph.item_ids_)}. Save the "
+                    "recommender again."
+                )
 
     @torch.inference_mode()
     def _item_vectors(self) -> npt.NDArray[np.float32]:

@@ -127,7 +127,9 @@ class GraphPrior:
         """
         try:
             weight = float(json.loads((path / _FILE).read_text(encoding="utf-8"))["weight"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if not 0 <= weight <= 1:
+                raise ValueError(f"expected a weight from 0 to 1, got {weight}")
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise FormatError(f"`{path / _FILE}` holds no weight of a graph ({error!r})") from error
         return cls(TransitionGraph.load(path), weight)
 
