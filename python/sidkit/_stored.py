@@ -1,4 +1,4 @@
-"""Arrays of saved models in safetensors files: their names, types and shapes are known before."""
+"""Arrays of saved models in safetensors files, with declared names, types and shapes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def load_arrays(file: Path) -> dict[str, npt.NDArray[Any]]:
     """
     try:
         return safetensors.numpy.load_file(file)
-    except (OSError, SafetensorError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, TypeError, ValueError, AttributeError) as error:
         raise FormatError(f"`{file}` is not a readable safetensors file ({error}). Fit it again.") from error
 
 
@@ -92,7 +92,10 @@ def read_stored(file: Path, expected: Mapping[str, Stored], **sizes: int) -> dic
                 f"{found.shape}. Fit it again."
             )
         if kind is np.floating and not np.isfinite(found).all():
-            raise FormatError(f"`{name}` in `{file}` holds NaN or infinity. Fit it again.")
+            raise FormatError(
+                f"`{name}` in `{file}` is damaged: expected finite numbers, got NaN or infinity. Fit it "
+                "again."
+            )
     return arrays
 
 
@@ -152,8 +155,8 @@ def check_compressed_rows(
     ascending = len(offsets) and offsets[0] == 0 and (offsets[1:] >= offsets[:-1]).all()
     if not ascending or offsets[-1] != len(columns):
         raise FormatError(
-            f"`{file}` is damaged: expected offsets that ascend from 0 to {len(columns)}, got others. Fit it "
-            "again."
+            f"`{file}` is damaged: expected offsets that ascend from 0 to {len(columns)}, got "
+            f"{np.asarray(offsets[:5]).tolist()}…. Fit it again."
         )
     if len(columns) and not 0 <= columns.min() <= columns.max() < width:
         raise FormatError(
@@ -164,6 +167,6 @@ def check_compressed_rows(
     starts[offsets] = True
     if not (starts[1:-1] | (columns[1:] > columns[:-1])).all():
         raise FormatError(
-            f"`{file}` is damaged: expected the columns of each row in ascending order, got another. Fit it "
-            "again."
+            f"`{file}` is damaged: expected the columns of each row in ascending order, got repeated or "
+            "unordered ones. Fit it again."
         )

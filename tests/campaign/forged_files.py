@@ -199,13 +199,13 @@ def run(seconds: float, seed: int) -> dict[str, int]:
         warnings.simplefilter("ignore")
         found = formats(Path(folder))
         kept = {file: file.read_bytes() for format in found for file in siblings(format.path)}
+        for format in found:  # unchanged, they must be accepted; libraries load what they need
+            format.read()
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, hard))
         end = time.monotonic() + seconds
         try:
-            for format in found:  # unchanged, they must be accepted
-                format.read()
             while time.monotonic() < end:
                 for format in found:
                     attack(format, kept, rng, counts)

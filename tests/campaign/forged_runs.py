@@ -1,8 +1,8 @@
 """Run directories whose files were changed on purpose, and whose records say that nothing was changed.
 
 One file of a finished run is changed at a time, its digest in `stages.json` and its own checksum are made
-again, and the run is opened, asked and reported. It may be refused with an error of sidkit, or give anything;
-no other exception may come out.
+again, and the run is opened, queried and reported on. It may be refused with an error of sidkit, or give
+anything; no other exception may come out.
 """
 
 import hashlib

@@ -17,7 +17,11 @@ def random_changes(catalogue, vectors, rng, count):
         if rng.integers(3) == 0:
             change, _ = catalogue.plan_delete([*chosen, 100 + int(rng.integers(24))])
         else:
-            rows = [{"item_id": item, "price": float(rng.integers(9))} for item in chosen]
+            prices = [int(rng.integers(9)) + 0.5 * int(rng.integers(2)) for _ in chosen]
+            rows = [
+                {"item_id": item, "price": price if price % 1 else int(price)}
+                for item, price in zip(chosen, prices, strict=True)
+            ]
             x = [(vectors[int(rng.integers(24))] + rng.normal(0, 0.01, 16)).tolist() for _ in chosen]
             change = catalogue.plan_put(rows, x)
         if isinstance(change, Put) or change.item_ids:

@@ -6,6 +6,7 @@ from tests.serve.conftest import source_of
 from tests.serve.test_recommend import ids, recommend, refused
 
 from sidkit.serve.http.peers import ABSENT, Peers
+from sidkit.serve.live import LiveCatalogue
 from sidkit.serve.writer import CatalogueWriter
 
 
@@ -212,7 +213,8 @@ def test_processes_share_one_catalogue(serve, shop, tmp_path):
     assert recommend(one, histories=[[101]]) == recommend(other, histories=[[101]])
 
 
-def test_workers_show_a_change_before_it_is_acknowledged(serve, shop, tmp_path):
+def test_workers_show_a_change_before_it_is_acknowledged(serve, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr("sidkit.serve.http.service._PATIENCE", 120.0)
     positions = (ctypes.c_uint64 * 2)(ABSENT, ABSENT)
     one, other = (serve(state=tmp_path, peers=Peers(positions, place)) for place in range(2))
     for number in range(500, 510):
@@ -225,16 +227,47 @@ def test_workers_show_a_change_before_it_is_acknowledged(serve, shop, tmp_path):
 
 def test_a_worker_that_hangs_delays_a_change_for_a_second_only(serve, shop, tmp_path, monkeypatch):
     monkeypatch.setattr("sidkit.serve.http.service._PATIENCE", 0.01)
+    said = []
+    monkeypatch.setattr("sidkit.serve.http.service.log", lambda event, **_: said.append(event))
     client = serve(state=tmp_path, peers=Peers((ctypes.c_uint64 * 2)(ABSENT, 0), 0))
     put(client, {"item_id": 500, "vector": like(shop, 0)})
     assert client.get("/items/500").status_code == 200
+    assert said == ["a worker has not applied a change yet"]
 
 
 def test_a_change_does_not_hide_the_reload_of_another_process(shop, tmp_path):
     one, other = (CatalogueWriter(source_of(shop), tmp_path) for _ in range(2))
     one.reload()
     other.put([{"item_id": 100, "price": 1.0}], [None])
-    assert other.follow() and not other.follow()
+    assert other.behind and other.follow() and not other.behind and not other.follow()
+
+
+def test_changes_with_integers_and_floats_in_one_column_are_replayed(shop, tmp_path):
+    writer = CatalogueWriter(source_of(shop), tmp_path)
+    writer.put([{"item_id": 100, "price": 1}], [None])
+    writer.put([{"item_id": 101, "price": 2.5}, {"item_id": 102, "price": 3}], [None, None])
+    again = CatalogueWriter(source_of(shop), tmp_path).snapshot
+    numbers = [again.find(item) for item in (100, 101, 102)]
+    assert again.version == 2
+    assert [row["price"] for row in again.items.values(numbers, ["price"])] == [1, 2.5, 3]
+
+
+def test_a_change_that_cannot_be_applied_stays_behind_until_it_can(shop, tmp_path, monkeypatch):
+    positions = []
+    one = CatalogueWriter(source_of(shop), tmp_path)
+    other = CatalogueWriter(source_of(shop), tmp_path, applied=positions.append)
+    one.put([{"item_id": 100, "price": 1.0}], [None])
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveCatalogue, "apply", raise_value_error)
+        with pytest.raises(ValueError, match="not now"):
+            other.follow()
+    assert other.behind and other.snapshot.version == 0 and positions[-1] < one.journal_bytes
+    other.follow()
+    assert not other.behind and other.snapshot.version == 1 and positions[-1] == one.journal_bytes
+
+
+def raise_value_error(*_):
+    raise ValueError("not now")
 
 
 def test_a_damaged_journal_stops_the_start(serve, shop, tmp_path):

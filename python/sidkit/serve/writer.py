@@ -50,6 +50,7 @@ class CatalogueWriter:
         self._journal = None if state is None else Journal(state)
         self._changes: list[Put | Delete] = []
         self._must_reload = False
+        self._read: list[Put | Delete] = []  # from the journal, and not applied yet
         files, self.users = source.open()
         self._catalogue = LiveCatalogue(files)
         self.compared = self._open_compared()
@@ -67,13 +68,13 @@ class CatalogueWriter:
 
     @property
     def behind(self) -> bool:
-        """True if another process has written changes that this one has not applied."""
-        return self._journal is not None and self._journal.behind()
+        """True if another process has written changes or a reload that this one has not followed."""
+        return self._must_reload or bool(self._read) or (self._journal is not None and self._journal.behind())
 
     def follow(self) -> bool:
         """Apply the changes of other processes, once these have applied them.
 
-        The processes that change the catalogue and those that follow do not compete for the processor so.
+        This keeps the process that changes the catalogue and those that follow from competing for the CPU.
 
         Returns:
             Whether another process has opened its model again, so that this one should do so with
@@ -143,10 +144,13 @@ class CatalogueWriter:
         for change in joined(earlier):
             catalogue.apply(change)
         with self._lock:
-            self._follow()
+            self._read_journal()
+            self._changes += self._read
+            self._read.clear()
             for change in joined(self._changes[len(earlier) :]):
                 catalogue.apply(change)
             self._catalogue, self.users, self.compared = catalogue, users, compared
+            self._applied(self.journal_bytes)
 
     def close(self) -> None:
         """Close the journal."""
@@ -165,13 +169,24 @@ class CatalogueWriter:
         self._applied(self.journal_bytes)
         return self.snapshot
 
+    def _read_journal(self) -> None:
+        for record in [] if self._journal is None else self._journal.read():
+            change = from_bytes(record)
+            if isinstance(change, Reload):
+                self._must_reload = True
+            else:
+                self._read.append(change)
+
     def _follow(self) -> None:
-        read = [from_bytes(record) for record in ([] if self._journal is None else self._journal.read())]
-        changes = [change for change in read if not isinstance(change, Reload)]
-        self._must_reload |= len(changes) < len(read)
-        self._changes += changes
-        for change in joined(changes):
-            self._catalogue.apply(change)
+        self._read_journal()
+        before = self._catalogue.snapshot.version
+        try:
+            for joint in joined(self._read):
+                self._catalogue.apply(joint)
+        finally:  # a change that cannot be applied is tried again
+            done = self._catalogue.snapshot.version - before
+            self._changes += self._read[:done]
+            del self._read[:done]
         self._applied(self.journal_bytes)
 
     @contextmanager

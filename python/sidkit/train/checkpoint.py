@@ -19,8 +19,14 @@ __all__ = ["Checkpoint", "TrainingState"]
 
 Tensors = dict[str, Tensor]
 _DAMAGE = (
-    *(OSError, SafetensorError, ValueError, KeyError, TypeError),
-    *(AttributeError, RecursionError, ArithmeticError),
+    OSError,
+    SafetensorError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    ArithmeticError,
 )
 
 

@@ -17,49 +17,50 @@ from sidkit.errors import SidkitError
 __all__ = ["changed", "changed_value", "write_sealed"]
 
 HOSTILE = [
-    *(
-        0,
-        1,
-        -1,
-        3,
-        255,
-        2**16,
-        2**31 - 1,
-        2**31,
-        2**63,
-        2**64,
-        10**400,
-        0.5,
-        -0.0,
-        1e308,
-        float("nan"),
-        float("inf"),
-    ),
-    *(
-        "",
-        "x",
-        "x" * 3000,
-        "../x",
-        "sid",
-        "\ud800",
-        "é",
-        None,
-        True,
-        [],
-        {},
-        [0],
-        [[1]],
-        {"a": 1},
-        [None, "a"],
-    ),
+    0,
+    1,
+    -1,
+    3,
+    255,
+    2**16,
+    2**31 - 1,
+    2**31,
+    2**63,
+    2**64,
+    10**400,
+    0.5,
+    -0.0,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "x" * 3000,
+    "../x",
+    "sid",
+    "\ud800",
+    "é",
+    None,
+    True,
+    [],
+    {},
+    [0],
+    [[1]],
+    {"a": 1},
+    [None, "a"],
 ]
-TYPES = ["F64", "F32", "F16", "BF16", "I64", "I32", "U16", "U8", "BOOL"]
-COLUMN_TYPES = [
-    *(pa.string(), pa.float64(), pa.int8(), pa.uint64()),
-    *(pa.binary(), pa.bool_(), pa.list_(pa.int64())),
-]
-SUFFIXES = {".json", ".parquet", ".safetensors"}
+#: Types of tensors, and how many bits a number has.
 BITS = {"F64": 64, "I64": 64, "F32": 32, "I32": 32, "F16": 16, "BF16": 16, "U16": 16, "U8": 8, "BOOL": 8}
+BITS |= {"F8_E4M3": 8, "F8_E5M2": 8}
+COLUMN_TYPES = [
+    pa.string(),
+    pa.float64(),
+    pa.int8(),
+    pa.uint64(),
+    pa.binary(),
+    pa.bool_(),
+    pa.list_(pa.int64()),
+]
 
 
 def changed_value(value: Any, rng: np.random.Generator) -> Any:
@@ -112,7 +113,7 @@ def changed_safetensors(data: bytes, rng: np.random.Generator) -> bytes:
         case 3 if names:
             # Another type and shape of as many bytes.
             first, last = header[name]["data_offsets"]
-            kind = TYPES[int(rng.integers(len(TYPES)))]
+            kind = list(BITS)[int(rng.integers(len(BITS)))]
             count = 8 * (last - first) // BITS[kind]
             header[name] |= {"dtype": kind, "shape": [[count], [count, 1], [1, count]][int(rng.integers(3))]}
         case 4 if names:
@@ -156,16 +157,7 @@ def changed_parquet(data: bytes, rng: np.random.Generator) -> bytes:
                 values[int(rng.integers(len(values)))] = None
             table = table.set_column(place, name, pa.array(values, column.type))
         case 3:
-            types = [
-                pa.string(),
-                pa.float64(),
-                pa.int8(),
-                pa.uint64(),
-                pa.binary(),
-                pa.bool_(),
-                pa.list_(pa.int64()),
-            ]
-            kind = types[int(rng.integers(len(types)))]
+            kind = COLUMN_TYPES[int(rng.integers(len(COLUMN_TYPES)))]
             try:
                 table = table.set_column(place, name, column.cast(kind))
             except pa.ArrowException:

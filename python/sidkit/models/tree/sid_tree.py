@@ -108,7 +108,10 @@ class SidTree(nn.Module):
             good = np.array_equal(children, branches) and bool(inner[: self.leaves.start].all())
             good = good and np.array_equal(first[inner], self.first_child.cpu().numpy()[inner])
         if not good:
-            raise DataError("the tensors of the Semantic IDs are no tree: expected nodes ordered by prefix")
+            raise DataError(
+                "the tensors of the Semantic IDs are damaged: expected a tree of nodes ordered by prefix, "
+                "got other numbers"
+            )
 
     @property
     def levels(self) -> int:

@@ -83,7 +83,10 @@ class BM25(Retriever):
                 f"{len(set(words))}. Fit it again."
             )
         if (self.counts_ <= 0).any() or (self.lengths_ < 0).any():
-            raise FormatError(f"`{file}` is damaged: expected positive numbers of words. Fit it again.")
+            raise FormatError(
+                f"`{file}` is damaged: expected positive numbers of words, got {self.counts_.min(initial=1)} "
+                f"at least. Fit it again."
+            )
 
     def _add(self, texts: list[str]) -> None:
         old = self._pairs().T.tocsr()

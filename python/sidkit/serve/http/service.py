@@ -79,7 +79,7 @@ class Service:
             self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Follow no changes any more."""
+        """Stop following changes."""
         if self._watching is not None:
             self._watching.cancel()
 
@@ -108,7 +108,7 @@ class Service:
             await asyncio.sleep(_PAUSE)
             try:
                 await self.snapshot()
-            except (Problem, SidkitError, OSError) as error:
+            except Exception as error:  # the next attempt may succeed, such as after a reload
                 log("the journal cannot be followed", level=logging.ERROR, reason=str(error))
                 await asyncio.sleep(_PATIENCE)
 

@@ -259,20 +259,23 @@ class LiveCatalogue:
         """Return the Semantic IDs of a record; chosen again if the tokenizer is another one now."""
         assert self._sids is not None
         tokenizer = self._source.tokenizer
-        former = [self._sids.reserved(number) for number in numbers.tolist()]
+        found = [self._sids.reserved(number) for number in numbers.tolist()]
+        fresh = [row for row, former in enumerate(found) if former is None]
         tokens = np.zeros((len(picked), 0), np.uint16) if change.tokens is None else change.tokens[picked]
+        own = tokens[fresh]
         if tokenizer is not None and tokenizer.fingerprint != change.tokenizer:
-            codes = tokenizer.encode(x)
-            tokens = self._sids.allocate(codes, lambda place: tokenizer.alternatives(x[place : place + 1])[0])
+            x = x[fresh]
+            near = lambda place: tokenizer.alternatives(x[place : place + 1])[0]  # noqa: E731
+            own = self._sids.allocate(tokenizer.encode(x), near) if fresh else own
         if tokenizer is None and tuple(tokens.shape[1:]) != (self._sids.layout.levels,):
             raise ConfigError(
                 "the journal has items whose Semantic IDs belong to another model: expected a "
                 "tokenizer that makes new "
                 "ones, got none. Start the server with --tokenizer."
             )
-        return np.array(
-            [own if kept is None else kept for own, kept in zip(tokens, former, strict=True)], np.uint16
-        ).reshape(len(picked), -1)
+        for row, each in zip(fresh, own, strict=True):
+            found[row] = each
+        return np.array(found, np.uint16).reshape(len(picked), -1)
 
     def _typed(self, item_id: ItemId, place: int) -> ItemId:
         numbers = self.snapshot.numbers

@@ -62,8 +62,8 @@ Change = Put | Delete | Reload
 def joined(changes: Iterable[Put | Delete]) -> Iterator[Put | Delete]:
     """Join changes that follow each other as long as no item is both put and removed.
 
-    Such changes may be applied in any order but for the values of an item, of which the last are kept. One
-    large change takes little more time than a small one. The result is that of the single changes.
+    The order of such changes does not matter, except that the last values of an item win. One large change
+    takes little more time than a small one. The result is that of the single changes.
     """
     puts: list[Put] = []
     deletes: list[Delete] = []

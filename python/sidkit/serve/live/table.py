@@ -190,10 +190,9 @@ class ItemTable:
         for name, dtype in self.columns.items():
             values = [row.get(name) for row in rows]
             try:
+                direct = _of_numbers(dtype) or all(value is None for value in values)
                 series.append(
-                    pl.Series(name, values).cast(dtype)
-                    if any(value is not None for value in values)
-                    else pl.Series(name, values, dtype=dtype)
+                    pl.Series(name, values, dtype=dtype) if direct else pl.Series(name, values).cast(dtype)
                 )
             except (
                 pl.exceptions.PolarsError,
@@ -220,3 +219,10 @@ class ItemTable:
         alive = np.flatnonzero(self._rows[self._base.numbers] == np.arange(len(self._base.numbers)))
         frame = pl.concat([self._base.frame[alive], tail.frame], rechunk=True)
         return ItemTable.of(frame, np.concatenate([self._base.numbers[alive], tail.numbers]), size)
+
+
+def _of_numbers(dtype: pl.DataType) -> bool:
+    """Return whether values are numbers or lists of them, which may be integers and floats in one column."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _of_numbers(dtype.inner)  # type: ignore[arg-type]
+    return dtype.is_integer() or dtype.is_float()
