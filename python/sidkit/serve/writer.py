@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sidkit.serve.live import Delete, Journal, LiveCatalogue, Put, Reload, Snapshot
-from sidkit.serve.live.changes import ItemId, from_bytes, joined, to_bytes
+from sidkit.serve.live.changes import ItemId, from_bytes, merged, to_bytes
 from sidkit.serve.source import ServerSource
 from sidkit.serve.users import UserHistories
 
@@ -141,13 +141,13 @@ class CatalogueWriter:
             first = files.model.item_ids[:1].to_list()
             files.model.recommend([first, []], 10)  # what is computed on first use
         earlier = self._changes[:]
-        for change in joined(earlier):
+        for change in merged(earlier):
             catalogue.apply(change)
         with self._lock:
             self._read_journal()
             self._changes += self._read
             self._read.clear()
-            for change in joined(self._changes[len(earlier) :]):
+            for change in merged(self._changes[len(earlier) :]):
                 catalogue.apply(change)
             self._catalogue, self.users, self.compared = catalogue, users, compared
             self._applied(self.journal_bytes)
@@ -181,8 +181,8 @@ class CatalogueWriter:
         self._read_journal()
         before = self._catalogue.snapshot.version
         try:
-            for joint in joined(self._read):
-                self._catalogue.apply(joint)
+            for merged_change in merged(self._read):
+                self._catalogue.apply(merged_change)
         finally:  # a change that cannot be applied is tried again
             done = self._catalogue.snapshot.version - before
             self._changes += self._read[:done]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sidkit.errors import FormatError
 
-__all__ = ["Change", "Delete", "Put", "Reload", "from_bytes", "joined", "to_bytes"]
+__all__ = ["Change", "Delete", "Put", "Reload", "from_bytes", "merged", "to_bytes"]
 
 ItemId = int | str
 T = TypeVar("T", bound=np.generic)
@@ -27,7 +27,7 @@ class Put:
         tokens: Semantic ID of each of these, uint16 (new, levels), or None without Semantic IDs.
         vectors: content vector of each of these, float32 (new, d), or None.
         tokenizer: fingerprint of the tokenizer that made the tokens.
-        changes: number of changes that it stands for, see `joined`.
+        changes: number of changes that it stands for, see `merged`.
     """
 
     rows: list[dict[str, Any]]
@@ -44,7 +44,7 @@ class Delete:
 
     Attributes:
         item_ids: the items.
-        changes: number of changes that it stands for, see `joined`.
+        changes: number of changes that it stands for, see `merged`.
     """
 
     item_ids: list[ItemId]
@@ -59,8 +59,8 @@ class Reload:
 Change = Put | Delete | Reload
 
 
-def joined(changes: Iterable[Put | Delete]) -> Iterator[Put | Delete]:
-    """Join changes that follow each other as long as no item is both put and removed.
+def merged(changes: Iterable[Put | Delete]) -> Iterator[Put | Delete]:
+    """Merge changes that follow each other as long as no item is both put and removed.
 
     The order of such changes does not matter, except that the last values of an item win. One large change
     takes little more time than a small one. The result is that of the single changes.
