@@ -31,10 +31,15 @@ __all__ = ["run"]
 #: Error, and whether half of the data is written before it.
 _FAULTS = ((errno.ENOSPC, 0), (errno.ENOSPC, 1), (errno.EIO, 0), (errno.EIO, 1))
 _SHIM = "SIDKIT_FAULTS"
+#: Operations between the first ones of two seeds.
+_STEP = 50
 
 
 def run(seconds, seed):
-    """Disturb every operation once, in a random order, then with the next fault, until the time is over."""
+    """Disturb every operation once, in a random order, then with the next fault, until the time is over.
+
+    The order is the same for all seeds; each begins `_STEP` operations behind the one before.
+    """
     if _SHIM in os.environ:
         return _run(seconds, seed)
     if shutil.which("cc") is None:
@@ -50,7 +55,7 @@ def _run(seconds, seed):
     shim = ctypes.CDLL(os.environ[_SHIM])
     shim.faults_arm.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int, ctypes.c_int]
     shim.faults_count.restype = ctypes.c_long
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     counts = dict.fromkeys(
         ("faults", "errors", "bad_tracebacks", "bad_resumed", "bad_metrics", "bad_strays"), 0
     )
@@ -72,7 +77,8 @@ def _run(seconds, seed):
         end = time.monotonic() + seconds
         rounds = (rng.permutation(operations) for _ in _FAULTS)
         places = [(place, turn) for turn, order in enumerate(rounds) for place in order]
-        for number, (place, turn) in enumerate(places):
+        first = seed * _STEP % len(places)
+        for number, (place, turn) in enumerate(places[first:] + places[:first]):
             if time.monotonic() > end:
                 break
             at, (error, partly) = int(place) + 1, _FAULTS[(place + turn) % len(_FAULTS)]
