@@ -28,7 +28,6 @@ __all__ = ["serve"]
 #: Exit code of uvicorn for an application that does not start.
 _STARTUP_FAILED = 3
 _PAUSE = 0.5
-_SWITCH = 0.0005
 
 
 def serve(settings: ServerSettings) -> None:
@@ -102,8 +101,6 @@ def _work(settings: ServerSettings, bound: socket.socket, peers: Peers | None = 
     configure_logs()
     if (parent := parent_process()) is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), name="sidkit-parent", daemon=True).start()
-    # Requests wait at most so long for the interpreter while a change of the catalogue is computed.
-    sys.setswitchinterval(_SWITCH)
     server = _Server(_config(settings, peers))
     server.run(sockets=[bound])
     if not server.started:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 #: Seconds between two looks at the journal.
 _PAUSE = 0.005
+#: Seconds for which a thread keeps the interpreter while it changes the catalogue.
+_TURN = 0.0005
 #: Seconds that a change waits for the other workers, at most.
 _PATIENCE = 1.0
 #: Items of a request that are resolved on the event loop; more of them in a thread.
@@ -97,7 +100,7 @@ class Service:
         Raises:
             Problem: if the server is at capacity, or the call takes too long.
         """
-        result = await self.slow.run(function, self.writer, *arguments)
+        result: T = await self.slow.run(_giving_way, function, self.writer, *arguments)
         if self._peers is not None and not await self._peers.reached(self.writer.journal_bytes, _PATIENCE):
             log("a worker has not applied a change yet", level=logging.WARNING)
         return result
@@ -113,7 +116,7 @@ class Service:
                 await asyncio.sleep(_PATIENCE)
 
     async def _follow(self) -> None:
-        if await self.slow.run(self.writer.follow):
+        if await self.slow.run(_giving_way, self.writer.follow):
             self._reloading = asyncio.create_task(self._open_again())
 
     async def _open_again(self) -> None:
@@ -212,6 +215,16 @@ class Service:
             by_item = dict(zip(ids, scores, strict=True))
             found[scoring] = [by_item.get(item, float("-inf")) for item in item_ids]
         return found
+
+
+def _giving_way(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function whose thread often lets those that answer requests use the interpreter."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        return function(*arguments)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def values_of(snapshot: Snapshot, item_ids: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
