@@ -9,9 +9,7 @@ may take long, and none may take more memory than the process has.
 import hashlib
 import json
 import resource
-import sys
 import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,8 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from tests.campaign.parts.forging import changed, write_sealed
-from tests.campaign.topics import Alarm, alarm, directory
+from tests.campaign.parts.forging import attempt, changed, write_sealed
+from tests.campaign.topics import directory
 from tests.search.worlds import encode_tokens, encode_words, topic_collection
 from tests.worlds import SMALL, small_recommender, small_world
 from torch import nn
@@ -44,8 +42,6 @@ __all__ = ["run"]
 
 #: Address space of the process beyond what it has at the start.
 MEMORY = 8 << 30
-#: Seconds of one read, with its use.
-PATIENCE = 20.0
 
 
 class Format(NamedTuple):
@@ -227,17 +223,7 @@ def attack(format: Format, kept: dict[Path, bytes], rng: np.random.Generator, co
     write_forged(format, data)
     counts["files"] += 1
     try:
-        with alarm(PATIENCE):
-            format.read()
-        counts["accepted"] += 1
-    except (SidkitError, OSError, MemoryError):
-        counts["refused"] += 1
-    except Alarm:
-        counts["bad_slow"] += 1
-        print(f"{format.name} took more than {PATIENCE} s", file=sys.stderr)
-    except Exception:
-        counts["bad_from_inside"] += 1
-        print(format.name, traceback.format_exc()[-1200:], file=sys.stderr)
+        attempt(format.name, format.read, counts)
     finally:
         for file in siblings(format.path):
             file.write_bytes(kept[file])

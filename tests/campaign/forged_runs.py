@@ -8,28 +8,23 @@ anything; no other exception may come out.
 import hashlib
 import io
 import json
-import sys
 import time
-import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from tests.campaign.parts.forging import changed, write_sealed
-from tests.campaign.topics import Alarm, alarm, directory
+from tests.campaign.parts.forging import attempt, changed, write_sealed
+from tests.campaign.topics import directory
 
 from sidkit import open_run
 from sidkit.data import cyclic_world
-from sidkit.errors import SidkitError
 from sidkit.evaluate import Predictions
 from sidkit.recommenders.storage import checksum_of
 from sidkit.report import print_report
 from sidkit.run import build_config, run_pipeline
 
-#: Seconds of one attempt.
-PATIENCE = 20.0
 SUFFIXES = {".json", ".parquet", ".safetensors"}
 NETWORK = ("d_model=8", "heads=1", "layers=1", "max_steps=3", "min_steps=1", 'precision="f32"')
 SETTINGS = (
@@ -98,17 +93,7 @@ def attack(path: Path, item: str, file: Path, known: tuple[dict, np.random.Gener
         if description.is_file() and description != file:
             record(description, file)
     try:
-        with alarm(PATIENCE):
-            use(path, item)
-        counts["accepted"] += 1
-    except (SidkitError, OSError, MemoryError):
-        counts["refused"] += 1
-    except Alarm:
-        counts["bad_slow"] += 1
-        print(f"{file.name} took more than {PATIENCE} s", file=sys.stderr)
-    except Exception:
-        counts["bad_from_inside"] += 1
-        print(file.name, traceback.format_exc()[-1200:], file=sys.stderr)
+        attempt(file.name, lambda: use(path, item), counts)
     finally:
         for each, data in kept.items():
             each.write_bytes(data)

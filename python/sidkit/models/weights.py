@@ -91,15 +91,7 @@ def _build(cls: type[Network], metadata: dict[str, str], path: Path) -> Network:
         settings = _checked(cls, json.loads(metadata["settings"]))
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn; the caller's generator stays
             return cls(**settings)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise FormatError(
             f"`{path}` does not describe a {cls.__name__}: {error}. Train the model again."
         ) from error

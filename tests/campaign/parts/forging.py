@@ -3,6 +3,10 @@
 import copy
 import io
 import json
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,11 +14,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.campaign.topics import Alarm, alarm
 
 from sidkit._files import UNSEALED, seal
 from sidkit.errors import SidkitError
 
-__all__ = ["changed", "changed_value", "write_sealed"]
+__all__ = ["attempt", "changed", "changed_value", "write_sealed"]
+
+#: Seconds of one attempt.
+PATIENCE = 20.0
 
 HOSTILE = [
     0,
@@ -217,3 +225,19 @@ def write_sealed(path: Path, data: bytes) -> None:
     path.write_bytes(unsealed(data))
     with suppress(SidkitError, ValueError):
         seal(path)
+
+
+def attempt(name: str, use: Callable[[], object], counts: Counter[str]) -> None:
+    """Use a forged file, and count what came of it."""
+    try:
+        with alarm(PATIENCE):
+            use()
+        counts["accepted"] += 1
+    except (SidkitError, OSError, MemoryError):
+        counts["refused"] += 1
+    except Alarm:
+        counts["bad_slow"] += 1
+        print(f"{name} took more than {PATIENCE} s", file=sys.stderr)
+    except Exception:
+        counts["bad_from_inside"] += 1
+        print(name, traceback.format_exc()[-1200:], file=sys.stderr)

@@ -69,32 +69,32 @@ def merged(changes: Iterable[Put | Delete]) -> Iterator[Put | Delete]:
     deletes: list[Delete] = []
     put: set[ItemId] = set()
     removed: set[ItemId] = set()
+    kinds: set[tuple[Any, ...]] = set()
     for change in changes:
         if isinstance(change, Delete):
             conflict = not put.isdisjoint(change.item_ids)
         else:
             ids = [row["item_id"] for row in change.rows]
             again = not put.isdisjoint(ids[place] for place in change.new)
-            conflict = again or not removed.isdisjoint(ids) or len(_new_items(change, *puts)) > 1
+            other = len(kinds | _kind(change)) > 1
+            conflict = again or other or not removed.isdisjoint(ids)
         if conflict:
             yield from _groups(puts, deletes)
-            puts, deletes, put, removed = [], [], set(), set()
+            puts, deletes, put, removed, kinds = [], [], set(), set(), set()
         if isinstance(change, Delete):
             deletes.append(change)
             removed.update(change.item_ids)
         else:
             puts.append(change)
             put.update(ids)
+            kinds |= _kind(change)
     yield from _groups(puts, deletes)
 
 
-def _new_items(*puts: Put) -> set[tuple[Any, ...]]:
-    """Return the kinds of new items: tokenizer and widths of tokens and vectors."""
-    return {
-        (put.tokenizer, *(None if each is None else each.shape[1] for each in (put.tokens, put.vectors)))
-        for put in puts
-        if put.new
-    }
+def _kind(change: Put) -> set[tuple[Any, ...]]:
+    """Return the kind of the new items, if there are any: tokenizer and widths of tokens and vectors."""
+    widths = (None if each is None else each.shape[1] for each in (change.tokens, change.vectors))
+    return {(change.tokenizer, *widths)} if change.new else set()
 
 
 def _groups(puts: list[Put], deletes: list[Delete]) -> Iterator[Put | Delete]:
